@@ -1,0 +1,32 @@
+"""The errors that a person sees: each names the thing, the value, what is allowed and the way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdtError(Exception):
+    """Base of every error that `edt` raises on purpose; the command line prints its message and exits with 2."""
+
+
+class ConfigError(EdtError):
+    """A setting that cannot be honoured."""
+
+
+class DataError(EdtError):
+    """Input data that cannot be read as what it should be."""
+
+
+class ModelError(EdtError):
+    """A model or tokenizer that cannot be loaded or misbehaves."""
+
+
+class StoreError(EdtError):
+    """A run folder that cannot be written, or whose contents do not belong together."""
+
+
+def near_miss(name: str, allowed: Iterable[str]) -> str:
+    """`" (did you mean 'x'?)"` for the closest allowed name, or an empty string when none is close."""
+    close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -1,0 +1,106 @@
+"""The records that flow through a run and are written to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Split = Literal["train", "dev", "test", "all"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptParts:
+    """A prompt's text in parts: `head + source + turns + tail` is what the model reads.
+
+    head: instruction and labels ahead of the source, never shortened.
+    source: the text that answers come from; the token budget shortens it from its end, and the prompt
+        "without the source" (the second context of KL-guided temperature) has it empty.
+    turns: earlier dialogue turns, oldest first; dropped whole, oldest first, once the source is gone.
+    tail: the question and the cue for the answer, never shortened.
+    """
+
+    head: str
+    source: str
+    turns: tuple[str, ...] = ()
+    tail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One test item. `cluster_id` groups examples that are not independent (a QuAC dialogue)."""
+
+    task: str
+    split: Split
+    example_id: str
+    cluster_id: str
+    parts: PromptParts
+    references: tuple[str, ...]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """What a task's extra metrics need (plain JSON); nothing of it reaches the model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """An example as token ids. `plain_ids`: the same prompt without the source, for KL-guided temperature."""
+
+    task: str
+    split: Split
+    example_id: str
+    cluster_id: str
+    token_ids: tuple[int, ...]
+    plain_ids: tuple[int, ...]
+    truncated_tokens: int
+    """Tokens that the budget took from the full prompt."""
+
+
+FinishReason = Literal["eos", "stop", "length"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generation:
+    """One row's output: (example, strategy, sample) with its tokens and what the temperature did (nats, per step)."""
+
+    task: str
+    split: Split
+    example_id: str
+    cluster_id: str
+    strategy_id: str
+    family: str
+    params: Mapping[str, float | str]
+    granularity: str
+    sample: int
+    token_ids: tuple[int, ...]
+    text: str
+    finish_reason: FinishReason
+    t_mean: float
+    t_min: float
+    t_max: float
+    h_mean: float
+    floored_steps: int
+    """Steps whose temperature fell to the floor, where the draw is the argmax."""
+    prompt_tokens: int
+    truncated_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """One metric of one strategy on one split, with its 95 % interval; a missing value is None, never 0."""
+
+    task: str
+    split: Split
+    model: str
+    strategy_id: str
+    family: str
+    params: Mapping[str, float | str]
+    granularity: str
+    metric: str
+    value: float | None
+    lo: float | None
+    hi: float | None
+    n_examples: int
+    n_samples: int
+    signature: str
+    generation_id: str
+    note: str = ""
+    """Why a value is missing, or what qualifies it ("provisional")."""

@@ -1,0 +1,78 @@
+"""From an example's text to token ids within a budget: the source is shortened first, the instruction never."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from edt.errors import DataError
+from edt.records import Example, Prompt, PromptParts
+
+Tokenize = Callable[[str], Sequence[int]]
+
+
+def prompt_text(parts: PromptParts) -> str:
+    """The text that the model reads."""
+    return parts.head + parts.source + "".join(parts.turns) + parts.tail
+
+
+def without_source(parts: PromptParts) -> PromptParts:
+    """The same prompt with an empty source: the second context of KL-guided temperature (arXiv 2306.01286)."""
+    return replace(parts, source="")
+
+
+def encode(example: Example, tokenize: Tokenize, *, budget: int) -> Prompt:
+    """Token ids of the prompt with and without its source, each at most `budget` long.
+
+    Both contexts keep the same turns, so they differ in nothing but the source.
+    Raises DataError when the parts that are never shortened exceed the budget.
+    """
+    full_length = len(tokenize(prompt_text(example.parts)))
+    parts = fit(example, tokenize, budget=budget) if full_length > budget else example.parts
+    token_ids = tuple(tokenize(prompt_text(parts)))
+    return Prompt(
+        task=example.task,
+        split=example.split,
+        example_id=example.example_id,
+        cluster_id=example.cluster_id,
+        token_ids=token_ids,
+        plain_ids=tuple(tokenize(prompt_text(without_source(parts)))),
+        truncated_tokens=full_length - len(token_ids),
+    )
+
+
+def fit(example: Example, tokenize: Tokenize, *, budget: int) -> PromptParts:
+    """The parts with the longest beginning of the source that fits; without any, with as many recent turns as fit."""
+
+    def length(parts: PromptParts) -> int:
+        return len(tokenize(prompt_text(parts)))
+
+    bare = without_source(example.parts)
+    while length(bare) > budget and bare.turns:
+        bare = replace(bare, turns=bare.turns[1:])
+    if length(bare) > budget:
+        raise DataError(
+            f"the prompt of example '{example.example_id}' of task '{example.task}' needs {length(bare)} tokens even "
+            f"without its source, but the budget is {budget} (the context less the new tokens, or "
+            "task.max_prompt_tokens). Use a model with a longer context or lower sampling.max_new_tokens."
+        )
+    if len(bare.turns) < len(example.parts.turns):
+        return bare
+    source = example.parts.source
+    low, high = 0, len(source)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if length(replace(bare, source=source[:middle])) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return replace(bare, source=at_word_end(source, low))
+
+
+def at_word_end(text: str, length: int) -> str:
+    """The first `length` characters, cut back to the last white space unless the text has none near (Chinese)."""
+    cut = text[:length]
+    if length >= len(text) or text[length].isspace():
+        return cut
+    shorter = cut.rsplit(None, 1)[0] if len(cut.split()) > 1 else cut
+    return shorter if len(cut) - len(shorter) <= 40 else cut
