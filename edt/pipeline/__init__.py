@@ -1,1 +1,1 @@
-
+"""The stages generate, score and report: orchestration only, no maths."""

@@ -1,1 +1,1 @@
-
+"""Tables from scores."""

@@ -1,1 +1,1 @@
-
+"""The run folder on disk: manifest, chunk plan and parts."""

@@ -1,1 +1,1 @@
-
+"""The tasks: examples with references, and the prompts made of them."""

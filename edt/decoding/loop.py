@@ -1,0 +1,118 @@
+"""The decode loop: logits → signals → temperature → draw → record → stop, for a batch of rows of any strategies.
+
+Shapes: R rows alive, A all rows of the batch, S steps, U noise streams, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from edt.decoding.draw import draw
+from edt.decoding.noise import gumbel_noise
+from edt.decoding.scale import scale
+from edt.decoding.signals import finite_rows
+from edt.decoding.stops import StopWatch
+from edt.decoding.streams import RowStreams
+from edt.records import FinishReason
+from edt.strategies.rows import StrategyTable
+
+DROP_SHARE = 0.1
+"""Finished rows leave the batch once they are a tenth of it: a copy of the cache costs more than a few idle rows."""
+
+
+@dataclass(kw_only=True)
+class Rows:
+    """The rows of a batch: index into the strategy table, noise key and, while decoding, what each has produced."""
+
+    strategy_A: Tensor
+    key_A2: Tensor
+    max_new_tokens: int
+    tokens_AS: Tensor = field(init=False)
+    temperature_AS: Tensor = field(init=False)
+    entropy_AS: Tensor = field(init=False)
+    floored_AS: Tensor = field(init=False)
+    length_A: Tensor = field(init=False)
+    reason_A: list[FinishReason] = field(init=False)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.strategy_A), self.max_new_tokens)
+        self.tokens_AS = torch.zeros(shape, dtype=torch.int64)
+        self.temperature_AS = torch.zeros(shape, dtype=torch.float64)
+        self.entropy_AS = torch.zeros(shape, dtype=torch.float64)
+        self.floored_AS = torch.zeros(shape, dtype=torch.bool)
+        self.length_A = torch.full((shape[0],), self.max_new_tokens)
+        self.reason_A = ["length"] * shape[0]
+
+
+def decode(
+    rows: Rows,
+    streams: RowStreams,
+    table: StrategyTable,
+    *,
+    eos_ids: frozenset[int],
+    watch: StopWatch,
+    refuse: Callable[[int, int], None],
+) -> None:
+    """Decode all rows to their ends, writing into `rows`.
+
+    refuse(row, step) raises when the model's logits of a row are not finite: they are never cleaned.
+    """
+    device = rows.key_A2.device
+    alive_R = torch.arange(len(rows.strategy_A))
+    done_R = torch.zeros(len(alive_R), dtype=torch.bool)
+    eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
+    for step in range(rows.max_new_tokens):
+        bad_R = ~finite_rows(streams.logits_RV).cpu() & ~done_R
+        if bad_R.any():
+            refuse(int(alive_R[bad_R][0]), step)
+        token_R = one_step(rows, streams, table, alive_R, step)
+        done_R = done_R | finish(rows, alive_R, done_R, step, eos, watch)
+        if done_R.all() or step + 1 == rows.max_new_tokens:
+            return
+        if done_R.float().mean() >= DROP_SHARE:
+            stay = (~done_R).nonzero().squeeze(-1)
+            streams.keep(stay.to(device))
+            alive_R, token_R, done_R = alive_R[stay], token_R[stay.to(device)], done_R[stay]
+        streams.advance(token_R)
+
+
+def one_step(rows: Rows, streams: RowStreams, table: StrategyTable, alive_R: Tensor, step: int) -> Tensor:
+    """Draw one token per living row and record it with its temperature and entropy; [R] on the model's device."""
+    logits_RV = streams.logits_RV
+    strategy_R = rows.strategy_A[alive_R.to(rows.strategy_A.device)]
+    key_U2, stream_R = torch.unique(rows.key_A2[alive_R.to(rows.key_A2.device)], dim=0, return_inverse=True)
+    signals = streams.signals()
+    temperature_R = table.temperature(strategy_R, signals)
+    scaled_RV, floored_R = scale(logits_RV, temperature_R)
+    noise_UV = gumbel_noise(key_U2, step, logits_RV.shape[-1], logits_RV.dtype)
+    token_R = draw(scaled_RV, floored_R, noise_UV, stream_R, table.truncation_N.select(strategy_R))
+    rows.tokens_AS[alive_R, step] = token_R.cpu()
+    rows.temperature_AS[alive_R, step] = temperature_R.double().cpu()
+    rows.entropy_AS[alive_R, step] = signals.entropy_R.double().cpu()
+    rows.floored_AS[alive_R, step] = floored_R.cpu()
+    return token_R
+
+
+def finish(rows: Rows, alive_R: Tensor, done_R: Tensor, step: int, eos: Tensor, watch: StopWatch) -> Tensor:
+    """Mark the rows that end with this step's token; [R] bool. A row that was done keeps its first end."""
+    ended_R = torch.isin(rows.tokens_AS[alive_R, step], eos) & ~done_R
+    stopped_R = watch.stopped(rows.tokens_AS[alive_R, : step + 1]) & ~done_R & ~ended_R
+    record_end(rows, alive_R[ended_R], step, "eos")
+    record_end(rows, alive_R[stopped_R], step, "stop")
+    return ended_R | stopped_R
+
+
+def record_end(rows: Rows, ended: Tensor, step: int, reason: FinishReason) -> None:
+    """Write down why and when these rows ended."""
+    rows.length_A[ended] = step + 1
+    for row in ended.tolist():
+        rows.reason_A[row] = reason
+
+
+def key_tensor(keys: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+    """Noise keys as int64, [A, 2]."""
+    return torch.tensor(keys, dtype=torch.int64, device=device)

@@ -1,0 +1,38 @@
+"""Signals of the next-token distribution, in nats. Shapes: R rows, V vocabulary."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+PROBABILITY_FLOOR = 1e-7
+"""Lower clip of probabilities in the KL divergence, as in the public code of arXiv 2306.01286."""
+
+
+def entropy(logits_RV: Tensor) -> Tensor:
+    """H = −Σ p ln p of softmax(logits), [R], >= 0.
+
+    With z = logits − max and S = Σ e^z, H = ln S − Σ z·e^z / S: no difference of large numbers, so float32 is good to
+    about 2e-6. A logit of −inf is a token of probability 0 and adds 0.
+    """
+    z_RV = logits_RV - logits_RV.amax(dim=-1, keepdim=True)
+    weight_RV = z_RV.exp()
+    total_R = weight_RV.sum(dim=-1)
+    z_RV = z_RV.masked_fill(weight_RV == 0, 0.0)
+    return (total_R.log() - (z_RV * weight_RV).sum(dim=-1) / total_R).clamp(min=0.0)
+
+
+def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:
+    """KL(p‖q) = Σ p ln(p/q), [R], >= 0, of two softmax distributions.
+
+    Probabilities are clipped to [1e-7, 1] first and the sum to >= 0, as in the public T5X code of arXiv 2306.01286.
+    """
+    p_RV = p_logits_RV.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
+    q_RV = q_logits_RV.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
+    return (p_RV * (p_RV.log() - q_RV.log())).sum(dim=-1).clamp(min=0.0)
+
+
+def finite_rows(logits_RV: Tensor) -> Tensor:
+    """Rows without NaN or +inf and with at least one possible token, [R] bool. −inf is an impossible token."""
+    largest_R = logits_RV.amax(dim=-1)  # NaN if any is NaN
+    return torch.isfinite(largest_R)

@@ -1,0 +1,40 @@
+"""Where a text ends: EOS tokens and stop strings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Decode = Callable[[Sequence[Sequence[int]]], list[str]]
+
+
+def cut_at_stop(text: str, stops: Sequence[str]) -> str:
+    """The text up to the first stop string in it."""
+    ends = [text.index(stop) for stop in stops if stop in text]
+    return text[: min(ends)] if ends else text
+
+
+class StopWatch:
+    """Tells which rows have just produced a stop string; decodes a row only when its last token could end one."""
+
+    def __init__(self, stops: Sequence[str], decode: Decode, vocabulary: int, tokens: int) -> None:
+        """`decode` turns token ids into text; `tokens` is the tokenizer's own size, at most `vocabulary`."""
+        self.stops = tuple(stops)
+        self.decode = decode
+        self.may_end_V = torch.zeros(vocabulary, dtype=torch.bool)
+        if self.stops:
+            pieces = decode([[token] for token in range(min(tokens, vocabulary))])
+            lasts = {stop[-1] for stop in self.stops} | {"\ufffd"}
+            ends = [any(last in piece for last in lasts) for piece in pieces]
+            self.may_end_V[: len(ends)] = torch.tensor(ends)
+
+    def stopped(self, tokens_RS: Tensor) -> Tensor:
+        """Rows whose text so far holds a stop string, [R] bool. tokens_RS: all new tokens, on the CPU."""
+        stopped_R = torch.zeros(len(tokens_RS), dtype=torch.bool)
+        candidates = self.may_end_V[tokens_RS[:, -1]].nonzero().squeeze(-1)
+        if len(candidates):
+            texts = self.decode(tokens_RS[candidates].tolist())
+            stopped_R[candidates] = torch.tensor([any(stop in text for stop in self.stops) for text in texts])
+        return stopped_R

@@ -1,0 +1,129 @@
+"""What a strategy is: one point of a family, a rule that gives a temperature per row, and an optional truncation.
+
+Shapes: R rows.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar
+
+from torch import Tensor
+
+from edt.errors import ConfigError
+
+TRUNCATION_AXES = ("top_k", "top_p", "min_p")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What a temperature may read, one value per row, in nats, of the model's raw distribution (T = 1, untruncated).
+
+    entropy_R: H = −Σ p ln p. kl_R: KL(p‖q) of the distribution with the source against the one without it; NaN in
+    rows whose strategy does not ask for it.
+    """
+
+    entropy_R: Tensor
+    kl_R: Tensor
+
+    def select(self, rows: Tensor) -> Signals:
+        """The same for a choice of rows."""
+        return Signals(entropy_R=self.entropy_R[rows], kl_R=self.kl_R[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy(ABC):
+    """One point of a family, validated when built.
+
+    A subclass adds its parameters as fields, checks them in `check`, and gives the rule in `temperature`.
+    Truncation applies after the temperature: top_k >= 1, 0 < top_p <= 1, 0 < min_p <= 1; None is off.
+    """
+
+    family: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Signals that the rule reads: a subset of {"entropy", "kl"}."""
+
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, self._as_declared(field.name, getattr(self, field.name)))
+        if self.top_k is not None:
+            self.require(self.top_k >= 1, "top_k", "a number of tokens, 1 or more; null switches it off")
+        if self.top_p is not None:
+            self.require(0 < self.top_p <= 1, "top_p", "a probability mass in (0, 1]; null switches it off")
+        if self.min_p is not None:
+            self.require(0 < self.min_p <= 1, "min_p", "a share of the largest probability in (0, 1]; null is off")
+        self.check()
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ConfigError unless the family's own parameters are in range."""
+
+    @staticmethod
+    @abstractmethod
+    def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
+        """Temperature per row from the row's signals and parameters, [R] -> [R]; 0 means argmax."""
+
+    @property
+    def granularity(self) -> str:
+        """How often the temperature is recomputed: at each token."""
+        return "token"
+
+    def params(self) -> dict[str, float | str]:
+        """The point's parameters by name; an unset truncation is left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def strategy_id(self) -> str:
+        """Readable and unique, as `edt(t0=0.7,theta=0.5)`; parameters at their default are left out."""
+        own = [field for field in fields(self) if field.name not in TRUNCATION_AXES]
+        shared = [field for field in fields(self) if field.name in TRUNCATION_AXES]
+        told = [
+            f"{field.name}={readable(getattr(self, field.name))}"
+            for field in own + shared
+            if field.default is MISSING or getattr(self, field.name) != field.default
+        ]
+        return f"{self.family}({','.join(told)})"
+
+    def require(self, condition: bool, name: str, allowed: str) -> None:
+        """Raise ConfigError naming the family, the parameter, its value and what is allowed."""
+        if not condition:
+            raise ConfigError(f"strategy '{self.family}': {name} is {getattr(self, name)!r}; it must be {allowed}.")
+
+    def _as_declared(self, name: str, value: object) -> object:
+        """Numbers as floats (top_k as an integer), so that 1 and 1.0 are the same point; text as it is."""
+        declared = str(type(self).__dataclass_fields__[name].type)
+        if value is None or "str" in declared:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a number.")
+        if "int" not in declared:
+            return float(value)
+        if value != int(value):
+            raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a whole number.")
+        return int(value)
+
+
+def readable(value: float | str) -> str:
+    """The shortest text that reads back as the same value."""
+    if isinstance(value, str):
+        return value
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
+
+
+def require_upper_temperature(strategy: Strategy, t0: float) -> None:
+    """T0 of a dynamic rule: above 0 and finite. Greedy decoding is a point of `fixed` alone."""
+    if t0 == 0:
+        raise ConfigError(
+            f"strategy '{strategy.family}': t0 is 0, which would be greedy decoding whatever the other parameters; "
+            "ask for it as strategy=fixed strategy.t0=0 (fixed t0=0)."
+        )
+    strategy.require(0 < t0 < math.inf, "t0", "a temperature above 0")

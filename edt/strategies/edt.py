@@ -1,0 +1,43 @@
+"""Entropy-based dynamic temperature (Zhang et al. 2024, arXiv 2403.14541)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from edt.strategies.base import Signals, Strategy, require_upper_temperature
+
+
+@dataclass(frozen=True, kw_only=True)
+class EDT(Strategy):
+    """T = T0 · N^(θ/H) with H the entropy of softmax(raw logits) (Zhang et al. 2024, Eq. 7).
+
+    T0 > 0 is the upper bound, reached as H grows; θ >= 0 sets how fast T falls where the model is sure; θ = 0 is
+    `fixed`. 0 < N <= 1; θ and N act only through θ·ln N, so N stays at the paper's 0.8 and is no axis.
+    H is in nats. The paper's log base is not known to us: were it bits, θ here would be 0.693 · θ there.
+    """
+
+    family: ClassVar[str] = "edt"
+    needs: ClassVar[frozenset[str]] = frozenset({"entropy"})
+
+    t0: float
+    theta: float
+    n: float = 0.8
+
+    def check(self) -> None:
+        """Ranges as in the class docstring."""
+        require_upper_temperature(self, self.t0)
+        self.require(0 <= self.theta < math.inf, "theta", "a number of 0 (fixed temperature) or more")
+        self.require(0 < self.n <= 1, "n", "a base in (0, 1]; the paper uses 0.8")
+
+    @staticmethod
+    def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
+        """Temperature T0·N^(θ/H) per row (Zhang et al. 2024, Eq. 7). θ = 0 returns T0 exactly; H = 0 returns 0."""
+        rate_R = params["theta"] * params["n"].log()
+        exponent_R = torch.where(rate_R == 0, torch.zeros_like(rate_R), rate_R / signals.entropy_R)
+        return params["t0"] * exponent_R.exp()

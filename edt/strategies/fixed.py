@@ -1,0 +1,30 @@
+"""Fixed temperature: the baseline, and greedy decoding at T0 = 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from edt.strategies.base import Signals, Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed(Strategy):
+    """T = T0 at every step. T0 >= 0; T0 = 0 is greedy (argmax) decoding."""
+
+    family: ClassVar[str] = "fixed"
+
+    t0: float
+
+    def check(self) -> None:
+        """Ranges as in the class docstring."""
+        self.require(0 <= self.t0 < math.inf, "t0", "a temperature of 0 (greedy) or more")
+
+    @staticmethod
+    def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
+        """T0 per row."""
+        return params["t0"]

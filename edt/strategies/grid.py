@@ -1,0 +1,50 @@
+"""Grids: a family with a list of values on any of its axes, expanded to every combination."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from edt.errors import ConfigError, near_miss
+from edt.strategies.base import Strategy
+
+
+def grid(family: type[Strategy], axes: Mapping[str, Any]) -> list[Strategy]:
+    """Every combination of the axes' values, the last axis fastest; a single value is an axis of one.
+
+    Raises ConfigError for a parameter that the family does not have (with the near miss), one that is missing, or an
+    empty axis.
+    """
+    known = [field.name for field in fields(family)]
+    for name in axes:
+        if name not in known:
+            raise ConfigError(
+                f"strategy '{family.family}' has no parameter '{name}'{near_miss(name, known)}; "
+                f"it has: {', '.join(known)}."
+            )
+    for field in fields(family):
+        if field.default is MISSING and axes.get(field.name) is None:
+            raise ConfigError(f"strategy '{family.family}' needs a value for '{field.name}': strategy.{field.name}=…")
+    lists = {name: as_axis(family.family, name, value) for name, value in axes.items()}
+    points = itertools.product(*lists.values())
+    return [family(**dict(zip(lists, point, strict=True))) for point in points]
+
+
+def as_axis(family: str, name: str, value: Any) -> list[Any]:
+    """The values of one axis; a list keeps its order, anything else is a list of one."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return [value]
+    if not value:
+        raise ConfigError(f"strategy '{family}': the list for '{name}' is empty; give at least one value.")
+    return list(value)
+
+
+def refuse_repeats(strategies: Sequence[Strategy]) -> None:
+    """Raise ConfigError when a setting appears twice: its rows would be one and the same."""
+    seen: set[str] = set()
+    for strategy in strategies:
+        if strategy.strategy_id in seen:
+            raise ConfigError(f"strategy {strategy.strategy_id} is asked for twice; remove the repeated value.")
+        seen.add(strategy.strategy_id)

@@ -1,0 +1,51 @@
+"""KL-guided temperature (Chang et al. 2023, arXiv 2306.01286)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from edt.errors import ConfigError
+from edt.strategies.base import Signals, Strategy, require_upper_temperature
+
+
+@dataclass(frozen=True, kw_only=True)
+class KLD(Strategy):
+    """T = T0 · 2^(−KL(p‖q)/σ): p reads the prompt with its source, q without it, both the same drawn tokens.
+
+    arXiv 2306.01286 and its public T5X code: probabilities clipped to [1e-7, 1], KL >= 0; σ > 0 is the divergence, in
+    nats, that halves the temperature; σ = inf is `fixed`. T0 > 0.
+
+    mode: "shared" decodes both contexts in one batch of one model; "dual" runs q on a second model: `model`, or when
+    None the same weights loaded a second time, which is the cost of two parallel decodings.
+    """
+
+    family: ClassVar[str] = "kld"
+    needs: ClassVar[frozenset[str]] = frozenset({"kl"})
+
+    t0: float
+    sigma: float
+    mode: str = "shared"
+    model: str | None = None
+
+    def check(self) -> None:
+        """Ranges as in the class docstring."""
+        require_upper_temperature(self, self.t0)
+        self.require(self.sigma > 0, "sigma", "a divergence above 0, in nats; .inf is fixed temperature")
+        self.require(math.isfinite(self.t0), "t0", "finite")
+        self.require(self.mode in ("shared", "dual"), "mode", "'shared' (one model) or 'dual' (two models)")
+        if self.model is not None and self.mode != "dual":
+            raise ConfigError(
+                f"strategy 'kld': model is '{self.model}', but mode is '{self.mode}', which runs one model only; "
+                "set mode=dual for a second model, or model=null."
+            )
+
+    @staticmethod
+    def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
+        """Temperature T0·2^(−KL/σ) per row. σ = inf returns T0 exactly."""
+        return params["t0"] * torch.exp2(-signals.kl_R / params["sigma"])

@@ -1,0 +1,75 @@
+"""Strategies as tables: many points, of any families, applied to a batch of rows at once.
+
+Shapes: N strategies in the table, R rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edt.strategies.base import Signals, Strategy
+from edt.strategies.truncation import NO_TOP_K, Truncation
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyTable:
+    """The parameters of N strategies as tensors, so that a row is an index into them."""
+
+    strategies: tuple[Strategy, ...]
+    families: tuple[type[Strategy], ...]
+    family_N: Tensor
+    params: tuple[dict[str, Tensor], ...]
+    """For each family, each of its numeric parameters for all N strategies (NaN for those of other families)."""
+    truncation_N: Truncation
+
+    @classmethod
+    def of(cls, strategies: Sequence[Strategy], *, dtype: torch.dtype, device: torch.device) -> StrategyTable:
+        """Build the table; `dtype` is that of the signals."""
+        families = tuple(dict.fromkeys(type(strategy) for strategy in strategies))
+
+        def column(values: list[float]) -> Tensor:
+            return torch.tensor(values, dtype=dtype, device=device)
+
+        def values_of(family: type[Strategy], name: str) -> list[float]:
+            return [float(s.params()[name]) if type(s) is family else float("nan") for s in strategies]
+
+        params = tuple(
+            {name: column(values_of(family, name)) for name in numeric_params(strategies, family)}
+            for family in families
+        )
+        top_k = [NO_TOP_K if s.top_k is None else s.top_k for s in strategies]
+        return cls(
+            strategies=tuple(strategies),
+            families=families,
+            family_N=torch.tensor([families.index(type(s)) for s in strategies], device=device),
+            params=params,
+            truncation_N=Truncation(
+                top_k_R=torch.tensor(top_k, device=device),
+                top_p_R=column([1.0 if s.top_p is None else s.top_p for s in strategies]),
+                min_p_R=column([0.0 if s.min_p is None else s.min_p for s in strategies]),
+            ),
+        )
+
+    def temperature(self, strategy_R: Tensor, signals: Signals) -> Tensor:
+        """Temperature per row; strategy_R holds each row's index into the table."""
+        temperature_R = torch.empty_like(signals.entropy_R)
+        family_R = self.family_N[strategy_R]
+        for index, family in enumerate(self.families):
+            rows = (family_R == index).nonzero().squeeze(-1)
+            params = {name: column_N[strategy_R[rows]] for name, column_N in self.params[index].items()}
+            temperature_R[rows] = family.temperature(signals.select(rows), params)
+        return temperature_R
+
+    def needs(self, signal: str) -> Tensor:
+        """Which strategies read `signal`, [N] bool."""
+        return torch.tensor([signal in s.needs for s in self.strategies], device=self.family_N.device)
+
+
+def numeric_params(strategies: Sequence[Strategy], family: type[Strategy]) -> list[str]:
+    """Names of the family's own parameters that are numbers in every one of its points."""
+    points = [strategy.params() for strategy in strategies if type(strategy) is family]
+    return [name for name, value in points[0].items() if not isinstance(value, str) and all(name in p for p in points)]

@@ -1,0 +1,55 @@
+"""Truncation: which tokens stay drawable after the temperature. A rank or a threshold per row, never a loop.
+
+Sources: top-k (Fan et al. 2018, arXiv 1805.04833), top-p (Holtzman et al. 2020, arXiv 1904.09751),
+min-p (Nguyen et al. 2024, arXiv 2407.01082). Order and ties as in transformers' warpers: temperature, top-k,
+top-p over what top-k kept, min-p. Shapes: R rows, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+NO_TOP_K = 2**31 - 1
+"""The neutral value of top-k in a batch where other rows use it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truncation:
+    """One value per row; `NO_TOP_K`, 1.0 and 0.0 leave a row as it is."""
+
+    top_k_R: Tensor
+    top_p_R: Tensor
+    min_p_R: Tensor
+
+    def select(self, rows: Tensor) -> Truncation:
+        """The same for a choice of rows."""
+        return Truncation(top_k_R=self.top_k_R[rows], top_p_R=self.top_p_R[rows], min_p_R=self.min_p_R[rows])
+
+    @property
+    def active_R(self) -> Tensor:
+        """Rows that drop anything at all."""
+        return (self.top_k_R != NO_TOP_K) | (self.top_p_R < 1.0) | (self.min_p_R > 0.0)
+
+
+def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
+    """Tokens that each row may draw, [R, V] bool; the best token always stays.
+
+    scaled_RV: logits after the temperature, any shift. top-k keeps the k largest (and any token that ties with the
+    k-th); top-p keeps the smallest head of the sorted distribution whose mass reaches p; min-p keeps tokens of at
+    least min_p times the largest probability.
+    """
+    ordered_RV, order_RV = scaled_RV.sort(dim=-1, descending=True)
+    k_R = truncation.top_k_R.clamp(max=scaled_RV.shape[-1])
+    threshold_R1 = ordered_RV.gather(-1, (k_R - 1).unsqueeze(-1))
+    ordered_RV = ordered_RV.masked_fill(ordered_RV < threshold_R1, -torch.inf)
+    probability_RV = ordered_RV.softmax(dim=-1)
+    mass_before_RV = probability_RV.cumsum(dim=-1) - probability_RV
+    keep_ordered_RV = (ordered_RV >= threshold_R1) & (
+        (mass_before_RV < truncation.top_p_R.unsqueeze(-1)) | (truncation.top_p_R >= 1.0).unsqueeze(-1)
+    )
+    keep_ordered_RV &= probability_RV >= truncation.min_p_R.unsqueeze(-1) * probability_RV[:, :1]
+    keep_ordered_RV[:, 0] = True
+    return torch.zeros_like(keep_ordered_RV).scatter(-1, order_RV, keep_ordered_RV)
