@@ -89,7 +89,7 @@ class Score:
 
     task: str
     split: Split
-    model: str
+    model_name: str
     strategy_id: str
     family: str
     params: Mapping[str, float | str]

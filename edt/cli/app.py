@@ -1,0 +1,83 @@
+"""One command as a Hydra application, with its errors in one sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import edt
+from edt.cli import USAGE_ERROR
+from edt.cli.messages import explain
+from edt.errors import EdtError
+
+PlainConfig = dict[str, Any]
+
+
+def config_folder() -> Path:
+    """The configs: inside the installed package, or beside it in a source tree."""
+    package = Path(edt.__file__).parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def command_function(command: str) -> Callable[[PlainConfig], None]:
+    """What a command does with its configuration."""
+    from edt.cli import commands
+
+    functions: dict[str, Callable[[PlainConfig], None]] = {
+        "run": commands.run,
+        "generate": commands.generate,
+        "score": commands.score,
+        "report": commands.report,
+    }
+    return functions[command]
+
+
+def run_command(command: str, arguments: Sequence[str]) -> int:
+    """Compose the configuration, run the command, and print an error as one sentence."""
+    full_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    saved_arguments, saved_setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [f"edt {command}", *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that the error can be told in one place: here
+    try:
+        hydra_application(command)()
+    except (EdtError, HydraException, OmegaConfBaseException) as error:
+        if full_traceback:
+            raise
+        print(f"edt {command}: {explain(error, command, arguments)}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print(
+            f"\nedt {command}: stopped. Finished parts are kept; the same command goes on from there.", file=sys.stderr
+        )
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else USAGE_ERROR
+    finally:
+        sys.argv = saved_arguments
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if saved_setting is not None:
+            os.environ["HYDRA_FULL_ERROR"] = saved_setting
+    return 0
+
+
+def hydra_application(command: str) -> Callable[[], Any]:
+    """The command as a function without arguments that reads sys.argv, as Hydra wants it."""
+
+    def application(config: DictConfig) -> None:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        assert isinstance(plain, dict)
+        command_function(command)({str(key): value for key, value in plain.items()})
+
+    application.__name__ = command
+    warnings.filterwarnings("ignore", category=UserWarning, module="hydra.*")
+    return hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)(application)

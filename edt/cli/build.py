@@ -1,0 +1,87 @@
+"""From plain configuration to typed objects. `_target_` names the class; a key that it does not take is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+
+from edt.errors import ConfigError, near_miss
+
+PlainConfig = Mapping[str, Any]
+TARGET = "_target_"
+
+
+def construct(node: PlainConfig, where: str) -> Any:
+    """The object that a node describes, nodes inside it first; lists become tuples. `where` names it in errors."""
+    factory = get_class(node[TARGET])
+    known = [field.name for field in fields(factory) if field.init]  # type: ignore[arg-type]
+    values = {}
+    for name, value in node.items():
+        if name == TARGET:
+            continue
+        if name not in known:
+            raise ConfigError(f"'{where}' has no key '{name}'{near_miss(name, known)}; it has: {', '.join(known)}.")
+        values[name] = constructed_value(value, f"{where}.{name}")
+    try:
+        return factory(**values)
+    except TypeError as error:
+        raise ConfigError(f"'{where}' cannot be built: {error}.") from error
+
+
+def constructed_value(value: Any, where: str) -> Any:
+    """A value of a node: a nested node is constructed, a list becomes a tuple."""
+    if isinstance(value, Mapping) and TARGET in value:
+        return construct(value, where)
+    if isinstance(value, list):
+        return tuple(value)
+    return value
+
+
+def strategies(node: PlainConfig) -> tuple[Any, ...]:
+    """All settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
+    from edt.strategies.grid import grid, refuse_repeats
+
+    families = [node] if TARGET in node else [family for family in node.values() if family is not None]
+    found = [
+        point
+        for family in families
+        for point in grid(get_class(family[TARGET]), {name: value for name, value in family.items() if name != TARGET})
+    ]
+    if not found:
+        raise ConfigError("no strategy is asked for; give one, as strategy=edt or strategy=paper_all.")
+    refuse_repeats(found)
+    return tuple(found)
+
+
+def task_requests(node: PlainConfig) -> tuple[Any, ...]:
+    """The tasks of the `task` node: one, or the members of a list, to which the list's own values apply."""
+    if "members" not in node:
+        return (task_request(node, "task"),)
+    from edt.tasks.local import member_path
+
+    shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
+    requests = []
+    for name, member in node["members"].items():
+        path = {} if node.get("path") is None else {"path": member_path(Path(node["path"]), name)}
+        requests.append(task_request({**member, **shared, **path}, f"task.members.{name}"))
+    return tuple(requests)
+
+
+def task_request(node: PlainConfig, where: str) -> Any:
+    """One task with the splits to decode."""
+    from edt.pipeline.request import TaskRequest
+
+    split = node["split"]
+    splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
+    task = construct({name: value for name, value in node.items() if name != "split"}, where)
+    return TaskRequest(task=task, splits=splits)
+
+
+def run_paths(value: Any) -> list[Path]:
+    """The folders of `runs=`: one or a list."""
+    values = value if isinstance(value, list) else [value]
+    return [Path(str(path)) for path in values]

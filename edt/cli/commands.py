@@ -1,0 +1,67 @@
+"""What each command does with its configuration. Imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edt.cli import build
+
+
+def generate(config: dict[str, Any]) -> None:
+    """Decode what is missing and say where it lies."""
+    from edt.pipeline.study import generate_study
+
+    for run, _ in generate_study(generation_request(config)):
+        print(run.path)
+
+
+def run(config: dict[str, Any]) -> None:
+    """Decode, score and print the table."""
+    from edt.pipeline.report import report_study
+    from edt.pipeline.score import score_study
+    from edt.pipeline.study import generate_study
+
+    request = generation_request(config)
+    metrics = build.construct(config["metrics"], "metrics")
+    runs = [folder for folder, _ in generate_study(request)]
+    scores = score_study(runs, metrics, samples=request.sampling.samples, studies=request.runs)
+    asked = {strategy.strategy_id for strategy in request.strategies}
+    report_study([score for score in scores if score.strategy_id in asked], runs, studies=request.runs)
+
+
+def score(config: dict[str, Any]) -> None:
+    """Score run folders again."""
+    from edt.pipeline.report import report_study
+    from edt.pipeline.score import score_study
+    from edt.store.layout import find_runs
+
+    runs = find_runs(build.run_paths(config["runs"]))
+    metrics = build.construct(config["metrics"], "metrics")
+    studies = Path(config["paths"]["runs"])
+    scores = score_study(runs, metrics, samples=config["samples"], studies=studies)
+    report_study(scores, runs, studies=studies)
+
+
+def report(config: dict[str, Any]) -> None:
+    """Print and write the tables of scores that lie on disk."""
+    from edt.pipeline.report import read_study, report_study
+    from edt.store.layout import find_runs
+
+    runs = find_runs(build.run_paths(config["runs"]))
+    report_study(read_study(runs), runs, studies=Path(config["paths"]["runs"]))
+
+
+def generation_request(config: dict[str, Any]) -> Any:
+    """The typed request; cheap checks (strategies, sampling, tasks) come before anything is loaded."""
+    from edt.pipeline.request import GenerationRequest
+
+    return GenerationRequest(
+        model=build.construct(config["model"], "model"),
+        engine=build.construct(config["engine"], "engine"),
+        tasks=build.task_requests(config["task"]),
+        strategies=build.strategies(config["strategy"]),
+        sampling=build.construct(config["sampling"], "sampling"),
+        runs=Path(config["paths"]["runs"]),
+        config=config,
+    )

@@ -1,0 +1,70 @@
+"""Hydra's and OmegaConf's errors in one sentence: the thing, the value, what is allowed, the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from edt.errors import near_miss
+
+BAD_OVERRIDE = re.compile(r"Could not override '([^']+)'")
+
+
+def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
+    """One sentence for an error of composing or reading the configuration; ours are sentences already."""
+    if isinstance(error, MissingConfigException):
+        return explain_missing_config(error)
+    if isinstance(error, MissingMandatoryValue):
+        key = getattr(error, "full_key", None) or str(error)
+        return f"'{key}' has no value; give it as {key}=…"
+    if isinstance(error, ConfigCompositionException):
+        bad = BAD_OVERRIDE.search(str(error))
+        if bad:
+            return explain_unknown_key(bad.group(1), command, arguments)
+    return " ".join(str(error).split())
+
+
+def explain_missing_config(error: MissingConfigException) -> str:
+    """A group option that does not exist, with the near miss."""
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    options = [str(name) for name in error.options or []]
+    allowed = f" There is: {', '.join(options)}." if options else ""
+    return f"{group or 'config'} '{option}' does not exist{near_miss(option, options)}.{allowed}"
+
+
+def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str:
+    """A key that the configuration does not have, with the near miss among its neighbours."""
+    parent, _, name = key.rpartition(".")
+    neighbours = known_keys(parent, command, [word for word in arguments if not names(word, key)])
+    if not neighbours:
+        return f"'{key}' is no key of this configuration; `edt {command} --cfg job` shows them all."
+    where = f"'{parent}'" if parent else "the configuration"
+    return f"{where} has no key '{name}'{near_miss(name, neighbours)}; it has: {', '.join(neighbours)}."
+
+
+def names(word: str, key: str) -> bool:
+    """Whether a command-line word is an override of `key`, or an option instead of an override."""
+    return word.startswith("-") or word.partition("=")[0].lstrip("+~") == key
+
+
+def known_keys(parent: str, command: str, overrides: Sequence[str]) -> list[str]:
+    """The keys below `parent` in the configuration that the other overrides make; empty when there is none."""
+    from edt.cli.app import config_folder
+
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
+            config = compose(config_name=command, overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException):
+        return []
+    node: Any = OmegaConf.select(config, parent) if parent else config
+    if not isinstance(node, DictConfig | Mapping):
+        return []
+    return [str(name) for name in node if not str(name).startswith("_")]

@@ -1,0 +1,220 @@
+"""Stage one: from tasks and strategies to generations on disk. Resumes, and generates only what is missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edt.decoding.engine import RowRequest, TorchEngine
+from edt.decoding.sampling import Limits
+from edt.errors import StoreError
+from edt.ids import digest
+from edt.pipeline.environment import environment
+from edt.pipeline.progress import Progress
+from edt.pipeline.request import GenerationRequest, TaskRequest
+from edt.records import Example, Prompt, Split
+from edt.store.layout import RunFolder
+from edt.store.manifest import Manifest, Pass
+from edt.store.parts import read_generations, write_examples, write_part
+from edt.strategies.kld import KLD
+from edt.tasks.base import ExampleSet
+from edt.tasks.prompts import encode
+
+Row = tuple[str, int]
+"""A strategy's id and a sample index."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A task ready to decode: its examples and prompts by split, and the manifest that they make."""
+
+    examples: Mapping[Split, ExampleSet]
+    prompts: Mapping[Split, Mapping[str, Prompt]]
+    limits: Limits
+    manifest: Manifest
+
+
+def generate_task(
+    request: GenerationRequest, task: TaskRequest, engine: TorchEngine, progress: Progress
+) -> tuple[RunFolder, Manifest]:
+    """Decode what is missing of one task; the run's folder and manifest."""
+    prepared = prepare(request, task, engine)
+    fresh = prepared.manifest
+    run = RunFolder.named(request.runs, model=fresh.model, task=fresh.task, generation_id=fresh.generation_id)
+    with run.writing():
+        manifest = Manifest.read(run.manifest) if run.manifest.is_file() else fresh
+        manifest = with_second_models(manifest, request, engine)
+        write_examples(run.examples, [e for examples in prepared.examples.values() for e in examples.examples])
+        manifest = plan_missing(request, prepared, engine, run, manifest)
+        manifest.write(run.manifest)
+        decode_passes(request, prepared, engine, run, manifest, progress)
+    return run, manifest
+
+
+def prepare(request: GenerationRequest, task: TaskRequest, engine: TorchEngine) -> Prepared:
+    """Load the examples, encode the prompts, and derive the run's identity from them."""
+    limits = task.limits(request.sampling)
+    room = engine.model.context - limits.max_new_tokens
+    budget = room if task.task.max_prompt_tokens is None else min(room, task.task.max_prompt_tokens)
+    examples = {split: task.task.load(split) for split in task.splits}
+    prompts = {
+        split: {e.example_id: encode(e, engine.model.tokenize, budget=budget) for e in found.examples}
+        for split, found in examples.items()
+    }
+    identity = {
+        **engine.identity(),
+        "task": task.task.name,
+        "seed": request.sampling.seed,
+        "coupling": request.sampling.coupling,
+        "limits": limits.identity(),
+        "prompts": prompts_digest(prompts),
+    }
+    manifest = Manifest(
+        identity=identity,
+        task=task.task.name,
+        model=request.model.path,
+        quality=task.task.quality,
+        target_language=task.task.target_language,
+        extra_metrics=task.task.extra_metrics,
+        splits={split: split_facts(examples[split], prompts[split]) for split in task.splits},
+        config=request.config,
+        environment=environment(),
+    )
+    return Prepared(examples=examples, prompts=prompts, limits=limits, manifest=manifest)
+
+
+def prompts_digest(prompts: Mapping[Split, Mapping[str, Prompt]]) -> str:
+    """Digest of the subset's ids and of the exact tokens of every prompt, with and without the source."""
+    return digest(
+        {s: [[p.example_id, p.token_ids, p.plain_ids] for p in by_id.values()] for s, by_id in prompts.items()}
+    )
+
+
+def split_facts(examples: ExampleSet, prompts: Mapping[str, Prompt]) -> dict[str, Any]:
+    """What the manifest says of one split."""
+    shortened = [prompt.truncated_tokens for prompt in prompts.values() if prompt.truncated_tokens]
+    return {
+        "examples": len(examples.examples),
+        "available": examples.available,
+        "dropped": dict(examples.dropped),
+        "shortened_prompts": len(shortened),
+        "truncated_tokens": sum(shortened),
+        "origin": dict(examples.origin),
+        "ids": [example.example_id for example in examples.examples],
+    }
+
+
+def with_second_models(manifest: Manifest, request: GenerationRequest, engine: TorchEngine) -> Manifest:
+    """The manifest with the weights of kld's second model. Raises StoreError when its folder holds others by now."""
+    paths = {s.model for s in request.strategies if isinstance(s, KLD) and s.model is not None}
+    known = dict(manifest.second_models)
+    for path in sorted(paths):
+        second = engine.second_model([s for s in request.strategies if isinstance(s, KLD) and s.model == path])
+        weights = second.identity["weights"] if second is not None else ""
+        if known.setdefault(path, weights) != weights:
+            raise StoreError(
+                f"the second model '{path}' has other weights than when this run began; its generations would mix two "
+                "models. Give the new one another path, or another paths.runs."
+            )
+    return replace(manifest, second_models=known)
+
+
+def plan_missing(
+    request: GenerationRequest, prepared: Prepared, engine: TorchEngine, run: RunFolder, manifest: Manifest
+) -> Manifest:
+    """The manifest with passes for every wanted row that neither lies on disk nor is in an unfinished pass."""
+    wanted = {(s.strategy_id, k) for s in request.strategies for k in range(request.sampling.samples)}
+    covered = rows_on_disk(run, manifest)
+    for number, planned in enumerate(manifest.passes):
+        if is_wanted(planned, wanted):
+            for chunk, ids in enumerate(planned.chunks):
+                if not run.part(number, chunk).is_file():
+                    for example_id in ids:
+                        covered[planned.split, example_id].update(planned.rows)
+    for split, prompts in prepared.prompts.items():
+        groups: dict[frozenset[Row], list[Prompt]] = defaultdict(list)
+        for example_id, prompt in prompts.items():
+            missing = frozenset(wanted - covered[split, example_id])
+            if missing:
+                groups[missing].append(prompt)
+        for missing, group in groups.items():
+            manifest = manifest.with_pass(new_pass(request, prepared, engine, split, missing, group))
+    return manifest
+
+
+def new_pass(
+    request: GenerationRequest,
+    prepared: Prepared,
+    engine: TorchEngine,
+    split: Split,
+    missing: frozenset[Row],
+    prompts: Sequence[Prompt],
+) -> Pass:
+    """Plan the decoding of these rows of these prompts, in the request's order of strategies."""
+    order = [(s.strategy_id, k) for s in request.strategies for k in range(request.sampling.samples)]
+    rows = tuple(row for row in order if row in missing)
+    plan = engine.plan(prompts, request.strategies, row_requests(request, rows), prepared.limits)
+    return Pass(split=split, rows=rows, chunks=plan.chunks, rows_per_batch=plan.rows_per_batch)
+
+
+def rows_on_disk(run: RunFolder, manifest: Manifest) -> dict[tuple[str, str], set[Row]]:
+    """The done-set: rows by (split, example)."""
+    done: dict[tuple[str, str], set[Row]] = defaultdict(set)
+    table = read_generations(run, manifest.generation_id, ["split", "example_id", "strategy_id", "sample"])
+    for row in table.to_pylist():
+        done[row["split"], row["example_id"]].add((row["strategy_id"], row["sample"]))
+    return done
+
+
+def is_wanted(planned: Pass, wanted: set[Row]) -> bool:
+    """Whether the request asks for every row of the pass; otherwise its missing chunks are left as they are."""
+    return set(planned.rows) <= wanted
+
+
+def row_requests(request: GenerationRequest, rows: Sequence[Row]) -> list[RowRequest]:
+    """Rows as indices into the request's strategies."""
+    index = {strategy.strategy_id: place for place, strategy in enumerate(request.strategies)}
+    return [RowRequest(index[strategy_id], sample) for strategy_id, sample in rows]
+
+
+def decode_passes(
+    request: GenerationRequest,
+    prepared: Prepared,
+    engine: TorchEngine,
+    run: RunFolder,
+    manifest: Manifest,
+    progress: Progress,
+) -> None:
+    """Decode every chunk of the wanted passes that has no part yet."""
+    wanted = {(s.strategy_id, k) for s in request.strategies for k in range(request.sampling.samples)}
+    todo = [
+        (number, chunk, planned)
+        for number, planned in enumerate(manifest.passes)
+        if planned.split in prepared.prompts and is_wanted(planned, wanted)
+        for chunk in range(len(planned.chunks))
+        if not run.part(number, chunk).is_file()
+    ]
+    rows_to_do = sum(len(planned.chunks[chunk]) * len(planned.rows) for _, chunk, planned in todo)
+    rows_in_all = len(wanted) * sum(len(prompts) for prompts in prepared.prompts.values())
+    with progress.task(f"{manifest.task}", total=rows_in_all, done=rows_in_all - rows_to_do) as advance:
+        for number, chunk, planned in todo:
+            prompts = [prepared.prompts[planned.split][example_id] for example_id in planned.chunks[chunk]]  # type: ignore[index]
+            generations = []
+            for generation in engine.generate(
+                prompts,
+                request.strategies,
+                row_requests(request, planned.rows),
+                sampling=request.sampling,
+                limits=prepared.limits,
+                rows_per_batch=planned.rows_per_batch,
+            ):
+                generations.append(generation)
+                advance(1)
+            write_part(run, run.part(number, chunk), generations, manifest.generation_id)
+
+
+def subset(examples: Mapping[Split, ExampleSet]) -> list[Example]:
+    """All examples of all splits."""
+    return [example for found in examples.values() for example in found.examples]

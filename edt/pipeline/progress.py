@@ -1,0 +1,37 @@
+"""Progress on the screen: a bar on a terminal, a line per task elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+
+class Progress:
+    """Shows how many rows of how many are done. Writes to stderr, so that stdout holds results alone."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = Console(stderr=True) if console is None else console
+
+    @contextmanager
+    def task(self, label: str, *, total: int, done: int) -> Iterator[Callable[[int], None]]:
+        """A bar for `total` rows of which `done` are there already; gives the function that advances it."""
+        began = monotonic()
+        columns = (
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("rows"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bar:
+            identifier = bar.add_task(label, total=total, completed=done)
+            yield lambda rows: bar.advance(identifier, rows)
+        if not self.console.is_terminal:
+            seconds = monotonic() - began
+            self.console.print(f"{label}: {total} rows, {done} of them there before, {seconds:.1f} s", highlight=False)

@@ -1,0 +1,98 @@
+"""Where things lie in a folder of runs.
+
+RUNS/<model>-<task>-<generation_id>/        one run: one model on one task
+    manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet  scores.parquet
+RUNS/studies/<study_id>/                    what several runs share
+    manifest.json  table.csv  table.md
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edt.errors import StoreError
+from edt.ids import digest
+from edt.store.atomic import unwritable
+
+STUDIES = "studies"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @classmethod
+    def named(cls, runs: Path, *, model: str, task: str, generation_id: str) -> RunFolder:
+        """The folder of a run by what it is a run of."""
+        short = re.sub(r"[^A-Za-z0-9._]+", "-", model.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1])
+        return cls(runs / f"{short}-{task}-{generation_id}")
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is, its plan, and where everything came from."""
+        return self.path / "manifest.json"
+
+    @property
+    def examples(self) -> Path:
+        """The subset's examples with their references."""
+        return self.path / "examples.parquet"
+
+    @property
+    def generations(self) -> Path:
+        """The folder of parts."""
+        return self.path / "generations"
+
+    @property
+    def scores(self) -> Path:
+        """The scores of the last scoring."""
+        return self.path / "scores.parquet"
+
+    def part(self, number: int, chunk: int) -> Path:
+        """The part that holds one chunk of one pass."""
+        return self.generations / f"part-{number:03d}-{chunk:05d}.parquet"
+
+    def parts(self) -> list[Path]:
+        """All parts that are complete, in order."""
+        return sorted(self.generations.glob("part-*.parquet"))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the run for writing. Raises StoreError when another process does, or when it cannot be written."""
+        lock = self.path / ".lock"
+        try:
+            self.generations.mkdir(parents=True, exist_ok=True)
+            file = lock.open("w")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(f"run folder {self.path} is being written by another process; wait for it.") from error
+            yield
+
+
+def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:
+    """The folder of the study that consists of these runs, whatever strategies they hold."""
+    return runs / STUDIES / digest(sorted(generation_ids))
+
+
+def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
+    """The run folders among `paths` and directly below them. Raises StoreError for a path without any."""
+    found: dict[Path, RunFolder] = {}
+    for path in paths:
+        here = [path] if (path / "manifest.json").is_file() else sorted(path.glob("*/"))
+        runs = [RunFolder(folder) for folder in here if (folder / "manifest.json").is_file()]
+        if not runs:
+            raise StoreError(
+                f"no run in '{path}': it holds no manifest.json, nor does a folder in it. Run edt run first."
+            )
+        found.update({run.path.resolve(): run for run in runs})
+    return list(found.values())

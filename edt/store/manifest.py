@@ -1,0 +1,90 @@
+"""The manifest of a run: what can change a token, the chunk plan of each pass, and where everything came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from edt.errors import StoreError
+from edt.ids import digest
+from edt.store.atomic import write_text
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One planned decoding: these rows, (strategy, sample), of every example in the chunks.
+
+    A later pass adds strategies or samples; the part of chunk c of pass p is written once and never changed.
+    """
+
+    split: str
+    rows: tuple[tuple[str, int], ...]
+    chunks: tuple[tuple[str, ...], ...]
+    rows_per_batch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a run is. `identity` is exactly what can change a token; the rest tells how and from what it was made."""
+
+    identity: Mapping[str, Any]
+    task: str
+    model: str
+    quality: str
+    target_language: str
+    extra_metrics: tuple[str, ...]
+    splits: Mapping[str, Any]
+    """Per split: ids, counts (examples, available, dropped, truncated) and the origin of the rows."""
+    config: Mapping[str, Any]
+    """The resolved configuration of the command that created the run."""
+    environment: Mapping[str, Any]
+    passes: tuple[Pass, ...] = ()
+    second_models: Mapping[str, str] = field(default_factory=dict)
+    """Digest of the weights of each second model that kld used, by its path."""
+    schema: int = SCHEMA
+
+    @property
+    def generation_id(self) -> str:
+        """Hash of the identity."""
+        return digest(self.identity)
+
+    def with_pass(self, added: Pass) -> Manifest:
+        """The manifest with one more pass."""
+        return replace(self, passes=(*self.passes, added))
+
+    def write(self, path: Path) -> None:
+        """Write it whole or not at all."""
+        content = {"generation_id": self.generation_id, **asdict(self)}
+        write_text(path, json.dumps(content, indent=1, ensure_ascii=False, sort_keys=False) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read it back. Raises StoreError when it is torn, of another schema, or does not hash to its id."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            told = content.pop("generation_id")
+            passes = tuple(pass_of(entry) for entry in content.pop("passes"))
+            extra_metrics = tuple(content.pop("extra_metrics"))
+            manifest = cls(**content, passes=passes, extra_metrics=extra_metrics)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"manifest {path} cannot be read ({error}); it was not written by this version."
+            ) from error
+        if manifest.generation_id != told or manifest.schema != SCHEMA:
+            raise StoreError(f"manifest {path} was changed by hand: its identity hashes to {manifest.generation_id}.")
+        return manifest
+
+
+def pass_of(entry: Mapping[str, Any]) -> Pass:
+    """A pass from its JSON."""
+    return Pass(
+        split=entry["split"],
+        rows=tuple((strategy, sample) for strategy, sample in entry["rows"]),
+        chunks=tuple(tuple(chunk) for chunk in entry["chunks"]),
+        rows_per_batch=entry["rows_per_batch"],
+    )

@@ -1,0 +1,159 @@
+"""Records on disk: examples, generations and scores as parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edt.errors import StoreError
+from edt.ids import files_digest
+from edt.records import Example, Generation, PromptParts, Score
+from edt.store.atomic import write_atomically
+from edt.store.layout import RunFolder
+
+GENERATION_TYPES: dict[str, pa.DataType] = {
+    "task": pa.string(),
+    "split": pa.string(),
+    "example_id": pa.string(),
+    "cluster_id": pa.string(),
+    "strategy_id": pa.string(),
+    "family": pa.string(),
+    "granularity": pa.string(),
+    "sample": pa.int32(),
+    "token_ids": pa.list_(pa.int32()),
+    "text": pa.string(),
+    "finish_reason": pa.string(),
+    "t_mean": pa.float64(),
+    "t_min": pa.float64(),
+    "t_max": pa.float64(),
+    "h_mean": pa.float64(),
+    "floored_steps": pa.int32(),
+    "prompt_tokens": pa.int32(),
+    "truncated_tokens": pa.int32(),
+}
+SCORE_TYPES: dict[str, pa.DataType] = {
+    "task": pa.string(),
+    "split": pa.string(),
+    "model_name": pa.string(),
+    "strategy_id": pa.string(),
+    "family": pa.string(),
+    "granularity": pa.string(),
+    "metric": pa.string(),
+    "value": pa.float64(),
+    "lo": pa.float64(),
+    "hi": pa.float64(),
+    "n_examples": pa.int32(),
+    "n_samples": pa.int32(),
+    "signature": pa.string(),
+    "generation_id": pa.string(),
+    "note": pa.string(),
+}
+GENERATION_ID = b"edt.generation_id"
+PARTS_DIGEST = b"edt.parts_digest"
+
+
+def write_part(run: RunFolder, path: Path, generations: Sequence[Generation], generation_id: str) -> None:
+    """Write one part, whole or not at all, stamped with the run that it belongs to."""
+    table = flat_table([as_row(generation) for generation in generations], GENERATION_TYPES)
+    write_table(path, table.replace_schema_metadata({GENERATION_ID: generation_id.encode()}))
+
+
+def read_generations(run: RunFolder, generation_id: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of a run. Raises StoreError for a part that another run wrote."""
+    tables = []
+    for path in run.parts():
+        schema = pq.read_schema(path)
+        stamp = (schema.metadata or {}).get(GENERATION_ID, b"").decode()
+        if stamp != generation_id:
+            raise StoreError(
+                f"{path} holds generations of run '{stamp}', not of '{generation_id}'; a part was copied from another "
+                "run. Remove it and run the same command again."
+            )
+        tables.append(pq.read_table(path, columns=None if columns is None else list(columns)))
+    if not tables:
+        return pa.table({name: pa.array([], type=kind) for name, kind in GENERATION_TYPES.items()})
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def param_columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> list[str]:
+    """The columns that hold strategy parameters: all that are not in `types`."""
+    return [name for name in table.column_names if name not in types]
+
+
+def parts_digest(run: RunFolder) -> str:
+    """One digest of all parts: scores carry it, so that scores of other generations are noticed."""
+    return files_digest(run.parts())
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> None:
+    """Write the subset with references and the text of each prompt's parts."""
+    rows = [{**asdict(example), "meta": json.dumps(dict(example.meta), ensure_ascii=False)} for example in examples]
+    write_table(path, pa.Table.from_pylist(rows))
+
+
+def read_examples(path: Path) -> list[Example]:
+    """Read the subset back."""
+    if not path.is_file():
+        raise StoreError(f"{path} is missing; the run is not complete. Run the same edt run or edt generate again.")
+    return [example_of(row) for row in pq.read_table(path).to_pylist()]
+
+
+def example_of(row: Mapping[str, Any]) -> Example:
+    """An example from its row."""
+    parts = {**row["parts"], "turns": tuple(row["parts"]["turns"])}
+    values = {**row, "parts": PromptParts(**parts), "references": tuple(row["references"])}
+    return Example(**{**values, "meta": json.loads(row["meta"])})
+
+
+def write_scores(run: RunFolder, scores: Sequence[Score], generation_id: str) -> None:
+    """Write the scores, stamped with the exact generations that they were made from."""
+    table = flat_table([as_row(score) for score in scores], SCORE_TYPES)
+    stamp = {GENERATION_ID: generation_id.encode(), PARTS_DIGEST: parts_digest(run).encode()}
+    write_table(run.scores, table.replace_schema_metadata(stamp))
+
+
+def read_scores(run: RunFolder, generation_id: str) -> list[Score]:
+    """Read the scores back. Raises StoreError when they were made from other generations than lie there now."""
+    if not run.scores.is_file():
+        raise StoreError(f"{run.path} has no scores yet; run edt score runs={run.path}.")
+    table = pq.read_table(run.scores)
+    metadata = table.schema.metadata or {}
+    stamp = (metadata.get(GENERATION_ID, b"").decode(), metadata.get(PARTS_DIGEST, b"").decode())
+    if stamp != (generation_id, parts_digest(run)):
+        raise StoreError(
+            f"{run.scores} was made from other generations than those in {run.generations}; "
+            f"score them again: edt score runs={run.path}."
+        )
+    params = param_columns(table, SCORE_TYPES)
+    return [score_of(row, params) for row in table.to_pylist()]
+
+
+def score_of(row: Mapping[str, Any], params: Sequence[str]) -> Score:
+    """A score from its row."""
+    own = {name: row[name] for name in params if row[name] is not None}
+    return Score(**{name: row[name] for name in SCORE_TYPES}, params=own)
+
+
+def as_row(record: Generation | Score) -> dict[str, Any]:
+    """A record as a flat row: each strategy parameter is a column of its own."""
+    row = {field.name: getattr(record, field.name) for field in fields(record) if field.name != "params"}
+    return {**row, **record.params}
+
+
+def flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """A table with the columns of `types` and one per strategy parameter: numbers as float64, text as string."""
+    params = sorted({name for row in rows for name in row} - set(types))
+    textual = {name for name in params if any(isinstance(row.get(name), str) for row in rows)}
+    kinds = {**types, **{name: pa.string() if name in textual else pa.float64() for name in params}}
+    return pa.table({name: pa.array([row.get(name) for row in rows], type=kind) for name, kind in kinds.items()})
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a parquet file whole or not at all."""
+    write_atomically(path, lambda temporary: pq.write_table(table, temporary))

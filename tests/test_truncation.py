@@ -1,0 +1,69 @@
+"""Truncation against transformers' warpers."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from edt.decoding.draw import draw
+from edt.strategies.truncation import NO_TOP_K, Truncation, keep_mask
+
+
+def truncation(rows):
+    return Truncation(
+        top_k_R=torch.tensor([k or NO_TOP_K for k, _, _ in rows]),
+        top_p_R=torch.tensor([p or 1.0 for _, p, _ in rows], dtype=torch.float64),
+        min_p_R=torch.tensor([m or 0.0 for _, _, m in rows], dtype=torch.float64),
+    )
+
+
+def warped(logits, top_k, top_p, min_p):
+    """The tokens that transformers keeps, in the order in which `generate` applies its warpers."""
+    scores = logits.unsqueeze(0)
+    for warper in (
+        TopKLogitsWarper(top_k) if top_k else None,
+        TopPLogitsWarper(top_p) if top_p and top_p < 1 else None,
+        MinPLogitsWarper(min_p) if min_p else None,
+    ):
+        scores = scores if warper is None else warper(None, scores)
+    return torch.isfinite(scores[0])
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(0, 2**31),
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(1, 60)),
+            st.one_of(st.none(), st.floats(0.05, 1.0)),
+            st.one_of(st.none(), st.floats(0.01, 1.0)),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+)
+def test_rows_of_any_truncation_equal_transformers(seed, rows):
+    logits = torch.randn(len(rows), 50, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 3
+    kept = keep_mask(logits, truncation(rows))
+    for row, (top_k, top_p, min_p) in enumerate(rows):
+        assert torch.equal(kept[row], warped(logits[row], top_k, top_p, min_p))
+
+
+def test_ties_at_the_kth_token_all_stay_as_in_transformers():
+    logits = torch.tensor([2.0, 1.0, 1.0, 0.0], dtype=torch.float64)
+    assert keep_mask(logits.unsqueeze(0), truncation([(2, None, None)]))[0].tolist() == [True, True, True, False]
+    assert torch.equal(keep_mask(logits.unsqueeze(0), truncation([(2, None, None)]))[0], warped(logits, 2, None, None))
+
+
+@pytest.mark.parametrize("row", [(1, None, None), (None, 1e-9, None), (None, None, 1.0)])
+def test_the_best_token_always_stays(row):
+    logits = torch.randn(1, 30, dtype=torch.float64)
+    assert keep_mask(logits, truncation([row])).nonzero().tolist() == [[0, int(logits.argmax())]]
+
+
+def test_draw_never_takes_a_dropped_token_and_leaves_other_rows_alone():
+    scaled = torch.tensor([[0.0, -1.0, -2.0]] * 2, dtype=torch.float64)
+    noise = torch.tensor([[0.0, 0.0, 50.0]], dtype=torch.float64)
+    floored, stream = torch.tensor([False, False]), torch.tensor([0, 0])
+    assert draw(scaled, floored, noise, stream, truncation([(2, None, None), (None, None, None)])).tolist() == [0, 2]
