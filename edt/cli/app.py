@@ -80,4 +80,7 @@ def hydra_application(command: str) -> Callable[[], Any]:
 
     application.__name__ = command
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra.*")
-    return hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)(application)
+    main: Callable[[], Any] = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)(
+        application
+    )
+    return main

@@ -33,9 +33,11 @@ def construct(node: PlainConfig, where: str) -> Any:
 
 
 def constructed_value(value: Any, where: str) -> Any:
-    """A value of a node: a nested node is constructed, a list becomes a tuple."""
+    """A value of a node: a nested node is constructed, a mapping's values too, and a list becomes a tuple."""
     if isinstance(value, Mapping) and TARGET in value:
         return construct(value, where)
+    if isinstance(value, Mapping):
+        return {name: constructed_value(inner, f"{where}.{name}") for name, inner in value.items()}
     if isinstance(value, list):
         return tuple(value)
     return value
@@ -66,7 +68,7 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
     shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
     requests = []
     for name, member in node["members"].items():
-        path = {} if node.get("path") is None else {"path": member_path(Path(node["path"]), name)}
+        path = {} if node.get("path") is None else {"path": member_path(node["path"], name)}
         requests.append(task_request({**member, **shared, **path}, f"task.members.{name}"))
     return tuple(requests)
 

@@ -129,14 +129,14 @@ class LanguageModel:
         """Token ids of a prompt, with the special tokens that the tokenizer adds in front of a text."""
         if self.spec.chat_template:
             return self._tokenize_chat(text)
-        ids: list[int] = self.tokenizer(text)["input_ids"]
+        ids: list[int] = self.tokenizer(text, verbose=False)["input_ids"]
         trailing_eos = len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id
         return ids[:-1] if trailing_eos else ids
 
     def _tokenize_chat(self, text: str) -> list[int]:
         turn = [{"role": "user", "content": text}]
         wrapped = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        ids: list[int] = self.tokenizer(wrapped, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self.tokenizer(wrapped, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
     def decode(self, token_ids: Sequence[Sequence[int]]) -> list[str]:

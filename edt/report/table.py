@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edt.records import Score
@@ -44,13 +45,13 @@ def print_tables(sections: Mapping[Group, Sequence[TableRow]], console: Console)
             table.add_row(row.strategy_id, *(shown(row.cells.get(metric), console.width) for metric in metrics))
         console.print(table)
         for note in notes_in(rows):
-            console.print(f"  {note}", highlight=False, style="dim")
+            console.print(f"  {note}", highlight=False, markup=False, style="dim")
 
 
 def shown(score: Score | None, width: int) -> str:
     """A cell for the terminal."""
     text = cell_text(score)
-    return text.replace(" [", "\n[") if width < NARROW else text
+    return escape(text.replace(" [", "\n[") if width < NARROW else text)
 
 
 def markdown(sections: Mapping[Group, Sequence[TableRow]]) -> str:

@@ -1,0 +1,255 @@
+"""The engine against transformers' generation, statistics, and itself row by row (float64)."""
+
+import math
+
+import pytest
+import scipy.stats
+import torch
+
+from edt.decoding.engine import EngineSpec, RowRequest, TorchEngine
+from edt.decoding.sampling import Limits, Sampling
+from edt.errors import ConfigError, ModelError
+from edt.records import Prompt
+from edt.strategies import EDT, KLD, Fixed
+
+TEXTS = ["The capital", "Once upon a time there was a small model that", "a", "x y z x y z x y"]
+
+
+def prompt(tiny, number, text):
+    return Prompt(
+        task="task",
+        split="test",
+        example_id=f"example-{number}",
+        cluster_id=f"example-{number}",
+        token_ids=tuple(tiny.tokenize(text)),
+        plain_ids=tuple(tiny.tokenize(text[:3])),
+        truncated_tokens=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def prompts(tiny):
+    return [prompt(tiny, number, text) for number, text in enumerate(TEXTS)]
+
+
+def generate(tiny, prompts, strategies, *, samples=2, tokens=12, stop=(), rows=None, max_rows=512, batch=None, **how):
+    engine = TorchEngine(model=tiny, spec=EngineSpec(max_rows=max_rows))
+    limits = Limits(max_new_tokens=tokens, stop=stop)
+    rows = rows or [RowRequest(s, k) for s in range(len(strategies)) for k in range(samples)]
+    found = engine.generate(
+        prompts, strategies, rows, sampling=Sampling(samples=samples, **how), limits=limits, rows_per_batch=batch or 512
+    )
+    return {(g.example_id, g.strategy_id, g.sample): g for g in found}
+
+
+def tokens_of(found):
+    return {key: generation.token_ids for key, generation in found.items()}
+
+
+MIXED = [
+    Fixed(t0=0),
+    Fixed(t0=0.9),
+    EDT(t0=1.2, theta=0.7),
+    KLD(t0=1.2, sigma=1.5),
+    Fixed(t0=1, top_k=5),
+    EDT(t0=1, theta=0.2, top_p=0.8),
+    KLD(t0=0.8, sigma=3, min_p=0.1),
+]
+
+
+def test_theta_0_sigma_inf_and_fixed_draw_the_same_tokens(tiny, prompts):
+    found = generate(tiny, prompts, [Fixed(t0=0.8), EDT(t0=0.8, theta=0), KLD(t0=0.8, sigma=math.inf)], samples=4)
+    for p in prompts:
+        for k in range(4):
+            same = {g.token_ids for (e, _, sample), g in found.items() if (e, sample) == (p.example_id, k)}
+            assert len(same) == 1
+    assert len(set(tokens_of(found).values())) > len(prompts)
+
+
+@pytest.mark.parametrize("strategy", [Fixed(t0=0), EDT(t0=1e-6, theta=0.1), EDT(t0=1, theta=1e9)])
+def test_greedy_equals_transformers_token_for_token(tiny, prompts, strategy):
+    found = generate(tiny, prompts, [strategy], samples=1, tokens=20)
+    for p in prompts:
+        ids = torch.tensor([p.token_ids])
+        output = tiny.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=20)
+        generation = found[p.example_id, strategy.strategy_id, 0]
+        assert list(generation.token_ids) == output[0, len(p.token_ids) :].tolist()
+        assert generation.floored_steps == len(generation.token_ids)
+
+
+@pytest.mark.parametrize("strategy", [Fixed(t0=1.0), Fixed(t0=0.5), EDT(t0=1.3, theta=0.4), Fixed(t0=1.5, top_k=8)])
+def test_first_tokens_follow_the_softmax(tiny, prompts, strategy):
+    """Chi-square of 4,000 samples' first tokens against softmax(logits / T), T by hand."""
+    samples, p = 4000, prompts[0]
+    found = generate(tiny, [p], [strategy], samples=samples, tokens=1)
+    logits = tiny.model(torch.tensor([p.token_ids])).logits[0, -1].detach()
+    distribution = torch.distributions.Categorical(logits=logits)
+    t = strategy.t0 * (0.8 ** (strategy.theta / float(distribution.entropy())) if isinstance(strategy, EDT) else 1.0)
+    expected = (logits / t).softmax(-1)
+    if strategy.top_k is not None:
+        best = expected.topk(strategy.top_k).indices
+        expected = torch.zeros_like(expected).index_put((best,), expected[best])
+        expected /= expected.sum()
+    counts = torch.zeros(len(expected))
+    for generation in found.values():
+        counts[generation.token_ids[0]] += 1
+        assert generation.t_mean == pytest.approx(t, rel=1e-9)
+        assert generation.h_mean == pytest.approx(float(distribution.entropy()), rel=1e-9)
+    assert not counts[expected == 0].any()
+    common = expected * samples >= 5
+    observed = [*counts[common].tolist(), float(counts[~common].sum())]
+    wanted = [*(expected[common] * samples).tolist(), float(expected[~common].sum() * samples)]
+    if wanted[-1] < 1e-9:
+        observed, wanted = observed[:-1], wanted[:-1]
+    scaled = [w * sum(observed) / sum(wanted) for w in wanted]
+    assert scipy.stats.chisquare(observed, scaled).pvalue > 1e-4
+
+
+def test_each_row_of_a_mixed_batch_equals_the_row_alone(tiny, prompts):
+    together = generate(tiny, prompts, MIXED, samples=2)
+    for p in prompts:
+        for index, strategy in enumerate(MIXED):
+            for sample in range(2):
+                alone = generate(tiny, [p], MIXED, rows=[RowRequest(index, sample)])
+                key = (p.example_id, strategy.strategy_id, sample)
+                assert list(alone) == [key]
+                assert alone[key].token_ids == together[key].token_ids
+                assert alone[key].t_mean == pytest.approx(together[key].t_mean, rel=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 5, 17])
+def test_batch_size_changes_nothing(tiny, prompts, batch):
+    assert tokens_of(generate(tiny, prompts, MIXED, batch=batch)) == tokens_of(generate(tiny, prompts, MIXED))
+
+
+def test_order_of_prompts_and_strategies_changes_nothing(tiny, prompts):
+    backwards = generate(tiny, prompts[::-1], MIXED[::-1])
+    assert tokens_of(backwards) == tokens_of(generate(tiny, prompts, MIXED))
+
+
+def test_more_samples_leave_the_first_ones_as_they_were(tiny, prompts):
+    few, many = generate(tiny, prompts, MIXED, samples=1), generate(tiny, prompts, MIXED, samples=3)
+    assert {key: many[key].token_ids for key in few} == tokens_of(few)
+
+
+def test_seed_and_coupling(tiny, prompts):
+    same = [Fixed(t0=1), EDT(t0=1, theta=0)]
+    coupled, other = generate(tiny, prompts, same), generate(tiny, prompts, same, seed=1)
+    independent = generate(tiny, prompts, same, coupling="independent")
+    assert tokens_of(coupled) != tokens_of(other)
+    for p in prompts:
+        ids = [independent[p.example_id, s.strategy_id, 0].token_ids for s in same]
+        assert ids[0] != ids[1]
+
+
+def test_divergence_by_hand_at_the_first_step(tiny, prompts):
+    """KLD's temperature from two forward passes of our own: with the source and without."""
+    p, strategy = prompts[1], KLD(t0=1.0, sigma=2.0)
+    generation = generate(tiny, [p], [strategy], samples=1, tokens=1)[p.example_id, strategy.strategy_id, 0]
+    with_source = tiny.model(torch.tensor([p.token_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
+    without = tiny.model(torch.tensor([p.plain_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
+    divergence = float((with_source * (with_source / without).log()).sum())
+    assert generation.t_mean == pytest.approx(2 ** (-divergence / 2.0), rel=1e-9)
+
+
+def test_both_contexts_of_kld_read_the_same_tokens(tiny, prompts):
+    p, strategy = prompts[1], KLD(t0=1.2, sigma=2.0)
+    generation = generate(tiny, [p], [strategy], samples=1, tokens=6)[p.example_id, strategy.strategy_id, 0]
+    drawn, temperatures = list(generation.token_ids), []
+    for step in range(len(drawn)):
+        p_logits = tiny.model(torch.tensor([[*p.token_ids, *drawn[:step]]])).logits[0, -1].softmax(-1).clamp(min=1e-7)
+        q_logits = tiny.model(torch.tensor([[*p.plain_ids, *drawn[:step]]])).logits[0, -1].softmax(-1).clamp(min=1e-7)
+        temperatures.append(1.2 * 2 ** (-float((p_logits * (p_logits / q_logits).log()).sum()) / 2.0))
+    assert generation.t_min == pytest.approx(min(temperatures), rel=1e-9)
+    assert generation.t_max == pytest.approx(max(temperatures), rel=1e-9)
+    assert generation.t_mean == pytest.approx(sum(temperatures) / len(temperatures), rel=1e-9)
+
+
+def test_dual_mode_draws_what_shared_mode_draws(tiny, prompts, tiny_folder):
+    for second in (None, str(tiny_folder)):
+        both = [
+            generate(tiny, prompts, [Fixed(t0=1), KLD(t0=1.2, sigma=2, **mode)])
+            for mode in ({}, {"mode": "dual", "model": second})
+        ]
+        drawn = [[g.token_ids for g in found.values()] for found in both]
+        assert drawn[0] == drawn[1]
+
+
+def test_kld_settings_must_agree_on_the_second_model(tiny, prompts):
+    with pytest.raises(ConfigError, match="agree on mode"):
+        generate(tiny, prompts, [KLD(t0=1, sigma=1), KLD(t0=1, sigma=1, mode="dual")])
+
+
+def test_second_model_needs_the_same_tokenizer(tiny, prompts, tmp_path, tiny_folder):
+    import json
+    import shutil
+
+    other = tmp_path / "other"
+    shutil.copytree(tiny_folder, other)
+    tokenizer = json.loads((other / "tokenizer.json").read_text())
+    swapped = {"A": tokenizer["model"]["vocab"]["B"], "B": tokenizer["model"]["vocab"]["A"]}
+    tokenizer["model"]["vocab"].update(swapped)
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelError, match="another tokenizer"):
+        generate(tiny, prompts, [KLD(t0=1, sigma=1, mode="dual", model=str(other))])
+
+
+def test_ends_at_eos_stop_string_and_length(tiny, prompts):
+    found = generate(tiny, prompts, [Fixed(t0=1.5)], samples=60, tokens=30, stop=("e", "zq"))
+    reasons = {g.finish_reason for g in found.values()}
+    assert reasons == {"eos", "stop", "length"}
+    for g in found.values():
+        assert "e" not in g.text
+        raw = tiny.decode([g.token_ids])[0]
+        if g.finish_reason == "eos":
+            assert g.token_ids[-1] == 2
+            assert 2 not in g.token_ids[:-1]
+        elif g.finish_reason == "stop":
+            assert raw.endswith(("e", "zq"))
+            assert raw.count("e") + raw.count("zq") == 1
+        else:
+            assert len(g.token_ids) == 30
+        assert g.text == raw.split("e")[0].split("zq")[0].strip()
+
+
+def test_dropping_finished_rows_changes_nothing(tiny, prompts):
+    """Without the stop the same rows go on: each stopped row is a prefix of the unstopped one."""
+    stopped = generate(tiny, prompts, MIXED, samples=6, tokens=24, stop=tuple("aeioubcdfghjkl"))
+    free = generate(tiny, prompts, MIXED, samples=6, tokens=24)
+    assert {g.finish_reason for g in stopped.values()} >= {"stop", "length"}
+    for key, generation in stopped.items():
+        assert free[key].token_ids[: len(generation.token_ids)] == generation.token_ids
+
+
+def test_non_finite_logits_are_an_error_that_names_the_example(tiny, prompts, monkeypatch):
+    from edt.decoding.contexts import Contexts
+
+    honest = Contexts._forward
+
+    def broken(self, ids, positions):
+        logits = honest(self, ids, positions)
+        logits[-1, 0] = float("nan")
+        return logits
+
+    monkeypatch.setattr(Contexts, "_forward", broken)
+    with pytest.raises(ModelError, match=r"example-3.*step 0"):
+        generate(tiny, prompts, [Fixed(t0=1)], samples=1)
+
+
+def test_plan_respects_rows_and_budget(tiny, prompts):
+    strategies = [Fixed(t0=1), KLD(t0=1, sigma=1)]
+    rows = [RowRequest(s, k) for s in range(2) for k in range(4)]
+    limits = Limits(max_new_tokens=10, stop=())
+    wide = TorchEngine(model=tiny, spec=EngineSpec(max_rows=16)).plan(prompts, strategies, rows, limits)
+    assert [len(chunk) for chunk in wide.chunks] == [2, 2]
+    assert sorted(i for chunk in wide.chunks for i in chunk) == sorted(p.example_id for p in prompts)
+    narrow = TorchEngine(model=tiny, spec=EngineSpec(kv_budget=1)).plan(prompts, strategies, rows, limits)
+    assert [len(chunk) for chunk in narrow.chunks] == [1] * 4
+    assert narrow.rows_per_batch == 1
+
+
+def test_overlong_prompt_is_an_error(tiny):
+    long = prompt(tiny, 0, "x" * 250)
+    engine = TorchEngine(model=tiny, spec=EngineSpec())
+    with pytest.raises(ModelError, match=r"250 tokens.*context of 256"):
+        engine.plan([long], [Fixed(t0=1)], [RowRequest(0, 0)], Limits(max_new_tokens=10, stop=()))
