@@ -22,6 +22,42 @@ from edt.errors import EdtError
 PlainConfig = dict[str, Any]
 
 
+OPTIONS_WITH_VALUE = (
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+    "--config-path",
+    "-cp",
+    "--config-name",
+    "-cn",
+    "--config-dir",
+    "-cd",
+)
+
+
+class Failure(BaseException):
+    """Carries an error of ours out of Hydra, past its handlers of `Exception`, which would print their own account."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def overrides_first(arguments: Sequence[str]) -> list[str]:
+    """The same words with Hydra's options behind the overrides: its parser takes no override after an option."""
+    overrides, options = [], []
+    words = iter(arguments)
+    for word in words:
+        if word in OPTIONS_WITH_VALUE:
+            options += [word, *[value for value in [next(words, None)] if value is not None]]
+        elif word.startswith("-"):
+            options.append(word)
+        else:
+            overrides.append(word)
+    return overrides + options
+
+
 def config_folder() -> Path:
     """The configs: inside the installed package, or beside it in a source tree."""
     package = Path(edt.__file__).parent
@@ -46,13 +82,14 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
     """Compose the configuration, run the command, and print an error as one sentence."""
     full_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     saved_arguments, saved_setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = [f"edt {command}", *arguments]
+    sys.argv = [f"edt {command}", *overrides_first(arguments)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that the error can be told in one place: here
     try:
         hydra_application(command)()
-    except (EdtError, HydraException, OmegaConfBaseException) as error:
+    except (Failure, HydraException, OmegaConfBaseException) as failure:
+        error = failure.error if isinstance(failure, Failure) else failure
         if full_traceback:
-            raise
+            raise error from None
         print(f"edt {command}: {explain(error, command, arguments)}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
@@ -74,9 +111,12 @@ def hydra_application(command: str) -> Callable[[], Any]:
     """The command as a function without arguments that reads sys.argv, as Hydra wants it."""
 
     def application(config: DictConfig) -> None:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        assert isinstance(plain, dict)
-        command_function(command)({str(key): value for key, value in plain.items()})
+        try:
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+            assert isinstance(plain, dict)
+            command_function(command)({str(key): value for key, value in plain.items()})
+        except (EdtError, OmegaConfBaseException) as error:
+            raise Failure(error) from error
 
     application.__name__ = command
     warnings.filterwarnings("ignore", category=UserWarning, module="hydra.*")

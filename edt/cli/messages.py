@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -21,6 +21,8 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
     """One sentence for an error of composing or reading the configuration; ours are sentences already."""
     if isinstance(error, MissingConfigException):
         return explain_missing_config(error)
+    if isinstance(error, OverrideParseException):
+        return f"'{error.override}' is no override of the form key=value ({' '.join(error.message.split())})."
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", None) or str(error)
         return f"'{key}' has no value; give it as {key}=…"

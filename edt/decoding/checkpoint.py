@@ -30,7 +30,7 @@ def local_folder(path: str, revision: str | None) -> Path:
 
 def embedded_folder(name: str) -> Path:
     """The folder of a model that ships inside the package."""
-    names = sorted(folder.name for folder in ASSETS.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
+    names = sorted(config.parent.name for config in ASSETS.glob("*/config.json"))
     if name not in names:
         raise ModelError(f"no model '{name}' ships with edt{near_miss(name, names)}; there is: {', '.join(names)}.")
     return ASSETS / name

@@ -166,7 +166,7 @@ def load_weights(folder: Path, spec: ModelSpec) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
     try:
         model = AutoModelForCausalLM.from_pretrained(

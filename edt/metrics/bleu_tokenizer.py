@@ -1,0 +1,44 @@
+"""SacreBLEU's tokenizer for a target language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from edt.errors import ConfigError
+
+EXTRAS = {"ja": "japanese", "ko": "korean"}
+"""Languages whose tokenizer needs a package that is not installed by default, and the extra that brings it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BleuTokenizer:
+    """`tokenize`: text to tokens separated by single spaces. `signature`: sacrebleu's name for it."""
+
+    tokenize: Callable[[str], str]
+    signature: str
+
+
+@lru_cache(maxsize=8)
+def bleu_tokenizer(language: str) -> BleuTokenizer:
+    """The tokenizer that sacrebleu sets for a target language: zh "zh", ja "ja-mecab", ko "ko-mecab", else "13a".
+
+    language: a code such as `en`, `zh` or `zh-CN`; only what precedes a hyphen or underscore counts.
+    Raises ConfigError, naming the extra to install, where the tokenizer's package is missing.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    code = language.replace("_", "-").split("-")[0].lower()
+    try:
+        metric = BLEU(trg_lang=code)
+    except RuntimeError as error:
+        if code not in EXTRAS:
+            raise
+        raise ConfigError(
+            f"BLEU for target language '{language}' needs a tokenizer that is not installed. "
+            f"Install it: pip install edt[{EXTRAS[code]}]"
+        ) from error
+    tokenizer = metric.tokenizer
+    # sacrebleu strips the end of a segment ahead of every tokenizer (BLEU._preprocess_segment).
+    return BleuTokenizer(tokenize=lambda text: str(tokenizer(text.rstrip())), signature=metric.tokenizer_signature)

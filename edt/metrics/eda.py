@@ -1,0 +1,103 @@
+"""EDA: quality and diversity in one number, with the constants that scale them.
+
+The constants of the paper (arXiv 2403.14541) could not be checked against its text, so every one of them is an argument
+here and stands in the signature.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edt.errors import ConfigError
+from edt.metrics.signature import Options, signature_text
+
+ConstantsSource = Literal["dev", "override", "own split (provisional)"]
+
+
+def eda(quality: ArrayLike | None, self_bleu: ArrayLike | None, *, q_star: float, s_star: float) -> NDArray[np.float64]:
+    """Euclidean distance from the ultimate aim (quality at its best, Self-BLEU at 0), in percent; lower is better.
+
+    EDA = 100 · sqrt((max(0, 1 − q/Q*)² + (s/S*)²) / 2)
+
+    It is the distance in the (quality, Self-BLEU) plane with Self-BLEU weighted by ω = Q*/S*:
+    sqrt((max(0, Q* − q)² + (ω·s)²) / 2) · 100/Q*. Quality beyond Q* gains nothing.
+    quality, self_bleu: q and s, of any shapes that broadcast; None or NaN is missing, and gives NaN (missing).
+    Raises ConfigError unless q_star and s_star are finite and above 0. Source: Zhang et al. 2024; the paper's exact
+    constants could not be checked against its text.
+    """
+    _require_positive("q_star", q_star)
+    _require_positive("s_star", s_star)
+    q, s = np.asarray(quality, dtype=np.float64), np.asarray(self_bleu, dtype=np.float64)
+    short_of_best = np.maximum(0.0, 1.0 - q / q_star)
+    return np.asarray(100.0 * np.sqrt((short_of_best**2 + (s / s_star) ** 2) / 2.0), dtype=np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdaConstants:
+    """Q* and S*, where they come from, and the family whose maxima they are; frozen for every later score.
+
+    source: "dev" (the study's development split), "override" (`metrics.eda.q_star`, `s_star`) or
+    "own split (provisional)" (a single run outside a study). Raises ConfigError unless both are finite and above 0.
+    """
+
+    q_star: float
+    s_star: float
+    source: ConstantsSource
+    family: str = "fixed"
+
+    def __post_init__(self) -> None:
+        _require_positive("q_star", self.q_star)
+        _require_positive("s_star", self.s_star)
+
+    @property
+    def omega(self) -> float:
+        """ω = Q*/S*, the weight of Self-BLEU against quality."""
+        return self.q_star / self.s_star
+
+    def score(self, quality: ArrayLike | None, self_bleu: ArrayLike | None) -> NDArray[np.float64]:
+        """`eda` with these constants."""
+        return eda(quality, self_bleu, q_star=self.q_star, s_star=self.s_star)
+
+    def signature(self, *, quality: str, n: str) -> str:
+        """`EDA|quality:rouge_l|q_star:31.5|s_star:98.25|constants:dev|family:fixed|n:1000x8|edt:0.1.0`; full digits."""
+        numbers: Options = {"q_star": self.q_star, "s_star": self.s_star}
+        options = {"quality": quality, **numbers, "constants": self.source, "family": self.family}
+        return signature_text("EDA", options, n=n, library="edt")
+
+
+def eda_constants(
+    quality: Sequence[float | None],
+    self_bleu: Sequence[float | None],
+    *,
+    source: ConstantsSource,
+    family: str = "fixed",
+) -> EdaConstants | None:
+    """Q* and S* as the maxima over the settings of the baseline family, which must include greedy (`fixed` at T0 = 0).
+
+    quality, self_bleu: one value per setting of the family. None (EDA is missing) where there is no setting, or where a
+    maximum is missing or 0: without a best quality there is no distance from it.
+    """
+    q_star, s_star = _maximum(quality), _maximum(self_bleu)
+    if q_star is None or s_star is None:
+        return None
+    return EdaConstants(q_star=q_star, s_star=s_star, source=source, family=family)
+
+
+def _maximum(values: Sequence[float | None]) -> float | None:
+    """The largest value that is there and above 0."""
+    return max((value for value in values if value is not None and value > 0), default=None)
+
+
+def _require_positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ConfigError(
+            f"metrics.eda.{name} is {value}; it divides a score, so it must be a finite number above 0. "
+            f"Set it to the largest {'quality' if name == 'q_star' else 'Self-BLEU'} of the baseline family, "
+            "or to null to have it computed."
+        )

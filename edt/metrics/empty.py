@@ -1,0 +1,38 @@
+"""The share of outputs without any text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edt.metrics.base import SampleSet, Statistics
+from edt.metrics.mean import mean_statistics, mean_value
+from edt.metrics.signature import signature_text, size_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmptyShare:
+    """Percentage of samples that are empty or only white space, mean over examples; lower is better.
+
+    It stands beside the quality scores because an empty output is scored, and pulls them down, like any other.
+    """
+
+    name: ClassVar[str] = "empty_share"
+    higher_is_better: ClassVar[bool] = False
+
+    def statistics(self, samples: SampleSet) -> Statistics:
+        """[E, 2] for the mean over examples."""
+        return mean_statistics(
+            [100.0 * float(np.mean([not text.strip() for text in texts])) for texts in samples.texts]
+        )
+
+    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+        """Mean over examples."""
+        return mean_value(totals)
+
+    def signature(self, samples: SampleSet) -> str:
+        """`empty|empty:whitespace|n:1000x8|edt:0.1.0`."""
+        return signature_text("emptyShare", {"empty": "whitespace"}, n=size_text(samples), library="edt")

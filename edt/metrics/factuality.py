@@ -1,0 +1,135 @@
+"""Are an output's facts right, and how many distinct right outputs are there? For tasks with a known truth.
+
+Reads nothing but `Example.meta`, where such a task puts plain JSON:
+
+    required: groups of wordings; each group is a fact, said by any one of its wordings
+    grammar:  every right output: "literal", ["all", part, ...] or ["any", alternative, ...]
+
+An example without them (a real data set) makes both metrics undefined.
+
+*Facts right*: every required fact is said word for word, and every word and figure of the output is one that a right
+output of this example could hold. So a foreign name, another figure or another kind of event is a contradiction,
+while a stumble in order or wording is not. *Correct* is stricter: the grammar of the example derives the output.
+Whatever is correct has its facts right. Both compare words (a Chinese character is a word, punctuation too) without
+regard to case and white space.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edt.metrics.base import SampleSet, Statistics
+from edt.metrics.mean import mean_statistics, mean_value
+from edt.metrics.signature import signature_text, size_text
+from edt.records import Example
+
+_WORD = re.compile(r"\d+|[^\W\d_\u3400-\u9fff]+|\S")
+
+Words = tuple[str, ...]
+
+
+def words(text: str) -> Words:
+    """Runs of digits, runs of letters, single Chinese characters and marks; case folded."""
+    return tuple(_WORD.findall(text.casefold()))
+
+
+def facts_right(example: Example, text: str) -> bool:
+    """Whether all required facts are said and no word contradicts them (see the module's definition).
+
+    Raises KeyError for an example without a known truth.
+    """
+    said = words(text)
+    if not {word for word in said if word.isalnum()} <= _vocabulary(example.meta["grammar"]):
+        return False
+    return all(any(_holds(said, words(wording)) for wording in group) for group in example.meta["required"])
+
+
+def is_correct(example: Example, text: str) -> bool:
+    """Whether the example's grammar derives the text. Raises KeyError for an example without a known truth."""
+    said = words(text)
+    return len(said) in _ends(example.meta["grammar"], said, frozenset({0}))
+
+
+def _holds(said: Words, wanted: Words) -> bool:
+    return any(said[start : start + len(wanted)] == wanted for start in range(len(said) - len(wanted) + 1))
+
+
+def _leaves(tree: Any) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    else:
+        for item in tree[1:]:
+            yield from _leaves(item)
+
+
+def _vocabulary(tree: Any) -> set[str]:
+    return {word for leaf in _leaves(tree) for word in words(leaf)}
+
+
+def _ends(tree: Any, said: Words, starts: frozenset[int]) -> frozenset[int]:
+    """Where a derivation of `tree` that begins at one of `starts` can end."""
+    if isinstance(tree, str):
+        wanted = words(tree)
+        return frozenset(start + len(wanted) for start in starts if said[start : start + len(wanted)] == wanted)
+    if tree[0] == "any":
+        return frozenset().union(*(_ends(item, said, starts) for item in tree[1:]))
+    for item in tree[1:]:
+        starts = _ends(item, said, starts)
+    return starts
+
+
+def _known(examples: Sequence[Example]) -> bool:
+    return all("grammar" in example.meta and "required" in example.meta for example in examples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factuality:
+    """Percentage of samples whose facts are right; None where an example has no known truth."""
+
+    name: ClassVar[str] = "factuality"
+    higher_is_better: ClassVar[bool] = True
+
+    def statistics(self, samples: SampleSet) -> Statistics | None:
+        """[E, 2]: the percentage of an example's samples whose facts are right, and 1."""
+        if not _known(samples.examples):
+            return None
+        pairs = zip(samples.examples, samples.texts, strict=True)
+        return mean_statistics([100 * float(np.mean([facts_right(e, text) for text in texts])) for e, texts in pairs])
+
+    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+        """The mean over examples."""
+        return mean_value(totals)
+
+    def signature(self, samples: SampleSet) -> str:
+        """How facts are judged, and the numbers of examples and samples."""
+        return signature_text("factuality", {"facts": "said,uncontradicted"}, n=size_text(samples), library="edt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistinctCorrect:
+    """Mean number of distinct correct outputs among an example's samples (0 to the number of samples)."""
+
+    name: ClassVar[str] = "distinct_correct"
+    higher_is_better: ClassVar[bool] = True
+
+    def statistics(self, samples: SampleSet) -> Statistics | None:
+        """[E, 2]: an example's number of distinct correct outputs, and 1."""
+        if not _known(samples.examples):
+            return None
+        pairs = zip(samples.examples, samples.texts, strict=True)
+        return mean_statistics([len({words(text) for text in texts if is_correct(e, text)}) for e, texts in pairs])
+
+    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+        """The mean over examples."""
+        return mean_value(totals)
+
+    def signature(self, samples: SampleSet) -> str:
+        """What counts as correct and as distinct, and the numbers of examples and samples."""
+        options = {"correct": "derivable", "distinct": "words"}
+        return signature_text("distinct_correct", options, n=size_text(samples), library="edt")

@@ -1,0 +1,36 @@
+"""The signature of a metric: what a reader needs to recompute the number, as one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from edt.metrics.base import SampleSet
+
+Options = Mapping[str, str | bool | float]
+
+
+def signature_text(metric: str, options: Options, *, n: str, library: str) -> str:
+    """`metric|key:value|…|n:<examples>x<samples>|library:version`, after sacrebleu's signatures (Post 2018).
+
+    Booleans read yes and no, numbers keep every digit. library: the distribution whose code defines the metric.
+    """
+    pairs = [f"{key}:{_spell(value)}" for key, value in options.items()]
+    return "|".join([metric, *pairs, f"n:{n}", f"{library}:{version(library)}"])
+
+
+def size_text(samples: SampleSet) -> str:
+    """`<examples>x<samples>`, the `n` of a signature."""
+    return f"{len(samples.examples)}x{samples.n_samples}"
+
+
+def reference_count(samples: SampleSet) -> str:
+    """References per example, or `var` where it varies (sacrebleu's word for it)."""
+    counts = {len(example.references) for example in samples.examples}
+    return str(counts.pop()) if len(counts) == 1 else "var"
+
+
+def _spell(value: str | bool | float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else repr(value)

@@ -1,0 +1,112 @@
+"""Which metrics a set of samples gets, and how each becomes a value with its resamples.
+
+Shapes: B resamples, E examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edt.errors import ConfigError
+from edt.metrics.base import Metric, SampleSet, Statistics
+from edt.metrics.bleu import SacreBleu
+from edt.metrics.bootstrap import interval, resampled_values
+from edt.metrics.empty import EmptyShare
+from edt.metrics.factuality import DistinctCorrect, Factuality
+from edt.metrics.rouge import RougeL
+from edt.metrics.self_bleu import SelfBleu
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootstrapSpec:
+    """resamples: of the examples (clusters). confidence: of the intervals. seed: of the draws."""
+
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdaSpec:
+    """EDA's constants when they are given: best quality and largest Self-BLEU of the fixed family; both or neither."""
+
+    q_star: float | None = None
+    s_star: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.q_star is None) != (self.s_star is None):
+            raise ConfigError(
+                f"metrics.eda.q_star is {self.q_star} and s_star is {self.s_star}; give both, or neither (null)."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsSpec:
+    """The metrics of a scoring; `extra` are further ones by name. Each remembers what it has scored: keep the object."""
+
+    bootstrap: BootstrapSpec = field(default_factory=BootstrapSpec)
+    eda: EdaSpec = field(default_factory=EdaSpec)
+    rouge_l: RougeL = field(default_factory=RougeL)
+    extra: Mapping[str, Metric] = field(default_factory=dict)
+    sacrebleu: SacreBleu = field(default_factory=SacreBleu, init=False)
+    self_bleu: SelfBleu = field(default_factory=SelfBleu, init=False)
+
+    def metrics(self, quality: str, extra_metrics: tuple[str, ...]) -> list[Metric]:
+        """The quality metric first, then Self-BLEU, the task's own extra metrics, the user's, and the empty share.
+
+        Raises ConfigError for a name that is not known.
+        """
+        known: dict[str, Metric] = {
+            "rouge_l": self.rouge_l,
+            "sacrebleu": self.sacrebleu,
+            "factuality": Factuality(),
+            "distinct_correct": DistinctCorrect(),
+        }
+        for name in (quality, *extra_metrics):
+            if name not in known:
+                raise ConfigError(f"no metric is called '{name}'; a task can name: {', '.join(known)}.")
+        own = [known[name] for name in extra_metrics]
+        return [known[quality], self.self_bleu, *own, *self.extra.values(), EmptyShare()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A metric's value with its values in the same B resamples as every other metric's; None where it is undefined."""
+
+    metric: str
+    value: float | None
+    resampled_B: Floats | None
+    signature: str
+    note: str = ""
+
+    def bounds(self, confidence: float) -> tuple[float | None, float | None]:
+        """The percentile interval; (None, None) where the value is missing."""
+        if self.value is None or self.resampled_B is None:
+            return None, None
+        lo, hi = interval(self.resampled_B, confidence)
+        return (None, None) if np.isnan(lo) else (lo, hi)
+
+
+def measure(metric: Metric, samples: SampleSet, weights_BE: Floats) -> Measured:
+    """Score a set of samples with one metric."""
+    statistics = metric.statistics(samples)
+    signature = metric.signature(samples)
+    if statistics is None:
+        note = f"{metric.name} is missing: it is not defined for {samples.n_samples} sample(s) of these examples."
+        return Measured(metric=metric.name, value=None, resampled_B=None, signature=signature, note=note)
+    return measure_statistics(metric.name, statistics, metric.aggregate, signature, weights_BE)
+
+
+def measure_statistics(
+    name: str, statistics: Statistics, aggregate: Callable[[Statistics], Floats], signature: str, weights_BE: Floats
+) -> Measured:
+    """The value and its resamples from statistics that add up over examples."""
+    value = float(aggregate(statistics.sum(axis=0)))
+    resampled = resampled_values(aggregate, statistics, weights_BE)
+    return Measured(metric=name, value=None if np.isnan(value) else value, resampled_B=resampled, signature=signature)

@@ -1,0 +1,203 @@
+"""The command line: what it lists, what it refuses and how, and a whole run from configuration to table."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from edt.cli import COMMANDS, main
+
+
+@pytest.fixture
+def local(tiny_folder, tmp_path):
+    """Words for a small real run on local files, with the random model."""
+    (tmp_path / "news.eng").write_text("\n".join(f"Sentence {i}." for i in range(6)) + "\n")
+    (tmp_path / "news.zho").write_text("\n".join(f"句子{i}。" for i in range(6)) + "\n")
+    return [
+        "model=hf",
+        f"model.path={tiny_folder}",
+        "model.device=cpu",
+        "task=wmt19",
+        f"task.path={tmp_path}",
+        "task.limit=2",
+        "sampling.samples=2",
+        "sampling.max_new_tokens=4",
+        f"paths.runs={tmp_path / 'runs'}",
+    ]
+
+
+def refused(capsys, *words):
+    """Run a command that must fail: exit 2 and one sentence on stderr, nothing on stdout."""
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.strip().splitlines()) == 1, said.err
+    assert "Traceback" not in said.err
+    return said.err
+
+
+def test_edt_alone_lists_the_commands_in_under_a_second():
+    began = time.monotonic()
+    shown = subprocess.run([sys.executable, "-m", "edt"], capture_output=True, text=True, check=True)
+    assert time.monotonic() - began < 1.0
+    assert all(f"edt {command}" in shown.stdout for command in COMMANDS)
+
+
+def test_listing_and_configuration_import_no_torch():
+    code = "import sys; from edt.cli import main; main([]); main(['run', '--cfg', 'job']); assert 'torch' not in sys.modules"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "_target_: edt.strategies.EDT" in shown.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_configuration_of_each_command(command, capsys):
+    assert main([command, "--help"]) == 0
+    assert "override" in capsys.readouterr().out.lower()
+    assert main([command, "--cfg", "job"]) == 0
+    assert "runs: results/runs" in capsys.readouterr().out
+
+
+def test_unknown_command_is_told_with_the_near_miss(capsys):
+    said = refused(capsys, "rnu")
+    assert "did you mean 'run'" in said
+
+
+ERRORS = {
+    "unknown strategy": (["strategy=etd"], ["strategy 'etd'", "did you mean 'edt'", "paper_all"]),
+    "unknown task": (["task=xlsun"], ["task 'xlsun'", "did you mean 'xlsum'"]),
+    "unknown key": (["strategy=edt", "strategy.thta=1"], ["'strategy' has no key 'thta'", "did you mean 'theta'"]),
+    "unknown top key": (["samplin.seed=1"], ["'samplin.seed'", "--cfg job"]),
+    "unknown added key": (["strategy=edt", "+strategy.thta=1"], ["no parameter 'thta'", "did you mean 'theta'"]),
+    "unknown task key": (["+task.lmit=3", "task=mini_xlsum"], ["no key 'lmit'", "did you mean 'limit'"]),
+    "negative t0": (["strategy=edt", "strategy.t0=-1"], ["edt", "t0 is -1", "above 0"]),
+    "greedy edt": (["strategy=edt", "strategy.t0=0"], ["fixed t0=0"]),
+    "negative theta": (["strategy=edt", "strategy.theta=-1"], ["theta is -1"]),
+    "base": (["strategy=edt", "strategy.n=1.5"], ["n is 1.5", "(0, 1]"]),
+    "top-p": (["strategy=edt", "strategy.top_p=2"], ["top_p is 2", "(0, 1]"]),
+    "samples": (["sampling.samples=0"], ["sampling.samples is 0"]),
+    "coupling": (["sampling.coupling=none"], ["sampling.coupling", "independent"]),
+    "dtype": (["model.dtype=float8"], ["model.dtype is 'float8'", "bfloat16"]),
+    "split": (["task=mini_xlsum", "task.split=tset"], ["task.split is 'tset'", "dev"]),
+    "limit": (["task=mini_xlsum", "task.limit=0"], ["task.limit is 0"]),
+    "no model path": (["model=hf"], ["model.path"]),
+    "no such model": (["model=hf", "model.path=./nowhere"], ["./nowhere", "neither a folder nor a hub id"]),
+    "model on the hub": (["model=hf", "model.path=no/where"], ["no/where", "cannot be reached", "model.path=FOLDER"]),
+    "embedded model": (["model=hf", "model.path=edt:mni"], ["edt:mni", "did you mean 'mini'"]),
+    "no such data": (["task=wmt19", "task.path=nowhere.jsonl"], ["nowhere.jsonl"]),
+    "syntax": (["strategy.t0=[0.1"], ["strategy.t0=[0.1"]),
+    "eda constants": (["metrics.eda.q_star=1"], ["q_star", "s_star", "both"]),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_are_one_sentence(case, capsys, tmp_path):
+    words, expected = ERRORS[case]
+    said = refused(capsys, "run", *words, f"paths.runs={tmp_path}")
+    assert all(word in said for word in expected), said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("task", ["xlsum", "msmarco", "quac", "wmt19"])
+def test_no_network_for_a_data_set_names_the_local_alternative(task, capsys, local):
+    words = [word for word in local if not word.startswith("task")]
+    said = refused(capsys, "run", *words, f"task={task}")
+    assert "task.path=" in said
+    assert "not in the local cache" in said
+
+
+def test_model_folder_without_weights(capsys, tmp_path, local):
+    (tmp_path / "bare").mkdir()
+    said = refused(capsys, "run", *local, f"model.path={tmp_path / 'bare'}")
+    assert "config.json" in said
+    (tmp_path / "bare" / "config.json").write_text("{}")
+    (tmp_path / "bare" / "pytorch_model.bin").write_text("")
+    said = refused(capsys, "run", *local, f"model.path={tmp_path / 'bare'}")
+    assert "no weights in safetensors form" in said
+    assert "pytorch_model.bin" in said
+
+
+def test_data_errors_name_file_and_line(capsys, tmp_path, local):
+    path = tmp_path / "rows.jsonl"
+    words = [*local, f"task.path={path}"]
+    path.write_text('{"translation": {"en": "a", "zh": "b"}}\n{"translation": {"en": "a",\n')
+    said = refused(capsys, "run", *words)
+    assert "rows.jsonl" in said
+    assert "line 2" in said
+    path.write_text('{"translation": {"en": "a"}}\n')
+    said = refused(capsys, "run", *words)
+    assert "rows.jsonl" in said
+    assert "zh" in said
+    path.write_text("")
+    assert "empty" in refused(capsys, "run", *words)
+
+
+def test_duplicate_ids(capsys, tmp_path, local):
+    row = '{"id": "same", "url": "", "title": "", "summary": "s", "text": "t"}\n'
+    (tmp_path / "rows.jsonl").write_text(row * 2)
+    words = [word for word in local if not word.startswith("task=")]
+    said = refused(capsys, "run", *words, "task=xlsum", f"task.path={tmp_path / 'rows.jsonl'}")
+    assert "'same' twice" in said
+
+
+def test_prompt_that_cannot_fit(capsys, local):
+    said = refused(capsys, "run", *local, "sampling.max_new_tokens=250")
+    assert "budget" in said
+    assert "sampling.max_new_tokens" in said
+
+
+def test_output_folder_in_the_way_of_a_file(capsys, tmp_path, local):
+    (tmp_path / "file").write_text("")
+    said = refused(capsys, "run", *local, f"paths.runs={tmp_path / 'file' / 'runs'}")
+    assert "cannot write" in said
+    assert "paths.runs=FOLDER" in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_output_folder(capsys, tmp_path, local):
+    (tmp_path / "sealed").mkdir(mode=0o500)
+    said = refused(capsys, "run", *local, f"paths.runs={tmp_path / 'sealed' / 'runs'}")
+    assert "no permission" in said
+
+
+def test_run_score_and_report_from_the_command_line(capsys, tmp_path, local):
+    words = [*local, "strategy=edt_grid", "strategy.t0=[0.5,0.7]", "strategy.theta=[0.1,1.0]"]
+    assert main(["run", *words]) == 0
+    table = capsys.readouterr().out
+    for t0 in ("0.5", "0.7"):
+        for theta in ("0.1", "1"):
+            assert f"edt(t0={t0},theta={theta})" in table
+    assert main(["run", *words]) == 0
+    assert capsys.readouterr().out == table
+    runs = f"runs={tmp_path / 'runs'}"
+    for command in ("score", "report"):
+        assert main([command, runs, f"paths.runs={tmp_path / 'runs'}"]) == 0
+        assert capsys.readouterr().out == table
+
+
+def test_generate_prints_the_run_folder(capsys, local):
+    assert main(["generate", *local, "strategy=fixed"]) == 0
+    folder = capsys.readouterr().out.strip()
+    assert os.path.isdir(folder)
+    assert "wmt19" in folder
+
+
+def test_families_nest_and_lists_are_grids(capsys, local):
+    assert main(["run", *local, "strategy.edt.t0=[0.9]", "strategy.edt.theta=0.3", "strategy.kld=null"]) == 0
+    table = capsys.readouterr().out
+    assert "edt(t0=0.9,theta=0.3)" in table
+    assert "kld" not in table
+    assert table.count("edt(") == 1
+
+
+def test_multirun_runs_each_point_of_the_sweep(capsys, local):
+    assert main(["run", *local, "--multirun", "strategy=fixed", "sampling.seed=1,2"]) == 0
+    assert capsys.readouterr().out.count("fixed(t0=0.7)") == 2
+
+
+def test_user_configs_overlay(capsys, tmp_path, local):
+    (tmp_path / "mine" / "strategy").mkdir(parents=True)
+    (tmp_path / "mine" / "strategy" / "hot.yaml").write_text("defaults: [fixed, _self_]\nt0: 1.7\n")
+    assert main(["run", *local, "--config-dir", str(tmp_path / "mine"), "strategy=hot"]) == 0
+    assert "fixed(t0=1.7)" in capsys.readouterr().out

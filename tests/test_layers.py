@@ -1,0 +1,83 @@
+"""Imports go one way, and light packages stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edt
+
+PACKAGE = Path(edt.__file__).parent
+BASE = {"records", "ids", "errors"}
+MAY_IMPORT = {
+    "records": set(),
+    "ids": set(),
+    "errors": set(),
+    "tasks": BASE,
+    "strategies": BASE,
+    "metrics": BASE,
+    "store": BASE,
+    "decoding": BASE | {"tasks", "strategies", "metrics", "store"},
+    "report": BASE | {"tasks", "strategies", "metrics", "store"},
+    "pipeline": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report"},
+    "cli": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "pipeline"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+
+
+def layer(path):
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_layers(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "edt" and len(parts) > 1:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    own = layer(path)
+    assert own in MAY_IMPORT, f"{path} is in no layer of this test"
+    wrong = set(imported_layers(path)) - MAY_IMPORT[own] - {own}
+    assert not wrong, f"{path.relative_to(PACKAGE)} imports {wrong}, which is above it"
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("edt", ["torch", "numpy", "hydra", "pyarrow"]),
+        ("edt.cli", ["torch", "numpy", "hydra", "pyarrow"]),
+        ("edt.metrics.suite", ["torch", "transformers", "datasets"]),
+        ("edt.store.parts", ["torch", "transformers", "datasets"]),
+        ("edt.report.table", ["torch", "transformers", "datasets"]),
+        ("edt.tasks.xlsum", ["torch", "transformers", "datasets"]),
+        ("edt.tasks.wmt19", ["torch", "transformers", "datasets"]),
+        ("edt.tasks.mini", ["torch", "transformers", "datasets"]),
+        ("edt.pipeline.score", ["torch", "transformers"]),
+        ("edt.pipeline.report", ["torch", "transformers"]),
+    ],
+)
+def test_light_modules_import_nothing_heavy(module, heavy):
+    code = f"import sys, {module}; print(' '.join(set(sys.modules) & {set(heavy)!r}))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == []
+
+
+def test_only_the_command_line_sees_configuration_objects():
+    for path in PACKAGE.rglob("*.py"):
+        if layer(path) != "cli":
+            words = path.read_text()
+            assert "omegaconf" not in words, path
+            assert "import hydra" not in words, path
