@@ -48,7 +48,7 @@ class EdaSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsSpec:
-    """The metrics of a scoring; `extra` are further ones by name. Each remembers what it has scored: keep the object."""
+    """The metrics of a scoring; `extra` are further ones by name. Each remembers what it scored: keep the object."""
 
     bootstrap: BootstrapSpec = field(default_factory=BootstrapSpec)
     eda: EdaSpec = field(default_factory=EdaSpec)

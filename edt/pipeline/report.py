@@ -9,7 +9,7 @@ from rich.console import Console
 
 from edt.records import Score
 from edt.report.frame import table_rows
-from edt.report.table import csv_text, markdown, print_tables
+from edt.report.table import csv_text, markdown, print_table
 from edt.store.atomic import write_text
 from edt.store.layout import RunFolder, study_folder
 from edt.store.manifest import Manifest
@@ -33,5 +33,5 @@ def report_study(scores: Sequence[Score], runs: Sequence[RunFolder], *, studies:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    print_tables(sections, console)
+    print_table(sections, console)
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from edt.errors import StoreError
 from edt.records import Score
 
-QUALITY = ("rouge_l", "sacrebleu")
+QUALITY = {"rouge_l": "ROUGE-L", "sacrebleu": "SacreBLEU"}
+"""Quality metrics share a column; each section says which one it holds."""
+QUALITY_COLUMN = "quality"
 HEADINGS = {
-    "rouge_l": "ROUGE-L ↑",
-    "sacrebleu": "SacreBLEU ↑",
+    QUALITY_COLUMN: "quality ↑",
     "self_bleu": "Self-BLEU ↓",
     "eda": "EDA ↓",
     "factuality": "factuality ↑",
@@ -19,6 +20,8 @@ HEADINGS = {
     "empty_share": "empty %",
     "temperature": "mean T",
 }
+WITHOUT_INTERVAL = ("distinct_correct", "empty_share", "temperature")
+"""Metrics whose interval is left to the CSV."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,30 @@ class Group:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One strategy in a group; `cells` maps a metric's name to its score."""
+    """One strategy in a group; `cells` maps a column to its score."""
 
     strategy_id: str
     cells: Mapping[str, Score]
 
+    @property
+    def family(self) -> str:
+        """The strategy's family."""
+        return next(iter(self.cells.values())).family
 
-def group_of(score: Score) -> Group:
-    """The section that a score belongs to."""
-    return Group(score.model_name, score.task, score.split, score.n_examples, score.n_samples, score.generation_id)
+    @property
+    def order(self) -> list[tuple[str, str, float]]:
+        """Sorts the points of a family by their parameters, numbers as numbers; an unset one comes first."""
+        params = next(iter(self.cells.values())).params
+        own = [(name, params.get(name, "")) for name in sorted(params, key=lambda name: (name != "t0", name))]
+        return [(name, v, 0.0) if isinstance(v, str) else (name, "", float(v)) for name, v in own]
+
+
+Sections = Mapping[Group, Sequence[TableRow]]
+
+
+def column_of(metric: str) -> str:
+    """The column that a metric stands in."""
+    return QUALITY_COLUMN if metric in QUALITY else metric
 
 
 def table_rows(scores: Sequence[Score]) -> dict[Group, list[TableRow]]:
@@ -60,18 +78,36 @@ def table_rows(scores: Sequence[Score]) -> dict[Group, list[TableRow]]:
         )
     found: dict[Group, dict[str, dict[str, Score]]] = {}
     for score in scores:
-        found.setdefault(group_of(score), {}).setdefault(score.strategy_id, {})[score.metric] = score
+        cells = found.setdefault(group_of(score), {}).setdefault(score.strategy_id, {})
+        cells[column_of(score.metric)] = score
     return {
-        group: [TableRow(strategy_id, cells) for strategy_id, cells in strategies.items()]
-        for group, strategies in found.items()
+        group: by_family([TableRow(strategy_id, cells) for strategy_id, cells in rows.items()])
+        for group, rows in found.items()
     }
 
 
-def metrics_in(rows: Sequence[TableRow]) -> list[str]:
-    """The metrics of a section, in the order of `HEADINGS`, then others by appearance."""
-    present = list(dict.fromkeys(metric for row in rows for metric in row.cells))
-    known = [metric for metric in HEADINGS if metric in present]
-    return known + [metric for metric in present if metric not in HEADINGS]
+def by_family(rows: Sequence[TableRow]) -> list[TableRow]:
+    """Families in order of appearance, the points of each by their parameters."""
+    families = list(dict.fromkeys(row.family for row in rows))
+    return sorted(rows, key=lambda row: (families.index(row.family), row.order))
+
+
+def group_of(score: Score) -> Group:
+    """The section that a score belongs to."""
+    model = score.model_name.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
+    return Group(model, score.task, score.split, score.n_examples, score.n_samples, score.generation_id)
+
+
+def columns_in(sections: Sections) -> list[str]:
+    """The columns of all sections, in the order of `HEADINGS`, then others by appearance."""
+    present = dict.fromkeys(column for rows in sections.values() for row in rows for column in row.cells)
+    return [column for column in HEADINGS if column in present] + [c for c in present if c not in HEADINGS]
+
+
+def quality_name(rows: Sequence[TableRow]) -> str:
+    """Which quality metric a section holds."""
+    metrics = {row.cells[QUALITY_COLUMN].metric for row in rows if QUALITY_COLUMN in row.cells}
+    return " and ".join(QUALITY[metric] for metric in sorted(metrics))
 
 
 def cell_text(score: Score | None) -> str:
@@ -80,11 +116,18 @@ def cell_text(score: Score | None) -> str:
         return "–"
     digits = 2 if score.metric in ("temperature", "distinct_correct") else 1
     value = f"{score.value:.{digits}f}"
-    if score.metric in ("temperature", "empty_share") or score.lo is None or score.hi is None:
+    if score.metric in WITHOUT_INTERVAL or score.lo is None or score.hi is None:
         return value
     return f"{value} [{score.lo:.{digits}f}, {score.hi:.{digits}f}]"
 
 
-def notes_in(rows: Sequence[TableRow]) -> list[str]:
-    """What qualifies values of this section, each once."""
-    return list(dict.fromkeys(score.note for row in rows for score in row.cells.values() if score.note))
+def notes_in(sections: Sections) -> list[str]:
+    """What qualifies values, each with the task and split that it is about."""
+    notes = [
+        f"{group.task}, {group.split}: {score.note}"
+        for group, rows in sections.items()
+        for row in rows
+        for score in row.cells.values()
+        if score.note
+    ]
+    return list(dict.fromkeys(notes))

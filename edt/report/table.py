@@ -1,76 +1,82 @@
-"""The comparison as a table: on the terminal, as Markdown and as CSV."""
+"""The comparison as one table: on the terminal, as Markdown and as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from edt.records import Score
-from edt.report.frame import HEADINGS, Group, TableRow, cell_text, metrics_in, notes_in
+from edt.report.frame import HEADINGS, Group, Sections, TableRow, cell_text, columns_in, notes_in, quality_name
 
 CSV_COLUMNS = ("metric", "value", "lo", "hi", "n_examples", "n_samples", "signature", "generation_id", "note")
-NARROW = 100
-"""A terminal narrower than this gets each interval under its value."""
+WIDE = 140
+"""A terminal narrower than this gets each interval under its value, and no columns without one."""
+LEGEND = "Values with 95 % bootstrap intervals over examples; ↑ higher is better, ↓ lower is better."
+DETAILS = ("distinct_correct", "empty_share", "temperature")
 
 
-def heading(metric: str) -> str:
-    """A metric's column heading."""
-    return HEADINGS.get(metric, metric)
-
-
-def title(group: Group) -> str:
-    """A section's title."""
-    return f"{group.task} · {group.split} · {group.model} · {group.n_examples} examples × {group.n_samples} samples"
-
-
-def print_tables(sections: Mapping[Group, Sequence[TableRow]], console: Console) -> None:
-    """Print every section, with 95 % intervals in brackets and the notes below."""
+def print_table(sections: Sections, console: Console) -> None:
+    """Print the joint table, a section per model, task and split, with the notes below."""
+    wide = console.width >= WIDE
+    columns = [column for column in columns_in(sections) if wide or column not in DETAILS]
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table.add_column("task")
+    table.add_column("strategy", no_wrap=True)
+    for column in columns:
+        table.add_column(heading(column), justify="right")
     for group, rows in sections.items():
-        metrics = metrics_in(rows)
-        table = Table(title=title(group), title_justify="left", title_style="bold", header_style="bold")
-        table.add_column("strategy", no_wrap=True)
-        for metric in metrics:
-            table.add_column(heading(metric), justify="right")
-        family = ""
-        for row in rows:
-            own = row.strategy_id.partition("(")[0]
-            if family and own != family:
-                table.add_section()
-            family = own
-            table.add_row(row.strategy_id, *(shown(row.cells.get(metric), console.width) for metric in metrics))
-        console.print(table)
-        for note in notes_in(rows):
-            console.print(f"  {note}", highlight=False, markup=False, style="dim")
+        labels = section_label(group, rows).split("\n")
+        lines = max(len(rows), len(labels))
+        for place in range(lines):
+            label = labels[place] if place < len(labels) else ""
+            texts = row_texts(rows[place], columns) if place < len(rows) else [""] * (len(columns) + 1)
+            shown = [text if wide else text.replace(" [", "\n[") for text in texts]
+            table.add_row(escape(label), *map(escape, shown), end_section=place == lines - 1)
+    console.print(table)
+    console.print(LEGEND, style="dim")
+    for note in notes_in(sections):
+        console.print(note, highlight=False, markup=False, style="dim")
 
 
-def shown(score: Score | None, width: int) -> str:
-    """A cell for the terminal."""
-    text = cell_text(score)
-    return escape(text.replace(" [", "\n[") if width < NARROW else text)
+def section_label(group: Group, rows: Sequence[TableRow]) -> str:
+    """What a section is about, a line each."""
+    size = f"{group.n_examples} × {group.n_samples} samples"
+    return "\n".join([group.task, f"{group.split} · {group.model}", size, quality_name(rows)])
 
 
-def markdown(sections: Mapping[Group, Sequence[TableRow]]) -> str:
-    """All sections as Markdown tables."""
-    blocks = []
+def row_texts(row: TableRow, columns: Sequence[str]) -> list[str]:
+    """A strategy and its cells."""
+    return [row.strategy_id, *(cell_text(row.cells.get(column)) for column in columns)]
+
+
+def heading(column: str) -> str:
+    """A column's heading."""
+    return HEADINGS.get(column, column)
+
+
+def markdown(sections: Sections) -> str:
+    """The joint table as Markdown, with the legend and the notes."""
+    columns = columns_in(sections)
+    lines = [
+        markdown_row(
+            ["task", "split", "model", "quality is", "examples × samples", "strategy", *map(heading, columns)]
+        ),
+        markdown_row(["---"] * 6 + ["---:"] * len(columns)),
+    ]
     for group, rows in sections.items():
-        metrics = metrics_in(rows)
-        head = ["strategy", *(heading(metric) for metric in metrics)]
-        lines = [f"## {title(group)}", "", row_text(head), row_text(["---"] + ["---:"] * len(metrics))]
-        lines += [
-            row_text([row.strategy_id, *(cell_text(row.cells.get(metric)) for metric in metrics)]) for row in rows
-        ]
-        lines += ["", *notes_in(rows)]
-        blocks.append("\n".join(lines).rstrip())
-    legend = "Values with 95 % bootstrap intervals over examples; ↑ higher is better, ↓ lower is better."
-    return "\n\n".join([*blocks, legend]) + "\n"
+        size = f"{group.n_examples} × {group.n_samples}"
+        about = [group.task, group.split, group.model, quality_name(rows), size]
+        lines += [markdown_row([*about, *row_texts(row, columns)]) for row in rows]
+    return "\n".join([*lines, "", LEGEND, "", *notes_in(sections)]).rstrip() + "\n"
 
 
-def row_text(cells: Sequence[str]) -> str:
+def markdown_row(cells: Sequence[str]) -> str:
     """A Markdown table row."""
     return "| " + " | ".join(cells) + " |"
 

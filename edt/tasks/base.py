@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from edt.errors import ConfigError, DataError
+from edt.errors import ConfigError, DataError, near_miss
 from edt.ids import seeded_rank
 from edt.records import Example, PromptParts, Split
 
@@ -76,6 +76,9 @@ class Task(ABC):
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"task.limit is {self.limit}; it is a number of examples, 1 or more, or null for all.")
+        if isinstance(self.stop, str):
+            raise ConfigError(f"task.stop is the text {self.stop!r}; it is a list of texts, such as [{self.stop!r}].")
+        object.__setattr__(self, "stop", tuple(self.stop))
 
     @property
     def target_language(self) -> str:
@@ -104,7 +107,7 @@ class Task(ABC):
             raise DataError(
                 f"task '{self.name}' found no example for split '{split}' in {where} (left out: {dropped or 'none'})."
             )
-        refuse_duplicates(examples)
+        refuse_duplicates((example.example_id for example in examples), self.name)
         subset = nested_subset(examples, limit=self.limit, seed=self.seed)
         return ExampleSet(examples=tuple(subset), available=len(examples), dropped=dropped, origin=row_set.origin)
 
@@ -121,10 +124,10 @@ class Task(ABC):
     ) -> Example:
         """An example whose prompt is the template filled with `fields`, each earlier turn with its own fields."""
         parts = PromptParts(
-            head=self.template.head.format_map(fields),
-            source=self.template.source.format_map(fields),
-            turns=tuple(self.template.turn.format_map(turn) for turn in turns),
-            tail=self.template.tail.format_map(fields),
+            head=filled("head", self.template.head, fields),
+            source=filled("source", self.template.source, fields),
+            turns=tuple(filled("turn", self.template.turn, turn) for turn in turns),
+            tail=filled("tail", self.template.tail, fields),
         )
         return Example(
             task=self.name,
@@ -137,16 +140,35 @@ class Task(ABC):
         )
 
 
-def refuse_duplicates(examples: list[Example]) -> None:
+def filled(part: str, wording: str, fields: Mapping[str, str]) -> str:
+    """A part of a template with its fields filled in; what the fields hold is taken literally.
+
+    Raises ConfigError when the wording names another field or is no format string.
+    """
+    try:
+        return wording.format_map(fields)
+    except KeyError as error:
+        name = str(error.args[0])
+        raise ConfigError(
+            f"task.template.{part} names the field '{name}'{near_miss(name, fields)}; it has: {', '.join(fields)}."
+        ) from error
+    except (ValueError, IndexError, AttributeError) as error:
+        raise ConfigError(
+            f"task.template.{part} is no format string ({error}): {wording!r}. Fields stand in {{braces}}; a literal "
+            "brace is written twice."
+        ) from error
+
+
+def refuse_duplicates(ids: Iterable[str], task: str) -> None:
     """Two examples with one id would share their noise and their records: an error that names the id."""
     seen: set[str] = set()
-    for example in examples:
-        if example.example_id in seen:
+    for found in ids:
+        if found in seen:
             raise DataError(
-                f"task '{example.task}' has the example id '{example.example_id}' twice in split '{example.split}'; "
-                "ids key the noise and the records, so they must differ. Remove or rename one of the two rows."
+                f"task '{task}' has the id '{found}' twice; ids key the noise and the records, so they must differ. "
+                "Remove or rename one of the two rows."
             )
-        seen.add(example.example_id)
+        seen.add(found)
 
 
 def nested_subset(examples: list[Example], *, limit: int | None, seed: int) -> list[Example]:

@@ -66,7 +66,8 @@ def fit(example: Example, tokenize: Tokenize, *, budget: int) -> PromptParts:
             low = middle
         else:
             high = middle - 1
-    return replace(bare, source=at_word_end(source, low))
+    at_word = replace(bare, source=at_word_end(source, low))
+    return at_word if length(at_word) <= budget else replace(bare, source=source[:low])
 
 
 def at_word_end(text: str, length: int) -> str:

@@ -1,0 +1,99 @@
+"""WMT19 news translation: the sentences of the news test (Barrault et al. 2019, wmt/wmt19)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from edt.errors import ConfigError
+from edt.ids import digest
+from edt.records import Example, Split
+from edt.tasks.aligned import LANGUAGES, aligned_units, read_pair
+from edt.tasks.base import Dropped, Row
+from edt.tasks.columns import checked
+from edt.tasks.files import Located, read_rows
+from edt.tasks.local import Unit
+from edt.tasks.sourced import SourcedTask
+from edt.tasks.subsets import Draw, Plan, Pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WMT19(SourcedTask):
+    """Row schema: {translation: {en, zh}, id?}.
+
+    direction: source and target language; "en-zh" translates from English to Chinese.
+    An example's id is its row's `id`, else a hash of the two texts: neither position nor direction matters. Equal
+    pairs beyond the first get "-2", "-3", ..
+    Template fields: `sentence`, `source_language`, `target_language` (English names).
+    Splits: 10k of train; 1k of the validation rows that test does not take; 1k of validation.
+    """
+
+    name: ClassVar[str] = "wmt19"
+    quality: ClassVar[str] = "sacrebleu"
+    official: ClassVar[frozenset[Pool]] = frozenset({"train", "dev"})
+    plan: ClassVar[Plan] = {
+        "train": Draw(pool="train"),
+        "dev": Draw(pool="dev", after="test"),
+        "test": Draw(pool="dev"),
+    }
+
+    direction: str = "en-zh"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        codes = self.direction.split("-")
+        if len(codes) != 2 or codes[0] == codes[1] or not set(codes) <= set(LANGUAGES):
+            raise ConfigError(
+                f"task.direction is '{self.direction}'; it is SOURCE-TARGET with two of: {', '.join(LANGUAGES)}."
+            )
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """Codes of the source and the target language."""
+        source, target = self.direction.split("-")
+        return source, target
+
+    @property
+    def target_language(self) -> str:
+        """Two-letter code of the language of the references."""
+        return self.languages[1]
+
+    def units(self, files: Sequence[Path]) -> list[Unit]:
+        """Line-aligned pairs and data files."""
+        return aligned_units(files, self.languages) + super().units(files)
+
+    def read(self, unit: Unit) -> Iterator[Located]:
+        """The rows of a pair or a file."""
+        return read_rows(unit[0]) if len(unit) == 1 else read_pair(unit, self.languages)
+
+    def rows(self, located: Iterable[Located]) -> Iterator[Row]:
+        """The rows, each with both languages and an id of its own."""
+        seen: Counter[str] = Counter()
+        for where, row in located:
+            translation = checked(row, {"translation": dict}, where)["translation"]
+            checked(translation, dict.fromkeys(self.languages, str), f"{where}, column 'translation'")
+            if "id" in row:
+                yield dict(row)
+                continue
+            content = self.row_id(row)
+            seen[content] += 1
+            yield {**row, "id": content if seen[content] == 1 else f"{content}-{seen[content]}"}
+
+    def row_id(self, row: Row) -> str:
+        """The row's id, or the hash of its texts."""
+        if "id" in row:
+            return str(row["id"])
+        return digest({language: row["translation"][language] for language in self.languages})
+
+    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+        """The sentence with its one reference."""
+        source, target = (row["translation"][language].strip() for language in self.languages)
+        if not source or not target:
+            yield Dropped(reason="empty source" if not source else "empty reference")
+            return
+        names = [LANGUAGES[language].name for language in self.languages]
+        fields: dict[str, Any] = {"sentence": source, "source_language": names[0], "target_language": names[1]}
+        yield self.make_example(split=split, example_id=self.row_id(row), fields=fields, references=(target,))

@@ -1,0 +1,42 @@
+"""XL-Sum, English: one-sentence summaries of BBC articles (Hasan et al. 2021, csebuetnlp/xlsum)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from edt.records import Example, Split
+from edt.tasks.base import Dropped, Row
+from edt.tasks.columns import Columns, checked
+from edt.tasks.files import Located
+from edt.tasks.sourced import SourcedTask
+
+COLUMNS: Columns = {"id": str, "summary": str, "text": str}
+
+
+@dataclass(frozen=True, kw_only=True)
+class XLSum(SourcedTask):
+    """Row schema: {id, summary, text}; url and title are allowed and unread (a title gives the summary away).
+
+    Template fields: `text`. Splits: 10k of train, 1k of validation, 1k of test.
+    """
+
+    name: ClassVar[str] = "xlsum"
+    quality: ClassVar[str] = "rouge_l"
+
+    def rows(self, located: Iterable[Located]) -> Iterator[Row]:
+        """The rows, each with its columns."""
+        return (checked(row, COLUMNS, where) for where, row in located)
+
+    def row_id(self, row: Row) -> str:
+        """The article's id."""
+        return str(row["id"])
+
+    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+        """The article with its one reference."""
+        text, summary = row["text"].strip(), row["summary"].strip()
+        if not text or not summary:
+            yield Dropped(reason="empty article" if not text else "empty summary")
+            return
+        yield self.make_example(split=split, example_id=self.row_id(row), fields={"text": text}, references=(summary,))
