@@ -32,8 +32,8 @@ def prompts(tiny):
     return [prompt(tiny, number, text) for number, text in enumerate(TEXTS)]
 
 
-def generate(tiny, prompts, strategies, *, samples=2, tokens=12, stop=(), rows=None, max_rows=512, batch=None, **how):
-    engine = TorchEngine(model=tiny, spec=EngineSpec(max_rows=max_rows))
+def generate(tiny, prompts, strategies, *, samples=2, tokens=12, stop=(), rows=None, batch=None, share=True, **how):
+    engine = TorchEngine(model=tiny, spec=EngineSpec(share_branches=share))
     limits = Limits(max_new_tokens=tokens, stop=stop)
     rows = rows or [RowRequest(s, k) for s in range(len(strategies)) for k in range(samples)]
     found = engine.generate(
@@ -120,6 +120,22 @@ def test_each_row_of_a_mixed_batch_equals_the_row_alone(tiny, prompts):
 @pytest.mark.parametrize("batch", [1, 3, 5, 17])
 def test_batch_size_changes_nothing(tiny, prompts, batch):
     assert tokens_of(generate(tiny, prompts, MIXED, batch=batch)) == tokens_of(generate(tiny, prompts, MIXED))
+
+
+def test_sharing_branches_changes_nothing_but_the_work(tiny, prompts, monkeypatch):
+    """The reference runs the model once per row; with shared branches it reads far fewer contexts."""
+    from edt.decoding.contexts import Contexts
+
+    honest, read = Contexts._forward, []
+    monkeypatch.setattr(Contexts, "_forward", lambda self, ids, at: read.append(len(ids)) or honest(self, ids, at))
+    shared = generate(tiny, prompts, MIXED, samples=4, tokens=16, stop=("e", "a"))
+    branches = sum(read)
+    read.clear()
+    assert generate(tiny, prompts, MIXED, samples=4, tokens=16, stop=("e", "a"), share=False).keys() == shared.keys()
+    assert branches < 0.7 * sum(read)
+    assert tokens_of(generate(tiny, prompts, MIXED, samples=4, tokens=16, stop=("e", "a"), share=False)) == tokens_of(
+        shared
+    )
 
 
 def test_order_of_prompts_and_strategies_changes_nothing(tiny, prompts):

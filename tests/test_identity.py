@@ -50,6 +50,7 @@ OUTSIDE = {
     "paths.runs": "elsewhere",
     "engine.kv_budget": 10_000_000,
     "engine.max_rows": 3,
+    "engine.share_branches": "false",
     "metrics.*": None,
     "model.trust_remote_code": None,
     "engine.name": None,

@@ -41,6 +41,8 @@ class Contexts:
 
     def keep(self, index_R: Tensor) -> None:
         """Replace the contexts by those at `index_R`, in that order."""
+        if torch.equal(index_R, torch.arange(len(self.mask_BL), device=index_R.device)):
+            return
         self.cache.reorder_cache(index_R)
         self.mask_BL = self.mask_BL[index_R]
 

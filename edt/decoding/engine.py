@@ -29,11 +29,15 @@ LOGIT_COPIES = 6
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """kv_budget: bytes for keys, values and logits of a batch; None reads the memory once. max_rows: rows per batch."""
+    """kv_budget: bytes for keys, values and logits of a batch; None reads the memory once. max_rows: rows per batch.
+
+    share_branches: run the model once per distinct prefix; False runs it once per row, the reference for tests.
+    """
 
     name: str = "torch"
     kv_budget: int | None = None
     max_rows: int = 512
+    share_branches: bool = True
 
     def __post_init__(self) -> None:
         for key, value in (("kv_budget", self.kv_budget), ("max_rows", self.max_rows)):
@@ -146,7 +150,7 @@ class TorchEngine:
                 "dtype (model.dtype=float32)."
             )
 
-        streams = prefilled.rows(prompt_A, table.needs("kl")[strategy_A])
+        streams = prefilled.rows(prompt_A, table.needs("kl")[strategy_A], share=self.spec.share_branches)
         decode(rows, streams, table, eos_ids=self.model.eos_ids, watch=watch, refuse=refuse)
         return rows
 

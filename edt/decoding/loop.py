@@ -20,9 +20,6 @@ from edt.decoding.streams import RowStreams
 from edt.records import FinishReason
 from edt.strategies.rows import StrategyTable
 
-DROP_SHARE = 0.1
-"""Finished rows leave the batch once they are a tenth of it: a copy of the cache costs more than a few idle rows."""
-
 
 @dataclass(kw_only=True)
 class Rows:
@@ -63,26 +60,24 @@ def decode(
     """
     device = rows.key_A2.device
     alive_R = torch.arange(len(rows.strategy_A))
-    done_R = torch.zeros(len(alive_R), dtype=torch.bool)
     eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
     for step in range(rows.max_new_tokens):
-        bad_R = ~finite_rows(streams.logits_RV).cpu() & ~done_R
+        bad_R = ~finite_rows(streams.logits_BV)[streams.branch_R].cpu()
         if bad_R.any():
             refuse(int(alive_R[bad_R][0]), step)
         token_R = one_step(rows, streams, table, alive_R, step)
-        done_R = done_R | finish(rows, alive_R, done_R, step, eos, watch)
-        if done_R.all() or step + 1 == rows.max_new_tokens:
+        stay = (~finish(rows, alive_R, step, eos, watch)).nonzero().squeeze(-1)
+        if not len(stay) or step + 1 == rows.max_new_tokens:
             return
-        if done_R.float().mean() >= DROP_SHARE:
-            stay = (~done_R).nonzero().squeeze(-1)
-            streams.keep(stay.to(device))
-            alive_R, token_R, done_R = alive_R[stay], token_R[stay.to(device)], done_R[stay]
+        if len(stay) < len(alive_R):
+            streams.keep_rows(stay.to(device))
+            alive_R, token_R = alive_R[stay], token_R[stay.to(device)]
         streams.advance(token_R)
 
 
 def one_step(rows: Rows, streams: RowStreams, table: StrategyTable, alive_R: Tensor, step: int) -> Tensor:
     """Draw one token per living row and record it with its temperature and entropy; [R] on the model's device."""
-    logits_RV = streams.logits_RV
+    logits_RV = streams.logits_BV[streams.branch_R]
     strategy_R = rows.strategy_A[alive_R.to(rows.strategy_A.device)]
     key_U2, stream_R = torch.unique(rows.key_A2[alive_R.to(rows.key_A2.device)], dim=0, return_inverse=True)
     signals = streams.signals()
@@ -97,10 +92,10 @@ def one_step(rows: Rows, streams: RowStreams, table: StrategyTable, alive_R: Ten
     return token_R
 
 
-def finish(rows: Rows, alive_R: Tensor, done_R: Tensor, step: int, eos: Tensor, watch: StopWatch) -> Tensor:
-    """Mark the rows that end with this step's token; [R] bool. A row that was done keeps its first end."""
-    ended_R = torch.isin(rows.tokens_AS[alive_R, step], eos) & ~done_R
-    stopped_R = watch.stopped(rows.tokens_AS[alive_R, : step + 1]) & ~done_R & ~ended_R
+def finish(rows: Rows, alive_R: Tensor, step: int, eos: Tensor, watch: StopWatch) -> Tensor:
+    """Mark the rows that end with this step's token; [R] bool."""
+    ended_R = torch.isin(rows.tokens_AS[alive_R, step], eos)
+    stopped_R = watch.stopped(rows.tokens_AS[alive_R, : step + 1]) & ~ended_R
     record_end(rows, alive_R[ended_R], step, "eos")
     record_end(rows, alive_R[stopped_R], step, "stop")
     return ended_R | stopped_R

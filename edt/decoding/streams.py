@@ -1,6 +1,9 @@
-"""The contexts behind a batch of rows: each row's prompt with its source and, for KL-guided rows, without it.
+"""The contexts behind a batch of rows: one per branch, with its source and, where a row is KL-guided, without it.
 
-Shapes: P prompts, R rows, K rows that read the KL divergence, V vocabulary.
+A *branch* is a distinct token prefix of a prompt. Rows of one prompt that have drawn the same tokens so far have the
+same next-token logits, whatever their strategy, so the model runs once per branch; rows fork when they draw apart.
+
+Shapes: P prompts, R rows, B branches, G branches with a guided row (one that reads the divergence), V vocabulary.
 """
 
 from __future__ import annotations
@@ -42,61 +45,89 @@ class Prefilled:
         second_contexts, plain_logits = Contexts.prefill(second, plain)
         return cls(contexts=contexts, logits_PV=logits, plain_logits_PV=plain_logits, second=second_contexts)
 
-    def rows(self, prompt_R: Tensor, guided_R: Tensor) -> RowStreams:
-        """Fork the prompts into rows: `prompt_R` is each row's prompt, `guided_R` whether it reads the divergence."""
-        plain_K = prompt_R[guided_R]
-        logits_RV = self.logits_PV[prompt_R]
-        plain_logits_KV = None if self.plain_logits_PV is None else self.plain_logits_PV[plain_K]
+    def rows(self, prompt_R: Tensor, guided_R: Tensor, *, share: bool) -> RowStreams:
+        """Rows that start at these prompts. Without `share` every row is a branch of its own (the plain reference)."""
+        prompt_B, branch_R = prompt_R.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        if not share:
+            prompt_B, branch_R = prompt_R, torch.arange(len(prompt_R), device=prompt_R.device)
+        guided_B = any_per_branch(guided_R, branch_R, len(prompt_B))
+        plain_G = prompt_B[guided_B]
+        plain_logits = None if self.plain_logits_PV is None else self.plain_logits_PV[plain_G]
         if self.second is None:
-            together = torch.cat([prompt_R, plain_K + len(self.logits_PV)])
-            return RowStreams(self.contexts.fork(together), None, guided_R, logits_RV, plain_logits_KV)
-        return RowStreams(self.contexts.fork(prompt_R), self.second.fork(plain_K), guided_R, logits_RV, plain_logits_KV)
+            contexts, second = self.contexts.fork(torch.cat([prompt_B, plain_G + len(self.logits_PV)])), None
+        else:
+            contexts, second = self.contexts.fork(prompt_B), self.second.fork(plain_G)
+        return RowStreams(
+            contexts=contexts,
+            second=second,
+            branch_R=branch_R,
+            guided_R=guided_R,
+            guided_B=guided_B,
+            logits_BV=self.logits_PV[prompt_B],
+            plain_logits_GV=plain_logits,
+            share=share,
+        )
 
 
+@dataclass(kw_only=True)
 class RowStreams:
-    """R rows, of which the K guided ones have a second context; all advance by the same drawn tokens."""
+    """R rows on B branches. Without `second`, the last G contexts are the guided branches' ones without the source."""
 
-    def __init__(
-        self,
-        contexts: Contexts,
-        second: Contexts | None,
-        guided_R: Tensor,
-        logits_RV: Tensor,
-        plain_logits_KV: Tensor | None,
-    ) -> None:
-        """Use `Prefilled.rows`. Without `second`, the last K contexts are the guided rows' second ones."""
-        self.contexts = contexts
-        self.second = second
-        self.guided_R = guided_R
-        self.logits_RV = logits_RV
-        self.plain_logits_KV = plain_logits_KV
+    contexts: Contexts
+    second: Contexts | None
+    branch_R: Tensor
+    guided_R: Tensor
+    guided_B: Tensor
+    logits_BV: Tensor
+    plain_logits_GV: Tensor | None
+    share: bool
 
     def signals(self) -> Signals:
-        """Entropy of every row and divergence of the guided ones, of the current logits."""
-        kl_R = torch.full_like(self.logits_RV[:, 0], float("nan"))
-        if self.plain_logits_KV is not None and len(self.plain_logits_KV):
-            kl_R[self.guided_R] = kl_divergence(self.logits_RV[self.guided_R], self.plain_logits_KV)
-        return Signals(entropy_R=entropy(self.logits_RV), kl_R=kl_R)
+        """Entropy and, for guided branches, divergence: computed once per branch, given per row."""
+        entropy_B = entropy(self.logits_BV)
+        kl_B = torch.full_like(entropy_B, float("nan"))
+        if self.plain_logits_GV is not None and len(self.plain_logits_GV):
+            kl_B[self.guided_B] = kl_divergence(self.logits_BV[self.guided_B], self.plain_logits_GV)
+        return Signals(entropy_R=entropy_B[self.branch_R], kl_R=kl_B[self.branch_R])
 
-    def keep(self, index_R: Tensor) -> None:
-        """Go on with the rows at `index_R` only."""
-        place_R = self.guided_R.cumsum(0) - 1
-        kept_guided = self.guided_R[index_R]
-        plain_K = place_R[index_R][kept_guided]
-        if self.second is None:
-            self.contexts.keep(torch.cat([index_R, plain_K + len(self.guided_R)]))
-        else:
-            self.contexts.keep(index_R)
-            self.second.keep(plain_K)
-        self.guided_R = kept_guided
+    def keep_rows(self, index_R: Tensor) -> None:
+        """Go on with the rows at `index_R`; a branch without rows vanishes at the next step."""
+        self.branch_R, self.guided_R = self.branch_R[index_R], self.guided_R[index_R]
 
     def advance(self, token_R: Tensor) -> None:
-        """Append each row's drawn token to its contexts and read the next logits."""
-        guided_tokens = token_R[self.guided_R]
+        """Append each row's drawn token, fork where rows of a branch drew differently, and read the next logits."""
+        vocabulary = self.logits_BV.shape[-1]
+        key_B, branch_R = (self.branch_R * vocabulary + token_R).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        if not self.share:
+            key_B = self.branch_R * vocabulary + token_R
+            branch_R = torch.arange(len(token_R), device=token_R.device)
+        parent_B, token_B = key_B // vocabulary, key_B % vocabulary
+        guided_B = any_per_branch(self.guided_R, branch_R, len(key_B))
+        self._follow(parent_B, guided_B)
+        self.branch_R, self.guided_B = branch_R, guided_B
+        self._read(token_B)
+
+    def _follow(self, parent_B: Tensor, guided_B: Tensor) -> None:
+        """Give each new branch a copy of its parent's contexts."""
+        plain_G = (self.guided_B.cumsum(0) - 1)[parent_B[guided_B]]
         if self.second is None:
-            logits = self.contexts.advance(torch.cat([token_R, guided_tokens]))
-            self.logits_RV, self.plain_logits_KV = logits[: len(token_R)], logits[len(token_R) :]
+            self.contexts.keep(torch.cat([parent_B, plain_G + len(self.guided_B)]))
             return
-        self.logits_RV = self.contexts.advance(token_R)
+        self.contexts.keep(parent_B)
+        self.second.keep(plain_G)
+
+    def _read(self, token_B: Tensor) -> None:
+        guided_tokens = token_B[self.guided_B]
+        if self.second is None:
+            logits = self.contexts.advance(torch.cat([token_B, guided_tokens]))
+            self.logits_BV, self.plain_logits_GV = logits[: len(token_B)], logits[len(token_B) :]
+            return
+        self.logits_BV = self.contexts.advance(token_B)
         if len(guided_tokens):
-            self.plain_logits_KV = self.second.advance(guided_tokens)
+            self.plain_logits_GV = self.second.advance(guided_tokens)
+
+
+def any_per_branch(flag_R: Tensor, branch_R: Tensor, branches: int) -> Tensor:
+    """Whether any row of a branch has the flag, [B] bool."""
+    counts_B = torch.zeros(branches, dtype=torch.int64, device=flag_R.device)
+    return counts_B.index_add(0, branch_R, flag_R.long()) > 0
