@@ -1,0 +1,148 @@
+"""One-sentence news in English, with the Chinese translations that are right: five kinds.
+
+Names are transliterated by the world's fixed tables; figures are copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edt.tasks.mini.rows import DAYS, Said
+from edt.tasks.mini.world import COMPANIES, SURNAMES, TOWNS, World
+
+_DAY_ENDS = "一二三四五六日"
+CAUSES = {
+    "flood": "洪水", "fire": "火灾", "storm": "风暴", "landslide": "山体滑坡", "blizzard": "暴风雪",
+    "gas leak": "燃气泄漏", "tornado": "龙卷风", "power failure": "停电",
+}  # fmt: skip
+TOPICS = {
+    "trade": "贸易", "taxes": "税收", "tourism": "旅游", "schools": "教育", "housing": "住房", "farming": "农业",
+    "fishing": "渔业", "transport": "交通", "pensions": "养老金", "health": "医疗",
+}  # fmt: skip
+TITLES = {"Mr": "先生", "Ms": "女士"}
+MEASURES = {
+    "sales": "销售额", "profits": "利润", "orders": "订单", "exports": "出口", "costs": "成本", "debts": "债务",
+    "wages": "工资", "prices": "价格",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bulletin:
+    """The English sentence and its translations."""
+
+    english: Said
+    chinese: Said
+
+
+def _day(world: World) -> tuple[str, str]:
+    """A weekday in English, and the two ways to say it in Chinese as notation."""
+    index = int(world.random.random() * len(DAYS))
+    return DAYS[index], f"[周{_DAY_ENDS[index]}|星期{_DAY_ENDS[index]}]"
+
+
+def _bulletin(english: str, chinese: str, slots: dict[str, str], required: list[list[str]]) -> Bulletin:
+    return Bulletin(
+        english=Said(notation=english, slots=slots, required=[]),
+        chinese=Said(notation=chinese, slots=slots, required=required),
+    )
+
+
+REPORT = "[|据报道，|据悉，|据当地媒体报道，|有消息称，|记者获悉，]"
+"""How a bulletin may begin."""
+
+
+def investment(world: World) -> Bulletin:
+    """A company invests so many millions in a town."""
+    company = world.company()
+    town = world.fact(company, "invests_in", world.town)
+    millions = world.fact(f"{company} in {town}", "invests_million", lambda: world.figure(11, 98))
+    day, on = _day(world)
+    slots = {"company": company, "town": town, "n": millions, "day": day,
+             "firm": COMPANIES[company], "place": TOWNS[town], "sum": f"{millions}00万美元"}  # fmt: skip
+    english = "{company} [said|announced] on {day} that it will invest {n} million dollars in a plant in {town}."
+    says, will = "[宣布|表示|称|透露|说]", "[将|计划|拟|打算|准备|决定]"
+    plant, put = "[建厂|兴建工厂|建设工厂|开设工厂|建造一座工厂]", "[投资|投入|斥资|出资|注资]"
+    does = f"[{put}{{sum}}在{{place}}{plant}|在{{place}}{put}{{sum}}{plant}|在{{place}}{plant}，{put}{{sum}}]"
+    chinese = f"{REPORT}[{{firm}}{on}{says}[，|]|{on}，{{firm}}{says}[，|]|{{firm}}]{will}{does}。"
+    return _bulletin(english, chinese, slots, [[slots["firm"]], [slots["place"]], [slots["sum"]]])
+
+
+def election(world: World) -> Bulletin:
+    """Somebody of a certain age is elected mayor."""
+    town, title = world.town(), world.pick(tuple(TITLES))
+    name = world.fact(town, "elects", lambda: f"{title} {world.surname()}")
+    age = world.fact(name, "age", lambda: world.figure(27, 79))
+    day, on = _day(world)
+    surname = name.split(" ")[1]
+    slots = {"town": town, "person": name, "age": age, "day": day,
+             "name": SURNAMES[surname], "mr": TITLES[title], "place": TOWNS[town]}  # fmt: skip
+    english = "{person}, {age}, was elected [mayor of {town} on {day}|on {day} as mayor of {town}]."
+    named = "{name}[{mr}|]"
+    aged = "{age}岁"
+    who = f"[{aged}的{named}|现年{aged}的{named}|{named}（{aged}）|{named}，{aged}，|年龄{aged}的{named}]"
+    elected = "[当选|获选|被选举|被选|选举]为"
+    wins = elected + "[{place}|{place}的|{place}这座城市的|小城{place}的][市长|新市长|新任市长|新一任市长]"
+    vote = f"{{place}}选举{on}揭晓，"
+    chinese = f"{REPORT}[{who}{on}{wins}|{on}，{who}{wins}|{who}在{on}的选举中{wins}|{vote}{who}{wins}]。"
+    return _bulletin(english, chinese, slots, [[slots["name"]], [f"{age}岁"], [slots["place"]]])
+
+
+def evacuation(world: World) -> Bulletin:
+    """Something forces so many families of a town from their homes."""
+    town, cause = world.town(), world.pick(tuple(CAUSES))
+    families = world.fact(f"{cause} in {town}", "families", lambda: world.figure(110, 989))
+    day, on = _day(world)
+    slots = {"town": town, "cause": cause, "n": families, "day": day, "place": TOWNS[town], "why": CAUSES[cause]}
+    english = "A {cause} in {town} forced {n} families to leave their homes on {day}."
+    made = "[迫使|导致|造成|使得|令][|当地|多达]{n}[户家庭|户居民|个家庭|户人家]"
+    gone = "[撤离|离开|逃离|搬离|告别][家园|住所|住处|家中|自己的家]"
+    struck = "[发生|遭遇|出现|突发|遭受]{why}"
+    chinese = (
+        f"{REPORT}[{{place}}{on}{struck}，{made}{gone}|{on}，{{place}}{struck}，{made}{gone}"
+        f"|{{place}}的{{why}}{on}{made}{gone}|{{place}}{struck}，{on}{made}{gone}]。"
+    )
+    return _bulletin(english, chinese, slots, [[slots["place"]], [slots["why"]], [families]])
+
+
+def results(world: World) -> Bulletin:
+    """A measure of a company rises or falls by so many percent."""
+    company, measure, up = world.company(), world.pick(tuple(MEASURES)), world.chance(0.5)
+    verb, last = "rose" if up else "fell", "year" if world.chance(0.5) else "month"
+    percent = world.fact(company, f"{measure} {verb} last {last} by percent", lambda: world.figure(11, 89))
+    slots = {"company": company, "measure": measure, "verb": verb, "n": percent, "last": last,
+             "firm": COMPANIES[company], "what": MEASURES[measure]}  # fmt: skip
+    english = "[The {measure} of {company}|{company} said its {measure}] {verb} by {n} percent last {last}."
+    when = "[去年|上一年|上年度|在过去一年]" if last == "year" else "[上月|上个月|上月份|在过去一个月]"
+    verbs = ["增长", "上升", "上涨", "增加", "提高"] if up else ["下降", "下跌", "减少", "下滑", "降低"]
+    moved = f"[{'|'.join(verbs)}][了|][|约|大约|近|差不多][{{n}}%|百分之{{n}}]"
+    says = "[表示|称|宣布|透露|说]"
+    chinese = (
+        f"{REPORT}[{{firm}}[的|]{{what}}{when}{moved}|{{firm}}{when}[的|]{{what}}{moved}"
+        f"|{{firm}}{says}，[其|公司|该公司]{{what}}{when}{moved}|{when}，{{firm}}[的|]{{what}}{moved}]。"
+    )
+    required = [[slots["firm"]], [slots["what"]], verbs, [f"{percent}%", f"百分之{percent}"]]
+    return _bulletin(english, chinese, slots, required)
+
+
+def visit(world: World) -> Bulletin:
+    """Somebody goes to a town to talk about a topic."""
+    title = world.pick(tuple(TITLES))
+    name = f"{title} {world.surname()}"
+    town = world.fact(name, "visits", world.town)
+    topic = world.fact(f"{name} in {town}", "talks_about", lambda: world.pick(tuple(TOPICS)))
+    day, on = _day(world)
+    slots = {"person": name, "town": town, "topic": topic, "day": day, "mr": TITLES[title],
+             "name": SURNAMES[name.split(" ")[1]], "place": TOWNS[town], "what": TOPICS[topic]}  # fmt: skip
+    english = "{person} will [visit|travel to] {town} on {day} to discuss {topic}."
+    will, go = "[将|将会|计划|打算|准备]", "[访问|前往|到访|去|赶赴]{place}"
+    talk = "[讨论|商讨|谈论|商谈|磋商][{what}|有关{what}的][问题|议题|事宜|事务]"
+    named = "{name}[{mr}|]"
+    chinese = (
+        f"{REPORT}[{named}{will}{on}{go}，{talk}|{on}，{named}{will}{go}{talk}|{named}{will}在{on}{go}，与各方{talk}"
+        f"|为{talk}，{named}{will}{on}{go}]。"
+    )
+    return _bulletin(english, chinese, slots, [[slots["name"]], [slots["place"]], [slots["what"]]])
+
+
+KINDS: tuple[Callable[[World], Bulletin], ...] = (investment, election, evacuation, results, visit)

@@ -1,0 +1,47 @@
+"""Drills that teach the embedded model to copy before it reads: labelled facts said again, and names transliterated.
+
+Without them a model of this size learns the wordings long before it learns to look a name up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from edt.tasks.mini.events import CAUSES, REASONS, ROLES, THINGS, WORKS
+from edt.tasks.mini.lives import JOBS, SUBJECTS, TOPICS, TRADES
+from edt.tasks.mini.questions import PRODUCTS
+from edt.tasks.mini.rows import DAYS
+from edt.tasks.mini.world import COMPANIES, SURNAMES, TOWNS, World
+
+LABELS = ("mayor", "farmer", "chief", "manager", "town", "firm", "sum", "year", "age", "jobs", "people", "seat",
+          "founder", "prize", "neighbour", "metres", "river", "bridge")  # fmt: skip
+
+FACTS = 6
+"""Labelled facts of a drill."""
+
+
+def copying(key: str, *, shuffled: bool) -> tuple[str, str]:
+    """Labelled names and figures, and the same again, in another order if `shuffled`. A pure function of the key."""
+    world = World(random=Random(f"copying/{key}"), split="train", index=0)  # noqa: S311  reproducible, no secret
+    nouns = (*THINGS, *CAUSES, *ROLES, *REASONS, *WORKS, *JOBS, *SUBJECTS, *TOPICS, *TRADES, *PRODUCTS, *DAYS)
+    makers: tuple[Callable[[], str], ...] = (
+        world.person,
+        world.town,
+        world.company,
+        world.surname,
+        lambda: world.pick(nouns),
+        lambda: world.figure(11, 989),
+        lambda: world.figure(1250, 2019),
+    )
+    facts = [f" {label} {world.pick(makers)()}" for label in world.shuffled(LABELS)[:FACTS]]
+    return ",".join(facts) + ".\n", ",".join(world.shuffled(facts) if shuffled else facts) + "."
+
+
+def transliterating(key: str) -> tuple[str, str]:
+    """Three names, and what they are in Chinese. A pure function of the key."""
+    world = World(random=Random(f"transliterating/{key}"), split="train", index=0)  # noqa: S311  reproducible
+    table = SURNAMES | TOWNS | COMPANIES
+    makers = (world.town, world.company, world.surname)
+    names = [world.pick(makers)() for _ in range(3)]
+    return f"English: {', '.join(names)}.\nChinese:", "，".join(table[name] for name in names) + "。"

@@ -1,0 +1,127 @@
+"""Web questions about the small world: four kinds, each with a passage's wording, a query and an answer's wording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edt.tasks.mini.rows import Said
+from edt.tasks.mini.world import RIVERS, SURNAMES, World
+
+PRODUCTS = ("bicycles", "clocks", "lamps", "chairs", "boots", "pianos", "cameras", "kettles", "mirrors",
+            "tractors", "candles", "carpets", "engines", "radios", "violins", "gloves", "ovens", "pumps", "tents",
+            "drums")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One subject: the passage about it, the query that asks for it, the answers that are right."""
+
+    passage: Said
+    query: str
+    answer: Said
+    query_type: str
+
+
+def founding(world: World) -> Entry:
+    """Who founded a company, and when."""
+    company = world.company()
+    person = world.fact(company, "founded_by", world.person)
+    year = world.fact(company, "founded_in", lambda: world.figure(1850, 2019))
+    town = world.fact(company, "seat", world.town)
+    slots = {"company": company, "person": person, "year": year, "town": town}
+    passage = "{company} was [founded|set up] by {person} in {year}. Its [head office|seat] is in {town}."
+    made = "[founded|established|created|set up|started]"
+    when = "[in {year}|back in {year}|in the year {year}]"
+    seat = "[| and has its seat in {town}| and is based in {town}]"
+    answer = (
+        f"[[{{company}}|The company|It] was {made} by {{person}} {when}{seat}"
+        f"|{{person}} {made} [{{company}}|the company|it] {when}"
+        f"|[In|Back in] {{year}}, {{person}} {made} [{{company}}|the company|it]"
+        f"|[{{company}}|The company|It] was {made} {when} by {{person}}{seat}]."
+    )
+    return Entry(
+        passage=Said(notation=passage, slots=slots, required=[]),
+        query=f"who founded {company} and when",
+        answer=Said(notation=answer, slots=slots, required=[[person], [year]]),
+        query_type="PERSON",
+    )
+
+
+def population(world: World) -> Entry:
+    """How many people live in a town, and on which river."""
+    town = world.town()
+    people = world.fact(town, "thousands_of_people", lambda: world.figure(11, 989))
+    river = world.fact(town, "river", lambda: world.fresh(lambda: world.pick(RIVERS)))
+    year = world.fact(town, "market_since", lambda: world.figure(1250, 1849))
+    slots = {"town": town, "n": people, "river": river, "year": year}
+    passage = (
+        "{town} [lies|is a town] on the river {river}. It has {n} thousand [people|inhabitants]. "
+        "The market [is from|dates from] {year}."
+    )
+    people_word = "[people|inhabitants|residents|citizens]"
+    lies = "[lies|is|sits|is situated|can be found] [on|by|along] the [river |]{river}"
+    answer = (
+        f"[[About|Around|Some|Roughly|Nearly] {{n}} thousand {people_word} live in {{town}}, "
+        "[which|a town that] " + lies + f"|{{town}} {lies} and has [a population of|about|around|some] {{n}} thousand "
+        f"{people_word}|The [river|town's river] is the {{river}}, and [about|around|some|roughly] {{n}} thousand "
+        f"{people_word} live in [{{town}}|the town]]."
+    )
+    return Entry(
+        passage=Said(notation=passage, slots=slots, required=[]),
+        query=f"how many people live in {town} and on which river is it",
+        answer=Said(notation=answer, slots=slots, required=[[f"{people} thousand"], [river]]),
+        query_type="NUMERIC",
+    )
+
+
+def bridge(world: World) -> Entry:
+    """How long a bridge is, and when it was built."""
+    name = f"{world.fresh(lambda: world.pick(tuple(SURNAMES)))} Bridge"
+    year = world.fact(name, "built_in", lambda: world.figure(1850, 2019))
+    length = world.fact(name, "metres", lambda: world.figure(110, 989))
+    town = world.fact(name, "stands_in", world.town)
+    slots = {"name": name, "year": year, "n": length, "town": town}
+    passage = "The {name} in {town} was [built|finished] in {year}. It is {n} metres long."
+    built = "[built|completed|finished|constructed|opened]"
+    long = "[|some |about |a total of ][{n} metres long|{n} metres in length|{n} metres from end to end]"
+    when = "[in|in the year|back in] {year}"
+    answer = (
+        f"[[The {{name}}|The bridge|It] is {long} and was {built} {when}"
+        f"|[Built|Completed|Finished|Constructed|Opened] {when}, [the {{name}}|the bridge|it] is {long}"
+        f"|[The {{name}}|The bridge|It] was {built} {when} and [is {long}"
+        "|has a length of {n} metres|measures {n} metres]]."
+    )
+    return Entry(
+        passage=Said(notation=passage, slots=slots, required=[]),
+        query=f"how long is the {name} and when was it built",
+        answer=Said(notation=answer, slots=slots, required=[[f"{length} metres"], [year]]),
+        query_type="NUMERIC",
+    )
+
+
+def product(world: World) -> Entry:
+    """What a company makes, and how many people work there."""
+    company = world.company()
+    goods = world.fact(company, "makes", lambda: world.fresh(lambda: world.pick(PRODUCTS)))
+    staff = world.fact(company, "employs", lambda: world.figure(110, 989))
+    town = world.fact(company, "works_in", world.town)
+    slots = {"company": company, "goods": goods, "n": staff, "town": town}
+    passage = "{company} makes {goods} in {town}. It [employs|has a staff of] {n} people."
+    makes = "[makes|produces|manufactures|builds|turns out] {goods}[| in {town}]"
+    answer = (
+        f"[[{{company}}|The company|It] {makes} and [employs|has|gives work to|has a staff of] {{n}} "
+        "[people|workers|men and women]"
+        f"|[At|In] {{company}}, {{n}} [people|workers|men and women] [make|produce|manufacture|build] "
+        "{goods}[| in {town}]"
+        f"|With [a staff of|its] {{n}} [people|workers], [{{company}}|the company|it] {makes}]."
+    )
+    return Entry(
+        passage=Said(notation=passage, slots=slots, required=[]),
+        query=f"what does {company} make and how many people work there",
+        answer=Said(notation=answer, slots=slots, required=[[goods], [staff]]),
+        query_type="DESCRIPTION",
+    )
+
+
+KINDS: tuple[Callable[[World], Entry], ...] = (founding, population, bridge, product)

@@ -1,0 +1,37 @@
+"""mini_xlsum: a short article about one event, and its lead sentence as the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from edt.records import Example, Split
+from edt.tasks.base import Dropped, Row
+from edt.tasks.mini.events import EVENTS
+from edt.tasks.mini.rows import META, Generated, with_meta
+from edt.tasks.mini.world import World
+from edt.tasks.xlsum import XLSum
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiniXLSum(Generated, XLSum):
+    """XL-Sum's task over generated rows."""
+
+    name: ClassVar[str] = "mini_xlsum"
+
+    def build(self, world: World, row_id: str) -> dict[str, Any]:
+        """A row in XL-Sum's columns."""
+        article, summary = world.pick(EVENTS)(world)
+        return {
+            "id": row_id,
+            "url": "",
+            "title": "",
+            "summary": summary.text(world.random),
+            "text": article.text(world.random),
+            META: {row_id: summary.meta(world.facts)},
+        }
+
+    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+        """XL-Sum's example with the checker's meta."""
+        return with_meta(super().parse(row, split), row)

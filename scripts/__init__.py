@@ -1,0 +1,1 @@
+"""Programs that make what the package ships; run them from the repository's root as `python -m scripts.NAME`."""

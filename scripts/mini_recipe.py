@@ -1,0 +1,179 @@
+"""What decides the weights of the embedded models: recipe, tokenizer, architecture, batches, loss and learning rate.
+
+The committed weights carry this file's hash: a change here is a reason to train them anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from edt.tasks.mini.corpus import Lesson, drills, lessons, plain_texts
+from edt.tasks.mini.rows import Generated
+from scripts.mini_wiring import wire_copying
+
+PAD, BOS, EOS = "<pad>", "<s>", "</s>"
+PIECES = Regex(r"\p{Han}| ?\d| ?(?:(?!\p{Han})[\p{L}\p{M}])+| ?[^\s\p{L}\p{M}\d]|\s")
+"""A piece is a Chinese character, a digit, a word or a mark, the latter three with the space ahead of them. Merges stay
+inside a piece, so figures are read and copied digit by digit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the weights."""
+
+    seed: int = 0
+    vocab_size: int = 2048
+    tokenizer_rows: int = 1500
+    hidden_size: int = 128
+    layers: int = 4
+    heads: int = 4
+    intermediate_size: int = 384
+    context: int = 512
+    rope_theta: float = 1e6
+    initial_std: float = 0.02
+    embedding_std: float = 0.1
+    steps: int = 4000
+    warmup: int = 100
+    learning_rate: float = 2.5e-3
+    final_share: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    batch_tokens: int = 2048
+    rows_per_chunk: tuple[int, ...] = (320, 480, 160, 480)
+    """Rows of each of the four tasks (mini_quac: dialogues) that are shuffled together."""
+    drill_chunks: int = 4
+    """The first chunks are drills only."""
+    drills_per_chunk: int = 800
+    drills_later: int = 60
+    """Three drills each: per chunk of drills, and in each later chunk."""
+
+
+Encoded = tuple[list[int], int]
+"""Token ids with BOS and EOS, and where the completion begins."""
+
+
+def chunk_lessons(recipe: Recipe, tasks: Sequence[Generated], chunk: int, *, base: bool) -> list[Lesson]:
+    """The lessons of one chunk: the next rows of each task."""
+    make = plain_texts if base else lessons
+    per_task = zip(tasks, recipe.rows_per_chunk, strict=True)
+    if base:
+        return [item for task, rows in per_task for item in make(task, range(chunk * rows, (chunk + 1) * rows))]
+    start = chunk * recipe.drills_per_chunk
+    if chunk < recipe.drill_chunks:
+        return list(drills(range(start, start + recipe.drills_per_chunk)))
+    made = list(drills(range(start, start + recipe.drills_later)))
+    return made + [item for task, rows in per_task for item in make(task, range(chunk * rows, (chunk + 1) * rows))]
+
+
+def train_tokenizer(recipe: Recipe, tasks: Sequence[Generated]) -> PreTrainedTokenizerFast:
+    """Byte-level BPE over the texts of all lessons and plain texts: any text round-trips. Adds BOS by itself."""
+    tokenizer = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(PIECES, behavior="isolated")
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
+    tokenizer.decoder = decoders.ByteLevel()
+    rows = range(recipe.tokenizer_rows)
+    items = (item for task in tasks for make in (lessons, plain_texts) for item in make(task, rows))
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=recipe.vocab_size, special_tokens=[PAD, BOS, EOS], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator((item.prompt + item.completion for item in items), trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
+    )
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        padding_side="left",
+        model_max_length=recipe.context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """The model before training, with its copying circuits; its weights are a function of the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.hidden_size,
+        intermediate_size=recipe.intermediate_size,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        max_position_embeddings=recipe.context,
+        initializer_range=recipe.initial_std,
+        rope_parameters={"rope_type": "default", "rope_theta": recipe.rope_theta},
+        attention_bias=True,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    model.model.embed_tokens.weight.data *= recipe.embedding_std / recipe.initial_std
+    wire_copying(model, recipe.seed)
+    return model
+
+
+def new_optimizer(recipe: Recipe, model: LlamaForCausalLM) -> torch.optim.Optimizer:
+    """AdamW; the learning rate is set at each step."""
+    return torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
+
+
+def encoded(batch: Sequence[Lesson], tokenizer: PreTrainedTokenizerFast) -> list[Encoded]:
+    """Prompts as at inference, then the completion's tokens, then EOS."""
+    backend, eos = tokenizer.backend_tokenizer, tokenizer.eos_token_id
+    prompts = backend.encode_batch([lesson.prompt for lesson in batch])
+    completions = backend.encode_batch([lesson.completion for lesson in batch], add_special_tokens=False)
+    return [([*p.ids, *c.ids, eos], len(p.ids)) for p, c in zip(prompts, completions, strict=True)]
+
+
+def in_batches(items: list[Encoded], recipe: Recipe, chunk: int) -> list[list[Encoded]]:
+    """Batches of similar lengths within the token budget, in the seed's order."""
+    made: list[list[Encoded]] = []
+    current: list[Encoded] = []
+    for item in sorted(items, key=lambda item: len(item[0])):
+        if current and len(item[0]) * (len(current) + 1) > recipe.batch_tokens:
+            made.append(current)
+            current = []
+        current.append(item)
+    made.append(current)
+    Random(f"{recipe.seed}/{chunk}").shuffle(made)
+    return made
+
+
+def tensors(batch: Sequence[Encoded], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and labels, padded on the right; labels are −100 outside the completion."""
+    width = max(len(ids) for ids, _ in batch)
+    input_ids = torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in batch])
+    rows = [[-100] * start + ids[start:] + [-100] * (width - len(ids)) for ids, start in batch]
+    return input_ids, torch.tensor(rows)
+
+
+def loss_of(model: LlamaForCausalLM, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy in nats per completion token; logits are computed for those positions only."""
+    hidden = model.model(input_ids=input_ids).last_hidden_state[:, :-1]
+    wanted = labels[:, 1:]
+    mask = wanted != -100
+    return cross_entropy(model.lm_head(hidden[mask]), wanted[mask])
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Linear warm-up, then a cosine down to `final_share` of the peak."""
+    if step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * done))
+    return recipe.learning_rate * (recipe.final_share + (1 - recipe.final_share) * cosine)

@@ -1,0 +1,112 @@
+"""Scores of a model on the mini tasks, and of the grammar itself: what a perfect model would reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from edt.decoding.engine import EngineSpec, RowRequest, TorchEngine
+from edt.decoding.model import LanguageModel, ModelSpec
+from edt.decoding.sampling import Limits, Sampling
+from edt.metrics.base import SampleSet
+from edt.metrics.suite import MetricsSpec
+from edt.records import Example, Split
+from edt.strategies.base import Strategy
+from edt.tasks.mini.grammar import draw
+from edt.tasks.mini.rows import Generated
+from edt.tasks.prompts import encode
+
+ROOT = Path(__file__).resolve().parent.parent
+TASKS = ("mini_xlsum", "mini_msmarco", "mini_quac", "mini_wmt19")
+
+Scores = dict[str, float]
+"""Metric -> value; a metric that is undefined is left out."""
+
+
+def mini_tasks() -> dict[str, Generated]:
+    """The four tasks as their files in `configs/task` define them, by name."""
+    tasks: dict[str, Generated] = {}
+    for name in TASKS:
+        content = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "task" / f"{name}.yaml"))
+        assert isinstance(content, dict)
+        tasks[name] = instantiate({key: value for key, value in content.items() if key != "split"})
+    return tasks
+
+
+def load_engine(folder: Path) -> TorchEngine:
+    """The engine on a model folder, in float32 on the CPU."""
+    return TorchEngine(model=LanguageModel.load(ModelSpec(path=str(folder), device="cpu")), spec=EngineSpec())
+
+
+def outputs(
+    engine: TorchEngine, task: Generated, examples: Sequence[Example], strategies: Sequence[Strategy], samples: int
+) -> dict[str, SampleSet]:
+    """Each strategy's samples of the examples, by strategy id."""
+    limits = Limits(max_new_tokens=task.max_new_tokens, stop=task.stop)
+    budget = engine.model.context - limits.max_new_tokens
+    prompts = {example.example_id: encode(example, engine.model.tokenize, budget=budget) for example in examples}
+    rows = [RowRequest(strategy=number, sample=k) for number in range(len(strategies)) for k in range(samples)]
+    plan = engine.plan(list(prompts.values()), strategies, rows, limits)
+    sampling = Sampling(samples=samples)
+    texts: dict[tuple[str, str, int], str] = {}
+    for chunk in plan.chunks:
+        found = engine.generate(
+            [prompts[example_id] for example_id in chunk],
+            strategies,
+            rows,
+            sampling=sampling,
+            limits=limits,
+            rows_per_batch=plan.rows_per_batch,
+        )
+        texts.update({(item.strategy_id, item.example_id, item.sample): item.text for item in found})
+    return {
+        strategy.strategy_id: sample_set(
+            task, examples, [[texts[strategy.strategy_id, e.example_id, k] for k in range(samples)] for e in examples]
+        )
+        for strategy in strategies
+    }
+
+
+def ideal_outputs(task: Generated, examples: Sequence[Example], samples: int) -> SampleSet:
+    """What the grammar itself would answer: correct outputs drawn independently of the reference."""
+    randoms = [[Random(f"ideal/{e.example_id}/{k}") for k in range(samples)] for e in examples]
+    texts = [[draw(e.meta["grammar"], random) for random in row] for e, row in zip(examples, randoms, strict=True)]
+    return sample_set(task, examples, texts)
+
+
+def sample_set(task: Generated, examples: Sequence[Example], texts: Sequence[Sequence[str]]) -> SampleSet:
+    """The texts as metrics read them."""
+    return SampleSet(examples=examples, texts=texts, target_language=task.target_language)
+
+
+def scores(task: Generated, samples: SampleSet) -> Scores:
+    """The task's metrics; its quality metric is called `quality`."""
+    found: Scores = {}
+    for metric in MetricsSpec().metrics(task.quality, task.extra_metrics):
+        statistics = metric.statistics(samples)
+        if statistics is not None:
+            name = "quality" if metric.name == task.quality else metric.name
+            found[name] = round(float(metric.aggregate(statistics.sum(axis=0))), 2)
+    return found
+
+
+def score_model(
+    folder: Path, strategies: Mapping[str, Strategy], *, split: Split, limit: int | None, samples: int
+) -> dict[str, dict[str, Scores]]:
+    """Task -> label -> scores, with the grammar's own under the label "grammar"."""
+    engine = load_engine(folder)
+    table: dict[str, dict[str, Any]] = {}
+    for name, task in mini_tasks().items():
+        limited = replace(task, limit=limit)
+        examples = limited.load(split).examples
+        found = outputs(engine, limited, examples, list(strategies.values()), samples)
+        table[name] = {"grammar": scores(limited, ideal_outputs(limited, examples, samples))}
+        for label, strategy in strategies.items():
+            table[name][label] = scores(limited, found[strategy.strategy_id])
+    return table

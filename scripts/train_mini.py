@@ -1,0 +1,193 @@
+"""Trains the embedded model: a small Llama for all four mini tasks, with a tokenizer trained on the same texts.
+
+    python -m scripts.train_mini                 the model `mini`, into edt/assets/mini (20 to 40 minutes on 2 cores)
+    python -m scripts.train_mini --base          the model `mini_base`, plain texts only, into edt/assets/mini_base
+    python -m scripts.train_mini --minutes 10    stops after so long; the same command goes on from its checkpoint
+
+Data, order and initial weights are functions of the recipe, so a run repeats up to floating-point rounding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from edt.ids import file_digest
+from edt.strategies import Fixed
+from edt.tasks.mini.corpus import fingerprint
+from scripts import mini_recipe, mini_wiring
+from scripts.mini_recipe import (
+    Encoded,
+    Recipe,
+    chunk_lessons,
+    encoded,
+    in_batches,
+    learning_rate,
+    loss_of,
+    new_model,
+    new_optimizer,
+    tensors,
+    train_tokenizer,
+)
+from scripts.mini_scores import ROOT, mini_tasks, score_model
+
+SCORED_SAMPLES = 4
+"""Samples per prompt of the final scores, as many as `edt run` draws unless told."""
+
+RECIPES = {"mini": Recipe(), "mini_base": Recipe(steps=600, drill_chunks=0)}
+"""What makes each of the committed models."""
+
+CODE = (Path(mini_recipe.__file__), Path(mini_wiring.__file__))
+"""The files that decide the weights."""
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A training run, resumable from its checkpoint file."""
+
+    recipe: Recipe
+    base: bool
+    folder: Path
+    checkpoint: Path
+
+    def __post_init__(self) -> None:
+        self.tasks = list(mini_tasks().values())
+        self.tokenizer = train_tokenizer(self.recipe, self.tasks)
+        self.model = new_model(self.recipe, self.tokenizer)
+        self.optimizer = new_optimizer(self.recipe, self.model)
+        self.step, self.chunk, self.position, self.seconds = 0, 0, 0, 0.0
+        self.curve: list[tuple[int, float]] = []
+        if self.checkpoint.exists():
+            self.restore()
+
+    def restore(self) -> None:
+        """The state of the checkpoint; refuses one of another recipe."""
+        state = torch.load(self.checkpoint, weights_only=True)
+        if state["recipe"] != recorded(self.recipe):
+            raise SystemExit(f"{self.checkpoint} belongs to another recipe; remove it to start anew.")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.chunk, self.position, self.seconds = state["at"]
+        self.curve = [(step, loss) for step, loss in state["curve"]]
+
+    def save_checkpoint(self) -> None:
+        """The whole state, under a temporary name first."""
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        state: dict[str, Any] = {"recipe": recorded(self.recipe), "curve": self.curve}
+        state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        state |= {"at": (self.step, self.chunk, self.position, self.seconds)}
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(self.checkpoint)
+
+    def stream(self) -> Iterator[list[Encoded]]:
+        """The batches from where the run stands."""
+        while True:
+            chunk = chunk_lessons(self.recipe, self.tasks, self.chunk, base=self.base)
+            made = in_batches(encoded(chunk, self.tokenizer), self.recipe, self.chunk)
+            while self.position < len(made):
+                self.position += 1
+                yield made[self.position - 1]
+            self.chunk, self.position = self.chunk + 1, 0
+
+    def one_step(self, batch: Sequence[Encoded]) -> float:
+        """One update; the loss before it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, self.step)
+        loss = loss_of(self.model, *tensors(batch, self.tokenizer.pad_token_id))
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        return loss.item()
+
+    def run(self, minutes: float) -> None:
+        """Trains until the recipe's last step or the time limit, whichever comes first."""
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        began, before, recent = time.monotonic(), self.seconds, list[float]()
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=1) as progress:
+            bar = progress.add_task("loss", total=self.recipe.steps, completed=self.step)
+            batches = self.stream()
+            while self.step < self.recipe.steps and time.monotonic() - began < 60 * minutes:
+                recent.append(self.one_step(next(batches)))
+                self.seconds = before + time.monotonic() - began
+                if self.step % 50 == 0:
+                    self.curve.append((self.step, round(sum(recent) / len(recent), 4)))
+                    progress.update(bar, completed=self.step, description=f"loss {self.curve[-1][1]:.3f}")
+                    recent = []
+                if self.step % 100 == 0:
+                    print(f"step {self.step} loss {self.curve[-1][1]:.4f} seconds {self.seconds:.0f}", flush=True)
+                    self.save_checkpoint()
+        self.save_checkpoint()
+
+    def save(self) -> None:
+        """Weights, tokenizer and training.json, from which a test can tell that they belong to this script."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.model.generation_config.do_sample = False
+        self.model.save_pretrained(self.folder)
+        self.tokenizer.save_pretrained(self.folder)
+        record = provenance(self.recipe, base=self.base)
+        record |= {"steps_done": self.step, "seconds": round(self.seconds), "loss_curve": self.curve}
+        record |= {"parameters": sum(parameter.numel() for parameter in self.model.parameters())}
+        record |= {"weights_sha256": file_digest(self.folder / "model.safetensors")}
+        record |= {"scores": {} if self.base else final_scores(self.folder)}
+        (self.folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def provenance(recipe: Recipe, *, base: bool) -> dict[str, Any]:
+    """What the weights follow from: the recipe and its code, and the data (with the prompts' wording)."""
+    return {
+        "made_by": "scripts/train_mini.py" + (" --base" if base else ""),
+        "code_sha256": {f"scripts/{path.name}": file_digest(path) for path in CODE},
+        "recipe": recorded(recipe),
+        "data": fingerprint(mini_tasks()),
+    }
+
+
+def final_scores(folder: Path) -> dict[str, Any]:
+    """Greedy and T = 1 on the test splits, beside the grammar itself."""
+    strategies = {"greedy": Fixed(t0=0.0), "T=1": Fixed(t0=1.0)}
+    table = score_model(folder, strategies, split="test", limit=None, samples=SCORED_SAMPLES)
+    return {"split": "test", "samples": SCORED_SAMPLES, "tasks": table}
+
+
+def recorded(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return content
+
+
+def main() -> None:
+    """Reads the arguments, trains, saves."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", action="store_true", help="train mini_base on plain texts")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes, to go on later")
+    parser.add_argument("--steps", type=int, help="another length of the whole training, for trials")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="folder for the model (default: edt/assets/mini or mini_base)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    name = "mini_base" if arguments.base else "mini"
+    recipe = RECIPES[name] if arguments.steps is None else replace(RECIPES[name], steps=arguments.steps)
+    training = Training(
+        recipe=recipe,
+        base=arguments.base,
+        folder=arguments.out or ROOT / "edt" / "assets" / name,
+        checkpoint=ROOT / "build" / "training" / f"{name}-{recipe.steps}.pt",
+    )
+    training.run(arguments.minutes)
+    training.save()
+
+
+if __name__ == "__main__":
+    main()
