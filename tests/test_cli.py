@@ -84,9 +84,27 @@ ERRORS = {
     "no model path": (["model=hf"], ["model.path"]),
     "no such model": (["model=hf", "model.path=./nowhere"], ["./nowhere", "neither a folder nor a hub id"]),
     "model on the hub": (["model=hf", "model.path=no/where"], ["no/where", "cannot be reached", "model.path=FOLDER"]),
-    "embedded model": (["model=hf", "model.path=edt:mni"], ["edt:mni", "did you mean 'mini'"]),
+    "embedded model": (["model=hf", "model.path=edt:mni"], ["no model 'mni'", "did you mean 'mini'"]),
     "no such data": (["task=wmt19", "task.path=nowhere.jsonl"], ["nowhere.jsonl"]),
     "syntax": (["strategy.t0=[0.1"], ["strategy.t0=[0.1"]),
+    "half a sample": (["sampling.samples=2.5"], ["sampling.samples is 2.5", "whole number"]),
+    "no number of samples": (["sampling.samples=null"], ["sampling.samples is None", "whole number"]),
+    "list of seeds": (["sampling.seed=[1,2]"], ["sampling.seed", "whole number"]),
+    "missing point of an axis": (["strategy=edt", "strategy.t0=[0.5,null]"], ["t0 is None", "number"]),
+    "endless top-k": (["strategy=edt", "strategy.top_k=inf"], ["top_k is inf", "whole number"]),
+    "number as a path": (["task=wmt19", "task.path=5"], ["task.path is 5", "text"]),
+    "empty path": (["task=wmt19", "task.path=''"], ["task.path", "empty"]),
+    "empty stop": (["task=wmt19", "task.stop=['']"], ["task.stop", "empty"]),
+    "no runs folder": (["paths.runs=null"], ["paths.runs is None"]),
+    "no split": (["task=mini_xlsum", "task.split=[]"], ["task.split is an empty list"]),
+    "no strategy": (["strategy=null"], ["override cannot be read", "strategy=edt"]),
+    "no key": (["=3"], ["override cannot be read", "key=value"]),
+    "resamples": (["metrics.bootstrap.resamples=0"], ["metrics.bootstrap.resamples is 0"]),
+    "confidence": (["metrics.bootstrap.confidence=2"], ["metrics.bootstrap.confidence is 2"]),
+    "bootstrap seed": (["metrics.bootstrap.seed=-1"], ["metrics.bootstrap.seed is -1"]),
+    "eda constant": (["metrics.eda.q_star=abc", "metrics.eda.s_star=1"], ["metrics.eda.q_star is 'abc'", "number"]),
+    "missing module": (["+metrics.extra.m._target_=nope.Nope"], ["nope.Nope", "PYTHONPATH"]),
+    "missing strategy module": (["strategy=edt", "strategy._target_=nope.Nope"], ["nope.Nope", "PYTHONPATH"]),
     "eda constants": (["metrics.eda.q_star=1"], ["q_star", "s_star", "both"]),
 }
 
@@ -94,7 +112,7 @@ ERRORS = {
 @pytest.mark.parametrize("case", ERRORS)
 def test_errors_are_one_sentence(case, capsys, tmp_path):
     words, expected = ERRORS[case]
-    said = refused(capsys, "run", *words, f"paths.runs={tmp_path}")
+    said = refused(capsys, "run", f"paths.runs={tmp_path}", *words)
     assert all(word in said for word in expected), said
     assert not list(tmp_path.iterdir())
 
@@ -201,3 +219,68 @@ def test_user_configs_overlay(capsys, tmp_path, local):
     (tmp_path / "mine" / "strategy" / "hot.yaml").write_text("defaults: [fixed, _self_]\nt0: 1.7\n")
     assert main(["run", *local, "--config-dir", str(tmp_path / "mine"), "strategy=hot"]) == 0
     assert "fixed(t0=1.7)" in capsys.readouterr().out
+
+
+def test_near_miss_knows_the_users_configs(capsys, tmp_path):
+    (tmp_path / "strategy").mkdir()
+    (tmp_path / "strategy" / "hot.yaml").write_text("defaults: [edt, _self_]\n")
+    said = refused(capsys, "run", "--config-dir", str(tmp_path), "strategy=hot", "strategy.thta=3")
+    assert "did you mean 'theta'" in said
+
+
+@pytest.mark.parametrize("samples", ["9", "0", "abc", "1.5"])
+def test_scoring_more_samples_than_there_are_keeps_the_scores(capsys, tmp_path, local, samples):
+    assert main(["run", *local, "strategy=fixed"]) == 0
+    (run,) = (tmp_path / "runs").glob("*-wmt19-*")
+    before = (run / "scores.parquet").read_bytes()
+    capsys.readouterr()
+    assert main(["score", f"runs={run}", f"samples={samples}"]) == 2
+    said = capsys.readouterr()
+    assert "samples" in said.err
+    assert "Traceback" not in said.err
+    assert (run / "scores.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["generations/part-000-00000.parquet", "examples.parquet", "scores.parquet"])
+@pytest.mark.parametrize("damage", [b"", b"PAR1 torn"])
+def test_damaged_files_are_named_with_the_way_out(capsys, tmp_path, local, name, damage):
+    assert main(["run", *local, "strategy=fixed"]) == 0
+    (run,) = (tmp_path / "runs").glob("*-wmt19-*")
+    whole = (run / name).read_bytes()
+    (run / name).write_bytes(damage)
+    capsys.readouterr()
+    command = "report" if name == "scores.parquet" else "score"
+    said = refused(capsys, command, f"runs={run}", f"paths.runs={tmp_path / 'runs'}")
+    assert name in said
+    assert "damaged" in said
+    (run / name).unlink()
+    assert main(["run", *local, "strategy=fixed"]) == 0
+    assert (run / name).read_bytes() == whole
+
+
+def test_torn_model_file(capsys, tmp_path, local, tiny_folder):
+    import shutil
+
+    shutil.copytree(tiny_folder, tmp_path / "torn")
+    weights = tmp_path / "torn" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    said = refused(capsys, "run", *local, f"model.path={tmp_path / 'torn'}")
+    assert "torn" in said
+    assert "cannot be loaded" in said
+
+
+def test_device_that_is_not_there(capsys, local):
+    assert "GPUs here" in refused(capsys, "run", *local, "model.device=cuda:77")
+
+
+def test_a_rule_out_of_the_signals_range_is_an_error_not_a_draw(capsys, local):
+    said = refused(capsys, "run", *local, "strategy=fixed", "strategy.t0=1e39")
+    assert "fixed(t0=1e+39)" in said
+    assert "temperature inf" in said
+
+
+def test_shortened_prompts_are_told(capsys, local):
+    assert main(["run", *local, "strategy=kld", "task.max_prompt_tokens=67"]) == 0
+    said = capsys.readouterr().err
+    assert "prompts were shortened" in said
+    assert "no source text left" in said

@@ -252,6 +252,21 @@ def test_non_finite_logits_are_an_error_that_names_the_example(tiny, prompts, mo
         generate(tiny, prompts, [Fixed(t0=1)], samples=1)
 
 
+def test_non_finite_logits_of_the_second_context_are_an_error_too(tiny, prompts, monkeypatch):
+    from edt.decoding.contexts import Contexts
+
+    honest = Contexts._forward
+
+    def broken(self, ids, positions):
+        logits = honest(self, ids, positions)
+        logits[len(prompts) + 1] = float("nan")  # the second prompt without its source
+        return logits
+
+    monkeypatch.setattr(Contexts, "_forward", broken)
+    with pytest.raises(ModelError, match=r"example-1.*step 0"):
+        generate(tiny, prompts, [Fixed(t0=1), KLD(t0=1, sigma=1)], samples=1, tokens=1)
+
+
 def test_plan_respects_rows_and_budget(tiny, prompts):
     strategies = [Fixed(t0=1), KLD(t0=1, sigma=1)]
     rows = [RowRequest(s, k) for s in range(2) for k in range(4)]

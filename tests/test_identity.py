@@ -133,6 +133,41 @@ def test_where_the_model_lies_does_not_matter_but_its_bytes_do(generation_id, ti
     assert generation_id(f"model.path={copy}") != generation_id()
 
 
+@pytest.mark.parametrize(("key", "value"), [("rms_norm_eps", 0.5), ("rope_theta", 7.0)])
+def test_the_models_config_is_in_the_identity(generation_id, tiny_folder, tmp_path, key, value):
+    import json
+    import shutil
+
+    shutil.copytree(tiny_folder, tmp_path / "edited")
+    path = tmp_path / "edited" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "transformers_version": "other"}))
+    assert generation_id(f"model.path={path.parent}") == generation_id()
+    path.write_text(json.dumps({**config, key: value}))
+    assert generation_id(f"model.path={path.parent}") != generation_id()
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.*:FutureWarning")  # peft's own use of transformers
+def test_an_adapter_and_its_scale_are_in_the_identity(generation_id, tiny_folder, tmp_path):
+    import json
+
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(tiny_folder),
+        LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj"], init_lora_weights=False),
+    )
+    model.save_pretrained(tmp_path / "adapter")
+    with_adapter = generation_id(f"model.adapter={tmp_path / 'adapter'}")
+    assert with_adapter != generation_id()
+    path = tmp_path / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "lora_alpha": 8}))
+    assert generation_id(f"model.adapter={tmp_path / 'adapter'}") not in (with_adapter, generation_id())
+
+
 def test_where_the_data_lie_does_not_matter(generation_id, base, tmp_path):
     import shutil
 

@@ -144,12 +144,12 @@ def test_parts_of_another_run_are_refused(ask):
     first, second = run_of(ask()), run_of(ask(seed=1))
     shutil.copy(first.parts()[0], second.part(9, 0))
     with pytest.raises(StoreError, match="copied from another run"):
-        score_study([second], MetricsSpec(), samples=None, studies=second.path.parent)
+        score_study([second], MetricsSpec(), samples=None)
 
 
 def test_scores_refuse_generations_they_were_not_made_from(ask):
     run = run_of(ask())
-    score_study([run], MetricsSpec(), samples=None, studies=run.path.parent)
+    score_study([run], MetricsSpec(), samples=None)
     assert read_study([run])
     run_of(ask([*FIXED, Fixed(t0=0.5)]))
     with pytest.raises(StoreError, match=r"made from other generations.*edt score runs="):
@@ -172,7 +172,7 @@ def test_only_one_process_writes_a_run(ask):
 
 
 def scores_of(run, spec=None, samples=None):
-    scores = score_study([run], spec or MetricsSpec(), samples=samples, studies=run.path.parent)
+    scores = score_study([run], spec or MetricsSpec(), samples=samples)
     return {(s.split, s.strategy_id, s.metric): s for s in scores}
 
 
@@ -227,6 +227,22 @@ def test_provisional_eda_is_labelled(ask, real_text):
     score = scores_of(run_of(ask()))["test", "fixed(t0=1)", "eda"]
     assert "provisional" in score.note
     assert "provisional" in score.signature
+
+
+def test_dev_without_greedy_says_what_is_missing(ask, real_text):
+    score = scores_of(run_of(ask([Fixed(t0=1)], splits=("dev", "test"))))["test", "fixed(t0=1)", "eda"]
+    assert "provisional" in score.note
+    assert "t0=0" in score.note
+
+
+def test_constants_do_not_hang_on_what_is_scored_together(ask, real_text, tmp_path):
+    run = run_of(ask(splits=("dev", "test")))
+    other = run_of(ask(splits=("dev", "test"), seed=1))
+    first = scores_of(run)["test", "fixed(t0=1)", "eda"]
+    run_of(ask([*FIXED, *(Fixed(t0=t / 7) for t in range(1, 7))], splits=("dev", "test")))
+    together = score_study([run, other], MetricsSpec(), samples=None)
+    wanted = (first.generation_id, "test", "fixed(t0=1)", "eda")
+    assert [s for s in together if (s.generation_id, s.split, s.strategy_id, s.metric) == wanted] == [first]
 
 
 def test_scores_with_fewer_samples_than_generated(ask):

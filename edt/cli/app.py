@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -86,8 +87,10 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that the error can be told in one place: here
     try:
         hydra_application(command)()
-    except (Failure, HydraException, OmegaConfBaseException) as failure:
+    except (Failure, HydraException, OmegaConfBaseException, ValueError) as failure:
         error = failure.error if isinstance(failure, Failure) else failure
+        if isinstance(failure, ValueError) and not told_while_composing(failure):
+            raise
         if full_traceback:
             raise error from None
         print(f"edt {command}: {explain(error, command, arguments)}", file=sys.stderr)
@@ -105,6 +108,12 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
         if saved_setting is not None:
             os.environ["HYDRA_FULL_ERROR"] = saved_setting
     return 0
+
+
+def told_while_composing(error: ValueError) -> bool:
+    """Whether an error comes from Hydra's reading of the command line, before the command itself had begun."""
+    frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    return "application" not in frames
 
 
 def hydra_application(command: str) -> Callable[[], Any]:

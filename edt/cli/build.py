@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_class
 
@@ -17,7 +18,8 @@ TARGET = "_target_"
 
 def construct(node: PlainConfig, where: str) -> Any:
     """The object that a node describes, nodes inside it first; lists become tuples. `where` names it in errors."""
-    factory = get_class(node[TARGET])
+    factory = imported(node[TARGET], where)
+    hints = get_type_hints(factory)
     known = [field.name for field in fields(factory) if field.init]  # type: ignore[arg-type]
     values = {}
     for name, value in node.items():
@@ -26,6 +28,8 @@ def construct(node: PlainConfig, where: str) -> Any:
         if name not in known:
             raise ConfigError(f"'{where}' has no key '{name}'{near_miss(name, known)}; it has: {', '.join(known)}.")
         values[name] = constructed_value(value, f"{where}.{name}")
+        if not fits(values[name], hints[name]):
+            raise ConfigError(f"{where}.{name} is {value!r}; it must be {spoken(hints[name])}.")
     try:
         return factory(**values)
     except TypeError as error:
@@ -43,16 +47,50 @@ def constructed_value(value: Any, where: str) -> Any:
     return value
 
 
+def imported(target: Any, where: str) -> type[Any]:
+    """The class that `_target_` names."""
+    try:
+        return get_class(str(target))
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{where}._target_ is '{target}', which cannot be imported ({' '.join(str(error).split())[:200]}); "
+            "is its folder on PYTHONPATH?"
+        ) from error
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value from the configuration is of the declared type; types other than plain ones are not judged."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(fits(value, option) for option in get_args(hint))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(fits(item, get_args(hint)[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in (str, bool, NoneType) else True
+
+
+def spoken(hint: Any) -> str:
+    """A type in words."""
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(spoken(option) for option in get_args(hint))
+    if get_origin(hint) is tuple:
+        return f"a list, each item {spoken(get_args(hint)[0])}"
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
+    return words.get(hint, str(hint))
+
+
 def strategies(node: PlainConfig) -> tuple[Any, ...]:
     """All settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
     from edt.strategies.grid import grid, refuse_repeats
 
     families = [node] if TARGET in node else [family for family in node.values() if family is not None]
-    found = [
-        point
-        for family in families
-        for point in grid(get_class(family[TARGET]), {name: value for name, value in family.items() if name != TARGET})
-    ]
+    found = []
+    for family in families:
+        axes = {name: value for name, value in family.items() if name != TARGET}
+        found += grid(imported(family[TARGET], "strategy"), axes)
     if not found:
         raise ConfigError("no strategy is asked for; give one, as strategy=edt or strategy=paper_all.")
     refuse_repeats(found)
@@ -65,6 +103,8 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
         return (task_request(node, "task"),)
     from edt.tasks.local import member_path
 
+    if node.get("path") is not None and not isinstance(node["path"], str):
+        raise ConfigError(f"task.path is {node['path']!r}; it must be the path of a folder.")
     shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
     requests = []
     for name, member in node["members"].items():
@@ -86,4 +126,16 @@ def task_request(node: PlainConfig, where: str) -> Any:
 def run_paths(value: Any) -> list[Path]:
     """The folders of `runs=`: one or a list."""
     values = value if isinstance(value, list) else [value]
-    return [Path(str(path)) for path in values]
+    return [folder(path, "runs") for path in values]
+
+
+def runs_folder(config: PlainConfig) -> Path:
+    """Where runs are written."""
+    return folder(config["paths"]["runs"], "paths.runs")
+
+
+def folder(value: Any, where: str) -> Path:
+    """A path from the configuration."""
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{where} is {value!r}; it must be the path of a folder.")
+    return Path(value).expanduser()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from edt.cli import build
@@ -25,7 +24,7 @@ def run(config: dict[str, Any]) -> None:
     request = generation_request(config)
     metrics = build.construct(config["metrics"], "metrics")
     runs = [folder for folder, _ in generate_study(request)]
-    scores = score_study(runs, metrics, samples=request.sampling.samples, studies=request.runs)
+    scores = score_study(runs, metrics, samples=request.sampling.samples)
     asked = {strategy.strategy_id for strategy in request.strategies}
     report_study([score for score in scores if score.strategy_id in asked], runs, studies=request.runs)
 
@@ -38,9 +37,7 @@ def score(config: dict[str, Any]) -> None:
 
     runs = find_runs(build.run_paths(config["runs"]))
     metrics = build.construct(config["metrics"], "metrics")
-    studies = Path(config["paths"]["runs"])
-    scores = score_study(runs, metrics, samples=config["samples"], studies=studies)
-    report_study(scores, runs, studies=studies)
+    report_study(score_study(runs, metrics, samples=config["samples"]), runs, studies=build.runs_folder(config))
 
 
 def report(config: dict[str, Any]) -> None:
@@ -49,7 +46,7 @@ def report(config: dict[str, Any]) -> None:
     from edt.store.layout import find_runs
 
     runs = find_runs(build.run_paths(config["runs"]))
-    report_study(read_study(runs), runs, studies=Path(config["paths"]["runs"]))
+    report_study(read_study(runs), runs, studies=build.runs_folder(config))
 
 
 def generation_request(config: dict[str, Any]) -> Any:
@@ -62,6 +59,6 @@ def generation_request(config: dict[str, Any]) -> Any:
         tasks=build.task_requests(config["task"]),
         strategies=build.strategies(config["strategy"]),
         sampling=build.construct(config["sampling"], "sampling"),
-        runs=Path(config["paths"]["runs"]),
+        runs=build.runs_folder(config),
         config=config,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -14,6 +15,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from edt.errors import near_miss
 
+CONFIG_DIR = ("--config-dir", "-cd")
 BAD_OVERRIDE = re.compile(r"Could not override '([^']+)'")
 
 
@@ -30,7 +32,10 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
         bad = BAD_OVERRIDE.search(str(error))
         if bad:
             return explain_unknown_key(bad.group(1), command, arguments)
-    return " ".join(str(error).split())
+    told = " ".join(str(error).split())
+    if isinstance(error, ValueError):
+        return f"an override cannot be read ({told}); overrides are key=value, or group=option as in strategy=edt."
+    return told
 
 
 def explain_missing_config(error: MissingConfigException) -> str:
@@ -44,16 +49,22 @@ def explain_missing_config(error: MissingConfigException) -> str:
 def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str:
     """A key that the configuration does not have, with the near miss among its neighbours."""
     parent, _, name = key.rpartition(".")
-    neighbours = known_keys(parent, command, [word for word in arguments if not names(word, key)])
+    neighbours = known_keys(parent, command, composable(arguments, key))
     if not neighbours:
         return f"'{key}' is no key of this configuration; `edt {command} --cfg job` shows them all."
     where = f"'{parent}'" if parent else "the configuration"
     return f"{where} has no key '{name}'{near_miss(name, neighbours)}; it has: {', '.join(neighbours)}."
 
 
-def names(word: str, key: str) -> bool:
-    """Whether a command-line word is an override of `key`, or an option instead of an override."""
-    return word.startswith("-") or word.partition("=")[0].lstrip("+~") == key
+def composable(arguments: Sequence[str], key: str) -> list[str]:
+    """The overrides but that of `key`, with a folder of --config-dir as a search path."""
+    words, kept = iter(arguments), []
+    for word in words:
+        if word in CONFIG_DIR:
+            kept.append(f"hydra.searchpath=[file://{Path(next(words, '')).resolve()}]")
+        elif "=" in word and not word.startswith("-") and word.partition("=")[0].lstrip("+~") != key:
+            kept.append(word)
+    return kept
 
 
 def known_keys(parent: str, command: str, overrides: Sequence[str]) -> list[str]:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from edt.errors import ModelError, near_miss
+from edt.ids import digest, file_digest
 
 EMBEDDED = "edt:"
 ASSETS = Path(__file__).parent.parent / "assets"
+TOKENIZER_FILES = (
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+)
+NAMES_IN_CONFIG = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+"""Entries of a config that say where a model came from, or what it was saved as, not what it computes."""
+BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 NEEDED_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py"]
 
 
@@ -74,3 +90,41 @@ def fetch(hub_id: str, revision: str | None) -> Path:
             f"model '{hub_id}' is not in the local cache and the hub cannot be reached ({type(error).__name__}); "
             "give a folder instead: model=hf model.path=FOLDER."
         ) from error
+
+
+def adapter_folder(path: str) -> Path:
+    """The folder of a PEFT adapter, from a folder or the hub; its weights must be safetensors."""
+    folder = Path(path).expanduser() if Path(path).expanduser().is_dir() else None
+    if folder is None and looks_like_hub_id(path):
+        folder = fetch(path, None)
+    if folder is None or not (folder / "adapter_config.json").is_file() or not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"model.adapter '{path}' is no PEFT adapter: it needs adapter_config.json and weights in safetensors form. "
+            "Give the folder that save_pretrained wrote."
+        )
+    return folder
+
+
+def checkpoint_identity(folder: Path, *, code: bool) -> dict[str, str]:
+    """Digests of what a model computes and reads: weights, config, tokenizer and, where it runs, their code."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return {
+        "weights": contents_digest(folder.glob("*.safetensors")),
+        "config": digest({name: value for name, value in config.items() if name not in NAMES_IN_CONFIG}),
+        "tokenizer": contents_digest(file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)),
+        "code": contents_digest(folder.glob("*.py")) if code else "",
+    }
+
+
+def adapter_identity(folder: Path) -> str:
+    """Digest of an adapter's weights and of the config that scales them."""
+    return contents_digest([*folder.glob("*.safetensors"), folder / "adapter_config.json"])
+
+
+def contents_digest(paths: Iterable[Path]) -> str:
+    """Digest of files' names and bytes. A file in the hub's cache is named by its hash, which is trusted."""
+    blobs = []
+    for path in sorted(set(paths)):
+        target = Path(os.path.realpath(path)).name
+        blobs.append((path.name, target if BLOB_NAME.fullmatch(target) else file_digest(path)))
+    return digest(blobs)

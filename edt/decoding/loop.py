@@ -14,9 +14,9 @@ from torch import Tensor
 from edt.decoding.draw import draw
 from edt.decoding.noise import gumbel_noise
 from edt.decoding.scale import scale
-from edt.decoding.signals import finite_rows
 from edt.decoding.stops import StopWatch
 from edt.decoding.streams import RowStreams
+from edt.errors import ConfigError
 from edt.records import FinishReason
 from edt.strategies.rows import StrategyTable
 
@@ -62,7 +62,7 @@ def decode(
     alive_R = torch.arange(len(rows.strategy_A))
     eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
     for step in range(rows.max_new_tokens):
-        bad_R = ~finite_rows(streams.logits_BV)[streams.branch_R].cpu()
+        bad_R = ~streams.finite_rows().cpu()
         if bad_R.any():
             refuse(int(alive_R[bad_R][0]), step)
         token_R = one_step(rows, streams, table, alive_R, step)
@@ -82,6 +82,7 @@ def one_step(rows: Rows, streams: RowStreams, table: StrategyTable, alive_R: Ten
     key_U2, stream_R = torch.unique(rows.key_A2[alive_R.to(rows.key_A2.device)], dim=0, return_inverse=True)
     signals = streams.signals()
     temperature_R = table.temperature(strategy_R, signals)
+    refuse_temperatures(temperature_R, strategy_R, table, step)
     scaled_RV, floored_R = scale(logits_RV, temperature_R)
     noise_UV = gumbel_noise(key_U2, step, logits_RV.shape[-1], logits_RV.dtype)
     token_R = draw(scaled_RV, floored_R, noise_UV, stream_R, table.truncation_N.select(strategy_R))
@@ -90,6 +91,18 @@ def one_step(rows: Rows, streams: RowStreams, table: StrategyTable, alive_R: Ten
     rows.entropy_AS[alive_R, step] = signals.entropy_R.double().cpu()
     rows.floored_AS[alive_R, step] = floored_R.cpu()
     return token_R
+
+
+def refuse_temperatures(temperature_R: Tensor, strategy_R: Tensor, table: StrategyTable, step: int) -> None:
+    """Raise ConfigError where a rule gives no temperature: NaN, infinity or a negative number would draw nonsense."""
+    bad_R = ~(torch.isfinite(temperature_R) & (temperature_R >= 0))
+    if bad_R.any():
+        row = int(bad_R.nonzero()[0])
+        raise ConfigError(
+            f"strategy {table.strategies[int(strategy_R[row])].strategy_id} gives the temperature "
+            f"{float(temperature_R[row])} at step {step}; it must be a number of 0 or more. Change its parameters: at "
+            f"{str(temperature_R.dtype).removeprefix('torch.')} precision one of them is out of range."
+        )
 
 
 def finish(rows: Rows, alive_R: Tensor, step: int, eos: Tensor, watch: StopWatch) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +10,10 @@ from typing import Any
 
 import torch
 
-from edt.decoding.checkpoint import local_folder
+from edt.decoding.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
 from edt.errors import ConfigError, ModelError
-from edt.ids import digest, file_digest
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +43,18 @@ class ModelSpec:
     @property
     def resolved_device(self) -> torch.device:
         """The device to load onto."""
-        if self.device != "auto":
-            try:
-                return torch.device(self.device)
-            except RuntimeError as error:
-                raise ConfigError(f"model.device is '{self.device}', which is no torch device: {error}") from error
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+        except RuntimeError as error:
+            raise ConfigError(f"model.device is '{self.device}', which is no torch device (cpu, cuda, …).") from error
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(
+                f"model.device is '{self.device}', but torch sees {torch.cuda.device_count()} GPUs here; "
+                "use model.device=auto or cpu."
+            )
+        return device
 
     @property
     def resolved_dtype(self) -> torch.dtype | str:
@@ -64,10 +66,11 @@ class ModelSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModel:
-    """A loaded model with its tokenizer. `folder` holds the files that it was loaded from."""
+    """A loaded model with its tokenizer. `folder` and `adapter` hold the files that it was loaded from."""
 
     spec: ModelSpec
     folder: Path
+    adapter: Path | None
     model: Any
     tokenizer: Any
 
@@ -75,8 +78,10 @@ class LanguageModel:
     def load(cls, spec: ModelSpec) -> LanguageModel:
         """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the way out."""
         folder = local_folder(spec.path, spec.revision)
+        adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
         tokenizer = load_tokenizer(folder, spec)
-        return cls(spec=spec, folder=folder, model=load_weights(folder, spec), tokenizer=tokenizer)
+        model = load_weights(folder, adapter, spec)
+        return cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
 
     @property
     def device(self) -> torch.device:
@@ -150,9 +155,8 @@ class LanguageModel:
     def identity(self) -> dict[str, Any]:
         """What of the model can change a token, as plain JSON. A folder's name is not in it, its bytes are."""
         return {
-            "weights": weights_digest(self.folder),
-            "tokenizer": digest(sorted(self.tokenizer.get_vocab().items())),
-            "adapter": None if self.spec.adapter is None else weights_digest(Path(self.spec.adapter)),
+            **checkpoint_identity(self.folder, code=self.spec.trust_remote_code),
+            "adapter": None if self.adapter is None else adapter_identity(self.adapter),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": self.device.type,
             "attention": self.model.config._attn_implementation,
@@ -161,13 +165,15 @@ class LanguageModel:
         }
 
 
-def load_weights(folder: Path, spec: ModelSpec) -> Any:
+def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
     """The model in evaluation mode on its device, with the adapter merged in."""
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
+    device: Any = spec.resolved_device
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -176,23 +182,23 @@ def load_weights(folder: Path, spec: ModelSpec) -> Any:
             trust_remote_code=spec.trust_remote_code,
             attn_implementation=spec.attention,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"model '{spec.path}' cannot be loaded as a causal language model: {one_line(error)}"
         ) from error
-    if spec.adapter is not None:
-        model = merge_adapter(model, spec.adapter)
-    device: Any = spec.resolved_device
+    if adapter is not None:
+        model = merge_adapter(model, adapter)
     return model.to(device).eval().requires_grad_(False)
 
 
-def merge_adapter(model: Any, adapter: str) -> Any:
+def merge_adapter(model: Any, adapter: Path) -> Any:
     """The model with a PEFT adapter's weights merged into its own."""
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     try:
         return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"model.adapter '{adapter}' cannot be loaded as a PEFT adapter: {one_line(error)}") from error
 
 
@@ -204,15 +210,6 @@ def load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"model '{spec.path}' has no tokenizer that can be loaded: {one_line(error)}") from error
-
-
-def weights_digest(folder: Path) -> str:
-    """Digest of the weight files' bytes. A file in the hub's cache is named by its hash, which is trusted."""
-    blobs = []
-    for path in sorted(folder.glob("*.safetensors")):
-        target = Path(os.path.realpath(path)).name
-        blobs.append((path.name, target if BLOB_NAME.fullmatch(target) else file_digest(path)))
-    return digest(blobs)
 
 
 def one_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from edt.decoding.contexts import Contexts
 from edt.decoding.model import LanguageModel
-from edt.decoding.signals import entropy, kl_divergence
+from edt.decoding.signals import entropy, finite_rows, kl_divergence
 from edt.records import Prompt
 from edt.strategies.base import Signals
 
@@ -89,6 +89,13 @@ class RowStreams:
         if self.plain_logits_GV is not None and len(self.plain_logits_GV):
             kl_B[self.guided_B] = kl_divergence(self.logits_BV[self.guided_B], self.plain_logits_GV)
         return Signals(entropy_R=entropy_B[self.branch_R], kl_R=kl_B[self.branch_R])
+
+    def finite_rows(self) -> Tensor:
+        """Rows whose logits, with the source and without it, are a distribution, [R] bool."""
+        finite_B = finite_rows(self.logits_BV)
+        if self.plain_logits_GV is not None and len(self.plain_logits_GV):
+            finite_B[self.guided_B] &= finite_rows(self.plain_logits_GV)
+        return finite_B[self.branch_R]
 
     def keep_rows(self, index_R: Tensor) -> None:
         """Go on with the rows at `index_R`; a branch without rows vanishes at the next step."""

@@ -17,8 +17,8 @@ regard to case and white space.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +32,8 @@ from edt.records import Example
 _WORD = re.compile(r"\d+|[^\W\d_\u3400-\u9fff]+|\S")
 
 Words = tuple[str, ...]
+Judged = dict[tuple[str, str, str], bool]
+"""Judgements by task, example and text."""
 
 
 def words(text: str) -> Words:
@@ -84,6 +86,14 @@ def _ends(tree: Any, said: Words, starts: frozenset[int]) -> frozenset[int]:
     return starts
 
 
+def remembered(judged: Judged, judge: Callable[[Example, str], bool], example: Example, text: str) -> bool:
+    """The judgement of a text, made once: at low temperatures most samples of most settings are the same few texts."""
+    key = (example.task, example.example_id, text)
+    if key not in judged:
+        judged[key] = judge(example, text)
+    return judged[key]
+
+
 def _known(examples: Sequence[Example]) -> bool:
     return all("grammar" in example.meta and "required" in example.meta for example in examples)
 
@@ -95,12 +105,15 @@ class Factuality:
     name: ClassVar[str] = "factuality"
     higher_is_better: ClassVar[bool] = True
 
+    _judged: Judged = field(default_factory=dict, init=False, repr=False, compare=False)
+
     def statistics(self, samples: SampleSet) -> Statistics | None:
         """[E, 2]: the percentage of an example's samples whose facts are right, and 1."""
         if not _known(samples.examples):
             return None
         pairs = zip(samples.examples, samples.texts, strict=True)
-        return mean_statistics([100 * float(np.mean([facts_right(e, text) for text in texts])) for e, texts in pairs])
+        right = [[remembered(self._judged, facts_right, e, text) for text in texts] for e, texts in pairs]
+        return mean_statistics([100 * float(np.mean(judged)) for judged in right])
 
     def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
         """The mean over examples."""
@@ -118,12 +131,15 @@ class DistinctCorrect:
     name: ClassVar[str] = "distinct_correct"
     higher_is_better: ClassVar[bool] = True
 
+    _judged: Judged = field(default_factory=dict, init=False, repr=False, compare=False)
+
     def statistics(self, samples: SampleSet) -> Statistics | None:
         """[E, 2]: an example's number of distinct correct outputs, and 1."""
         if not _known(samples.examples):
             return None
         pairs = zip(samples.examples, samples.texts, strict=True)
-        return mean_statistics([len({words(text) for text in texts if is_correct(e, text)}) for e, texts in pairs])
+        correct = [[t for t in texts if remembered(self._judged, is_correct, e, t)] for e, texts in pairs]
+        return mean_statistics([len({words(text) for text in texts}) for texts in correct])
 
     def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
         """The mean over examples."""

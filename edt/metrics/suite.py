@@ -5,6 +5,7 @@ Shapes: B resamples, E examples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,6 +32,14 @@ class BootstrapSpec:
     confidence: float = 0.95
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.resamples < 1:
+            raise ConfigError(f"metrics.bootstrap.resamples is {self.resamples}; it must be 1 or more.")
+        if not 0 < self.confidence < 1:
+            raise ConfigError(f"metrics.bootstrap.confidence is {self.confidence}; it lies between 0 and 1, as 0.95.")
+        if self.seed < 0:
+            raise ConfigError(f"metrics.bootstrap.seed is {self.seed}; it must be 0 or more.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EdaSpec:
@@ -44,6 +53,9 @@ class EdaSpec:
             raise ConfigError(
                 f"metrics.eda.q_star is {self.q_star} and s_star is {self.s_star}; give both, or neither (null)."
             )
+        for name, value in (("q_star", self.q_star), ("s_star", self.s_star)):
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"metrics.eda.{name} is {value}; it divides a score, so it must be above 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +68,8 @@ class MetricsSpec:
     extra: Mapping[str, Metric] = field(default_factory=dict)
     sacrebleu: SacreBleu = field(default_factory=SacreBleu, init=False)
     self_bleu: SelfBleu = field(default_factory=SelfBleu, init=False)
+    factuality: Factuality = field(default_factory=Factuality, init=False)
+    distinct_correct: DistinctCorrect = field(default_factory=DistinctCorrect, init=False)
 
     def metrics(self, quality: str, extra_metrics: tuple[str, ...]) -> list[Metric]:
         """The quality metric first, then Self-BLEU, the task's own extra metrics, the user's, and the empty share.
@@ -65,8 +79,8 @@ class MetricsSpec:
         known: dict[str, Metric] = {
             "rouge_l": self.rouge_l,
             "sacrebleu": self.sacrebleu,
-            "factuality": Factuality(),
-            "distinct_correct": DistinctCorrect(),
+            "factuality": self.factuality,
+            "distinct_correct": self.distinct_correct,
         }
         for name in (quality, *extra_metrics):
             if name not in known:

@@ -1,4 +1,4 @@
-"""EDA's constants for a task: given, frozen in the study, taken from dev, or from the split itself."""
+"""EDA's constants for a task: given, frozen in the run, taken from dev, or from the split itself."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from edt.errors import StoreError
 from edt.metrics.eda import ConstantsSource, EdaConstants, eda_constants
 from edt.metrics.suite import EdaSpec, Measured
 from edt.pipeline.outputs import Outputs
@@ -36,25 +36,37 @@ class Scored:
         return self.is_baseline and self.outputs.params["t0"] == 0
 
 
+@dataclass(kw_only=True)
 class FrozenConstants:
-    """The constants that a study has frozen, kept in its manifest: used unchanged for every later setting."""
+    """The constants that a run has frozen, kept beside its manifest: used unchanged for every later setting."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._content: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"eda": {}}
+    path: Path
+    by_scale: dict[str, EdaConstants]
+
+    @classmethod
+    def read(cls, path: Path) -> FrozenConstants:
+        """What was frozen so far. Raises StoreError for a damaged file."""
+        if not path.is_file():
+            return cls(path=path, by_scale={})
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(path=path, by_scale={key: EdaConstants(**found) for key, found in content.items()})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path} is damaged ({error}); remove it, and the next scoring freezes anew.") from error
 
     def get(self, key: str) -> EdaConstants | None:
         """What was frozen under `key`."""
-        found = self._content["eda"].get(key)
-        return None if found is None else EdaConstants(**found)
+        return self.by_scale.get(key)
 
     def freeze(self, key: str, constants: EdaConstants) -> None:
         """Freeze, for good."""
-        self._content["eda"][key] = asdict(constants)
+        self.by_scale[key] = constants
 
-    def write(self, runs: Sequence[str]) -> None:
-        """Write the study's manifest, whole or not at all."""
-        write_text(self.path, json.dumps({"runs": sorted(runs), **self._content}, indent=1) + "\n")
+    def write(self) -> None:
+        """Write them, whole or not at all; nothing frozen writes nothing."""
+        if self.by_scale:
+            content = {key: asdict(constants) for key, constants in self.by_scale.items()}
+            write_text(self.path, json.dumps(content, indent=1) + "\n")
 
 
 def constants_for(
@@ -62,7 +74,7 @@ def constants_for(
 ) -> tuple[EdaConstants | None, str]:
     """The constants for one split of a task, and the note that qualifies them.
 
-    In this order: given in the configuration; frozen in the study; the fixed family's maxima on dev, greedy among
+    In this order: given in the configuration; frozen in the run; the fixed family's maxima on dev, greedy among
     them (frozen now); the fixed family's maxima on the split itself (provisional); none, and EDA is missing.
     """
     if spec.q_star is not None and spec.s_star is not None:
@@ -83,9 +95,10 @@ def constants_for(
             "and there is none above 0 here. Add strategy=fixed settings and 2 samples or more, or give "
             "metrics.eda.q_star and s_star."
         )
+    way_out = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
     return constants, (
         f"EDA is provisional: Q* = {constants.q_star:.4g} and S* = {constants.s_star:.4g} are the best of the fixed "
-        "temperatures on this very split; task.split=[dev,test] takes them from dev."
+        f"temperatures on this very split; to take them from dev, {way_out}."
     )
 
 

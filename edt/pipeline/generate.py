@@ -9,12 +9,12 @@ from typing import Any
 
 from edt.decoding.engine import RowRequest, TorchEngine
 from edt.decoding.sampling import Limits
-from edt.errors import StoreError
+from edt.errors import ConfigError, StoreError
 from edt.ids import digest
 from edt.pipeline.environment import environment
 from edt.pipeline.progress import Progress
 from edt.pipeline.request import GenerationRequest, TaskRequest
-from edt.records import Example, Prompt, Split
+from edt.records import Prompt, Split
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest, Pass
 from edt.store.parts import read_generations, write_examples, write_part
@@ -42,6 +42,7 @@ def generate_task(
     """Decode what is missing of one task; the run's folder and manifest."""
     prepared = prepare(request, task, engine)
     fresh = prepared.manifest
+    progress.say(*shortening_notes(fresh))
     run = RunFolder.named(request.runs, model=fresh.model, task=fresh.task, generation_id=fresh.generation_id)
     with run.writing():
         manifest = Manifest.read(run.manifest) if run.manifest.is_file() else fresh
@@ -57,6 +58,11 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: TorchEngine) 
     """Load the examples, encode the prompts, and derive the run's identity from them."""
     limits = task.limits(request.sampling)
     room = engine.model.context - limits.max_new_tokens
+    if room < 1:
+        raise ConfigError(
+            f"sampling.max_new_tokens is {limits.max_new_tokens}, which leaves no room for a prompt in the model's "
+            f"context of {engine.model.context} tokens; lower it, or use a model with a longer context."
+        )
     budget = room if task.task.max_prompt_tokens is None else min(room, task.task.max_prompt_tokens)
     examples = {split: task.task.load(split) for split in task.splits}
     prompts = {
@@ -80,7 +86,6 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: TorchEngine) 
         extra_metrics=task.task.extra_metrics,
         splits={split: split_facts(examples[split], prompts[split]) for split in task.splits},
         config=request.config,
-        environment=environment(),
     )
     return Prepared(examples=examples, prompts=prompts, limits=limits, manifest=manifest)
 
@@ -101,9 +106,27 @@ def split_facts(examples: ExampleSet, prompts: Mapping[str, Prompt]) -> dict[str
         "dropped": dict(examples.dropped),
         "shortened_prompts": len(shortened),
         "truncated_tokens": sum(shortened),
+        "prompts_without_source": sum(prompt.token_ids == prompt.plain_ids for prompt in prompts.values()),
         "origin": dict(examples.origin),
         "ids": [example.example_id for example in examples.examples],
     }
+
+
+def shortening_notes(manifest: Manifest) -> list[str]:
+    """What a reader must know of prompts that the budget shortened."""
+    notes = []
+    for split, facts in manifest.splits.items():
+        if facts["shortened_prompts"]:
+            notes.append(
+                f"{manifest.task}, {split}: {facts['shortened_prompts']} of {facts['examples']} prompts were shortened "
+                f"to fit the budget, by {facts['truncated_tokens']} tokens in all."
+            )
+        if facts["prompts_without_source"]:
+            notes.append(
+                f"{manifest.task}, {split}: {facts['prompts_without_source']} prompts have no source text left; there "
+                "both contexts of kld are the same, and it equals fixed temperature."
+            )
+    return notes
 
 
 def with_second_models(manifest: Manifest, request: GenerationRequest, engine: TorchEngine) -> Manifest:
@@ -112,7 +135,7 @@ def with_second_models(manifest: Manifest, request: GenerationRequest, engine: T
     known = dict(manifest.second_models)
     for path in sorted(paths):
         second = engine.second_model([s for s in request.strategies if isinstance(s, KLD) and s.model == path])
-        weights = second.identity["weights"] if second is not None else ""
+        weights = digest(second.identity) if second is not None else ""
         if known.setdefault(path, weights) != weights:
             raise StoreError(
                 f"the second model '{path}' has other weights than when this run began; its generations would mix two "
@@ -156,7 +179,13 @@ def new_pass(
     order = [(s.strategy_id, k) for s in request.strategies for k in range(request.sampling.samples)]
     rows = tuple(row for row in order if row in missing)
     plan = engine.plan(prompts, request.strategies, row_requests(request, rows), prepared.limits)
-    return Pass(split=split, rows=rows, chunks=plan.chunks, rows_per_batch=plan.rows_per_batch)
+    return Pass(
+        split=split,
+        rows=rows,
+        chunks=plan.chunks,
+        rows_per_batch=plan.rows_per_batch,
+        environment=environment(),
+    )
 
 
 def rows_on_disk(run: RunFolder, manifest: Manifest) -> dict[tuple[str, str], set[Row]]:
@@ -213,8 +242,3 @@ def decode_passes(
                 generations.append(generation)
                 advance(1)
             write_part(run, run.part(number, chunk), generations, manifest.generation_id)
-
-
-def subset(examples: Mapping[Split, ExampleSet]) -> list[Example]:
-    """All examples of all splits."""
-    return [example for found in examples.values() for example in found.examples]

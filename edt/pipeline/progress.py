@@ -17,6 +17,11 @@ class Progress:
     def __init__(self, console: Console | None = None) -> None:
         self.console = Console(stderr=True) if console is None else console
 
+    def say(self, *lines: str) -> None:
+        """Print lines that a reader should know."""
+        for line in lines:
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     @contextmanager
     def task(self, label: str, *, total: int, done: int) -> Iterator[Callable[[int], None]]:
         """A bar for `total` rows of which `done` are there already; gives the function that advances it."""

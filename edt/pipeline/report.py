@@ -15,7 +15,7 @@ from edt.store.layout import RunFolder, study_folder
 from edt.store.manifest import Manifest
 from edt.store.parts import read_scores
 
-PLAIN_WIDTH = 160
+PLAIN_WIDTH = 176
 """Columns of the table where there is no terminal to ask."""
 
 

@@ -26,6 +26,8 @@ class TaskRequest:
     splits: tuple[Split, ...]
 
     def __post_init__(self) -> None:
+        if not self.splits:
+            raise ConfigError(f"task.split is an empty list; give one or more of {', '.join(SPLITS)}.")
         for split in self.splits:
             if split not in SPLITS:
                 raise ConfigError(f"task.split is '{split}'; it must be one of {', '.join(SPLITS)}, or a list of them.")

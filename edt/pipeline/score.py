@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import edt
-from edt.errors import StoreError
+from edt.errors import ConfigError, StoreError
 from edt.ids import digest
 from edt.metrics.bootstrap import resample_weights
 from edt.metrics.eda import EdaConstants
@@ -17,28 +16,35 @@ from edt.metrics.suite import Measured, MetricsSpec, measure, measure_statistics
 from edt.pipeline.constants import FrozenConstants, Scored, constants_for
 from edt.pipeline.outputs import Outputs, read_outputs
 from edt.records import Score
-from edt.store.layout import RunFolder, study_folder
+from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
 
 
-def score_study(runs: Sequence[RunFolder], spec: MetricsSpec, *, samples: int | None, studies: Path) -> list[Score]:
+def score_study(runs: Sequence[RunFolder], spec: MetricsSpec, *, samples: int | None) -> list[Score]:
     """Score every run, write each run's scores, and freeze EDA's constants where dev gives them.
 
-    samples: per example; None takes as many as every strategy of every run has.
+    samples: per example; None takes as many as every strategy of every run has. Raises StoreError where a run has no
+    strategy with so many.
     """
+    if samples is not None and (not isinstance(samples, int) or samples < 1):
+        raise ConfigError(f"samples is {samples!r}; it is a number of samples per example, 1 or more, or null for all.")
     manifests = [Manifest.read(run.manifest) for run in runs]
-    ids = [manifest.generation_id for manifest in manifests]
     outputs = [read_outputs(run, manifest) for run, manifest in zip(runs, manifests, strict=True)]
     n_samples = common_samples(outputs, runs) if samples is None else samples
-    frozen = FrozenConstants(study_folder(studies, ids) / "manifest.json")
     scores: list[Score] = []
     for run, manifest, found in zip(runs, manifests, outputs, strict=True):
         complete = [entry for entry in found if is_complete(entry, n_samples, manifest.task)]
+        if not complete:
+            raise StoreError(
+                f"{run.path} holds no strategy with {n_samples} samples of every example; its scores are left as they "
+                "were. Ask for fewer (samples=…), or generate more (sampling.samples=…)."
+            )
+        frozen = FrozenConstants.read(run.constants)
         own = score_run(manifest, complete, spec, n_samples, frozen)
         write_scores(run, own, manifest.generation_id)
+        frozen.write()
         scores.extend(own)
-    frozen.write(ids)
     return scores
 
 

@@ -16,7 +16,7 @@ HEADINGS = {
     "self_bleu": "Self-BLEU ↓",
     "eda": "EDA ↓",
     "factuality": "factuality ↑",
-    "distinct_correct": "distinct correct ↑",
+    "distinct_correct": "distinct ↑",
     "empty_share": "empty %",
     "temperature": "mean T",
 }

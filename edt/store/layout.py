@@ -1,9 +1,9 @@
 """Where things lie in a folder of runs.
 
 RUNS/<model>-<task>-<generation_id>/        one run: one model on one task
-    manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet  scores.parquet
+    manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet  scores.parquet  eda_constants.json
 RUNS/studies/<study_id>/                    what several runs share
-    manifest.json  table.csv  table.md
+    table.csv  table.md
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ class RunFolder:
         return self.path / "generations"
 
     @property
+    def constants(self) -> Path:
+        """EDA's constants, frozen from dev for every later setting of the run."""
+        return self.path / "eda_constants.json"
+
+    @property
     def scores(self) -> Path:
         """The scores of the last scoring."""
         return self.path / "scores.parquet"
@@ -86,6 +91,8 @@ def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:
 
 def find_runs(paths: Sequence[Path]) -> list[RunFolder]:
     """The run folders among `paths` and directly below them. Raises StoreError for a path without any."""
+    if not paths:
+        raise StoreError("no run is asked for; give runs=FOLDER, a list of folders, or a folder of runs.")
     found: dict[Path, RunFolder] = {}
     for path in paths:
         here = [path] if (path / "manifest.json").is_file() else sorted(path.glob("*/"))

@@ -26,6 +26,8 @@ class Pass:
     rows: tuple[tuple[str, int], ...]
     chunks: tuple[tuple[str, ...], ...]
     rows_per_batch: int
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Versions, commit and threads of the command that planned the pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,6 @@ class Manifest:
     """Per split: ids, counts (examples, available, dropped, truncated) and the origin of the rows."""
     config: Mapping[str, Any]
     """The resolved configuration of the command that created the run."""
-    environment: Mapping[str, Any]
     passes: tuple[Pass, ...] = ()
     second_models: Mapping[str, str] = field(default_factory=dict)
     """Digest of the weights of each second model that kld used, by its path."""
@@ -87,4 +88,5 @@ def pass_of(entry: Mapping[str, Any]) -> Pass:
         rows=tuple((strategy, sample) for strategy, sample in entry["rows"]),
         chunks=tuple(tuple(chunk) for chunk in entry["chunks"]),
         rows_per_batch=entry["rows_per_batch"],
+        environment=entry["environment"],
     )

@@ -68,14 +68,14 @@ def read_generations(run: RunFolder, generation_id: str, columns: Sequence[str] 
     """All rows of a run. Raises StoreError for a part that another run wrote."""
     tables = []
     for path in run.parts():
-        schema = pq.read_schema(path)
-        stamp = (schema.metadata or {}).get(GENERATION_ID, b"").decode()
+        table = read_table(path, columns)
+        stamp = (table.schema.metadata or {}).get(GENERATION_ID, b"").decode()
         if stamp != generation_id:
             raise StoreError(
                 f"{path} holds generations of run '{stamp}', not of '{generation_id}'; a part was copied from another "
                 "run. Remove it and run the same command again."
             )
-        tables.append(pq.read_table(path, columns=None if columns is None else list(columns)))
+        tables.append(table)
     if not tables:
         return pa.table({name: pa.array([], type=kind) for name, kind in GENERATION_TYPES.items()})
     return pa.concat_tables(tables, promote_options="default")
@@ -101,7 +101,7 @@ def read_examples(path: Path) -> list[Example]:
     """Read the subset back."""
     if not path.is_file():
         raise StoreError(f"{path} is missing; the run is not complete. Run the same edt run or edt generate again.")
-    return [example_of(row) for row in pq.read_table(path).to_pylist()]
+    return [example_of(row) for row in read_table(path).to_pylist()]
 
 
 def example_of(row: Mapping[str, Any]) -> Example:
@@ -122,7 +122,7 @@ def read_scores(run: RunFolder, generation_id: str) -> list[Score]:
     """Read the scores back. Raises StoreError when they were made from other generations than lie there now."""
     if not run.scores.is_file():
         raise StoreError(f"{run.path} has no scores yet; run edt score runs={run.path}.")
-    table = pq.read_table(run.scores)
+    table = read_table(run.scores)
     metadata = table.schema.metadata or {}
     stamp = (metadata.get(GENERATION_ID, b"").decode(), metadata.get(PARTS_DIGEST, b"").decode())
     if stamp != (generation_id, parts_digest(run)):
@@ -152,6 +152,17 @@ def flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataTyp
     textual = {name for name in params if any(isinstance(row.get(name), str) for row in rows)}
     kinds = {**types, **{name: pa.string() if name in textual else pa.float64() for name in params}}
     return pa.table({name: pa.array([row.get(name) for row in rows], type=kind) for name, kind in kinds.items()})
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a parquet file. Raises StoreError for one that is damaged, with the way out."""
+    try:
+        return pq.read_table(path, columns=None if columns is None else list(columns))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise StoreError(
+            f"{path} is damaged ({str(error).splitlines()[0]}); remove it, and the same command makes it again, "
+            "exactly as it was."
+        ) from error
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -100,14 +100,16 @@ class Strategy(ABC):
     def _as_declared(self, name: str, value: object) -> object:
         """Numbers as floats (top_k as an integer), so that 1 and 1.0 are the same point; text as it is."""
         declared = str(type(self).__dataclass_fields__[name].type)
-        if value is None or "str" in declared:
+        if value is None and "None" in declared:
+            return None
+        if isinstance(value, str) and "str" in declared:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a number.")
         if "int" not in declared:
             return float(value)
-        if value != int(value):
-            raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a whole number.")
+        if not -(2**31) < value < 2**31 or value != int(value):
+            raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a whole number below 2³¹.")
         return int(value)
 
 

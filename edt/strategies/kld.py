@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -37,7 +36,6 @@ class KLD(Strategy):
         """Ranges as in the class docstring."""
         require_upper_temperature(self, self.t0)
         self.require(self.sigma > 0, "sigma", "a divergence above 0, in nats; .inf is fixed temperature")
-        self.require(math.isfinite(self.t0), "t0", "finite")
         self.require(self.mode in ("shared", "dual"), "mode", "'shared' (one model) or 'dual' (two models)")
         if self.model is not None and self.mode != "dual":
             raise ConfigError(

@@ -76,9 +76,15 @@ class Task(ABC):
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"task.limit is {self.limit}; it is a number of examples, 1 or more, or null for all.")
+        for name in ("max_new_tokens", "max_prompt_tokens"):
+            if (tokens := getattr(self, name)) is not None and tokens < 1:
+                raise ConfigError(f"task.{name} is {tokens}; it is a number of tokens, 1 or more.")
         if isinstance(self.stop, str):
             raise ConfigError(f"task.stop is the text {self.stop!r}; it is a list of texts, such as [{self.stop!r}].")
         object.__setattr__(self, "stop", tuple(self.stop))
+        for name, texts in (("path", [self.path]), ("stop", self.stop)):
+            if "" in texts:
+                raise ConfigError(f"task.{name} holds empty text; give text, or leave it out (null, or [] for a list).")
 
     @property
     def target_language(self) -> str:
