@@ -85,7 +85,7 @@ class Generation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """One metric of one strategy on one split, with its 95 % interval; a missing value is None, never 0."""
+    """One metric of one strategy on one split, with its interval; a missing value is None, never 0."""
 
     task: str
     split: Split
@@ -98,6 +98,7 @@ class Score:
     value: float | None
     lo: float | None
     hi: float | None
+    confidence: float
     n_examples: int
     n_samples: int
     signature: str

@@ -26,7 +26,7 @@ def run(config: dict[str, Any]) -> None:
     runs = [folder for folder, _ in generate_study(request)]
     scores = score_study(runs, metrics, samples=request.sampling.samples)
     asked = {strategy.strategy_id for strategy in request.strategies}
-    report_study([score for score in scores if score.strategy_id in asked], runs, studies=request.runs)
+    report_study([score for score in scores if score.strategy_id in asked], runs)
 
 
 def score(config: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ def score(config: dict[str, Any]) -> None:
 
     runs = find_runs(build.run_paths(config["runs"]))
     metrics = build.construct(config["metrics"], "metrics")
-    report_study(score_study(runs, metrics, samples=config["samples"]), runs, studies=build.runs_folder(config))
+    report_study(score_study(runs, metrics, samples=config["samples"]), runs)
 
 
 def report(config: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ def report(config: dict[str, Any]) -> None:
     from edt.store.layout import find_runs
 
     runs = find_runs(build.run_paths(config["runs"]))
-    report_study(read_study(runs), runs, studies=build.runs_folder(config))
+    report_study(read_study(runs), runs)
 
 
 def generation_request(config: dict[str, Any]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
@@ -24,10 +23,10 @@ def read_study(runs: Sequence[RunFolder]) -> list[Score]:
     return [score for run in runs for score in read_scores(run, Manifest.read(run.manifest).generation_id)]
 
 
-def report_study(scores: Sequence[Score], runs: Sequence[RunFolder], *, studies: Path) -> None:
-    """Print the joint table and write it, as Markdown and CSV, into the study's folder."""
+def report_study(scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
+    """Print the joint table and write it, as Markdown and CSV, into the study's folder beside the first run."""
     sections = table_rows(scores)
-    folder = study_folder(studies, [Manifest.read(run.manifest).generation_id for run in runs])
+    folder = study_folder(runs[0].path.parent, [Manifest.read(run.manifest).generation_id for run in runs])
     write_text(folder / "table.md", markdown(sections))
     write_text(folder / "table.csv", csv_text(scores))
     console = Console()

@@ -144,6 +144,7 @@ def score_record(manifest: Manifest, outputs: Outputs, measured: Measured, spec:
         value=measured.value,
         lo=lo,
         hi=hi,
+        confidence=spec.bootstrap.confidence,
         n_examples=len(outputs.examples),
         n_samples=n_samples,
         signature=measured.signature or f"EDA|missing|edt:{edt.__version__}",

@@ -14,10 +14,20 @@ from rich.table import Table
 from edt.records import Score
 from edt.report.frame import HEADINGS, Group, Sections, TableRow, cell_text, columns_in, notes_in, quality_name
 
-CSV_COLUMNS = ("metric", "value", "lo", "hi", "n_examples", "n_samples", "signature", "generation_id", "note")
+CSV_COLUMNS = (
+    "metric",
+    "value",
+    "lo",
+    "hi",
+    "confidence",
+    "n_examples",
+    "n_samples",
+    "signature",
+    "generation_id",
+    "note",
+)
 WIDE = 140
 """A terminal narrower than this gets each interval under its value, and no columns without one."""
-LEGEND = "Values with 95 % bootstrap intervals over examples; ↑ higher is better, ↓ lower is better."
 DETAILS = ("distinct_correct", "empty_share", "temperature")
 
 
@@ -39,9 +49,16 @@ def print_table(sections: Sections, console: Console) -> None:
             shown = [text if wide else text.replace(" [", "\n[") for text in texts]
             table.add_row(escape(label), *map(escape, shown), end_section=place == lines - 1)
     console.print(table)
-    console.print(LEGEND, style="dim")
+    console.print(legend(sections), highlight=False, style="dim")
     for note in notes_in(sections):
         console.print(note, highlight=False, markup=False, style="dim")
+
+
+def legend(sections: Sections) -> str:
+    """What the brackets and arrows mean."""
+    scores = [score for rows in sections.values() for row in rows for score in row.cells.values()]
+    levels = " and ".join(f"{100 * level:g} %" for level in sorted({score.confidence for score in scores}))
+    return f"Values with {levels} bootstrap intervals over examples; ↑ higher is better, ↓ lower is better."
 
 
 def section_label(group: Group, rows: Sequence[TableRow]) -> str:
@@ -73,7 +90,7 @@ def markdown(sections: Sections) -> str:
         size = f"{group.n_examples} × {group.n_samples}"
         about = [group.task, group.split, group.model, quality_name(rows), size]
         lines += [markdown_row([*about, *row_texts(row, columns)]) for row in rows]
-    return "\n".join([*lines, "", LEGEND, "", *notes_in(sections)]).rstrip() + "\n"
+    return "\n".join([*lines, "", legend(sections), "", *notes_in(sections)]).rstrip() + "\n"
 
 
 def markdown_row(cells: Sequence[str]) -> str:

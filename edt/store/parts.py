@@ -48,6 +48,7 @@ SCORE_TYPES: dict[str, pa.DataType] = {
     "value": pa.float64(),
     "lo": pa.float64(),
     "hi": pa.float64(),
+    "confidence": pa.float64(),
     "n_examples": pa.int32(),
     "n_samples": pa.int32(),
     "signature": pa.string(),
