@@ -1,14 +1,20 @@
 """Fixtures that several test files share."""
 
 import os
+import sys
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import absl.logging
 import pytest
 import torch
 
 CONTEXT = 256
+
+# rouge_score brings absl's log handler, which keeps the stderr of its import: here pytest's captured one. Hydra closes all
+# handlers when it sets up logging, and absl then closes that stream, unless it is the process's own.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.fixture(scope="session")
