@@ -6,7 +6,6 @@ Shapes: B contexts, L their padded length, V vocabulary.
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,14 +53,13 @@ class Contexts:
 
     def _forward(self, ids_BL: Tensor, position_BL: Tensor) -> Tensor:
         model = self.language_model.model
-        accepted = inspect.signature(model.forward).parameters
         optional = {"position_ids": position_BL, "logits_to_keep": 1}
         output = model(
             input_ids=ids_BL,
             attention_mask=self.mask_BL,
             past_key_values=self.cache,
             use_cache=True,
-            **{name: value for name, value in optional.items() if name in accepted},
+            **{name: value for name, value in optional.items() if name in self.language_model.forward_arguments},
         )
         self.cache = output.past_key_values
         logits_BV: Tensor = output.logits[:, -1].to(self.language_model.signal_dtype)

@@ -66,6 +66,10 @@ class TorchEngine:
     def _second_models(self) -> dict[str | None, LanguageModel]:
         return {}
 
+    @cached_property
+    def _watches(self) -> dict[tuple[str, ...], StopWatch]:
+        return {}
+
     def identity(self) -> dict[str, Any]:
         """What of the engine and its model can change a token."""
         return {"engine": self.spec.name, "noise": GENERATOR, "model": self.model.identity}
@@ -196,8 +200,11 @@ class TorchEngine:
             )
 
     def stop_watch(self, limits: Limits) -> StopWatch:
-        """The watch for the limits' stop strings."""
-        return StopWatch(limits.stop, self.model.decode, self.model.vocabulary, len(self.model.tokenizer))
+        """The watch for the limits' stop strings; kept, since making one decodes the whole vocabulary."""
+        if limits.stop not in self._watches:
+            watch = StopWatch(limits.stop, self.model.decode, self.model.vocabulary, len(self.model.tokenizer))
+            self._watches[limits.stop] = watch
+        return self._watches[limits.stop]
 
     def second_model(self, guided: Sequence[Strategy]) -> LanguageModel | None:
         """The other model of dual mode; None in shared mode or when no strategy is guided.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,6 +114,11 @@ class LanguageModel:
         if configured is None:
             return frozenset()
         return frozenset([configured] if isinstance(configured, int) else configured)
+
+    @cached_property
+    def forward_arguments(self) -> frozenset[str]:
+        """What the model's forward pass can be told: not every architecture takes positions."""
+        return frozenset(inspect.signature(self.model.forward).parameters)
 
     @property
     def pad_id(self) -> int:

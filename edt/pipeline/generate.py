@@ -13,7 +13,7 @@ from edt.errors import ConfigError, StoreError
 from edt.ids import digest
 from edt.pipeline.environment import environment
 from edt.pipeline.progress import Progress
-from edt.pipeline.request import GenerationRequest, TaskRequest
+from edt.pipeline.request import GenerationRequest, Row, TaskRequest
 from edt.records import Prompt, Split
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest, Pass
@@ -21,9 +21,6 @@ from edt.store.parts import read_generations, write_examples, write_part
 from edt.strategies.kld import KLD
 from edt.tasks.base import ExampleSet
 from edt.tasks.prompts import encode
-
-Row = tuple[str, int]
-"""A strategy's id and a sample index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +145,7 @@ def plan_missing(
     request: GenerationRequest, prepared: Prepared, engine: TorchEngine, run: RunFolder, manifest: Manifest
 ) -> Manifest:
     """The manifest with passes for every wanted row that neither lies on disk nor is in an unfinished pass."""
-    wanted = {(s.strategy_id, k) for s in request.strategies for k in range(request.sampling.samples)}
+    wanted = set(request.rows)
     covered = rows_on_disk(run, manifest)
     for number, planned in enumerate(manifest.passes):
         if is_wanted(planned, wanted):
@@ -176,8 +173,7 @@ def new_pass(
     prompts: Sequence[Prompt],
 ) -> Pass:
     """Plan the decoding of these rows of these prompts, in the request's order of strategies."""
-    order = [(s.strategy_id, k) for s in request.strategies for k in range(request.sampling.samples)]
-    rows = tuple(row for row in order if row in missing)
+    rows = tuple(row for row in request.rows if row in missing)
     plan = engine.plan(prompts, request.strategies, row_requests(request, rows), prepared.limits)
     return Pass(
         split=split,
@@ -217,7 +213,7 @@ def decode_passes(
     progress: Progress,
 ) -> None:
     """Decode every chunk of the wanted passes that has no part yet."""
-    wanted = {(s.strategy_id, k) for s in request.strategies for k in range(request.sampling.samples)}
+    wanted = set(request.rows)
     todo = [
         (number, chunk, planned)
         for number, planned in enumerate(manifest.passes)

@@ -15,6 +15,9 @@ from edt.records import Split
 from edt.strategies.base import Strategy
 from edt.tasks.base import Task
 
+Row = tuple[str, int]
+"""A strategy's id and a sample index."""
+
 SPLITS: tuple[Split, ...] = ("train", "dev", "test", "all")
 
 
@@ -50,3 +53,8 @@ class GenerationRequest:
     runs: Path
     config: Mapping[str, Any]
     """The resolved configuration, for the manifest."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows asked for of every example, strategy by strategy."""
+        return [(strategy.strategy_id, k) for strategy in self.strategies for k in range(self.sampling.samples)]

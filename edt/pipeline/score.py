@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import edt
 from edt.errors import ConfigError, StoreError
 from edt.ids import digest
-from edt.metrics.bootstrap import resample_weights
+from edt.metrics.bootstrap import Floats, resample_weights
 from edt.metrics.eda import EdaConstants
 from edt.metrics.mean import mean_statistics, mean_value
 from edt.metrics.signature import signature_text, size_text
-from edt.metrics.suite import Measured, MetricsSpec, measure, measure_statistics
+from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec, measure, measure_statistics
 from edt.pipeline.constants import FrozenConstants, Scored, constants_for
 from edt.pipeline.outputs import Outputs, read_outputs
 from edt.records import Score
@@ -75,7 +75,8 @@ def score_run(
     manifest: Manifest, outputs: Sequence[Outputs], spec: MetricsSpec, n_samples: int, frozen: FrozenConstants
 ) -> list[Score]:
     """All scores of one run."""
-    scored = [score_outputs(manifest, entry, spec, n_samples) for entry in outputs]
+    weights = split_weights(outputs, spec.bootstrap)
+    scored = [score_outputs(manifest, entry, spec, n_samples, weights[entry.split]) for entry in outputs]
     # One key per scale: another quality metric or sample count has other maxima.
     key = digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
     scores = []
@@ -94,11 +95,15 @@ def score_run(
     return scores
 
 
-def score_outputs(manifest: Manifest, outputs: Outputs, spec: MetricsSpec, n_samples: int) -> Scored:
+def split_weights(outputs: Sequence[Outputs], spec: BootstrapSpec) -> dict[str, Floats]:
+    """Resampling weights by split: the strategies of a split have the same examples and share them."""
+    clusters = {entry.split: [example.cluster_id for example in entry.examples] for entry in outputs}
+    return {split: resample_weights(ids, spec.resamples, spec.seed) for split, ids in clusters.items()}
+
+
+def score_outputs(manifest: Manifest, outputs: Outputs, spec: MetricsSpec, n_samples: int, weights: Floats) -> Scored:
     """Every metric of one strategy on one split, but EDA."""
     samples = outputs.sample_set(n_samples, manifest.target_language)
-    clusters = [example.cluster_id for example in outputs.examples]
-    weights = resample_weights(clusters, spec.bootstrap.resamples, spec.bootstrap.seed)
     measured = {
         metric.name: measure(metric, samples, weights)
         for metric in spec.metrics(manifest.quality, manifest.extra_metrics)
