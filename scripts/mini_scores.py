@@ -11,9 +11,10 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from edt.decoding.engine import EngineSpec, RowRequest, TorchEngine
+from edt.decoding.engine import Engine, RowRequest
 from edt.decoding.model import LanguageModel, ModelSpec
 from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.torch_engine import TorchSpec
 from edt.metrics.base import SampleSet
 from edt.metrics.suite import MetricsSpec
 from edt.records import Example, Split
@@ -39,13 +40,13 @@ def mini_tasks() -> dict[str, Generated]:
     return tasks
 
 
-def load_engine(folder: Path) -> TorchEngine:
+def load_engine(folder: Path) -> Engine:
     """The engine on a model folder, in float32 on the CPU."""
-    return TorchEngine(model=LanguageModel.load(ModelSpec(path=str(folder), device="cpu")), spec=EngineSpec())
+    return TorchSpec().build(LanguageModel.load(ModelSpec(path=str(folder), device="cpu")))
 
 
 def outputs(
-    engine: TorchEngine, task: Generated, examples: Sequence[Example], strategies: Sequence[Strategy], samples: int
+    engine: Engine, task: Generated, examples: Sequence[Example], strategies: Sequence[Strategy], samples: int
 ) -> dict[str, SampleSet]:
     """Each strategy's samples of the examples, by strategy id."""
     limits = Limits(max_new_tokens=task.max_new_tokens, stop=task.stop)

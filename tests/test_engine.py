@@ -6,8 +6,10 @@ import pytest
 import scipy.stats
 import torch
 
-from edt.decoding.engine import EngineSpec, RowRequest, TorchEngine
+from edt.decoding.engine import RowRequest
+from edt.decoding.reference import ReferenceSpec
 from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.torch_engine import TorchSpec
 from edt.errors import ConfigError, ModelError
 from edt.records import Prompt
 from edt.strategies import EDT, KLD, Fixed
@@ -32,8 +34,8 @@ def prompts(tiny):
     return [prompt(tiny, number, text) for number, text in enumerate(TEXTS)]
 
 
-def generate(tiny, prompts, strategies, *, samples=2, tokens=12, stop=(), rows=None, batch=None, share=True, **how):
-    engine = TorchEngine(model=tiny, spec=EngineSpec(share_branches=share))
+def generate(tiny, prompts, strategies, *, samples=2, tokens=12, stop=(), rows=None, batch=None, spec=None, **how):
+    engine = (spec or TorchSpec()).build(tiny)
     limits = Limits(max_new_tokens=tokens, stop=stop)
     rows = rows or [RowRequest(s, k) for s in range(len(strategies)) for k in range(samples)]
     found = engine.generate(
@@ -122,20 +124,23 @@ def test_batch_size_changes_nothing(tiny, prompts, batch):
     assert tokens_of(generate(tiny, prompts, MIXED, batch=batch)) == tokens_of(generate(tiny, prompts, MIXED))
 
 
-def test_sharing_branches_changes_nothing_but_the_work(tiny, prompts, monkeypatch):
-    """The reference runs the model once per row; with shared branches it reads far fewer contexts."""
-    from edt.decoding.contexts import Contexts
-
-    honest, read = Contexts._forward, []
-    monkeypatch.setattr(Contexts, "_forward", lambda self, ids, at: read.append(len(ids)) or honest(self, ids, at))
-    shared = generate(tiny, prompts, MIXED, samples=4, tokens=16, stop=("e", "a"))
-    branches = sum(read)
-    read.clear()
-    assert generate(tiny, prompts, MIXED, samples=4, tokens=16, stop=("e", "a"), share=False).keys() == shared.keys()
-    assert branches < 0.7 * sum(read)
-    assert tokens_of(generate(tiny, prompts, MIXED, samples=4, tokens=16, stop=("e", "a"), share=False)) == tokens_of(
-        shared
-    )
+def test_sharing_branches_changes_nothing_but_the_work(tiny, prompts):
+    """The reference runs the model once per row and step; the torch engine reads far fewer contexts."""
+    engine = TorchSpec().build(tiny)
+    rows = [RowRequest(s, k) for s in range(len(MIXED)) for k in range(4)]
+    limits = Limits(max_new_tokens=16, stop=("e", "a"))
+    how = {"sampling": Sampling(samples=4), "limits": limits, "rows_per_batch": 512}
+    shared = {(g.example_id, g.strategy_id, g.sample): g for g in engine.generate(prompts, MIXED, rows, **how)}
+    assert engine.work.row_steps == sum(len(g.token_ids) for g in shared.values())
+    reads = sum((len(g.token_ids) - 1) * (2 if g.family == "kld" else 1) for g in shared.values())
+    assert engine.work.forward_rows < 0.75 * reads
+    alone = generate(tiny, prompts, MIXED, samples=4, tokens=16, stop=("e", "a"), spec=ReferenceSpec())
+    assert tokens_of(alone) == tokens_of(shared)
+    for key, generation in shared.items():
+        assert generation.finish_reason == alone[key].finish_reason
+        assert generation.text == alone[key].text
+        assert generation.t_mean == pytest.approx(alone[key].t_mean, rel=1e-9)
+        assert generation.h_mean == pytest.approx(alone[key].h_mean, rel=1e-9)
 
 
 def test_order_of_prompts_and_strategies_changes_nothing(tiny, prompts):
@@ -237,32 +242,31 @@ def test_dropping_finished_rows_changes_nothing(tiny, prompts):
         assert free[key].token_ids[: len(generation.token_ids)] == generation.token_ids
 
 
+def break_prefill(monkeypatch, call, row):
+    """Put NaN into the logits after a prompt: row `row` of prefill `call`."""
+    from edt.decoding import contexts
+
+    honest, calls = contexts.prefill_block, []
+
+    def broken(*arguments):
+        block, logits = honest(*arguments)
+        calls.append(len(logits))
+        if len(calls) == call:
+            logits[row, 0] = float("nan")
+        return block, logits
+
+    monkeypatch.setattr("edt.decoding.fit.trial_misfit", lambda model: None)
+    monkeypatch.setattr(contexts, "prefill_block", broken)
+
+
 def test_non_finite_logits_are_an_error_that_names_the_example(tiny, prompts, monkeypatch):
-    from edt.decoding.contexts import Contexts
-
-    honest = Contexts._forward
-
-    def broken(self, ids, positions):
-        logits = honest(self, ids, positions)
-        logits[-1, 0] = float("nan")
-        return logits
-
-    monkeypatch.setattr(Contexts, "_forward", broken)
+    break_prefill(monkeypatch, call=1, row=3)
     with pytest.raises(ModelError, match=r"example-3.*step 0"):
         generate(tiny, prompts, [Fixed(t0=1)], samples=1)
 
 
 def test_non_finite_logits_of_the_second_context_are_an_error_too(tiny, prompts, monkeypatch):
-    from edt.decoding.contexts import Contexts
-
-    honest = Contexts._forward
-
-    def broken(self, ids, positions):
-        logits = honest(self, ids, positions)
-        logits[len(prompts) + 1] = float("nan")  # the second prompt without its source
-        return logits
-
-    monkeypatch.setattr(Contexts, "_forward", broken)
+    break_prefill(monkeypatch, call=2, row=1)  # the second prompt without its source
     with pytest.raises(ModelError, match=r"example-1.*step 0"):
         generate(tiny, prompts, [Fixed(t0=1), KLD(t0=1, sigma=1)], samples=1, tokens=1)
 
@@ -271,17 +275,17 @@ def test_plan_respects_rows_and_budget(tiny, prompts):
     strategies = [Fixed(t0=1), KLD(t0=1, sigma=1)]
     rows = [RowRequest(s, k) for s in range(2) for k in range(4)]
     limits = Limits(max_new_tokens=10, stop=())
-    wide = TorchEngine(model=tiny, spec=EngineSpec(max_rows=16)).plan(prompts, strategies, rows, limits)
+    wide = TorchSpec(max_rows=16).build(tiny).plan(prompts, strategies, rows, limits)
     assert [len(chunk) for chunk in wide.chunks] == [2, 2]
     assert sorted(i for chunk in wide.chunks for i in chunk) == sorted(p.example_id for p in prompts)
-    narrow = TorchEngine(model=tiny, spec=EngineSpec(kv_budget=1)).plan(prompts, strategies, rows, limits)
+    narrow = TorchSpec(kv_budget=1).build(tiny).plan(prompts, strategies, rows, limits)
     assert [len(chunk) for chunk in narrow.chunks] == [1] * 4
     assert narrow.rows_per_batch == 1
 
 
 def test_overlong_prompt_is_an_error(tiny):
     long = prompt(tiny, 0, "x" * 250)
-    engine = TorchEngine(model=tiny, spec=EngineSpec())
+    engine = TorchSpec().build(tiny)
     with pytest.raises(ModelError, match=r"250 tokens.*context of 256"):
         engine.plan([long], [Fixed(t0=1)], [RowRequest(0, 0)], Limits(max_new_tokens=10, stop=()))
 
@@ -295,7 +299,7 @@ def test_in_float32_only_near_ties_may_differ_between_batch_shapes(tiny_folder, 
     single = LanguageModel.load(ModelSpec(path=str(tiny_folder), dtype="float32", device="cpu"))
     strategies = [Fixed(t0=0.9), EDT(t0=1.2, theta=0.7)]
     together = generate(single, prompts, strategies, samples=20, tokens=30)
-    alone = generate(single, prompts, strategies, samples=20, tokens=30, share=False, batch=3)
+    alone = generate(single, prompts, strategies, samples=20, tokens=30, spec=ReferenceSpec())
     differing = [key for key in together if together[key].token_ids != alone[key].token_ids]
     assert len(differing) <= 0.05 * len(together)
     for example, strategy_id, sample in differing:

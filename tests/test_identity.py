@@ -9,7 +9,6 @@ from omegaconf import OmegaConf
 
 from edt.cli.app import config_folder
 from edt.cli.commands import generation_request
-from edt.decoding.engine import TorchEngine
 from edt.decoding.model import LanguageModel
 from edt.pipeline.generate import prepare
 
@@ -101,7 +100,7 @@ def test_every_key_is_classified_once(base, task):
 def generation_id(base):
     def make(*overrides):
         request = generation_request(composed([*base, *overrides]))
-        engine = TorchEngine(model=LanguageModel.load(request.model), spec=request.engine)
+        engine = request.engine.build(LanguageModel.load(request.model))
         return prepare(request, request.tasks[0], engine).manifest.generation_id
 
     return make

@@ -6,9 +6,9 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from edt.decoding.engine import EngineSpec
 from edt.decoding.model import ModelSpec
 from edt.decoding.sampling import Sampling
+from edt.decoding.torch_engine import TorchSpec
 from edt.errors import StoreError
 from edt.metrics.suite import EdaSpec, MetricsSpec
 from edt.pipeline.report import read_study
@@ -41,7 +41,7 @@ def ask(tiny_folder, data, tmp_path):
         wmt19 = WMT19(template=TEMPLATE, path=str(data), **task)
         return GenerationRequest(
             model=ModelSpec(path=str(tiny_folder), device="cpu"),
-            engine=EngineSpec(max_rows=max_rows),
+            engine=TorchSpec(max_rows=max_rows),
             tasks=(TaskRequest(task=wmt19, splits=splits),),
             strategies=tuple(strategies),
             sampling=Sampling(samples=samples, seed=seed, max_new_tokens=6),

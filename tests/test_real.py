@@ -61,9 +61,10 @@ def test_dev_constants_on_real_text(words, real_data, capsys):
 
 
 def test_greedy_on_the_real_model_equals_transformers(real_model):
-    from edt.decoding.engine import EngineSpec, RowRequest, TorchEngine
+    from edt.decoding.engine import RowRequest
     from edt.decoding.model import LanguageModel, ModelSpec
     from edt.decoding.sampling import Limits, Sampling
+    from edt.decoding.torch_engine import TorchSpec
     from edt.records import Prompt
     from edt.strategies import Fixed
 
@@ -75,7 +76,7 @@ def test_greedy_on_the_real_model_equals_transformers(real_model):
         )
         for text in ("Once upon a time", "Lily and Tom went to the park. They saw a big dog and", "One")
     ]  # fmt: skip
-    engine = TorchEngine(model=loaded, spec=EngineSpec())
+    engine = TorchSpec().build(loaded)
     found = engine.generate(
         prompts, [Fixed(t0=0)], [RowRequest(0, 0)],
         sampling=Sampling(samples=1), limits=Limits(max_new_tokens=40, stop=()), rows_per_batch=512,

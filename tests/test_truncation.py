@@ -1,4 +1,4 @@
-"""Truncation against transformers' warpers."""
+"""Truncation against transformers' warpers: the mask of one row, and the cutoffs of many rows on few branches."""
 
 import pytest
 import torch
@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from edt.decoding.draw import draw
+from edt.decoding import cutoff
+from edt.decoding.cutoff import cutoffs
+from edt.decoding.draw import draw, mass
 from edt.strategies.truncation import NO_TOP_K, Truncation, keep_mask
 
 
@@ -62,8 +64,44 @@ def test_the_best_token_always_stays(row):
     assert keep_mask(logits, truncation([row])).nonzero().tolist() == [[0, int(logits.argmax())]]
 
 
+AXES = st.tuples(
+    st.one_of(st.none(), st.integers(1, 60)),
+    st.one_of(st.none(), st.floats(0.05, 1.0)),
+    st.one_of(st.none(), st.floats(0.01, 1.0)),
+)
+
+
+@pytest.mark.parametrize("first_look", [1, 3, 128])
+@settings(max_examples=100)
+@given(st.integers(0, 2**31), st.lists(st.tuples(st.integers(0, 2), st.floats(0.05, 3), AXES), min_size=1, max_size=9))
+def test_cutoffs_of_rows_on_shared_branches_equal_transformers(first_look, seed, rows):
+    """However deep the cut lies: the first look sorts 1, 3 or all of the tokens."""
+    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 3
+    branch = torch.tensor([b for b, _, _ in rows])
+    temperature = torch.tensor([t for _, t, _ in rows], dtype=torch.float64)
+    before, cutoff.FIRST_LOOK = cutoff.FIRST_LOOK, first_look
+    try:
+        found = cutoffs(logits, branch, temperature, truncation([axes for _, _, axes in rows]), mass)
+    finally:
+        cutoff.FIRST_LOOK = before
+    for row, (b, t, axes) in enumerate(rows):
+        assert torch.equal(logits[b] >= found[row], warped(logits[b] / t, *axes))
+
+
+def test_cutoffs_keep_ties():
+    logits = torch.tensor([[2.0, 1.0, 1.0, 0.0]], dtype=torch.float64)
+    one = (torch.tensor([0]), torch.ones(1, dtype=torch.float64))
+    assert (logits >= cutoffs(logits, *one, truncation([(2, None, None)]), mass)).tolist() == [
+        [True, True, True, False]
+    ]
+    assert (logits >= cutoffs(logits, *one, truncation([(None, 0.7, None)]), mass)).tolist() == [[True] * 3 + [False]]
+
+
 def test_draw_never_takes_a_dropped_token_and_leaves_other_rows_alone():
-    scaled = torch.tensor([[0.0, -1.0, -2.0]] * 2, dtype=torch.float64)
+    logits = torch.tensor([[0.0, -1.0, -2.0]], dtype=torch.float64)
     noise = torch.tensor([[0.0, 0.0, 50.0]], dtype=torch.float64)
-    floored, stream = torch.tensor([False, False]), torch.tensor([0, 0])
-    assert draw(scaled, floored, noise, stream, truncation([(2, None, None), (None, None, None)])).tolist() == [0, 2]
+    branch, stream = torch.tensor([0, 0]), torch.tensor([0, 0])
+    temperature = torch.ones(2, dtype=torch.float64)
+    cut = torch.tensor([-1.0, -torch.inf], dtype=torch.float64)
+    assert draw(logits, branch, temperature, cut, noise, stream).tolist() == [0, 2]
+    assert draw(logits, branch, temperature * 1e-5, cut, noise, stream).tolist() == [0, 0]

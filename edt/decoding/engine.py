@@ -1,48 +1,41 @@
-"""The torch engine: rows of any strategies for a chunk of prompts, each prompt prefilled once."""
+"""What every engine has: the rows it is asked for, its plan, its identity, and the records that it writes."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-import torch
-
-from edt.decoding.loop import Rows, decode, key_tensor
+from edt.decoding.loop import Rows
 from edt.decoding.memory import default_budget
-from edt.decoding.model import LanguageModel, ModelSpec
+from edt.decoding.model import LanguageModel
 from edt.decoding.noise import GENERATOR, stream_key
-from edt.decoding.plan import Plan, RowCost, plan_chunks
+from edt.decoding.plan import Cost, Plan, plan_chunks
 from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.second import SecondModels
 from edt.decoding.stops import StopWatch, cut_at_stop
-from edt.decoding.streams import Prefilled
 from edt.errors import ConfigError, ModelError
 from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
-from edt.strategies.kld import KLD
-from edt.strategies.rows import StrategyTable
-
-LOGIT_COPIES = 6
-"""Arrays of the logits' size that one step holds at its peak: raw, scaled, noise, perturbed, two of temporary use."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineSpec:
-    """kv_budget: bytes for keys, values and logits of a batch; None reads the memory once. max_rows: rows per batch.
+class EngineSpec(ABC):
+    """kv_budget: bytes for keys, values and logits of a batch; None reads the memory once. max_rows: rows per batch."""
 
-    share_branches: run the model once per distinct prefix; False runs it once per row, the reference for tests.
-    """
-
-    name: str = "torch"
     kv_budget: int | None = None
-    max_rows: int = 512
-    share_branches: bool = True
+    max_rows: int = 1024
 
     def __post_init__(self) -> None:
         for key, value in (("kv_budget", self.kv_budget), ("max_rows", self.max_rows)):
             if value is not None and value < 1:
                 raise ConfigError(f"engine.{key} is {value}; it must be 1 or more.")
+
+    @abstractmethod
+    def build(self, model: LanguageModel) -> Engine:
+        """The engine over a loaded model."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +47,36 @@ class RowRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchEngine:
-    """Decodes with a model loaded here. Signals it can give: entropy and KL divergence."""
+class Engine(ABC):
+    """Decodes rows of any strategies for chunks of prompts. `signals`: those that it can give to a strategy."""
 
+    name: ClassVar[str]
     signals: ClassVar[frozenset[str]] = frozenset({"entropy", "kl"})
 
     model: LanguageModel
     spec: EngineSpec
 
+    @abstractmethod
+    def decode(
+        self,
+        prompts: Sequence[Prompt],
+        strategies: Sequence[Strategy],
+        rows: Sequence[RowRequest],
+        *,
+        sampling: Sampling,
+        limits: Limits,
+        rows_per_batch: int,
+    ) -> Iterator[tuple[Sequence[tuple[int, RowRequest]], Rows]]:
+        """Decode `rows` of every prompt, batch by batch: which (prompt, row) a batch held, and what they produced."""
+
+    @abstractmethod
+    def cost(self, strategies: Sequence[Strategy]) -> Cost:
+        """What prompts and rows of these strategies hold in memory."""
+
     @cached_property
-    def _second_models(self) -> dict[str | None, LanguageModel]:
-        return {}
+    def second_models(self) -> SecondModels:
+        """The other models of KL-guided temperature in dual mode."""
+        return SecondModels(self.model)
 
     @cached_property
     def _watches(self) -> dict[tuple[str, ...], StopWatch]:
@@ -72,26 +84,19 @@ class TorchEngine:
 
     def identity(self) -> dict[str, Any]:
         """What of the engine and its model can change a token."""
-        return {"engine": self.spec.name, "noise": GENERATOR, "model": self.model.identity}
+        return {"engine": self.name, "noise": GENERATOR, "model": self.model.identity}
 
     def plan(
         self, prompts: Sequence[Prompt], strategies: Sequence[Strategy], rows: Sequence[RowRequest], limits: Limits
     ) -> Plan:
         """The chunk plan for decoding `rows` of every prompt."""
         self.refuse_overlong(prompts, limits)
-        contexts = 2 if any("kl" in strategy.needs for strategy in strategies) else 1
-        item = self.model.signal_dtype.itemsize
-        cost = RowCost(
-            per_token=contexts * self.model.cache_bytes_per_token,
-            fixed=LOGIT_COPIES * contexts * self.model.vocabulary * item,
-        )
-        budget = default_budget(self.model.device) if self.spec.kv_budget is None else self.spec.kv_budget
         return plan_chunks(
             prompts,
             rows_per_prompt=len(rows),
             new_tokens=limits.max_new_tokens,
-            cost=cost,
-            budget=budget,
+            cost=self.cost([strategies[index] for index in {row.strategy for row in rows}]),
+            budget=default_budget(self.model.device) if self.spec.kv_budget is None else self.spec.kv_budget,
             max_rows=self.spec.max_rows,
         )
 
@@ -104,7 +109,6 @@ class TorchEngine:
                     f"{limits.max_new_tokens} new ones that exceeds the model's context of {self.model.context}."
                 )
 
-    @torch.inference_mode()
     def generate(
         self,
         prompts: Sequence[Prompt],
@@ -117,51 +121,13 @@ class TorchEngine:
     ) -> Iterator[Generation]:
         """Decode `rows` of every prompt of a chunk; generations come prompt by prompt, in the order of `rows`.
 
-        A strategy whose rule reads the divergence gets a second context per row. Raises ModelError when the model
-        gives logits that are not finite, with the example's id.
+        Raises ModelError when the model gives logits that are not finite, with the example's id.
         """
-        table = StrategyTable.of(strategies, dtype=self.model.signal_dtype, device=self.model.device)
-        used = sorted({row.strategy for row in rows})
-        guided = [strategies[index] for index in used if "kl" in strategies[index].needs]
-        prefilled = Prefilled.read(self.model, prompts, with_plain=bool(guided), second=self.second_model(guided))
-        watch = self.stop_watch(limits)
-        pairs = [(place, row) for place in range(len(prompts)) for row in rows]
-        for start in range(0, len(pairs), rows_per_batch):
-            batch = pairs[start : start + rows_per_batch]
-            decoded = self._decode_batch(prompts, table, batch, prefilled, watch, sampling, limits)
-            yield from self._records(prompts, strategies, batch, decoded, limits)
-
-    def _decode_batch(
-        self,
-        prompts: Sequence[Prompt],
-        table: StrategyTable,
-        batch: Sequence[tuple[int, RowRequest]],
-        prefilled: Prefilled,
-        watch: StopWatch,
-        sampling: Sampling,
-        limits: Limits,
-    ) -> Rows:
-        device = self.model.device
-        strategy_A = torch.tensor([row.strategy for _, row in batch], device=device)
-        keys = [self._key(prompts[place], table.strategies[row.strategy], row.sample, sampling) for place, row in batch]
-        rows = Rows(strategy_A=strategy_A, key_A2=key_tensor(keys, device), max_new_tokens=limits.max_new_tokens)
-        prompt_A = torch.tensor([place for place, _ in batch], device=device)
-
-        def refuse(row: int, step: int) -> None:
-            raise ModelError(
-                f"the model gives logits that are not finite (NaN or infinity) for example "
-                f"'{prompts[batch[row][0]].example_id}' at step {step}; they are not cleaned. Load it in a wider "
-                "dtype (model.dtype=float32)."
-            )
-
-        streams = prefilled.rows(prompt_A, table.needs("kl")[strategy_A], share=self.spec.share_branches)
-        decode(rows, streams, table, eos_ids=self.model.eos_ids, watch=watch, refuse=refuse)
-        return rows
-
-    @staticmethod
-    def _key(prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling) -> tuple[int, int]:
-        own = strategy.strategy_id if sampling.coupling == "independent" else None
-        return stream_key(sampling.seed, prompt.task, prompt.example_id, sample, own)
+        decoded = self.decode(
+            prompts, strategies, rows, sampling=sampling, limits=limits, rows_per_batch=rows_per_batch
+        )
+        for batch, found in decoded:
+            yield from self._records(prompts, strategies, batch, found, limits)
 
     def _records(
         self,
@@ -206,34 +172,16 @@ class TorchEngine:
             self._watches[limits.stop] = watch
         return self._watches[limits.stop]
 
-    def second_model(self, guided: Sequence[Strategy]) -> LanguageModel | None:
-        """The other model of dual mode; None in shared mode or when no strategy is guided.
 
-        Raises ConfigError when the strategies disagree about it.
-        """
-        wanted = {(strategy.mode, strategy.model) for strategy in guided if isinstance(strategy, KLD)}
-        if len(wanted) > 1:
-            raise ConfigError(
-                f"the kld settings of one run must agree on mode and model, but ask for {sorted(map(str, wanted))}; "
-                "run them one after the other: the same run folder takes both."
-            )
-        if not wanted:
-            return None
-        mode, path = next(iter(wanted))
-        if mode == "shared":
-            return None
-        if path not in self._second_models:
-            self._second_models[path] = self._load_second(path)
-        return self._second_models[path]
+def noise_key(prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling) -> tuple[int, int]:
+    """The key of a row's noise; it holds the strategy only when draws are to be independent."""
+    own = strategy.strategy_id if sampling.coupling == "independent" else None
+    return stream_key(sampling.seed, prompt.task, prompt.example_id, sample, own)
 
-    def _load_second(self, path: str | None) -> LanguageModel:
-        if path is None:
-            return LanguageModel.load(self.model.spec)
-        spec: ModelSpec = replace(self.model.spec, path=path, revision=None, adapter=None)
-        second = LanguageModel.load(spec)
-        if second.tokenizer.get_vocab() != self.model.tokenizer.get_vocab():
-            raise ModelError(
-                f"the second model of kld, '{path}', has another tokenizer than '{self.model.spec.path}'; the "
-                "divergence compares distributions over the same tokens. Use a model with the same tokenizer."
-            )
-        return second
+
+def refuse_not_finite(prompt: Prompt, step: int) -> None:
+    """Raise ModelError: the model's logits are never cleaned."""
+    raise ModelError(
+        f"the model gives logits that are not finite (NaN or infinity) for example '{prompt.example_id}' at step "
+        f"{step}; they are not cleaned. Load it in a wider dtype (model.dtype=float32)."
+    )

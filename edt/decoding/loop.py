@@ -6,14 +6,13 @@ Shapes: R rows alive, A all rows of the batch, S steps, U noise streams, V vocab
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import torch
 from torch import Tensor
 
-from edt.decoding.draw import draw
-from edt.decoding.noise import gumbel_noise
-from edt.decoding.scale import scale
+from edt.decoding.cutoff import cutoffs
+from edt.decoding.scale import TEMPERATURE_FLOOR
 from edt.decoding.stops import StopWatch
 from edt.decoding.streams import RowStreams
 from edt.errors import ConfigError
@@ -23,11 +22,16 @@ from edt.strategies.rows import StrategyTable
 
 @dataclass(kw_only=True)
 class Rows:
-    """The rows of a batch: index into the strategy table, noise key and, while decoding, what each has produced."""
+    """The rows of a batch: index into the strategy table, noise key and, while decoding, what each has produced.
+
+    Rows with the same key share a noise stream: key_U2 holds the distinct keys, stream_A each row's.
+    """
 
     strategy_A: Tensor
-    key_A2: Tensor
+    keys: InitVar[Sequence[tuple[int, int]]]
     max_new_tokens: int
+    key_U2: Tensor = field(init=False)
+    stream_A: Tensor = field(init=False)
     tokens_AS: Tensor = field(init=False)
     temperature_AS: Tensor = field(init=False)
     entropy_AS: Tensor = field(init=False)
@@ -35,14 +39,25 @@ class Rows:
     length_A: Tensor = field(init=False)
     reason_A: list[FinishReason] = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, keys: Sequence[tuple[int, int]]) -> None:
         shape = (len(self.strategy_A), self.max_new_tokens)
+        device = self.strategy_A.device
+        streams = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        self.key_U2 = torch.tensor(list(streams), dtype=torch.int64, device=device)
+        self.stream_A = torch.tensor([streams[key] for key in keys], device=device)
         self.tokens_AS = torch.zeros(shape, dtype=torch.int64)
         self.temperature_AS = torch.zeros(shape, dtype=torch.float64)
         self.entropy_AS = torch.zeros(shape, dtype=torch.float64)
         self.floored_AS = torch.zeros(shape, dtype=torch.bool)
         self.length_A = torch.full((shape[0],), self.max_new_tokens)
         self.reason_A = ["length"] * shape[0]
+
+    def record(self, alive_R: Tensor, step: int, token_R: Tensor, temperature_R: Tensor, entropy_R: Tensor) -> None:
+        """Write down what these rows drew at this step, at which temperature and entropy."""
+        self.tokens_AS[alive_R, step] = token_R.cpu()
+        self.temperature_AS[alive_R, step] = temperature_R.double().cpu()
+        self.entropy_AS[alive_R, step] = entropy_R.double().cpu()
+        self.floored_AS[alive_R, step] = (temperature_R <= TEMPERATURE_FLOOR).cpu()
 
 
 def decode(
@@ -58,7 +73,7 @@ def decode(
 
     refuse(row, step) raises when the model's logits of a row are not finite: they are never cleaned.
     """
-    device = rows.key_A2.device
+    device = rows.strategy_A.device
     alive_R = torch.arange(len(rows.strategy_A))
     eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
     for step in range(rows.max_new_tokens):
@@ -77,19 +92,17 @@ def decode(
 
 def one_step(rows: Rows, streams: RowStreams, table: StrategyTable, alive_R: Tensor, step: int) -> Tensor:
     """Draw one token per living row and record it with its temperature and entropy; [R] on the model's device."""
-    logits_RV = streams.logits_BV[streams.branch_R]
-    strategy_R = rows.strategy_A[alive_R.to(rows.strategy_A.device)]
-    key_U2, stream_R = torch.unique(rows.key_A2[alive_R.to(rows.key_A2.device)], dim=0, return_inverse=True)
+    kernels, on_device_R = streams.kernels, alive_R.to(rows.strategy_A.device)
+    strategy_R = rows.strategy_A[on_device_R]
     signals = streams.signals()
     temperature_R = table.temperature(strategy_R, signals)
     refuse_temperatures(temperature_R, strategy_R, table, step)
-    scaled_RV, floored_R = scale(logits_RV, temperature_R)
-    noise_UV = gumbel_noise(key_U2, step, logits_RV.shape[-1], logits_RV.dtype)
-    token_R = draw(scaled_RV, floored_R, noise_UV, stream_R, table.truncation_N.select(strategy_R))
-    rows.tokens_AS[alive_R, step] = token_R.cpu()
-    rows.temperature_AS[alive_R, step] = temperature_R.double().cpu()
-    rows.entropy_AS[alive_R, step] = signals.entropy_R.double().cpu()
-    rows.floored_AS[alive_R, step] = floored_R.cpu()
+    truncation = table.truncation_N.select(strategy_R)
+    cutoff_R = cutoffs(streams.logits_BV, streams.branch_R, temperature_R, truncation, kernels.mass)
+    used_U, stream_R = rows.stream_A[on_device_R].unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    noise_UV = kernels.gumbel_noise(rows.key_U2[used_U], step, streams.logits_BV.dtype)
+    token_R = kernels.draw(streams.logits_BV, streams.branch_R, temperature_R, cutoff_R, noise_UV, stream_R)
+    rows.record(alive_R, step, token_R, temperature_R, signals.entropy_R)
     return token_R
 
 
@@ -119,8 +132,3 @@ def record_end(rows: Rows, ended: Tensor, step: int, reason: FinishReason) -> No
     rows.length_A[ended] = step + 1
     for row in ended.tolist():
         rows.reason_A[row] = reason
-
-
-def key_tensor(keys: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
-    """Noise keys as int64, [A, 2]."""
-    return torch.tensor(keys, dtype=torch.int64, device=device)

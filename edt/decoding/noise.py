@@ -49,7 +49,7 @@ def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> tuple[Tensor, Te
     return x0, x1, x2, x3
 
 
-def random_words(key_U2: Tensor, step: int, vocabulary: int) -> Tensor:
+def random_words(key_U2: Tensor, step: int | Tensor, vocabulary: int) -> Tensor:
     """One 32-bit random word per stream and token at this step, [U, V] int64."""
     block_1W = torch.arange((vocabulary + 3) // 4, device=key_U2.device).unsqueeze(0)
     zero = torch.zeros_like(block_1W)
@@ -67,6 +67,6 @@ def gumbel(words: Tensor, dtype: torch.dtype) -> Tensor:
     return -torch.log(-torch.log1p(-u))
 
 
-def gumbel_noise(key_U2: Tensor, step: int, vocabulary: int, dtype: torch.dtype) -> Tensor:
+def gumbel_noise(key_U2: Tensor, step: int | Tensor, vocabulary: int, dtype: torch.dtype) -> Tensor:
     """Gumbel noise per stream and token at this step, [U, V]; key_U2 holds `stream_key` words, int64."""
     return gumbel(random_words(key_U2, step, vocabulary), dtype)

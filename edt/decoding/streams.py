@@ -3,7 +3,8 @@
 A *branch* is a distinct token prefix of a prompt. Rows of one prompt that have drawn the same tokens so far have the
 same next-token logits, whatever their strategy, so the model runs once per branch; rows fork when they draw apart.
 
-Shapes: P prompts, R rows, B branches, G branches with a guided row (one that reads the divergence), V vocabulary.
+Shapes: P prompts, R rows, B branches, G branches with a guided row (one that reads the divergence), C contexts,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -14,80 +15,95 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edt.decoding.contexts import Contexts
+from edt.decoding.contexts import Contexts, Prefill
+from edt.decoding.kernels import Kernels
 from edt.decoding.model import LanguageModel
-from edt.decoding.signals import entropy, finite_rows, kl_divergence
+from edt.decoding.signals import finite_rows
 from edt.records import Prompt
 from edt.strategies.base import Signals
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prefilled:
-    """P prompts, read once each. `second` is the other model of KL-guided temperature in dual mode."""
+    """P prompts, read once each. Without `second`, the second P entries of `first` are the prompts without their
+    source, if any row needs them. `second`: those prompts on the other model of KL-guided temperature in dual mode.
+    """
 
-    contexts: Contexts
-    logits_PV: Tensor
-    plain_logits_PV: Tensor | None
-    second: Contexts | None
+    prompts: int
+    first: Prefill
+    second: Prefill | None
 
     @classmethod
     def read(
-        cls, model: LanguageModel, prompts: Sequence[Prompt], *, with_plain: bool, second: LanguageModel | None
+        cls,
+        prefill: type[Prefill],
+        model: LanguageModel,
+        prompts: Sequence[Prompt],
+        *,
+        with_plain: bool,
+        second: LanguageModel | None,
     ) -> Prefilled:
-        """Prefill the prompts; `with_plain` also those without their source: in the same batch, or on `second`."""
+        """Prefill the prompts; `with_plain` also those without their source."""
         full = [prompt.token_ids for prompt in prompts]
         plain = [prompt.plain_ids for prompt in prompts] if with_plain else []
         if second is None:
-            contexts, logits = Contexts.prefill(model, full + plain)
-            plain_logits = logits[len(full) :] if with_plain else None
-            return cls(contexts=contexts, logits_PV=logits[: len(full)], plain_logits_PV=plain_logits, second=None)
-        contexts, logits = Contexts.prefill(model, full)
-        second_contexts, plain_logits = Contexts.prefill(second, plain)
-        return cls(contexts=contexts, logits_PV=logits, plain_logits_PV=plain_logits, second=second_contexts)
+            return cls(prompts=len(full), first=prefill(model, full, plain), second=None)
+        return cls(prompts=len(full), first=prefill(model, full), second=prefill(second, plain))
 
-    def rows(self, prompt_R: Tensor, guided_R: Tensor, *, share: bool) -> RowStreams:
-        """Rows that start at these prompts. Without `share` every row is a branch of its own (the plain reference)."""
+    def rows(self, prompt_R: Tensor, guided_R: Tensor, *, new_tokens: int, kernels: Kernels) -> RowStreams:
+        """Rows that start at these prompts."""
         prompt_B, branch_R = prompt_R.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        if not share:
-            prompt_B, branch_R = prompt_R, torch.arange(len(prompt_R), device=prompt_R.device)
         guided_B = any_per_branch(guided_R, branch_R, len(prompt_B))
-        plain_G = prompt_B[guided_B]
-        plain_logits = None if self.plain_logits_PV is None else self.plain_logits_PV[plain_G]
+        plain_G, guided = prompt_B[guided_B], int(guided_R.sum())
         if self.second is None:
-            contexts, second = self.contexts.fork(torch.cat([prompt_B, plain_G + len(self.logits_PV)])), None
+            both_C = torch.cat([prompt_B, plain_G + self.prompts])
+            first = self.first.fork(both_C, capacity=len(prompt_R) + guided, new_tokens=new_tokens)
+            logits_BV, plain_GV, second = self.first.logits_PV[prompt_B], None, None
+            plain_GV = self.first.logits_PV[plain_G + self.prompts] if guided else None
         else:
-            contexts, second = self.contexts.fork(prompt_B), self.second.fork(plain_G)
+            first = self.first.fork(prompt_B, capacity=len(prompt_R), new_tokens=new_tokens)
+            second = self.second.fork(plain_G, capacity=max(1, guided), new_tokens=new_tokens) if guided else None
+            logits_BV, plain_GV = self.first.logits_PV[prompt_B], self.second.logits_PV[plain_G]
+        in_first = 0 if second is not None else len(prompt_B)
         return RowStreams(
-            contexts=contexts,
+            first=first,
             second=second,
+            kernels=kernels,
             branch_R=branch_R,
             guided_R=guided_R,
             guided_B=guided_B,
-            logits_BV=self.logits_PV[prompt_B],
-            plain_logits_GV=plain_logits,
-            share=share,
+            place_B=torch.arange(len(prompt_B), device=prompt_R.device),
+            plain_place_G=torch.arange(len(plain_G), device=prompt_R.device) + in_first,
+            logits_BV=logits_BV,
+            plain_logits_GV=plain_GV,
         )
 
 
 @dataclass(kw_only=True)
 class RowStreams:
-    """R rows on B branches. Without `second`, the last G contexts are the guided branches' ones without the source."""
+    """R rows on B branches. place_B and plain_place_G: where the contexts with and without the source stand, the
+    latter among those of `second` where there is one.
+    """
 
-    contexts: Contexts
+    first: Contexts
     second: Contexts | None
+    kernels: Kernels
     branch_R: Tensor
     guided_R: Tensor
     guided_B: Tensor
+    place_B: Tensor
+    plain_place_G: Tensor
     logits_BV: Tensor
     plain_logits_GV: Tensor | None
-    share: bool
+    forward_rows: int = 0
+    """Contexts that the model has read a token of, summed over steps; the prefill is not in it."""
 
     def signals(self) -> Signals:
         """Entropy and, for guided branches, divergence: computed once per branch, given per row."""
-        entropy_B = entropy(self.logits_BV)
+        entropy_B = self.kernels.entropy(self.logits_BV)
         kl_B = torch.full_like(entropy_B, float("nan"))
         if self.plain_logits_GV is not None and len(self.plain_logits_GV):
-            kl_B[self.guided_B] = kl_divergence(self.logits_BV[self.guided_B], self.plain_logits_GV)
+            kl_B[self.guided_B] = self.kernels.kl_divergence(self.logits_BV[self.guided_B], self.plain_logits_GV)
         return Signals(entropy_R=entropy_B[self.branch_R], kl_R=kl_B[self.branch_R])
 
     def finite_rows(self) -> Tensor:
@@ -105,33 +121,40 @@ class RowStreams:
         """Append each row's drawn token, fork where rows of a branch drew differently, and read the next logits."""
         vocabulary = self.logits_BV.shape[-1]
         key_B, branch_R = (self.branch_R * vocabulary + token_R).unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        if not self.share:
-            key_B = self.branch_R * vocabulary + token_R
-            branch_R = torch.arange(len(token_R), device=token_R.device)
         parent_B, token_B = key_B // vocabulary, key_B % vocabulary
         guided_B = any_per_branch(self.guided_R, branch_R, len(key_B))
-        self._follow(parent_B, guided_B)
-        self.branch_R, self.guided_B = branch_R, guided_B
-        self._read(token_B)
+        place_B, place_G = self._follow(parent_B, guided_B)
+        order_B = place_B.argsort()  # so that the branches' logits lie as the model gives them
+        number_B = order_B.argsort()
+        place_G = place_G[number_B[guided_B].argsort()]
+        self.branch_R, self.guided_B = number_B[branch_R], guided_B[order_B]
+        self.place_B, self.plain_place_G = place_B[order_B], place_G
+        self._read(token_B[order_B])
 
-    def _follow(self, parent_B: Tensor, guided_B: Tensor) -> None:
-        """Give each new branch a copy of its parent's contexts."""
-        plain_G = (self.guided_B.cumsum(0) - 1)[parent_B[guided_B]]
+    def _follow(self, parent_B: Tensor, guided_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Give each new branch contexts that continue its parent's; their places with the source and without."""
+        source_B = self.place_B[parent_B]
+        source_G = self.plain_place_G[(self.guided_B.cumsum(0) - 1)[parent_B[guided_B]]]
         if self.second is None:
-            self.contexts.keep(torch.cat([parent_B, plain_G + len(self.guided_B)]))
-            return
-        self.contexts.keep(parent_B)
-        self.second.keep(plain_G)
+            place_C = self.first.follow(torch.cat([source_B, source_G]))
+            return place_C[: len(source_B)], place_C[len(source_B) :]
+        return self.first.follow(source_B), self.second.follow(source_G) if len(source_G) else source_G
 
     def _read(self, token_B: Tensor) -> None:
-        guided_tokens = token_B[self.guided_B]
-        if self.second is None:
-            logits = self.contexts.advance(torch.cat([token_B, guided_tokens]))
-            self.logits_BV, self.plain_logits_GV = logits[: len(token_B)], logits[len(token_B) :]
-            return
-        self.logits_BV = self.contexts.advance(token_B)
-        if len(guided_tokens):
-            self.plain_logits_GV = self.second.advance(guided_tokens)
+        token_G = token_B[self.guided_B]
+        if self.second is not None:
+            self.logits_BV = self.first.advance(token_B)
+            if len(token_G):
+                token_C = torch.empty_like(token_G).index_put((self.plain_place_G,), token_G)
+                self.plain_logits_GV = self.second.advance(token_C)[self.plain_place_G]
+        elif len(token_G):
+            place_C = torch.cat([self.place_B, self.plain_place_G])
+            token_C = torch.empty_like(place_C).index_put((place_C,), torch.cat([token_B, token_G]))
+            logits_CV = self.first.advance(token_C)
+            self.logits_BV, self.plain_logits_GV = logits_CV[self.place_B], logits_CV[self.plain_place_G]
+        else:
+            self.logits_BV, self.plain_logits_GV = self.first.advance(token_B), None
+        self.forward_rows += len(token_B) + len(token_G)
 
 
 def any_per_branch(flag_R: Tensor, branch_R: Tensor, branches: int) -> Tensor:

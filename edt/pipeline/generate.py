@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edt.decoding.engine import RowRequest, TorchEngine
+from edt.decoding.engine import Engine, RowRequest
 from edt.decoding.sampling import Limits
 from edt.errors import ConfigError, StoreError
 from edt.ids import digest
@@ -34,7 +34,7 @@ class Prepared:
 
 
 def generate_task(
-    request: GenerationRequest, task: TaskRequest, engine: TorchEngine, progress: Progress
+    request: GenerationRequest, task: TaskRequest, engine: Engine, progress: Progress
 ) -> tuple[RunFolder, Manifest]:
     """Decode what is missing of one task; the run's folder and manifest."""
     prepared = prepare(request, task, engine)
@@ -51,7 +51,7 @@ def generate_task(
     return run, manifest
 
 
-def prepare(request: GenerationRequest, task: TaskRequest, engine: TorchEngine) -> Prepared:
+def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Prepared:
     """Load the examples, encode the prompts, and derive the run's identity from them."""
     limits = task.limits(request.sampling)
     room = engine.model.context - limits.max_new_tokens
@@ -126,12 +126,12 @@ def shortening_notes(manifest: Manifest) -> list[str]:
     return notes
 
 
-def with_second_models(manifest: Manifest, request: GenerationRequest, engine: TorchEngine) -> Manifest:
+def with_second_models(manifest: Manifest, request: GenerationRequest, engine: Engine) -> Manifest:
     """The manifest with the weights of kld's second model. Raises StoreError when its folder holds others by now."""
     paths = {s.model for s in request.strategies if isinstance(s, KLD) and s.model is not None}
     known = dict(manifest.second_models)
     for path in sorted(paths):
-        second = engine.second_model([s for s in request.strategies if isinstance(s, KLD) and s.model == path])
+        second = engine.second_models.of([s for s in request.strategies if isinstance(s, KLD) and s.model == path])
         weights = digest(second.identity) if second is not None else ""
         if known.setdefault(path, weights) != weights:
             raise StoreError(
@@ -142,7 +142,7 @@ def with_second_models(manifest: Manifest, request: GenerationRequest, engine: T
 
 
 def plan_missing(
-    request: GenerationRequest, prepared: Prepared, engine: TorchEngine, run: RunFolder, manifest: Manifest
+    request: GenerationRequest, prepared: Prepared, engine: Engine, run: RunFolder, manifest: Manifest
 ) -> Manifest:
     """The manifest with passes for every wanted row that neither lies on disk nor is in an unfinished pass."""
     wanted = set(request.rows)
@@ -167,7 +167,7 @@ def plan_missing(
 def new_pass(
     request: GenerationRequest,
     prepared: Prepared,
-    engine: TorchEngine,
+    engine: Engine,
     split: Split,
     missing: frozenset[Row],
     prompts: Sequence[Prompt],
@@ -207,7 +207,7 @@ def row_requests(request: GenerationRequest, rows: Sequence[Row]) -> list[RowReq
 def decode_passes(
     request: GenerationRequest,
     prepared: Prepared,
-    engine: TorchEngine,
+    engine: Engine,
     run: RunFolder,
     manifest: Manifest,
     progress: Progress,

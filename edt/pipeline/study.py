@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edt.decoding.engine import TorchEngine
 from edt.decoding.model import LanguageModel
 from edt.pipeline.generate import generate_task
 from edt.pipeline.progress import Progress
@@ -13,6 +12,6 @@ from edt.store.manifest import Manifest
 
 def generate_study(request: GenerationRequest) -> list[tuple[RunFolder, Manifest]]:
     """Decode what is missing of every task; the run folders with their manifests, in the request's order."""
-    engine = TorchEngine(model=LanguageModel.load(request.model), spec=request.engine)
+    engine = request.engine.build(LanguageModel.load(request.model))
     progress = Progress()
     return [generate_task(request, task, engine, progress) for task in request.tasks]

@@ -1,0 +1,146 @@
+"""The torch engine: each prompt is prefilled once, and the model runs once per distinct prefix of its rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+
+from edt.decoding.contexts import ExpandedPrefill, Prefill, SharedPrefill
+from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, refuse_not_finite
+from edt.decoding.fit import Fit
+from edt.decoding.kernels import Kernels
+from edt.decoding.loop import Rows, decode
+from edt.decoding.model import LanguageModel
+from edt.decoding.plan import Cost
+from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.streams import Prefilled
+from edt.records import Prompt
+from edt.strategies.base import Strategy
+from edt.strategies.rows import StrategyTable
+
+logger = logging.getLogger(__name__)
+
+LOGIT_COPIES = 4
+"""Arrays of the logits' size that a row may hold at the peak of a step: the model's, the signals', noise, one more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchSpec(EngineSpec):
+    """compile: the passes over the vocabulary; None compiles large vocabularies where a compiler is found."""
+
+    compile: bool | None = None
+
+    def build(self, model: LanguageModel) -> TorchEngine:
+        """The engine over a loaded model."""
+        return TorchEngine(model=model, spec=self)
+
+
+@dataclass(kw_only=True)
+class Work:
+    """What an engine has done since it was built: rows × steps drawn, and contexts × steps that the model has read."""
+
+    row_steps: int = 0
+    forward_rows: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchEngine(Engine):
+    """Decodes with a model loaded here: shared prompts, shared branches, one draw for all strategies."""
+
+    name = "torch"
+
+    spec: TorchSpec
+    work: Work = field(default_factory=Work)
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        """The passes over this model's vocabulary."""
+        return Kernels(compile=self.spec.compile, vocabulary=self.model.vocabulary, device=self.model.device)
+
+    @cached_property
+    def fit(self) -> Fit:
+        """Whether the model can share prompts; says so once if it cannot."""
+        fit = Fit.of(self.model)
+        if fit.reason is not None:
+            logger.warning(
+                "%s cannot share a prompt's keys and values between branches (%s); each branch gets a copy. The tokens "
+                "are the same; memory and time are more.",
+                self.model.spec.path,
+                fit.reason,
+            )
+        return fit
+
+    def cost(self, strategies: Sequence[Strategy]) -> Cost:
+        """See Engine."""
+        contexts = 2 if any("kl" in strategy.needs for strategy in strategies) else 1
+        return Cost(
+            per_token=contexts * self.model.cache_bytes_per_token,
+            per_row=LOGIT_COPIES * contexts * self.model.vocabulary * self.model.signal_dtype.itemsize,
+            shared_prompt=self.fit.reason is None,
+        )
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        prompts: Sequence[Prompt],
+        strategies: Sequence[Strategy],
+        rows: Sequence[RowRequest],
+        *,
+        sampling: Sampling,
+        limits: Limits,
+        rows_per_batch: int,
+    ) -> Iterator[tuple[Sequence[tuple[int, RowRequest]], Rows]]:
+        """See Engine. A strategy whose rule reads the divergence gets a second context per branch."""
+        table = StrategyTable.of(strategies, dtype=self.model.signal_dtype, device=self.model.device)
+        used = sorted({row.strategy for row in rows})
+        guided = [strategies[index] for index in used if "kl" in strategies[index].needs]
+        prefilled = Prefilled.read(
+            self._prefill(prompts, limits),
+            self.model,
+            prompts,
+            with_plain=bool(guided),
+            second=self.second_models.of(guided),
+        )
+        pairs = [(place, row) for place in range(len(prompts)) for row in rows]
+        for start in range(0, len(pairs), rows_per_batch):
+            batch = pairs[start : start + rows_per_batch]
+            yield batch, self._decode_batch(prompts, table, batch, prefilled, sampling, limits)
+
+    def _prefill(self, prompts: Sequence[Prompt], limits: Limits) -> type[Prefill]:
+        longest = max(max(len(prompt.token_ids), len(prompt.plain_ids)) for prompt in prompts)
+        return SharedPrefill if self.fit.allows(longest + limits.max_new_tokens) else ExpandedPrefill
+
+    def _decode_batch(
+        self,
+        prompts: Sequence[Prompt],
+        table: StrategyTable,
+        batch: Sequence[tuple[int, RowRequest]],
+        prefilled: Prefilled,
+        sampling: Sampling,
+        limits: Limits,
+    ) -> Rows:
+        device = self.model.device
+        strategy_A = torch.tensor([row.strategy for _, row in batch], device=device)
+        keys = [noise_key(prompts[p], table.strategies[row.strategy], row.sample, sampling) for p, row in batch]
+        rows = Rows(strategy_A=strategy_A, keys=keys, max_new_tokens=limits.max_new_tokens)
+        streams = prefilled.rows(
+            torch.tensor([place for place, _ in batch], device=device),
+            table.needs("kl")[strategy_A],
+            new_tokens=limits.max_new_tokens,
+            kernels=self.kernels,
+        )
+        decode(
+            rows,
+            streams,
+            table,
+            eos_ids=self.model.eos_ids,
+            watch=self.stop_watch(limits),
+            refuse=lambda row, step: refuse_not_finite(prompts[batch[row][0]], step),
+        )
+        self.work.row_steps += int(rows.length_A.sum())
+        self.work.forward_rows += streams.forward_rows
+        return rows
