@@ -22,6 +22,10 @@ class ModelError(EdtError):
     """A model or tokenizer that cannot be loaded or misbehaves."""
 
 
+class MemoryExceededError(ModelError):
+    """A batch that does not fit into memory; a smaller one may."""
+
+
 class StoreError(EdtError):
     """A run folder that cannot be written, or whose contents do not belong together."""
 

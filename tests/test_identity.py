@@ -49,10 +49,9 @@ OUTSIDE = {
     "paths.runs": "elsewhere",
     "engine.kv_budget": 10_000_000,
     "engine.max_rows": 3,
-    "engine.share_branches": "false",
+    "engine.compile": "false",
     "metrics.*": None,
     "model.trust_remote_code": None,
-    "engine.name": None,
 }
 
 
@@ -116,6 +115,10 @@ def test_identity_keys_change_the_id(generation_id, key):
 @pytest.mark.parametrize(("key", "value"), [(k, v) for d in (ROWS, OUTSIDE) for k, v in d.items() if v is not None])
 def test_other_keys_leave_the_id(generation_id, key, value):
     assert generation_id(f"{key}={value}") == generation_id()
+
+
+def test_the_engine_is_in_the_identity(generation_id):
+    assert generation_id("engine=reference") != generation_id()
 
 
 def test_where_the_model_lies_does_not_matter_but_its_bytes_do(generation_id, tiny_folder, tmp_path):

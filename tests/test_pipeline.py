@@ -9,7 +9,7 @@ import pytest
 from edt.decoding.model import ModelSpec
 from edt.decoding.sampling import Sampling
 from edt.decoding.torch_engine import TorchSpec
-from edt.errors import StoreError
+from edt.errors import ModelError, StoreError
 from edt.metrics.suite import EdaSpec, MetricsSpec
 from edt.pipeline.report import read_study
 from edt.pipeline.request import GenerationRequest, TaskRequest
@@ -105,6 +105,43 @@ def test_crash_and_resume_are_byte_identical(ask, tmp_path, monkeypatch):
         run_of(ask())
     monkeypatch.undo()
     assert bytes_of(run_of(ask())) == whole
+
+
+def exhausted_above(monkeypatch, rows):
+    """Make every batch of more rows run out of memory, as torch says it on a CPU."""
+    from edt.decoding import torch_engine
+
+    honest = torch_engine.decode
+
+    def tight(batch, *arguments, **named):
+        if len(batch.strategy_A) > rows:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes.")
+        return honest(batch, *arguments, **named)
+
+    monkeypatch.setattr(torch_engine, "decode", tight)
+
+
+@pytest.mark.parametrize("most", [4, 1])
+def test_a_chunk_that_exhausts_memory_is_split_and_the_plan_says_so(ask, tmp_path, monkeypatch, capsys, most):
+    wanted = rows_of(run_of(ask(max_rows=100, runs=tmp_path / "whole")))
+    exhausted_above(monkeypatch, most)
+    run = run_of(ask(max_rows=100))
+    assert rows_of(run) == wanted
+    (planned,) = Manifest.read(run.manifest).passes
+    assert planned.splits > 0
+    assert planned.rows_per_batch <= most or most == 4
+    assert sorted(i for chunk in planned.chunks for i in chunk) == sorted({key[1] for key in wanted})
+    assert capsys.readouterr().err.count("was split") == 1
+    monkeypatch.undo()
+    before = bytes_of(run)
+    assert run_of(ask(max_rows=100)) == run
+    assert bytes_of(run) == before
+
+
+def test_a_row_that_exhausts_memory_is_an_error(ask, monkeypatch):
+    exhausted_above(monkeypatch, 0)
+    with pytest.raises(ModelError, match=r"memory is exhausted by a single row of example .*max_prompt_tokens"):
+        run_of(ask())
 
 
 def test_full_disk_is_told_and_loses_nothing(ask, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from edt.decoding.loop import Rows
-from edt.decoding.memory import default_budget
+from edt.decoding.memory import default_budget, telling_when_exceeded
 from edt.decoding.model import LanguageModel
 from edt.decoding.noise import GENERATOR, stream_key
 from edt.decoding.plan import Cost, Plan, plan_chunks
@@ -121,13 +121,15 @@ class Engine(ABC):
     ) -> Iterator[Generation]:
         """Decode `rows` of every prompt of a chunk; generations come prompt by prompt, in the order of `rows`.
 
-        Raises ModelError when the model gives logits that are not finite, with the example's id.
+        Raises ModelError when the model gives logits that are not finite, with the example's id, and
+        MemoryExceededError when a batch does not fit into memory.
         """
-        decoded = self.decode(
-            prompts, strategies, rows, sampling=sampling, limits=limits, rows_per_batch=rows_per_batch
-        )
-        for batch, found in decoded:
-            yield from self._records(prompts, strategies, batch, found, limits)
+        with telling_when_exceeded():
+            decoded = self.decode(
+                prompts, strategies, rows, sampling=sampling, limits=limits, rows_per_batch=rows_per_batch
+            )
+            for batch, found in decoded:
+                yield from self._records(prompts, strategies, batch, found, limits)
 
     def _records(
         self,

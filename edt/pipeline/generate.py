@@ -9,12 +9,12 @@ from typing import Any
 
 from edt.decoding.engine import Engine, RowRequest
 from edt.decoding.sampling import Limits
-from edt.errors import ConfigError, StoreError
+from edt.errors import ConfigError, MemoryExceededError, ModelError, StoreError
 from edt.ids import digest
 from edt.pipeline.environment import environment
 from edt.pipeline.progress import Progress
 from edt.pipeline.request import GenerationRequest, Row, TaskRequest
-from edt.records import Prompt, Split
+from edt.records import Generation, Prompt, Split
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest, Pass
 from edt.store.parts import read_generations, write_examples, write_part
@@ -47,7 +47,7 @@ def generate_task(
         write_examples(run.examples, [e for examples in prepared.examples.values() for e in examples.examples])
         manifest = plan_missing(request, prepared, engine, run, manifest)
         manifest.write(run.manifest)
-        decode_passes(request, prepared, engine, run, manifest, progress)
+        manifest = decode_passes(request, prepared, engine, run, manifest, progress)
     return run, manifest
 
 
@@ -211,30 +211,69 @@ def decode_passes(
     run: RunFolder,
     manifest: Manifest,
     progress: Progress,
-) -> None:
-    """Decode every chunk of the wanted passes that has no part yet."""
+) -> Manifest:
+    """Decode every chunk of the wanted passes that has no part yet; the manifest, with the chunks that were split."""
+    todo = chunks_to_do(request, prepared, run, manifest)
+    rows_to_do = sum(len(manifest.passes[n].chunks[chunk]) * len(manifest.passes[n].rows) for n, chunk in todo)
+    rows_in_all = len(request.rows) * sum(len(prompts) for prompts in prepared.prompts.values())
+    with progress.task(f"{manifest.task}", total=rows_in_all, done=rows_in_all - rows_to_do) as advance:
+        while todo:
+            number, chunk = todo[0]
+            planned = manifest.passes[number]
+            try:
+                generations = decode_chunk(request, prepared, engine, planned, chunk)
+            except MemoryExceededError as error:
+                manifest = manifest.with_changed_pass(number, smaller(planned, chunk, error, progress))
+                manifest.write(run.manifest)
+            else:
+                write_part(run, run.part(number, chunk), generations, manifest.generation_id)
+                advance(len(generations))
+            todo = chunks_to_do(request, prepared, run, manifest)
+    return manifest
+
+
+def chunks_to_do(
+    request: GenerationRequest, prepared: Prepared, run: RunFolder, manifest: Manifest
+) -> list[tuple[int, int]]:
+    """The (pass, chunk) that are wanted and have no part yet."""
     wanted = set(request.rows)
-    todo = [
-        (number, chunk, planned)
+    return [
+        (number, chunk)
         for number, planned in enumerate(manifest.passes)
         if planned.split in prepared.prompts and is_wanted(planned, wanted)
         for chunk in range(len(planned.chunks))
         if not run.part(number, chunk).is_file()
     ]
-    rows_to_do = sum(len(planned.chunks[chunk]) * len(planned.rows) for _, chunk, planned in todo)
-    rows_in_all = len(wanted) * sum(len(prompts) for prompts in prepared.prompts.values())
-    with progress.task(f"{manifest.task}", total=rows_in_all, done=rows_in_all - rows_to_do) as advance:
-        for number, chunk, planned in todo:
-            prompts = [prepared.prompts[planned.split][example_id] for example_id in planned.chunks[chunk]]  # type: ignore[index]
-            generations = []
-            for generation in engine.generate(
-                prompts,
-                request.strategies,
-                row_requests(request, planned.rows),
-                sampling=request.sampling,
-                limits=prepared.limits,
-                rows_per_batch=planned.rows_per_batch,
-            ):
-                generations.append(generation)
-                advance(1)
-            write_part(run, run.part(number, chunk), generations, manifest.generation_id)
+
+
+def decode_chunk(
+    request: GenerationRequest, prepared: Prepared, engine: Engine, planned: Pass, chunk: int
+) -> list[Generation]:
+    """The generations of one chunk of a pass."""
+    prompts = [prepared.prompts[planned.split][example_id] for example_id in planned.chunks[chunk]]  # type: ignore[index]
+    return list(
+        engine.generate(
+            prompts,
+            request.strategies,
+            row_requests(request, planned.rows),
+            sampling=request.sampling,
+            limits=prepared.limits,
+            rows_per_batch=planned.rows_per_batch,
+        )
+    )
+
+
+def smaller(planned: Pass, chunk: int, error: MemoryExceededError, progress: Progress) -> Pass:
+    """The pass with this chunk split, which is said once per pass. Raises ModelError when it cannot be any smaller."""
+    changed = planned.split_chunk(chunk)
+    if changed is None:
+        raise ModelError(
+            f"memory is exhausted by a single row of example '{planned.chunks[chunk][0]}' ({error}); use a smaller "
+            "model, dtype or task.max_prompt_tokens, or a device with more memory."
+        ) from error
+    if not planned.splits:
+        progress.say(
+            "a chunk did not fit into memory and was split; the manifest records the new plan "
+            "(a lower engine.kv_budget avoids it from the start)."
+        )
+    return changed

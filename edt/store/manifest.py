@@ -19,15 +19,32 @@ SCHEMA = 1
 class Pass:
     """One planned decoding: these rows, (strategy, sample), of every example in the chunks.
 
-    A later pass adds strategies or samples; the part of chunk c of pass p is written once and never changed.
+    A later pass adds strategies or samples; the part of chunk c of pass p is written once and never changed. A chunk
+    that has no part yet may be split: its second half becomes the last chunk.
     """
 
     split: str
     rows: tuple[tuple[str, int], ...]
     chunks: tuple[tuple[str, ...], ...]
     rows_per_batch: int
+    splits: int = 0
+    """How often a chunk was split, or the batches made smaller, because memory was exhausted."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Versions, commit and threads of the command that planned the pass."""
+
+    def split_chunk(self, chunk: int) -> Pass | None:
+        """The pass with a chunk in two, or, where it holds one example, with batches of half as many rows; None when
+        there is nothing left to halve.
+        """
+        ids = self.chunks[chunk]
+        if len(ids) > 1:
+            half = len(ids) // 2
+            chunks = (*self.chunks[:chunk], ids[:half], *self.chunks[chunk + 1 :], ids[half:])
+            return replace(self, chunks=chunks, splits=self.splits + 1)
+        if self.rows_per_batch > 1:
+            rows = min(self.rows_per_batch, len(self.rows))
+            return replace(self, rows_per_batch=max(1, rows // 2), splits=self.splits + 1)
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +74,10 @@ class Manifest:
     def with_pass(self, added: Pass) -> Manifest:
         """The manifest with one more pass."""
         return replace(self, passes=(*self.passes, added))
+
+    def with_changed_pass(self, number: int, changed: Pass) -> Manifest:
+        """The manifest with another pass in place of number `number`."""
+        return replace(self, passes=(*self.passes[:number], changed, *self.passes[number + 1 :]))
 
     def write(self, path: Path) -> None:
         """Write it whole or not at all."""
@@ -88,5 +109,6 @@ def pass_of(entry: Mapping[str, Any]) -> Pass:
         rows=tuple((strategy, sample) for strategy, sample in entry["rows"]),
         chunks=tuple(tuple(chunk) for chunk in entry["chunks"]),
         rows_per_batch=entry["rows_per_batch"],
+        splits=entry.get("splits", 0),
         environment=entry["environment"],
     )

@@ -1,0 +1,146 @@
+"""One decode step: EDT against a fixed temperature, and KL-guided against both, on replayed tokens.
+
+    python -m scripts.bench_step [--quick] [--vocabularies 8192 49152 151936]
+
+Every contender decodes the same rows on the same branches: tokens are prescribed, what each draws is thrown away. At
+each step all contenders take their turn, in an order that rotates; the figures are medians over the steps of the
+ratio of neighbours. Every contender's step writes down the entropy, a fixed temperature's too, as the engine always
+does; `bare` is a fixed step without it. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from scripts.bench_common import SHAPES, load_model, median_ratio, random_prompts, seconds_of, show, where
+
+import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
+
+from edt.decoding.contexts import SharedPrefill
+from edt.decoding.kernels import Kernels
+from edt.decoding.loop import Rows, one_step
+from edt.decoding.model import LanguageModel
+from edt.decoding.streams import Prefilled, RowStreams
+from edt.strategies import EDT, KLD, Fixed
+from edt.strategies.base import Signals, Strategy
+from edt.strategies.rows import StrategyTable
+
+CONTENDERS: dict[str, Strategy] = {
+    "fixed": Fixed(t0=0.7),
+    "bare": Fixed(t0=0.7),
+    "edt": EDT(t0=0.8, theta=0.5),
+    "kld shared": KLD(t0=0.8, sigma=1.0),
+    "kld dual": KLD(t0=0.8, sigma=1.0, mode="dual"),
+}
+
+
+class BareStreams(RowStreams):
+    """Streams that compute no entropy."""
+
+    def signals(self) -> Signals:
+        """Zeros."""
+        zero_R = torch.zeros(len(self.branch_R), dtype=self.logits_BV.dtype, device=self.logits_BV.device)
+        return Signals(entropy_R=zero_R, kl_R=zero_R)
+
+
+class Contender:
+    """One strategy's rows, stepped by prescribed tokens."""
+
+    def __init__(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> None:
+        strategy = CONTENDERS[name]
+        prompts = random_prompts(model, 1, args.length)
+        guided = "kl" in strategy.needs
+        other = second if name == "kld dual" else None
+        prefilled = Prefilled.read(SharedPrefill, model, prompts, with_plain=guided, second=other)
+        device, rows = model.device, args.rows
+        self.table = StrategyTable.of([strategy], dtype=model.signal_dtype, device=device)
+        keys = [(number, 7) for number in range(rows)]
+        self.rows = Rows(
+            strategy_A=torch.zeros(rows, dtype=torch.int64, device=device), keys=keys, max_new_tokens=args.steps
+        )
+        where_R = torch.zeros(rows, dtype=torch.int64, device=device)
+        guided_R = torch.full((rows,), guided, device=device)
+        self.streams = prefilled.rows(where_R, guided_R, new_tokens=args.steps, kernels=kernels)
+        if name == "bare":
+            self.streams.__class__ = BareStreams
+        self.alive = torch.arange(rows)
+
+    def step(self, number: int, tokens: torch.Tensor) -> None:
+        """Draw, then go on with the prescribed tokens."""
+        one_step(self.rows, self.streams, self.table, self.alive, number)
+        self.streams.advance(tokens)
+
+
+@torch.inference_mode()
+def measure(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, list[float]]:
+    """Seconds of each contender at each step."""
+    contenders = {name: Contender(name, model, second, kernels, args) for name in CONTENDERS}
+    generator = torch.Generator().manual_seed(3)
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    names = list(contenders)
+    for number in range(args.steps):
+        tokens = torch.randint(3, model.vocabulary, (args.rows,), generator=generator).to(model.device)
+        for place in range(len(names)):
+            name = names[(place + number) % len(names)]
+            seconds[name].append(seconds_of(partial(contenders[name].step, number, tokens)))
+    return {name: values[2:] for name, values in seconds.items()}  # the first steps begin from one branch, and compile
+
+
+def figures_of(seconds: dict[str, list[float]]) -> dict[str, float]:
+    """Median ratios."""
+    pairs = {
+        "edt_over_fixed": ("edt", "fixed"),
+        "edt_over_bare": ("edt", "bare"),
+        "kld_shared_over_fixed": ("kld shared", "fixed"),
+        "kld_shared_over_dual": ("kld shared", "kld dual"),
+        "kld_dual_over_fixed": ("kld dual", "fixed"),
+    }
+    return {name: round(median_ratio(seconds[a], seconds[b]), 4) for name, (a, b) in pairs.items()}
+
+
+def arguments() -> argparse.Namespace:
+    """The command line; `--quick` sets the sizes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="folder of a model (default: random ones of --shape)")
+    parser.add_argument("--shape", choices=list(SHAPES), default="smollm-135m")
+    parser.add_argument("--dtype", help="default: float32 on a CPU, bfloat16 on a GPU")
+    parser.add_argument("--vocabularies", type=int, nargs="+", default=[8192, 49152, 151936])
+    parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--length", type=int, default=512, help="tokens of the prompt")
+    parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--quick", action="store_true", help="one vocabulary of 49,152, 24 steps")
+    args = parser.parse_args()
+    if args.quick:
+        args.vocabularies, args.steps = [49152], 24
+    return args
+
+
+def main() -> None:
+    """Run the benchmark and print it."""
+    args = arguments()
+    found: dict[str, Any] = {}
+    rows: list[Sequence[str]] = []
+    for vocabulary in [None] if args.model else args.vocabularies:
+        model, second = load_model(args, vocabulary), load_model(args, vocabulary)
+        kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
+        compiling = seconds_of(partial(measure, model, second, kernels, short(args)))
+        seconds = measure(model, second, kernels, args)
+        figures = figures_of(seconds)
+        weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
+        extra = {"kld_shared_extra_weight_bytes": 0, "kld_dual_extra_weight_bytes": weights}
+        found[str(model.vocabulary)] = {**figures, **extra, "first_steps_seconds": round(compiling, 2)}
+        rows += [(f"{model.vocabulary:,}", name, f"{value:.3f}") for name, value in figures.items()]
+    told = {"by_vocabulary": found, "rows": args.rows, "steps": args.steps - 2, "compiled": kernels.compiled}
+    show(f"one step of {args.rows} rows", ("vocabulary", "ratio", "median"), rows, told | where(model))
+
+
+def short(args: argparse.Namespace) -> argparse.Namespace:
+    """The same with few steps, to compile."""
+    return argparse.Namespace(**vars(args) | {"steps": 4})
+
+
+if __name__ == "__main__":
+    main()
