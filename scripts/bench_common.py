@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from edt.decoding.model import LanguageModel, ModelSpec
 from edt.decoding.signals import entropy
@@ -38,6 +38,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 TARGET_ENTROPY = 1.0
 """Mean entropy in nats to which a random model's logits are scaled: real models are about as sure."""
+CALIBRATIONS = 7
+"""Halvings of the interval in which the scale is sought: it is found within a few percent."""
 
 
 class NoTokenizer:
@@ -78,15 +80,28 @@ def load_model(args: Namespace, vocabulary: int | None = None) -> LanguageModel:
 
 @torch.inference_mode()
 def scale_entropy(model: Any) -> None:
-    """Scale the norm ahead of the head, and with it the logits, until the mean entropy is TARGET_ENTROPY."""
-    ids = torch.randint(0, model.config.vocab_size, (8, 16), generator=torch.Generator().manual_seed(1))
-    logits = model(ids.to(model.device)).logits.flatten(0, 1).float()
-    low, high = 1.0, 1e4
-    for _ in range(40):
+    """Scale the norm ahead of the head, and with it the logits, until the mean entropy is TARGET_ENTROPY.
+
+    It is that of texts which the model writes itself at T = 1: a random model likes to repeat itself, so on random
+    texts it would be another.
+    """
+    weight, low, high = model.model.norm.weight, 1.0, 100.0
+    for _ in range(CALIBRATIONS):
         middle = (low * high) ** 0.5
-        too_sure = float(entropy(logits * middle).mean()) < TARGET_ENTROPY
-        low, high = (low, middle) if too_sure else (middle, high)
-    model.model.norm.weight.mul_(low)
+        weight.fill_(middle)
+        low, high = (low, middle) if written_entropy(model) < TARGET_ENTROPY else (middle, high)
+
+
+def written_entropy(model: Any, texts: int = 16, tokens: int = 16) -> float:
+    """Mean entropy over the tokens that a model adds to random prompts at T = 1."""
+    generator = torch.Generator(model.device).manual_seed(1)
+    ids = torch.randint(3, model.config.vocab_size, (texts, 32), generator=generator, device=model.device)
+    cache, found = DynamicCache(), []
+    for _ in range(tokens):
+        logits = model(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1].float()
+        found.append(entropy(logits))
+        ids = torch.multinomial(logits.softmax(-1), 1, generator=generator)
+    return float(torch.stack(found).mean())
 
 
 def random_prompts(model: LanguageModel, count: int, length: int) -> list[Prompt]:

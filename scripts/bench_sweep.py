@@ -36,7 +36,7 @@ from edt.decoding.model import LanguageModel
 from edt.decoding.sampling import Limits, Sampling
 from edt.decoding.signals import entropy
 from edt.decoding.torch_engine import TorchEngine, TorchSpec, Work
-from edt.records import Prompt
+from edt.records import Generation, Prompt
 from edt.strategies import EDT, Fixed
 from edt.strategies.base import Strategy
 
@@ -82,19 +82,21 @@ def by_generate(model: LanguageModel, prompts: Sequence[Prompt], strategy: Fixed
     return output
 
 
-def by_ours(engine: TorchEngine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], tokens: int) -> Work:
-    """All settings in one pass; what the model had to do."""
+def by_ours(
+    engine: TorchEngine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], tokens: int
+) -> tuple[Work, float]:
+    """All settings in one pass; what the model had to do, and the mean entropy of its distributions."""
     rows = [RowRequest(s, k) for s in range(len(strategies)) for k in range(SAMPLES)]
     limits = Limits(max_new_tokens=tokens, stop=())
     plan = engine.plan(prompts, strategies, rows, limits)
     by_id = {prompt.example_id: prompt for prompt in prompts}
     engine.work.row_steps = engine.work.forward_rows = 0
+    found: list[Generation] = []
     for chunk in plan.chunks:
         chosen = [by_id[example_id] for example_id in chunk]
         how: dict[str, Any] = {"sampling": Sampling(samples=SAMPLES), "limits": limits}
-        for _ in engine.generate(chosen, strategies, rows, **how, rows_per_batch=plan.rows_per_batch):
-            pass
-    return replace(engine.work)
+        found += engine.generate(chosen, strategies, rows, **how, rows_per_batch=plan.rows_per_batch)
+    return replace(engine.work), statistics.mean(generation.h_mean for generation in found)
 
 
 def arguments() -> argparse.Namespace:
@@ -123,13 +125,13 @@ def main() -> None:
     engine = TorchSpec(max_rows=args.max_rows).build(model)
     nucleus: list[Strategy] = [replace(strategy, top_p=0.95) for strategy in SETTINGS]
 
-    def sweep(strategies: Sequence[Strategy]) -> Work:
+    def sweep(strategies: Sequence[Strategy]) -> tuple[Work, float]:
         return by_ours(engine, prompts, strategies, args.tokens)
 
     compiling = seconds_of(lambda: [by_ours(engine, prompts, strategies, 4) for strategies in (SETTINGS, nucleus)])
     warm = seconds_of(lambda: [by_ours(engine, prompts, strategies, 4) for strategies in (SETTINGS, nucleus)])
     with peak_memory() as peak:
-        work = sweep(SETTINGS)
+        work, mean_entropy = sweep(SETTINGS)
     seconds = alternate(
         {
             "sweep": lambda: sweep(SETTINGS),
@@ -148,6 +150,7 @@ def main() -> None:
         "top_p_over_plain": round(median_ratio(seconds["top-p sweep"], seconds["sweep"]), 3),
         "memory_over_expanded": round(peak.extra / expanded, 4),
         "rows_over_forward_rows": round(work.row_steps / work.forward_rows, 2),
+        "mean_entropy": round(mean_entropy, 3),
         "peer_settings_timed": len(PEERS),
         "settings": len(SETTINGS),
         "samples": SAMPLES,

@@ -1,6 +1,7 @@
 """Runs end to end on a random model: resuming, adding, crashing, refusing."""
 
 import json
+import os
 import shutil
 
 import pyarrow.parquet as pq
@@ -300,3 +301,20 @@ def test_records_have_the_designs_columns(ask):
     columns = set(pq.read_schema(run.scores).names)
     wanted = "task split strategy_id t0 theta top_p metric value lo hi n_examples n_samples signature generation_id"
     assert set(wanted.split()) <= columns
+
+
+def test_scores_of_several_processes_are_those_of_one(ask):
+    runs = [run for run, _ in generate_study(ask([Fixed(t0=0), Fixed(t0=1), EDT(t0=1, theta=0.5)]))]
+    alone = score_study(runs, MetricsSpec(processes=1), samples=None)
+    assert score_study(runs, MetricsSpec(processes=2), samples=None) == alone
+
+
+def test_processes_are_started_only_where_they_pay():
+    from edt.errors import ConfigError
+    from edt.pipeline.parallel import WORTH_A_PROCESS, processes_for
+
+    assert processes_for(None, texts=WORTH_A_PROCESS - 1, items=9) == 1
+    assert processes_for(None, texts=WORTH_A_PROCESS, items=9) == min(9, os.cpu_count())
+    assert processes_for(4, texts=1, items=3) == 3
+    with pytest.raises(ConfigError, match=r"metrics.processes is 0"):
+        processes_for(0, texts=1, items=1)

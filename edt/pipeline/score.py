@@ -15,6 +15,7 @@ from edt.metrics.signature import signature_text, size_text
 from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec, measure, measure_statistics
 from edt.pipeline.constants import FrozenConstants, Scored, constants_for
 from edt.pipeline.outputs import Outputs, read_outputs
+from edt.pipeline.parallel import map_in_processes, processes_for
 from edt.records import Score
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
@@ -76,7 +77,17 @@ def score_run(
 ) -> list[Score]:
     """All scores of one run."""
     weights = split_weights(outputs, spec.bootstrap)
-    scored = [score_outputs(manifest, entry, spec, n_samples, weights[entry.split]) for entry in outputs]
+    texts = n_samples * sum(len(entry.examples) for entry in outputs)
+    found = map_in_processes(
+        measure_outputs,
+        {"manifest": manifest, "spec": spec, "n_samples": n_samples, "weights": weights},
+        outputs,
+        processes_for(spec.processes, texts=texts, items=len(outputs)),
+    )
+    scored = [
+        Scored(outputs=entry, measured=measured, quality=manifest.quality)
+        for entry, measured in zip(outputs, found, strict=True)
+    ]
     # One key per scale: another quality metric or sample count has other maxima.
     key = digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
     scores = []
@@ -90,8 +101,8 @@ def score_run(
             else:
                 signature = constants.signature(quality=manifest.quality, n=size)
                 eda_value = combined(quality, self_bleu, constants, signature, note)
-            measured = with_eda(entry.measured, eda_value)
-            scores += [score_record(manifest, entry.outputs, m, spec, n_samples) for m in measured.values()]
+            whole = with_eda(entry.measured, eda_value)
+            scores += [score_record(manifest, entry.outputs, m, spec, n_samples) for m in whole.values()]
     return scores
 
 
@@ -101,17 +112,20 @@ def split_weights(outputs: Sequence[Outputs], spec: BootstrapSpec) -> dict[str, 
     return {split: resample_weights(ids, spec.resamples, spec.seed) for split, ids in clusters.items()}
 
 
-def score_outputs(manifest: Manifest, outputs: Outputs, spec: MetricsSpec, n_samples: int, weights: Floats) -> Scored:
-    """Every metric of one strategy on one split, but EDA."""
+def measure_outputs(
+    outputs: Outputs, *, manifest: Manifest, spec: MetricsSpec, n_samples: int, weights: Mapping[str, Floats]
+) -> dict[str, Measured]:
+    """Every metric of one strategy on one split, but EDA; `weights` resample each split."""
+    resampling = weights[outputs.split]
     samples = outputs.sample_set(n_samples, manifest.target_language)
     measured = {
-        metric.name: measure(metric, samples, weights)
+        metric.name: measure(metric, samples, resampling)
         for metric in spec.metrics(manifest.quality, manifest.extra_metrics)
     }
     temperatures = mean_statistics(outputs.mean_temperatures(n_samples))
     signature = signature_text("temperature", {"mean": "steps, samples, examples"}, n=size_text(samples), library="edt")
-    measured["temperature"] = measure_statistics("temperature", temperatures, mean_value, signature, weights)
-    return Scored(outputs=outputs, measured=measured, quality=manifest.quality)
+    measured["temperature"] = measure_statistics("temperature", temperatures, mean_value, signature, resampling)
+    return measured
 
 
 def combined(quality: Measured, self_bleu: Measured, constants: EdaConstants, signature: str, note: str) -> Measured:
