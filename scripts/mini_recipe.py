@@ -17,12 +17,20 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from edt.tasks.mini.corpus import Lesson, drills, lessons, plain_texts
 from edt.tasks.mini.rows import Generated
+from edt.tasks.mini.world import CHINESE_PARTS, NAME_ENDS
 from scripts.mini_wiring import wire_copying
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
-PIECES = Regex(r"\p{Han}| ?\d| ?(?:(?!\p{Han})[\p{L}\p{M}])+| ?[^\s\p{L}\p{M}\d]|\s")
-"""A piece is a Chinese character, a digit, a word or a mark, the latter three with the space ahead of them. Merges stay
-inside a piece, so figures are read and copied digit by digit."""
+ENDING = rf"(?:{'|'.join(NAME_ENDS)})(?![\p{{L}}\p{{M}}])"
+"""The ending of a surname or town at the end of a word."""
+PIECES = Regex(
+    rf"{'|'.join(CHINESE_PARTS)}|\p{{Han}}| ?\d\d?|{ENDING}"
+    rf"| ?(?:(?!\p{{Han}})(?!(?<=\p{{Ll}}){ENDING})[\p{{L}}\p{{M}}])+| ?[^\s\p{{L}}\p{{M}}\d]|\s"
+)
+"""A piece is a part of a Chinese name, another Chinese character, one or two digits, the ending of a name, a word or
+its stem, or a mark; all but the endings and Chinese with the space ahead of them. Merges stay inside a piece: figures
+are copied by two digits, and names copied and transliterated by stem and ending, of which there are few.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +38,7 @@ class Recipe:
     """Everything that decides the weights."""
 
     seed: int = 0
-    vocab_size: int = 2048
+    vocab_size: int = 2624
     tokenizer_rows: int = 1500
     hidden_size: int = 128
     layers: int = 4
@@ -40,7 +48,7 @@ class Recipe:
     rope_theta: float = 1e6
     initial_std: float = 0.02
     embedding_std: float = 0.1
-    steps: int = 4000
+    steps: int = 8000
     warmup: int = 100
     learning_rate: float = 2.5e-3
     final_share: float = 0.05
@@ -48,12 +56,12 @@ class Recipe:
     weight_decay: float = 0.05
     clip: float = 1.0
     batch_tokens: int = 2048
-    rows_per_chunk: tuple[int, ...] = (320, 480, 160, 480)
+    rows_per_chunk: tuple[int, ...] = (320, 480, 160, 640)
     """Rows of each of the four tasks (mini_quac: dialogues) that are shuffled together."""
     drill_chunks: int = 4
     """The first chunks are drills only."""
     drills_per_chunk: int = 800
-    drills_later: int = 60
+    drills_later: int = 120
     """Three drills each: per chunk of drills, and in each later chunk."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from hydra.utils import instantiate
@@ -19,8 +18,7 @@ from edt.metrics.base import SampleSet
 from edt.metrics.suite import MetricsSpec
 from edt.records import Example, Split
 from edt.strategies.base import Strategy
-from edt.tasks.mini.grammar import draw
-from edt.tasks.mini.rows import Generated
+from edt.tasks.mini.rows import Generated, ideal_texts
 from edt.tasks.prompts import encode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,9 +74,7 @@ def outputs(
 
 def ideal_outputs(task: Generated, examples: Sequence[Example], samples: int) -> SampleSet:
     """What the grammar itself would answer: correct outputs drawn independently of the reference."""
-    randoms = [[Random(f"ideal/{e.example_id}/{k}") for k in range(samples)] for e in examples]
-    texts = [[draw(e.meta["grammar"], random) for random in row] for e, row in zip(examples, randoms, strict=True)]
-    return sample_set(task, examples, texts)
+    return sample_set(task, examples, ideal_texts(examples, samples))
 
 
 def sample_set(task: Generated, examples: Sequence[Example], texts: Sequence[Sequence[str]]) -> SampleSet:

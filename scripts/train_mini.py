@@ -1,6 +1,6 @@
 """Trains the embedded model: a small Llama for all four mini tasks, with a tokenizer trained on the same texts.
 
-    python -m scripts.train_mini                 the model `mini`, into edt/assets/mini (20 to 40 minutes on 2 cores)
+    python -m scripts.train_mini                 the model `mini`, into edt/assets/mini (about half an hour on 2 cores)
     python -m scripts.train_mini --base          the model `mini_base`, plain texts only, into edt/assets/mini_base
     python -m scripts.train_mini --minutes 10    stops after so long; the same command goes on from its checkpoint
 

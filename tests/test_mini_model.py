@@ -1,4 +1,4 @@
-"""The committed models are what the committed script makes, and answer the mini tasks above loose floors."""
+"""The committed models are what the committed script makes, and answer the mini tasks above their floors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from scripts.train_mini import RECIPES, provenance
 
 ASSETS = Path(edt.__file__).parent / "assets"
 MODELS = tuple(sorted(path.parent.name for path in ASSETS.glob("*/config.json")))
-FLOOR = {"mini_xlsum": 80, "mini_msmarco": 0, "mini_quac": 80, "mini_wmt19": 20}
-"""Greedy factuality of 20 examples. The aim on the whole test splits is 95, 85, 95 and 95; the committed model reaches
-99, 11, 100 and 36 (training.json), so msmarco and wmt19 are guarded by their quality alone until it is trained longer."""
+FLOOR = {"mini_xlsum": 95, "mini_msmarco": 85, "mini_quac": 95, "mini_wmt19": 95}
+"""Greedy factuality that each task must reach."""
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +66,18 @@ def test_any_text_round_trips(tokenizer, text):
     assert tokenizer.decode(ids[1:]) == text
 
 
-def test_digits_stand_alone(tokenizer):
-    assert len(tokenizer(" 4096", add_special_tokens=False)["input_ids"]) == 4
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        (" 4096", [" 40", "96"]),
+        (" 983", [" 98", "3"]),
+        (" Ms Fenman of Melburg", [" Ms", " Fen", "man", " of", " Mel", "burg"]),
+        ("芬曼周三访问梅尔堡", ["芬", "曼", "周", "三", "访", "问", "梅尔", "堡"]),
+    ],
+)
+def test_figures_and_names_come_in_parts(tokenizer, text, pieces):
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert [tokenizer.decode([i]) for i in ids] == pieces
 
 
 def test_training_prompts_are_encoded_as_at_inference(tokenizer):
@@ -124,15 +133,25 @@ def test_the_learning_rate_warms_up_and_falls():
 
 
 @pytest.mark.parametrize("name", list(FLOOR))
-def test_greedy_answers_are_above_a_loose_floor(engine, name):
-    task = replace(mini_tasks()[name], limit=20)
+def test_the_recorded_scores_are_above_the_floors(name):
+    """On the whole test split, 4 samples: training.json says what the committed weights reach."""
+    found = json.loads((ASSETS / "mini" / "training.json").read_text())["scores"]["tasks"][name]
+    assert found["greedy"]["factuality"] >= FLOOR[name]
+    assert found["greedy"]["quality"] >= 0.9 * found["grammar"]["quality"]
+    assert found["grammar"]["self_bleu"] <= 75
+    assert 10 <= found["greedy"]["factuality"] - found["T=1"]["factuality"] <= 40
+
+
+@pytest.mark.parametrize("name", list(FLOOR))
+def test_greedy_answers_are_above_the_floors(engine, name):
+    task = replace(mini_tasks()[name], limit=40)
     examples = task.load("test").examples
     greedy = Fixed(t0=0.0)
     found = scores(task, outputs(engine, task, examples, [greedy], 1)[greedy.strategy_id])
     ideal = scores(task, ideal_outputs(task, examples, 1))
     assert ideal["factuality"] == 100
     assert found["factuality"] >= FLOOR[name]
-    assert found["quality"] >= 0.8 * ideal["quality"]
+    assert found["quality"] >= 0.9 * ideal["quality"]
 
 
 @pytest.mark.parametrize("name", list(FLOOR))

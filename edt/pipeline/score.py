@@ -14,6 +14,7 @@ from edt.metrics.mean import mean_statistics, mean_value
 from edt.metrics.signature import signature_text, size_text
 from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec, measure, measure_statistics
 from edt.pipeline.constants import FrozenConstants, Scored, constants_for
+from edt.pipeline.ideal import ideal_outputs
 from edt.pipeline.outputs import Outputs, read_outputs
 from edt.pipeline.parallel import map_in_processes, processes_for
 from edt.records import Score
@@ -42,7 +43,7 @@ def score_study(runs: Sequence[RunFolder], spec: MetricsSpec, *, samples: int | 
                 "were. Ask for fewer (samples=…), or generate more (sampling.samples=…)."
             )
         frozen = FrozenConstants.read(run.constants)
-        own = score_run(manifest, complete, spec, n_samples, frozen)
+        own = score_run(manifest, [*complete, *ideal_outputs(complete, n_samples)], spec, n_samples, frozen)
         write_scores(run, own, manifest.generation_id)
         frozen.write()
         scores.extend(own)
@@ -122,9 +123,11 @@ def measure_outputs(
         metric.name: measure(metric, samples, resampling)
         for metric in spec.metrics(manifest.quality, manifest.extra_metrics)
     }
-    temperatures = mean_statistics(outputs.mean_temperatures(n_samples))
-    signature = signature_text("temperature", {"mean": "steps, samples, examples"}, n=size_text(samples), library="edt")
-    measured["temperature"] = measure_statistics("temperature", temperatures, mean_value, signature, resampling)
+    if outputs.temperatures:
+        temperatures = mean_statistics(outputs.mean_temperatures(n_samples))
+        aspects = {"mean": "steps, samples, examples"}
+        signature = signature_text("temperature", aspects, n=size_text(samples), library="edt")
+        measured["temperature"] = measure_statistics("temperature", temperatures, mean_value, signature, resampling)
     return measured
 
 

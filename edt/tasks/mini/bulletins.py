@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edt.tasks.mini.rows import DAYS, Said
 from edt.tasks.mini.world import COMPANIES, SURNAMES, TOWNS, World
 
-_DAY_ENDS = "一二三四五六日"
+DAY_ENDS = "一二三四五六日"
 CAUSES = {
     "flood": "洪水", "fire": "火灾", "storm": "风暴", "landslide": "山体滑坡", "blizzard": "暴风雪",
     "gas leak": "燃气泄漏", "tornado": "龙卷风", "power failure": "停电",
@@ -38,7 +38,7 @@ class Bulletin:
 def _day(world: World) -> tuple[str, str]:
     """A weekday in English, and the two ways to say it in Chinese as notation."""
     index = int(world.random.random() * len(DAYS))
-    return DAYS[index], f"[周{_DAY_ENDS[index]}|星期{_DAY_ENDS[index]}]"
+    return DAYS[index], f"[周{DAY_ENDS[index]}|星期{DAY_ENDS[index]}]"
 
 
 def _bulletin(english: str, chinese: str, slots: dict[str, str], required: list[list[str]]) -> Bulletin:

@@ -1,4 +1,5 @@
-"""Drills that teach the embedded model to copy before it reads: labelled facts said again, and names transliterated.
+"""Drills that teach the embedded model to copy before it reads: labelled facts said again, and names, figures and words
+of bulletins put into Chinese.
 
 Without them a model of this size learns the wordings long before it learns to look a name up.
 """
@@ -8,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from edt.tasks.mini.bulletins import CAUSES as CAUSES_IN_CHINESE
+from edt.tasks.mini.bulletins import DAY_ENDS, MEASURES
+from edt.tasks.mini.bulletins import TOPICS as TOPICS_IN_CHINESE
 from edt.tasks.mini.events import CAUSES, REASONS, ROLES, THINGS, WORKS
 from edt.tasks.mini.lives import JOBS, SUBJECTS, TOPICS, TRADES
 from edt.tasks.mini.questions import PRODUCTS
@@ -16,6 +20,9 @@ from edt.tasks.mini.world import COMPANIES, SURNAMES, TOWNS, World
 
 LABELS = ("mayor", "farmer", "chief", "manager", "town", "firm", "sum", "year", "age", "jobs", "people", "seat",
           "founder", "prize", "neighbour", "metres", "river", "bridge")  # fmt: skip
+
+WEEKDAYS = tuple(f"{prefix}{end}" for end, prefix in zip(DAY_ENDS, ("周", "星期") * 4, strict=False))
+"""Each weekday in one of the two ways to say it."""
 
 FACTS = 6
 """Labelled facts of a drill."""
@@ -39,9 +46,22 @@ def copying(key: str, *, shuffled: bool) -> tuple[str, str]:
 
 
 def transliterating(key: str) -> tuple[str, str]:
-    """Three names, and what they are in Chinese. A pure function of the key."""
+    """Six names, figures and words of bulletins, and what they are in Chinese. A pure function of the key."""
     world = World(random=Random(f"transliterating/{key}"), split="train", index=0)  # noqa: S311  reproducible
     table = SURNAMES | TOWNS | COMPANIES
-    makers = (world.town, world.company, world.surname)
-    names = [world.pick(makers)() for _ in range(3)]
-    return f"English: {', '.join(names)}.\nChinese:", "，".join(table[name] for name in names) + "。"
+    words = CAUSES_IN_CHINESE | TOPICS_IN_CHINESE | MEASURES
+    makers: tuple[Callable[[], str], ...] = (world.town, world.company, world.surname)
+    items: list[tuple[str, str]] = [(name, table[name]) for name in (world.pick(makers)() for _ in range(2))]
+    items += [_figure(world) for _ in range(2)]
+    items += [world.pick(list(words.items())), world.pick(list(zip(DAYS, WEEKDAYS, strict=True)))]
+    items = world.shuffled(items)
+    english, chinese = (", ".join(item[0] for item in items), "，".join(item[1] for item in items))
+    return f"English: {english}.\nChinese:", f"{chinese}。"
+
+
+def _figure(world: World) -> tuple[str, str]:
+    """A figure as English and Chinese write it."""
+    n = world.figure(11, 989)
+    if len(n) == 2 and world.chance(0.5):
+        return f"{n} million", f"{n}00万"
+    return n, n

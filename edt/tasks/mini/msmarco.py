@@ -14,7 +14,8 @@ from edt.tasks.mini.world import World
 from edt.tasks.msmarco import MSMarco
 
 PASSAGES = 3
-"""Passages of a question: one that answers it, the others of the same kind about other subjects."""
+"""Passages of a question: one that answers it, the others of other kinds about other subjects. Their
+years and figures are alike, so the question's relation decides which to copy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,7 @@ class MiniMSMarco(Generated, MSMarco):
 
     def build(self, world: World, row_id: str) -> dict[str, Any]:
         """A row in MS MARCO's columns (the hub's form: `passages` is a dict of lists)."""
-        kind = world.pick(KINDS)
-        entries = [kind(world) for _ in range(PASSAGES)]
+        entries = [kind(world) for kind in world.shuffled(KINDS)[:PASSAGES]]
         asked = entries[0]
         order = world.shuffled(range(PASSAGES))
         return {

@@ -102,3 +102,16 @@ def with_meta(items: Iterator[Example | Dropped], row: Row) -> Iterator[Example 
             yield replace(item, meta=metas[item.example_id])
         else:
             yield item
+
+
+def has_grammar(examples: Sequence[Example]) -> bool:
+    """Whether all examples know the grammar of their right answers; those read from files do not."""
+    return all("grammar" in example.meta for example in examples)
+
+
+def ideal_texts(examples: Sequence[Example], samples: int) -> list[list[str]]:
+    """Correct answers that the grammar draws for each example, independently of its reference."""
+    return [
+        [draw(e.meta["grammar"], Random(f"ideal/{e.example_id}/{k}")) for k in range(samples)]  # noqa: S311  no secret
+        for e in examples
+    ]

@@ -57,6 +57,17 @@ _COMPANY_KINDS = {
 }  # fmt: skip
 COMPANIES = {f"{a} {b}": f"{x}{y}" for a, x in _COMPANY_NAMES.items() for b, y in _COMPANY_KINDS.items()}
 
+NAME_ENDS = (*_SURNAME_ENDS, *_TOWN_ENDS)
+"""How surnames and towns end in English; what stands ahead is the stem."""
+CHINESE_PARTS = tuple(
+    sorted({
+        part
+        for table in (_SURNAME_STEMS, _SURNAME_ENDS, _TOWN_STEMS, _TOWN_ENDS, _COMPANY_NAMES, _COMPANY_KINDS)
+        for part in table.values()
+    }, key=lambda part: (-len(part), part))
+)  # fmt: skip
+"""What the Chinese names of surnames, towns and companies are put together from, the longest first."""
+
 RIVERS = ("Tave", "Isk", "Lune", "Orne", "Sarre", "Velm", "Drau", "Elbe", "Wye", "Tarn", "Nidd", "Yare", "Blau", "Moss",
           "Rhine", "Clyde", "Stour", "Teign", "Avon", "Eden")  # fmt: skip
 
