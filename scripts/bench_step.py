@@ -21,8 +21,9 @@ import torch  # isort: skip  after bench_common, which sets the threads' waiting
 
 from edt.decoding.contexts import SharedPrefill
 from edt.decoding.kernels import Kernels
-from edt.decoding.loop import Rows, one_step
 from edt.decoding.model import LanguageModel
+from edt.decoding.rows import Rows
+from edt.decoding.step import one_step
 from edt.decoding.streams import Prefilled, RowStreams
 from edt.strategies import EDT, KLD, Fixed
 from edt.strategies.base import Signals, Strategy
@@ -43,7 +44,7 @@ class BareStreams(RowStreams):
     def signals(self) -> Signals:
         """Zeros."""
         zero_R = torch.zeros(len(self.branch_R), dtype=self.logits_BV.dtype, device=self.logits_BV.device)
-        return Signals(entropy_R=zero_R, kl_R=zero_R)
+        return Signals(entropy_R=zero_R, largest_R=zero_R, kl_R=zero_R, uniform_R=zero_R)
 
 
 class Contender:

@@ -12,7 +12,7 @@ from edt.decoding.sampling import Limits, Sampling
 from edt.decoding.torch_engine import TorchSpec
 from edt.errors import ConfigError, ModelError
 from edt.records import Prompt
-from edt.strategies import EDT, KLD, Fixed
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
 
 TEXTS = ["The capital", "Once upon a time there was a small model that", "a", "x y z x y z x y"]
 
@@ -56,6 +56,12 @@ MIXED = [
     Fixed(t0=1, top_k=5),
     EDT(t0=1, theta=0.2, top_p=0.8),
     KLD(t0=0.8, sigma=3, min_p=0.1),
+    EDT(t0=1.3, theta=0.4, granularity="instance"),
+    KLD(t0=1.3, sigma=2, granularity="instance"),
+    Dynatemp(t_min=0.2, t_max=1.5, top_k=20, order="truncate_first"),
+    EDT(t0=1.2, theta=0.3, top_p=0.9, order="truncate_first", entropy_of="kept"),
+    RandomT(q0=0.1, q25=0.4, q50=0.8, q75=1.0, q100=1.5),
+    Fixed(t0=1.1, top_n_sigma=1.5),
 ]
 
 

@@ -43,7 +43,15 @@ IDENTITY = {
     "task.passages": None,
 }
 # Rows of a run: more of them are added to the same folder.
-ROWS = {"strategy.t0": 0.3, "strategy.top_k": 5, "strategy.top_p": 0.5, "strategy.min_p": 0.1, "sampling.samples": 9}
+ROWS = {
+    "strategy.t0": 0.3,
+    "strategy.top_k": 5,
+    "strategy.top_p": 0.5,
+    "strategy.min_p": 0.1,
+    "strategy.top_n_sigma": 1.0,
+    "strategy.order": None,
+    "sampling.samples": 9,
+}
 # Outside the hash.
 OUTSIDE = {
     "paths.runs": "elsewhere",

@@ -118,3 +118,18 @@ def test_gumbel_is_finite_and_exact_where_it_is_large():
     assert double.tolist() == pytest.approx(expected, abs=1e-12)
     assert single[:5].tolist() == pytest.approx(expected[:5], rel=3e-7)
     assert float(single[0]) > 22.8
+
+
+def test_uniform_noise_is_uniform_and_apart_from_that_of_tokens():
+    import scipy.stats
+
+    from edt.decoding.noise import uniform_noise
+
+    many = keys(20_000)
+    found = torch.stack([uniform_noise(many, step, torch.float64) for step in range(3)])
+    assert float(found.min()) > 0
+    assert float(found.max()) < 1
+    assert scipy.stats.kstest(found.flatten().numpy(), "uniform").pvalue > 1e-4
+    assert abs(float(torch.corrcoef(found)[0, 1])) < 0.03
+    tokens = gumbel_noise(many, 0, 4, torch.float64)
+    assert all(abs(float(torch.corrcoef(torch.stack([found[0], tokens[:, v]]))[0, 1])) < 0.03 for v in range(4))

@@ -76,6 +76,7 @@ STRATEGIES = [
     EDT(t0=1.2, theta=0.3),
     EDT(t0=1.4, theta=0.1, top_k=7, min_p=0.01),
     KLD(t0=1.2, sigma=2),
+    KLD(t0=1.2, sigma=2, granularity="instance"),
 ]
 
 

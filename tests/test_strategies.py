@@ -8,19 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edt.errors import ConfigError
-from edt.strategies import EDT, KLD, Fixed, Signals, grid
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Signals, grid
 from edt.strategies.grid import refuse_repeats
 from edt.strategies.rows import StrategyTable
 
 POSITIVE = st.floats(0.01, 5)
 
 
-def temperature(strategy, entropy=1.0, kl=1.0):
+def signals(entropy, kl=1.0, largest=6.0, uniform=0.5):
+    """One row of each value, or as many as the entropy has."""
+    entropy = torch.atleast_1d(torch.as_tensor(entropy, dtype=torch.float64))
+    others = (torch.as_tensor(value, dtype=torch.float64).expand_as(entropy) for value in (largest, kl, uniform))
+    return Signals(entropy_R=entropy, **dict(zip(("largest_R", "kl_R", "uniform_R"), others, strict=True)))
+
+
+def temperature(strategy, entropy=1.0, kl=1.0, **other):
     table = StrategyTable.of([strategy], dtype=torch.float64, device=torch.device("cpu"))
-    signals = Signals(
-        entropy_R=torch.tensor([entropy], dtype=torch.float64), kl_R=torch.tensor([kl], dtype=torch.float64)
-    )
-    return float(table.temperature(torch.tensor([0]), signals))
+    return float(table.temperature(torch.tensor([0]), signals(entropy, kl, **other)))
 
 
 def test_edt_by_hand():
@@ -33,6 +37,29 @@ def test_edt_by_hand():
 def test_kld_by_hand():
     assert temperature(KLD(t0=1.0, sigma=1.0), kl=1.0) == pytest.approx(0.5, abs=1e-12)
     assert temperature(KLD(t0=0.8, sigma=2.0), kl=1.0) == pytest.approx(0.8 / math.sqrt(2), abs=1e-12)
+
+
+def test_dynatemp_by_hand():
+    # 0.5 + (1.5 - 0.5) (ln 4 / ln 16)^2 = 0.5 + 0.25
+    two = Dynatemp(t_min=0.5, t_max=1.5, exponent=2)
+    assert temperature(two, math.log(4), largest=math.log(16)) == pytest.approx(0.75, abs=1e-12)
+    assert temperature(Dynatemp(t_min=0.2, t_max=1), 0.0, largest=0.0) == 0.2
+    assert temperature(Dynatemp(t_min=0.2, t_max=1.2), math.log(9), largest=math.log(9)) == pytest.approx(1.2)
+    assert temperature(Dynatemp(t_min=0.2, t_max=1, exponent=0), 0.3) == 1.0
+
+
+def test_random_t_by_hand():
+    spread = RandomT(q0=0.0, q25=0.2, q50=0.5, q75=1.0, q100=2.0)
+    for uniform, wanted in ((0.125, 0.1), (0.25, 0.2), (0.5, 0.5), (0.625, 0.75), (0.875, 1.5), (1 - 1e-12, 2.0)):
+        assert temperature(spread, uniform=uniform) == pytest.approx(wanted, abs=1e-9)
+
+
+@given(st.floats(0, 1), st.floats(0, 3), POSITIVE, POSITIVE, POSITIVE)
+def test_dynatemp_is_bounded_and_monotone_in_entropy(t_min, more, exponent, first, second):
+    low, high = sorted((first, second))
+    rule = Dynatemp(t_min=t_min, t_max=t_min + more, exponent=exponent)
+    cold, hot = temperature(rule, low, largest=6.0), temperature(rule, high, largest=6.0)
+    assert t_min <= cold <= hot <= (t_min + more) * (1 + 1e-12)
 
 
 @given(POSITIVE, st.floats(0, 10), st.floats(0, 10))
@@ -65,7 +92,7 @@ def test_a_mixed_table_gives_each_row_its_own_rule():
     table = StrategyTable.of(points, dtype=torch.float64, device=torch.device("cpu"))
     index = torch.tensor([3, 0, 2, 1, 2])
     entropy, kl = torch.rand(5, dtype=torch.float64) + 0.1, torch.rand(5, dtype=torch.float64)
-    together = table.temperature(index, Signals(entropy_R=entropy, kl_R=kl))
+    together = table.temperature(index, signals(entropy, kl))
     alone = [temperature(points[i], float(h), float(k)) for i, h, k in zip(index, entropy, kl, strict=True)]
     assert together.tolist() == pytest.approx(alone, abs=1e-15)
 
@@ -77,6 +104,13 @@ def test_a_mixed_table_gives_each_row_its_own_rule():
         (lambda: Fixed(t0=math.inf), ["fixed", "t0", "inf"]),
         (lambda: EDT(t0=-0.5, theta=1), ["edt", "t0", "-0.5", "above 0"]),
         (lambda: EDT(t0=0, theta=1), ["edt", "fixed t0=0"]),
+        (lambda: EDT(t0=1, theta=1, granularity="row"), ["edt", "granularity", "'row'", "'instance'"]),
+        (lambda: EDT(t0=1, theta=1, entropy_of="kept"), ["edt", "entropy_of", "truncate_first"]),
+        (lambda: EDT(t0=1, theta=1, order="truncate_first"), ["edt", "order", "nothing is truncated"]),
+        (lambda: Fixed(t0=1, top_k=3, order="first"), ["fixed", "order", "'first'", "temperature_first"]),
+        (lambda: Fixed(t0=1, top_n_sigma=-1), ["fixed", "top_n_sigma", "-1", "0 or more"]),
+        (lambda: Dynatemp(t_min=1, t_max=0.5), ["dynatemp", "t_max", "0.5", "t_min or more"]),
+        (lambda: RandomT(q0=0, q25=1, q50=0.5, q75=1, q100=1), ["random_t", "must not fall"]),
         (lambda: KLD(t0=0, sigma=1), ["kld", "fixed t0=0"]),
         (lambda: EDT(t0=1, theta=-1), ["edt", "theta", "-1", "0"]),
         (lambda: EDT(t0=1, theta=1, n=0), ["edt", "n is 0", "(0, 1]"]),

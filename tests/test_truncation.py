@@ -12,11 +12,12 @@ from edt.decoding.draw import draw, mass
 from edt.strategies.truncation import NO_TOP_K, Truncation, keep_mask
 
 
-def truncation(rows):
+def truncation(rows, sigma=torch.inf):
     return Truncation(
         top_k_R=torch.tensor([k or NO_TOP_K for k, _, _ in rows]),
         top_p_R=torch.tensor([p or 1.0 for _, p, _ in rows], dtype=torch.float64),
         min_p_R=torch.tensor([m or 0.0 for _, _, m in rows], dtype=torch.float64),
+        top_n_sigma_R=torch.full((len(rows),), sigma, dtype=torch.float64),
     )
 
 
@@ -95,6 +96,22 @@ def test_cutoffs_keep_ties():
         [True, True, True, False]
     ]
     assert (logits >= cutoffs(logits, *one, truncation([(None, 0.7, None)]), mass)).tolist() == [[True] * 3 + [False]]
+
+
+def test_top_n_sigma_by_hand_and_by_numpy():
+    """Logits 0, 0, 0, 4 have mean 1 and variance 3; −inf does not count."""
+    logits = torch.tensor([[0.0, 0.0, 0.0, 4.0, -torch.inf], [0.0, 0.0, 0.0, 4.0, -torch.inf]], dtype=torch.float64)
+    one = (torch.tensor([0, 1]), torch.ones(2, dtype=torch.float64))
+    for sigma, kept in ((2.3, 1), (2.4, 4)):  # 4 − 2.3·√3 = 0.016, 4 − 2.4·√3 = −0.157
+        free = truncation([(None, None, None)] * 2, sigma)
+        assert (logits >= cutoffs(logits, *one, free, mass).unsqueeze(-1)).sum(-1).tolist() == [kept, kept]
+        assert keep_mask(logits, free).sum(-1).tolist() == [kept, kept]
+    many = torch.randn(4, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    rows = (torch.arange(4), torch.tensor([0.3, 1.0, 2.0, 5.0], dtype=torch.float64))
+    free = truncation([(None, None, None)] * 4, 1.5)
+    wanted = many.numpy() >= many.numpy().max(-1, keepdims=True) - 1.5 * many.numpy().std(-1, keepdims=True)
+    assert ((many >= cutoffs(many, *rows, free, mass).unsqueeze(-1)).numpy() == wanted).all()
+    assert (keep_mask(many / rows[1].unsqueeze(-1), free).numpy() == wanted).all()
 
 
 def test_draw_never_takes_a_dropped_token_and_leaves_other_rows_alone():

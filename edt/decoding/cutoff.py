@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from edt.decoding.scale import TEMPERATURE_FLOOR
-from edt.strategies.truncation import NO_TOP_K, Truncation
+from edt.strategies.truncation import NO_TOP_K, Truncation, sigma_cutoffs
 
 Mass = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -35,6 +35,12 @@ def cutoffs(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncati
     if (truncation.min_p_R > 0).any():
         least_R = logits_BV.amax(dim=-1)[branch_R] + temperature_R * truncation.min_p_R.log()
         cutoff_R = torch.maximum(cutoff_R, least_R)
+    if torch.isfinite(truncation.top_n_sigma_R).any():
+        used_B, place_R = branch_R.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        one_B = torch.ones_like(used_B, dtype=logits_BV.dtype)
+        sigma_R = (logits_BV[used_B].amax(dim=-1) - sigma_cutoffs(logits_BV[used_B], one_B))[place_R]
+        reach_R = torch.where(truncation.top_n_sigma_R < torch.inf, truncation.top_n_sigma_R * sigma_R, torch.inf)
+        cutoff_R = torch.maximum(cutoff_R, logits_BV.amax(dim=-1)[branch_R] - reach_R)
     return cutoff_R
 
 

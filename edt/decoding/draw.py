@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from edt.decoding.scale import TEMPERATURE_FLOOR
+from edt.decoding.signals import entropy
 
 
 def draw(
@@ -28,6 +29,14 @@ def draw(
     ).unsqueeze(-1)
     perturbed_RV = torch.where(floored_R1, scaled_RV, scaled_RV + noise_UV[stream_R])
     return perturbed_RV.masked_fill(logits_RV < cutoff_R.unsqueeze(-1), -torch.inf).argmax(dim=-1)
+
+
+def kept_entropy(logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor) -> Tensor:
+    """Entropy of softmax over the tokens that reach the cutoff, and the logarithm of their number, [R, 2]."""
+    logits_RV = logits_BV[branch_R]
+    kept_RV = (logits_RV >= cutoff_R.unsqueeze(-1)) & (logits_RV > -torch.inf)
+    entropy_R = entropy(logits_RV.masked_fill(~kept_RV, -torch.inf))
+    return torch.stack([entropy_R, kept_RV.sum(dim=-1).to(entropy_R).log()], dim=-1)
 
 
 def mass(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor) -> Tensor:

@@ -77,6 +77,12 @@ class Kernels:
         blocks = self._blocks(len(branch_R))
         return torch.cat([drawing.mass(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at]) for at in blocks])
 
+    def kept_entropy(self, logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor) -> tuple[Tensor, Tensor]:
+        """See edt.decoding.draw.kept_entropy; never compiled, since few strategies ask for it."""
+        blocks = self._blocks(len(branch_R))
+        found_R2 = torch.cat([drawing.kept_entropy(logits_BV, branch_R[at], cutoff_R[at]) for at in blocks])
+        return found_R2[:, 0], found_R2[:, 1]
+
     def _blocks(self, rows: int) -> list[slice]:
         size = max(1, BLOCK // self.vocabulary)
         return [slice(start, start + size) for start in range(0, rows, size)]

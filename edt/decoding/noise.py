@@ -1,9 +1,9 @@
 """Common random numbers: Gumbel noise that is a pure function of (seed, task, example, sample, step, token).
 
 A counter-based generator, Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), with
-a 64-bit key per stream and the counter (token // 4, step, 0, 0); its four words serve four neighbouring tokens. No
-state, so a draw can be recomputed alone, in any batch, order or process. Shapes: U streams, V vocabulary,
-W = ceil(V / 4) blocks.
+a 64-bit key per stream and the counter (token // 4, step, 0, 0); its four words serve four neighbouring tokens. The
+counter (0, step, 1, 0) serves what is drawn beside tokens. No state, so a draw can be recomputed alone, in any batch,
+order or process. Shapes: U streams, V vocabulary, W = ceil(V / 4) blocks.
 """
 
 from __future__ import annotations
@@ -70,3 +70,10 @@ def gumbel(words: Tensor, dtype: torch.dtype) -> Tensor:
 def gumbel_noise(key_U2: Tensor, step: int | Tensor, vocabulary: int, dtype: torch.dtype) -> Tensor:
     """Gumbel noise per stream and token at this step, [U, V]; key_U2 holds `stream_key` words, int64."""
     return gumbel(random_words(key_U2, step, vocabulary), dtype)
+
+
+def uniform_noise(key_U2: Tensor, step: int | Tensor, dtype: torch.dtype) -> Tensor:
+    """A uniform number in (0, 1) per stream at this step, [U], independent of the noise of all tokens."""
+    zero = torch.zeros_like(key_U2[:, 0])
+    word = philox((zero, zero + step, zero + 1, zero), (key_U2[:, 0], key_U2[:, 1]))[0]
+    return ((word.to(dtype) + 0.5) * 2.0**-32).clamp(max=1.0 - torch.finfo(dtype).eps / 2)

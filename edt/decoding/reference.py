@@ -6,21 +6,24 @@ stops), and nothing of how they are computed for many rows at once. Shapes: V vo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, refuse_not_finite
-from edt.decoding.loop import Rows, finish, refuse_temperatures
+from edt.decoding.loop import finish
 from edt.decoding.model import LanguageModel
-from edt.decoding.noise import gumbel_noise
+from edt.decoding.noise import gumbel_noise, uniform_noise
 from edt.decoding.plan import Cost
+from edt.decoding.rows import Rows
 from edt.decoding.sampling import Limits, Sampling
 from edt.decoding.scale import scale
 from edt.decoding.signals import entropy, finite_rows, kl_divergence
+from edt.decoding.step import refuse_temperatures
 from edt.records import Prompt
 from edt.strategies.base import Signals, Strategy
 from edt.strategies.rows import StrategyTable
@@ -109,16 +112,30 @@ def read_signals(full: Text, plain: Text | None, prompt: Prompt, step: int) -> t
     plain_1V = None if plain is None else plain.logits()
     if not all(bool(finite_rows(found)) for found in (logits_1V, plain_1V) if found is not None):
         refuse_not_finite(prompt, step)
-    kl_1 = torch.full_like(logits_1V[:, 0], torch.nan) if plain_1V is None else kl_divergence(logits_1V, plain_1V)
-    return logits_1V, Signals(entropy_R=entropy(logits_1V), kl_R=kl_1)
+    nan_1 = torch.full_like(logits_1V[:, 0], torch.nan)
+    return logits_1V, Signals(
+        entropy_R=entropy(logits_1V),
+        largest_R=torch.full_like(nan_1, math.log(logits_1V.shape[-1])),
+        kl_R=nan_1 if plain_1V is None else kl_divergence(logits_1V, plain_1V),
+        uniform_R=nan_1,
+    )
 
 
 def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: Rows, step: int) -> Tensor:
     """The row's next token, [1]: divide, truncate, add the noise, take the largest; recorded in the row."""
-    temperature_1 = table.temperature(row.strategy_A, signals)
+    (strategy,) = table.strategies
+    kept_1V = keep_mask(logits_1V, table.truncation_N)
+    read = replace(signals, uniform_R=uniform_noise(row.key_U2, step, logits_1V.dtype))
+    if strategy.entropy_of == "kept":
+        largest_1 = kept_1V.sum(dim=-1).to(logits_1V).log()
+        read = replace(read, entropy_R=entropy(logits_1V.masked_fill(~kept_1V, -torch.inf)), largest_R=largest_1)
+    held = strategy.granularity == "instance" and step > 0
+    temperature_1 = row.temperature_AS[:, 0].to(logits_1V) if held else table.temperature(row.strategy_A, read)
     refuse_temperatures(temperature_1, row.strategy_A, table, step)
     scaled_1V, floored_1 = scale(logits_1V, temperature_1)
-    score_1V = scaled_1V.masked_fill(~keep_mask(scaled_1V, table.truncation_N), -torch.inf)
+    if strategy.order == "temperature_first":
+        kept_1V = keep_mask(scaled_1V, table.truncation_N)
+    score_1V = scaled_1V.masked_fill(~kept_1V, -torch.inf)
     if not floored_1:
         score_1V = score_1V + gumbel_noise(row.key_U2, step, logits_1V.shape[-1], logits_1V.dtype)
     token_1 = score_1V.argmax(dim=-1)

@@ -9,6 +9,7 @@ V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,7 +105,13 @@ class RowStreams:
         kl_B = torch.full_like(entropy_B, float("nan"))
         if self.plain_logits_GV is not None and len(self.plain_logits_GV):
             kl_B[self.guided_B] = self.kernels.kl_divergence(self.logits_BV[self.guided_B], self.plain_logits_GV)
-        return Signals(entropy_R=entropy_B[self.branch_R], kl_R=kl_B[self.branch_R])
+        entropy_R, kl_R = entropy_B[self.branch_R], kl_B[self.branch_R]
+        return Signals(
+            entropy_R=entropy_R,
+            largest_R=torch.full_like(entropy_R, math.log(self.logits_BV.shape[-1])),
+            kl_R=kl_R,
+            uniform_R=torch.full_like(entropy_R, torch.nan),
+        )
 
     def finite_rows(self) -> Tensor:
         """Rows whose logits, with the source and without it, are a distribution, [R] bool."""
@@ -116,6 +123,10 @@ class RowStreams:
     def keep_rows(self, index_R: Tensor) -> None:
         """Go on with the rows at `index_R`; a branch without rows vanishes at the next step."""
         self.branch_R, self.guided_R = self.branch_R[index_R], self.guided_R[index_R]
+
+    def release(self, index_R: Tensor) -> None:
+        """These rows, [R] bool, read the divergence no more; a context that no row reads vanishes at the next step."""
+        self.guided_R = self.guided_R & ~index_R
 
     def advance(self, token_R: Tensor) -> None:
         """Append each row's drawn token, fork where rows of a branch drew differently, and read the next logits."""

@@ -13,9 +13,10 @@ from edt.decoding.contexts import ExpandedPrefill, Prefill, SharedPrefill
 from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, refuse_not_finite
 from edt.decoding.fit import Fit
 from edt.decoding.kernels import Kernels
-from edt.decoding.loop import Rows, decode
+from edt.decoding.loop import decode
 from edt.decoding.model import LanguageModel
 from edt.decoding.plan import Cost
+from edt.decoding.rows import Rows
 from edt.decoding.sampling import Limits, Sampling
 from edt.decoding.streams import Prefilled
 from edt.records import Prompt

@@ -15,23 +15,34 @@ from torch import Tensor
 
 from edt.errors import ConfigError
 
-TRUNCATION_AXES = ("top_k", "top_p", "min_p")
+TRUNCATION_AXES = ("top_k", "top_p", "min_p", "top_n_sigma", "order")
+ORDERS = ("temperature_first", "truncate_first")
+GRANULARITIES = ("token", "instance")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """What a temperature may read, one value per row, in nats, of the model's raw distribution (T = 1, untruncated).
+    """What a temperature may read, one value per row, in nats, of the model's distribution at T = 1.
 
-    entropy_R: H = −Σ p ln p. kl_R: KL(p‖q) of the distribution with the source against the one without it; NaN in
-    rows whose strategy does not ask for it.
+    entropy_R: H = −Σ p ln p, of all tokens, or of the kept ones for a strategy with entropy_of "kept". largest_R: the
+    largest entropy that as many tokens can have, the logarithm of their number. kl_R: KL(p‖q) of the distribution with
+    the source against the one without it; NaN in rows whose strategy does not ask for it. uniform_R: a number in
+    (0, 1), noise of the row's identity and the step; NaN where no strategy of the batch asks for it.
     """
 
     entropy_R: Tensor
+    largest_R: Tensor
     kl_R: Tensor
+    uniform_R: Tensor
 
     def select(self, rows: Tensor) -> Signals:
         """The same for a choice of rows."""
-        return Signals(entropy_R=self.entropy_R[rows], kl_R=self.kl_R[rows])
+        return Signals(
+            entropy_R=self.entropy_R[rows],
+            largest_R=self.largest_R[rows],
+            kl_R=self.kl_R[rows],
+            uniform_R=self.uniform_R[rows],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +50,19 @@ class Strategy(ABC):
     """One point of a family, validated when built.
 
     A subclass adds its parameters as fields, checks them in `check`, and gives the rule in `temperature`.
-    Truncation applies after the temperature: top_k >= 1, 0 < top_p <= 1, 0 < min_p <= 1; None is off.
+    Truncation: top_k >= 1, 0 < top_p <= 1, 0 < min_p <= 1, top_n_sigma >= 0; None is off. order: "temperature_first"
+    truncates the distribution at T; "truncate_first" the one at T = 1, whose kept tokens are then drawn at T.
     """
 
     family: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Signals that the rule reads: a subset of {"entropy", "kl"}."""
+    """Signals that the rule reads: a subset of {"entropy", "kl", "uniform"}."""
 
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    top_n_sigma: float | None = None
+    order: str = "temperature_first"
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -59,7 +73,20 @@ class Strategy(ABC):
             self.require(0 < self.top_p <= 1, "top_p", "a probability mass in (0, 1]; null switches it off")
         if self.min_p is not None:
             self.require(0 < self.min_p <= 1, "min_p", "a share of the largest probability in (0, 1]; null is off")
+        if self.top_n_sigma is not None:
+            self.require(0 <= self.top_n_sigma < math.inf, "top_n_sigma", "a number of 0 or more; null is off")
+        self.require(self.order in ORDERS, "order", f"one of {', '.join(ORDERS)}")
+        if self.order != ORDERS[0] and not self.truncates:
+            raise ConfigError(
+                f"strategy '{self.family}': order is '{self.order}', but nothing is truncated; set top_k, top_p, min_p "
+                f"or top_n_sigma, or leave order={ORDERS[0]}."
+            )
         self.check()
+
+    @property
+    def truncates(self) -> bool:
+        """Whether any truncation is on."""
+        return any(value is not None for value in (self.top_k, self.top_p, self.min_p, self.top_n_sigma))
 
     @abstractmethod
     def check(self) -> None:
@@ -72,13 +99,28 @@ class Strategy(ABC):
 
     @property
     def granularity(self) -> str:
-        """How often the temperature is recomputed: at each token."""
+        """How often the temperature is computed: at each token, or once per instance, at the prompt's end.
+
+        A family that knows both has it as a field.
+        """
         return "token"
 
+    @property
+    def entropy_of(self) -> str:
+        """The distribution whose entropy the rule reads: "raw" (all tokens) or "kept" (those left by truncation)."""
+        return "raw"
+
     def params(self) -> dict[str, float | str]:
-        """The point's parameters by name; an unset truncation is left out."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+        """The point's parameters by name; what is unset, and text at its default, is left out. The granularity has a
+        column of its own.
+        """
+        told = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "granularity"}
+        usual = {field.name: field.default for field in fields(self)}
+        return {
+            name: value
+            for name, value in told.items()
+            if value is not None and not (isinstance(value, str) and value == usual[name])
+        }
 
     @property
     def strategy_id(self) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from edt.strategies.base import Signals, Strategy, require_upper_temperature
+from edt.strategies.base import GRANULARITIES, Signals, Strategy, require_upper_temperature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,10 @@ class EDT(Strategy):
 
     T0 > 0 is the upper bound, reached as H grows; θ >= 0 sets how fast T falls where the model is sure; θ = 0 is
     `fixed`. 0 < N <= 1; θ and N act only through θ·ln N, so N stays at the paper's 0.8 and is no axis.
-    H is in nats. The paper's log base is not known to us: were it bits, θ here would be 0.693 · θ there.
+    H is in nats, of all tokens (entropy_of "raw", as in the paper) or of those that truncation keeps ("kept", with
+    order=truncate_first). The paper's log base is not known to us: were it bits, θ here would be 0.693 · θ there.
+    granularity: "token" computes T at each step; "instance" once, from H at the prompt's last position (our reading
+    of the paper's comparison).
     """
 
     family: ClassVar[str] = "edt"
@@ -28,12 +31,17 @@ class EDT(Strategy):
     t0: float
     theta: float
     n: float = 0.8
+    entropy_of: str = "raw"
+    granularity: str = "token"
 
     def check(self) -> None:
         """Ranges as in the class docstring."""
         require_upper_temperature(self, self.t0)
         self.require(0 <= self.theta < math.inf, "theta", "a number of 0 (fixed temperature) or more")
         self.require(0 < self.n <= 1, "n", "a base in (0, 1]; the paper uses 0.8")
+        self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
+        kept_only = self.entropy_of == "raw" or (self.entropy_of == "kept" and self.order == "truncate_first")
+        self.require(kept_only, "entropy_of", "'raw', or 'kept' together with order=truncate_first")
 
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:

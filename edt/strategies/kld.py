@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from edt.errors import ConfigError
-from edt.strategies.base import Signals, Strategy, require_upper_temperature
+from edt.strategies.base import GRANULARITIES, Signals, Strategy, require_upper_temperature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,8 @@ class KLD(Strategy):
     nats, that halves the temperature; σ = inf is `fixed`. T0 > 0.
 
     mode: "shared" decodes both contexts in one batch of one model; "dual" runs q on a second model: `model`, or when
-    None the same weights loaded a second time, which is the cost of two parallel decodings.
+    None the same weights loaded a second time, which is the cost of two parallel decodings. granularity: "token"
+    computes T at each step; "instance" once, at the prompts' last positions, and then drops the second context.
     """
 
     family: ClassVar[str] = "kld"
@@ -31,12 +32,14 @@ class KLD(Strategy):
     sigma: float
     mode: str = "shared"
     model: str | None = None
+    granularity: str = "token"
 
     def check(self) -> None:
         """Ranges as in the class docstring."""
         require_upper_temperature(self, self.t0)
         self.require(self.sigma > 0, "sigma", "a divergence above 0, in nats; .inf is fixed temperature")
         self.require(self.mode in ("shared", "dual"), "mode", "'shared' (one model) or 'dual' (two models)")
+        self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
         if self.model is not None and self.mode != "dual":
             raise ConfigError(
                 f"strategy 'kld': model is '{self.model}', but mode is '{self.mode}', which runs one model only; "

@@ -5,6 +5,7 @@ Shapes: N strategies in the table, R rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,12 @@ class StrategyTable:
     params: tuple[dict[str, Tensor], ...]
     """For each family, each of its numeric parameters for all N strategies (NaN for those of other families)."""
     truncation_N: Truncation
+    truncates_first_N: Tensor
+    """Strategies with order=truncate_first, [N] bool."""
+    reads_kept_N: Tensor
+    """Strategies whose rule reads the entropy of the kept tokens, [N] bool."""
+    per_instance_N: Tensor
+    """Strategies whose temperature is computed once per instance, [N] bool."""
 
     @classmethod
     def of(cls, strategies: Sequence[Strategy], *, dtype: torch.dtype, device: torch.device) -> StrategyTable:
@@ -51,7 +58,11 @@ class StrategyTable:
                 top_k_R=torch.tensor(top_k, device=device),
                 top_p_R=column([1.0 if s.top_p is None else s.top_p for s in strategies]),
                 min_p_R=column([0.0 if s.min_p is None else s.min_p for s in strategies]),
+                top_n_sigma_R=column([math.inf if s.top_n_sigma is None else s.top_n_sigma for s in strategies]),
             ),
+            truncates_first_N=torch.tensor([s.order == "truncate_first" for s in strategies], device=device),
+            reads_kept_N=torch.tensor([s.entropy_of == "kept" for s in strategies], device=device),
+            per_instance_N=torch.tensor([s.granularity == "instance" for s in strategies], device=device),
         )
 
     def temperature(self, strategy_R: Tensor, signals: Signals) -> Tensor:

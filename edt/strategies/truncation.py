@@ -1,8 +1,9 @@
 """Truncation: which tokens stay drawable after the temperature. A rank or a threshold per row, never a loop.
 
 Sources: top-k (Fan et al. 2018, arXiv 1805.04833), top-p (Holtzman et al. 2020, arXiv 1904.09751),
-min-p (Nguyen et al. 2024, arXiv 2407.01082). Order and ties as in transformers' warpers: temperature, top-k,
-top-p over what top-k kept, min-p. Shapes: R rows, V vocabulary.
+min-p (Nguyen et al. 2024, arXiv 2407.01082), top-nσ (Tang et al. 2024, arXiv 2411.07641). Order as in transformers'
+warpers: top-k, top-p over what top-k kept, min-p; then top-nσ. Tokens that tie with the last one that top-k keeps
+stay. Shapes: R rows, V vocabulary.
 """
 
 from __future__ import annotations
@@ -18,20 +19,27 @@ NO_TOP_K = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Truncation:
-    """One value per row; `NO_TOP_K`, 1.0 and 0.0 leave a row as it is."""
+    """One value per row; `NO_TOP_K`, 1.0, 0.0 and infinity leave a row as it is."""
 
     top_k_R: Tensor
     top_p_R: Tensor
     min_p_R: Tensor
+    top_n_sigma_R: Tensor
 
     def select(self, rows: Tensor) -> Truncation:
         """The same for a choice of rows."""
-        return Truncation(top_k_R=self.top_k_R[rows], top_p_R=self.top_p_R[rows], min_p_R=self.min_p_R[rows])
+        return Truncation(
+            top_k_R=self.top_k_R[rows],
+            top_p_R=self.top_p_R[rows],
+            min_p_R=self.min_p_R[rows],
+            top_n_sigma_R=self.top_n_sigma_R[rows],
+        )
 
     @property
     def active_R(self) -> Tensor:
         """Rows that drop anything at all."""
-        return (self.top_k_R != NO_TOP_K) | (self.top_p_R < 1.0) | (self.min_p_R > 0.0)
+        by_rank_R = (self.top_k_R != NO_TOP_K) | (self.top_p_R < 1.0)
+        return by_rank_R | (self.min_p_R > 0.0) | torch.isfinite(self.top_n_sigma_R)
 
 
 def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
@@ -39,9 +47,11 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
 
     scaled_RV: logits after the temperature, any shift. top-k keeps the k largest (and any token that ties with the
     k-th); top-p keeps the smallest head of the sorted distribution whose mass reaches p; min-p keeps tokens of at
-    least min_p times the largest probability.
+    least min_p times the largest probability; top-nσ keeps logits of at least max − n·σ, σ their standard deviation
+    (over the possible tokens), which a temperature does not change.
     """
     ordered_RV, order_RV = scaled_RV.sort(dim=-1, descending=True)
+    ordered_all_RV = ordered_RV
     k_R = truncation.top_k_R.clamp(max=scaled_RV.shape[-1])
     threshold_R1 = ordered_RV.gather(-1, (k_R - 1).unsqueeze(-1))
     ordered_RV = ordered_RV.masked_fill(ordered_RV < threshold_R1, -torch.inf)
@@ -51,5 +61,17 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
         (mass_before_RV < truncation.top_p_R.unsqueeze(-1)) | (truncation.top_p_R >= 1.0).unsqueeze(-1)
     )
     keep_ordered_RV &= probability_RV >= truncation.min_p_R.unsqueeze(-1) * probability_RV[:, :1]
+    keep_ordered_RV &= ordered_all_RV >= sigma_cutoffs(scaled_RV, truncation.top_n_sigma_R).unsqueeze(-1)
     keep_ordered_RV[:, 0] = True
     return torch.zeros_like(keep_ordered_RV).scatter(-1, order_RV, keep_ordered_RV)
+
+
+def sigma_cutoffs(logits_RV: Tensor, top_n_sigma_R: Tensor) -> Tensor:
+    """Max − n·σ per row, [R]; −inf where n is infinite. Impossible tokens (−inf) do not count."""
+    possible_RV = torch.isfinite(logits_RV)
+    count_R = possible_RV.sum(dim=-1).clamp(min=1)
+    mean_R = logits_RV.masked_fill(~possible_RV, 0.0).sum(dim=-1) / count_R
+    centred_RV = (logits_RV - mean_R.unsqueeze(-1)).masked_fill(~possible_RV, 0.0)
+    sigma_R = (centred_RV.square().sum(dim=-1) / count_R).sqrt()
+    reach_R = torch.where(torch.isfinite(top_n_sigma_R), top_n_sigma_R * sigma_R, torch.inf)
+    return logits_RV.amax(dim=-1) - reach_R

@@ -1,0 +1,49 @@
+"""Dynamic temperature by normalised entropy (llama.cpp, pull request 4972)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from edt.strategies.base import GRANULARITIES, Signals, Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dynatemp(Strategy):
+    """T = Tmin + (Tmax − Tmin)·(H/Hmax)^e (llama.cpp #4972, "dynamic temperature" or entropy sampling).
+
+    H is the entropy of the tokens that may be drawn and Hmax the largest that so many tokens can have, ln of their
+    number: all tokens with order=temperature_first, those that truncation kept with order=truncate_first, as in
+    llama.cpp. 0 <= Tmin <= Tmax; e >= 0, and e = 0 is T = Tmax. One token alone has H = Hmax = 0: T = Tmin.
+    """
+
+    family: ClassVar[str] = "dynatemp"
+    needs: ClassVar[frozenset[str]] = frozenset({"entropy"})
+
+    t_min: float
+    t_max: float
+    exponent: float = 1.0
+    granularity: str = "token"
+
+    def check(self) -> None:
+        """Ranges as in the class docstring."""
+        self.require(0 <= self.t_min < math.inf, "t_min", "a temperature of 0 or more")
+        self.require(self.t_min <= self.t_max < math.inf, "t_max", "a temperature of t_min or more")
+        self.require(0 <= self.exponent < math.inf, "exponent", "a number of 0 or more")
+        self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
+
+    @property
+    def entropy_of(self) -> str:
+        """The entropy that the rule reads: of the kept tokens where truncation comes first."""
+        return "kept" if self.order == "truncate_first" else "raw"
+
+    @staticmethod
+    def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
+        """Temperature per row."""
+        share_R = torch.where(signals.largest_R > 0, signals.entropy_R / signals.largest_R, 0.0).clamp(max=1.0)
+        return params["t_min"] + (params["t_max"] - params["t_min"]) * share_R ** params["exponent"]

@@ -1,0 +1,54 @@
+"""A temperature drawn at random: the control for every rule that reads the model's distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from edt.errors import ConfigError
+from edt.strategies.base import GRANULARITIES, Signals, Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomT(Strategy):
+    """T = Q(u), with u uniform in (0, 1) per row and step, and Q the quantile function through five points.
+
+    Q is linear between q0 (the smallest T), q25, q50, q75 and q100 (the largest). A control: given the quantiles of
+    another rule's temperatures it has their spread and knows nothing of the distribution, so what the rule does better
+    is due to *where* it is hot. u is noise of the row's identity, drawn apart from that of the tokens; all settings of
+    a row's sample read the same u.
+    """
+
+    family: ClassVar[str] = "random_t"
+    needs: ClassVar[frozenset[str]] = frozenset({"uniform"})
+
+    q0: float
+    q25: float
+    q50: float
+    q75: float
+    q100: float
+    granularity: str = "token"
+
+    def check(self) -> None:
+        """0 <= q0 <= q25 <= q50 <= q75 <= q100."""
+        self.require(self.q0 >= 0, "q0", "a temperature of 0 or more")
+        self.require(self.q100 < math.inf, "q100", "a finite temperature")
+        points = (self.q0, self.q25, self.q50, self.q75, self.q100)
+        if list(points) != sorted(points):
+            raise ConfigError(f"strategy 'random_t': its quantiles are {points}; they must not fall from q0 to q100.")
+        self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
+
+    @staticmethod
+    def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
+        """Temperature Q(u) per row."""
+        points_R5 = torch.stack([params[name] for name in ("q0", "q25", "q50", "q75", "q100")], dim=-1)
+        at_R = 4 * signals.uniform_R
+        below_R = at_R.floor().clamp(0, 3).long()
+        low_R = points_R5.gather(-1, below_R.unsqueeze(-1)).squeeze(-1)
+        high_R = points_R5.gather(-1, below_R.unsqueeze(-1) + 1).squeeze(-1)
+        return low_R + (high_R - low_R) * (at_R - below_R)
