@@ -1,0 +1,1 @@
+"""The rules inside other people's tools."""

@@ -1,0 +1,125 @@
+"""EDT inside `transformers`' own `generate`: a logits processor. Shapes: R rows of a batch, V vocabulary, L tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from edt.decoding.scale import scale
+from edt.decoding.signals import entropy
+from edt.errors import ConfigError
+from edt.strategies.base import GRANULARITIES, Signals
+from edt.strategies.edt import EDT
+
+PerRow = float | Sequence[float] | Tensor
+
+
+class EDTLogitsProcessor(LogitsProcessor):
+    """Divide the logits by T = T0 · N^(θ/H), H the entropy of the model's distribution (arXiv 2403.14541, Eq. 7).
+
+        model.generate(**inputs, do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+                       logits_processor=[EDTLogitsProcessor(t0=0.8, theta=0.5)])
+
+    The rule reads the logits as the model gives them, so it should be the only processor, or the first;
+    `temperature=1.0` keeps `generate` from scaling again, and `top_k=0` switches off the 50 that it truncates to unless
+    told. Its own top_k, top_p and min_p, where given, come after this processor: temperature first, then truncation.
+
+    t0, theta: a number; or one per row of the batch; or one per prompt, repeated for `num_return_sequences`. n: the
+    base, 0.8 in the paper. granularity: "token" computes T at each step and holds no state, so it is right under beam
+    search and speculative decoding too. "instance" computes T once, at the prompt's end, and keeps it for the row; a
+    call whose `input_ids` are not the last call's with one more token begins a new text. It needs rows that stay in
+    place: beam search reorders them, speculative decoding takes tokens back, and both are refused with a ConfigError
+    at the first step that shows it. At and below T = 1e-4 the largest logit wins: rows there are divided by 1e-4.
+    """
+
+    def __init__(self, t0: PerRow, theta: PerRow, *, n: float = 0.8, granularity: str = "token") -> None:
+        """Raises ConfigError for a value out of range, with its place."""
+        if granularity not in GRANULARITIES:
+            raise ConfigError(f"granularity is '{granularity}'; it must be one of {', '.join(GRANULARITIES)}.")
+        self.t0, self.theta = as_column("t0", t0), as_column("theta", theta)
+        counts = {len(column) for column in (self.t0, self.theta) if len(column) > 1}
+        if len(counts) > 1:
+            raise ConfigError(f"t0 has {len(self.t0)} values and theta {len(self.theta)}; give as many, or one number.")
+        size = max(len(self.t0), len(self.theta))
+        for first, second in zip(self.t0.expand(size).tolist(), self.theta.expand(size).tolist(), strict=True):
+            EDT(t0=first, theta=second, n=n)
+        self.n, self.granularity = n, granularity
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the text so far: the next call begins a new one."""
+        self._seen_RL: Tensor | None = None
+        self._start = 0
+        self._kept_R: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """The scaled logits, [R, V], in the dtype of `scores`. input_ids: [R, L], the tokens so far."""
+        logits_RV = scores if scores.dtype == torch.float64 else scores.float()
+        if self.granularity == "instance":
+            temperature_R = self._of_instance(input_ids, logits_RV)
+        else:
+            temperature_R = self.temperature(logits_RV)
+        scaled_RV, _ = scale(logits_RV, temperature_R)
+        return scaled_RV.to(scores.dtype)
+
+    def temperature(self, logits_RV: Tensor) -> Tensor:
+        """T per row, [R], from raw logits."""
+        rows = len(logits_RV)
+        t0_R, theta_R = (for_rows(column, rows).to(logits_RV) for column in (self.t0, self.theta))
+        n_R = torch.full_like(t0_R, self.n)
+        entropy_R = entropy(logits_RV)
+        nan_R = torch.full_like(entropy_R, torch.nan)
+        signals = Signals(entropy_R=entropy_R, largest_R=nan_R, kl_R=nan_R, uniform_R=nan_R)
+        return EDT.temperature(signals, {"t0": t0_R, "theta": theta_R, "n": n_R})
+
+    def _of_instance(self, input_ids: Tensor, logits_RV: Tensor) -> Tensor:
+        """The temperature of each row's first step."""
+        if self._kept_R is None or not self._goes_on(input_ids):
+            self._kept_R, self._start = self.temperature(logits_RV), input_ids.shape[1]
+        self._seen_RL = input_ids.clone()
+        return self._kept_R
+
+    def _goes_on(self, input_ids: Tensor) -> bool:
+        """Whether this call is the next step of the same text. Raises ConfigError where rows moved or went back."""
+        seen_RL = self._seen_RL
+        assert seen_RL is not None
+        rows, length = input_ids.shape
+        if rows != len(seen_RL):
+            return False
+        if length == seen_RL.shape[1] + 1:
+            if torch.equal(input_ids[:, :-1], seen_RL):
+                return True
+            if torch.equal(input_ids[:, : self._start], seen_RL[:, : self._start]):
+                raise ConfigError(
+                    "the rows changed places between two steps, as in beam search, and a temperature per instance "
+                    "would follow the wrong row; use num_beams=1, or granularity='token'."
+                )
+        same_start = torch.equal(input_ids[:, : self._start], seen_RL[:, : self._start])
+        if same_start and self._start < length <= seen_RL.shape[1]:
+            raise ConfigError(
+                "the text became shorter within a generation, as in speculative decoding (assistant_model, "
+                "prompt_lookup_num_tokens), where a temperature per instance has no meaning; leave it off, or use "
+                "granularity='token'. If this is a new prompt that begins as the last one did, call reset() first."
+            )
+        return False
+
+
+def as_column(name: str, value: PerRow) -> Tensor:
+    """A value or several as a float64 column."""
+    column = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
+    if column.ndim > 1 or not column.numel():
+        raise ConfigError(f"{name} has the shape {tuple(column.shape)}; give a number, or one for each row or prompt.")
+    return column.reshape(-1)
+
+
+def for_rows(column: Tensor, rows: int) -> Tensor:
+    """One value per row; values of prompts are repeated for the sequences of each. Raises ConfigError otherwise."""
+    if rows % len(column):
+        raise ConfigError(
+            f"there are {len(column)} values for a batch of {rows} rows; give one number, one value per row, or one "
+            "per prompt (then rows = prompts × num_return_sequences)."
+        )
+    return column.repeat_interleave(rows // len(column))
