@@ -1,0 +1,115 @@
+"""KL-guided temperature inside `transformers`' own `generate`. Shapes: R rows, P prompts, V vocabulary, L tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from edt.decoding.scale import scale
+from edt.decoding.signals import entropy, kl_divergence
+from edt.errors import ConfigError
+from edt.strategies.base import Signals
+from edt.strategies.kld import KLD
+
+
+class KLDGenerate:
+    """A decoding loop for `generate(custom_generate=…)`: T = T0 · 2^(−KL(p‖q)/σ) (arXiv 2306.01286).
+
+        loop = KLDGenerate(t0=1.0, sigma=1.0, plain_input_ids=ids, plain_attention_mask=mask)
+        model.generate(**inputs, custom_generate=loop, do_sample=True, temperature=1.0, top_k=0, top_p=1.0)
+
+    p reads the prompts given to `generate`, q those of `plain_input_ids`, [P, L], the same prompts without their
+    source, padded on the left; both read the same drawn tokens, with one model. Truncations, penalties and stopping
+    criteria of `generate` apply after the temperature; `do_sample=False` takes the largest score. Decoder-only models.
+    """
+
+    def __init__(
+        self, *, t0: float, sigma: float, plain_input_ids: Tensor, plain_attention_mask: Tensor | None = None
+    ) -> None:
+        """Raises ConfigError for a value out of range."""
+        KLD(t0=t0, sigma=sigma)
+        self.t0, self.sigma = t0, sigma
+        self.plain_ids_PL = plain_input_ids
+        self.plain_mask_PL = torch.ones_like(plain_input_ids) if plain_attention_mask is None else plain_attention_mask
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        logits_processor: Any,
+        stopping_criteria: Any,
+        generation_config: Any,
+        **model_kwargs: Any,
+    ) -> Tensor:
+        """The prompts and what was drawn after them, [R, L]; called by `generate`."""
+        if model.config.is_encoder_decoder:
+            raise ConfigError("KLDGenerate is for decoder-only models; this one is an encoder-decoder.")
+        rows = len(input_ids)
+        repeats, rest = divmod(rows, len(self.plain_ids_PL))
+        if rest or not repeats:
+            raise ConfigError(
+                f"plain_input_ids holds {len(self.plain_ids_PL)} prompts for a batch of {rows} rows; give one per "
+                "prompt."
+            )
+        mask = model_kwargs.get("attention_mask")
+        mask = torch.ones_like(input_ids) if mask is None else mask
+        full = _Context(model, input_ids, mask)
+        plain = _Context(
+            model,
+            self.plain_ids_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
+            self.plain_mask_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
+        )
+        pad = generation_config._pad_token_tensor
+        unfinished_R = torch.ones(rows, dtype=torch.bool, device=input_ids.device)
+        while bool(unfinished_R.any()):
+            scores_RV = logits_processor(input_ids, self._scaled(full.logits(), plain.logits()))
+            if generation_config.do_sample:
+                token_R = torch.multinomial(scores_RV.softmax(dim=-1), 1).squeeze(-1)
+            else:
+                token_R = scores_RV.argmax(dim=-1)
+            if pad is not None:
+                token_R = torch.where(unfinished_R, token_R, pad.to(token_R))
+            input_ids = torch.cat([input_ids, token_R.unsqueeze(-1)], dim=-1)
+            full.append(token_R)
+            plain.append(token_R)
+            unfinished_R &= ~stopping_criteria(input_ids, scores_RV)
+        return input_ids
+
+    def _scaled(self, p_RV: Tensor, q_RV: Tensor) -> Tensor:
+        """The logits with the source, divided by the temperature."""
+        kl_R = kl_divergence(p_RV, q_RV)
+        nan_R = torch.full_like(kl_R, torch.nan)
+        signals = Signals(entropy_R=entropy(p_RV), largest_R=nan_R, kl_R=kl_R, uniform_R=nan_R)
+        params = {"t0": torch.full_like(kl_R, self.t0), "sigma": torch.full_like(kl_R, self.sigma)}
+        return scale(p_RV, KLD.temperature(signals, params))[0]
+
+
+class _Context:
+    """A batch of texts that a model reads token by token."""
+
+    def __init__(self, model: Any, ids_RL: Tensor, mask_RL: Tensor) -> None:
+        self.model, self.ids_RL, self.mask_RL = model, ids_RL, mask_RL
+        self.cache = DynamicCache()
+
+    def logits(self) -> Tensor:
+        """The logits after the last token, [R, V], in float32 or better."""
+        length = self.ids_RL.shape[1]
+        position_RL = (self.mask_RL.cumsum(dim=-1) - 1).clamp(min=0)[:, -length:]
+        output = self.model(
+            input_ids=self.ids_RL,
+            attention_mask=self.mask_RL,
+            position_ids=position_RL,
+            past_key_values=self.cache,
+            use_cache=True,
+        )
+        logits_RV: Tensor = output.logits[:, -1]
+        return logits_RV if logits_RV.dtype == torch.float64 else logits_RV.float()
+
+    def append(self, token_R: Tensor) -> None:
+        """Go on with one token per row; what came before is in the cache."""
+        self.ids_RL = token_R.unsqueeze(-1)
+        self.mask_RL = torch.cat([self.mask_RL, torch.ones_like(self.ids_RL)], dim=-1)
