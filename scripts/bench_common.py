@@ -197,6 +197,7 @@ def where(model: LanguageModel) -> dict[str, Any]:
     return {
         "device": name,
         "threads": torch.get_num_threads(),
+        "mkl_cbwr": os.environ.get("MKL_CBWR"),
         "model": model.spec.path,
         "dtype": str(model.model.dtype).removeprefix("torch."),
         "torch": torch.__version__,

@@ -1,0 +1,50 @@
+"""ROUGE-L as edt scores it, for `evaluate.load(path)`."""
+
+import datasets
+import evaluate
+
+from edt.metrics.rouge import rouge_l
+
+DESCRIPTION = """ROUGE-L F1 (Lin 2004) times 100 of each prediction against its best reference, tokenised as by
+rouge_score."""
+KWARGS = """
+Args:
+    predictions: list of texts.
+    references: for each prediction one reference or a list of them.
+    stem: whether to stem words (default: False).
+    per_prediction: whether to give each prediction's score too (default: False).
+Returns:
+    rouge_l: the mean over predictions, 0 to 100. scores: one per prediction, if asked for.
+"""
+CITATION = """@inproceedings{lin-2004-rouge, title={{ROUGE}: A Package for Automatic Evaluation of Summaries},
+author={Lin, Chin-Yew}, booktitle={Text Summarization Branches Out}, year={2004}}"""
+
+TEXT = datasets.Value("string")
+
+
+@evaluate.utils.file_utils.add_start_docstrings(DESCRIPTION, KWARGS)
+class RougeL(evaluate.Metric):  # type: ignore[misc]
+    """ROUGE-L."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=DESCRIPTION,
+            citation=CITATION,
+            inputs_description=KWARGS,
+            features=[
+                datasets.Features({"predictions": TEXT, "references": datasets.Sequence(TEXT)}),
+                datasets.Features({"predictions": TEXT, "references": TEXT}),
+            ],
+        )
+
+    def _compute(
+        self,
+        predictions: list[str],
+        references: list[str] | list[list[str]],
+        stem: bool = False,
+        per_prediction: bool = False,
+    ) -> dict[str, float | list[float]]:
+        lists = [[found] if isinstance(found, str) else list(found) for found in references]
+        scores = [rouge_l([text], found, stem=stem)[0] for text, found in zip(predictions, lists, strict=True)]
+        result: dict[str, float | list[float]] = {"rouge_l": sum(scores) / len(scores)}
+        return result | {"scores": scores} if per_prediction else result
