@@ -29,7 +29,7 @@ def test_each_command_composes(line, capsys):
 
 
 def test_the_strategy_of_the_readme_runs(tmp_path, tiny_folder):
-    (code,) = [block for kind, block in BLOCKS if kind == "python"]
+    (code,) = [block for kind, block in BLOCKS if kind == "python" and "class" in block]
     (config,) = [block for kind, block in BLOCKS if kind == "yaml"]
     (tmp_path / "my_package.py").write_text(code)
     (tmp_path / "my_configs" / "strategy").mkdir(parents=True)
@@ -45,3 +45,16 @@ def test_the_strategy_of_the_readme_runs(tmp_path, tiny_folder):
     )
     assert shown.returncode == 0, shown.stderr
     assert "tempered(t0=0.9,c=0.5)" in shown.stdout
+
+
+def test_the_generate_call_of_the_readme_runs():
+    import torch
+
+    from edt.decoding.model import LanguageModel, ModelSpec
+
+    (code,) = [block for kind, block in BLOCKS if kind == "python" and "model.generate" in block]
+    loaded = LanguageModel.load(ModelSpec(path="edt:mini", device="cpu"))
+    inputs = {"input_ids": torch.tensor([loaded.tokenize("Passages:\n[1] ")])}
+    names = {"model": loaded.model, "inputs": inputs}
+    exec(code, names)
+    assert names["output"].shape[1] > inputs["input_ids"].shape[1]
