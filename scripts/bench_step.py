@@ -19,7 +19,7 @@ from scripts.bench_common import SHAPES, load_model, median_ratio, random_prompt
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 
-from edt.decoding.contexts import SharedPrefill
+from edt.decoding.contexts import SharedContexts, SharedPrefill
 from edt.decoding.kernels import Kernels
 from edt.decoding.model import LanguageModel
 from edt.decoding.rows import Rows
@@ -90,6 +90,16 @@ def measure(model: LanguageModel, second: LanguageModel, kernels: Kernels, args:
     return {name: values[2:] for name, values in seconds.items()}  # the first steps begin from one branch, and compile
 
 
+def models_used(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, set[int]]:
+    """The models whose contexts each contender holds, by identity."""
+    found = {}
+    for name in CONTENDERS:
+        streams = Contender(name, model, second, kernels, args).streams
+        held = [contexts for contexts in (streams.first, streams.second) if isinstance(contexts, SharedContexts)]
+        found[name] = {id(contexts.language_model) for contexts in held}
+    return found
+
+
 def figures_of(seconds: dict[str, list[float]]) -> dict[str, float]:
     """Median ratios."""
     pairs = {
@@ -131,7 +141,11 @@ def main() -> None:
         seconds = measure(model, second, kernels, args)
         figures = figures_of(seconds)
         weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
-        extra = {"kld_shared_extra_weight_bytes": 0, "kld_dual_extra_weight_bytes": weights}
+        extra = {
+            f"{name.replace(' ', '_')}_extra_weight_bytes": (len(models) - 1) * weights
+            for name, models in models_used(model, second, kernels, args).items()
+            if name.startswith("kld")
+        }
         found[str(model.vocabulary)] = {**figures, **extra, "first_steps_seconds": round(compiling, 2)}
         rows += [(f"{model.vocabulary:,}", name, f"{value:.3f}") for name, value in figures.items()]
     told = {"by_vocabulary": found, "rows": args.rows, "steps": args.steps - 2, "compiled": kernels.compiled}

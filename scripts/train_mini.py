@@ -58,11 +58,13 @@ class Training:
     base: bool
     folder: Path
     checkpoint: Path
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         self.tasks = list(mini_tasks().values())
+        self.made_from = provenance(self.recipe, base=self.base)
         self.tokenizer = train_tokenizer(self.recipe, self.tasks)
-        self.model = new_model(self.recipe, self.tokenizer)
+        self.model = new_model(self.recipe, self.tokenizer).to(self.device)  # type: ignore[arg-type]
         self.optimizer = new_optimizer(self.recipe, self.model)
         self.step, self.chunk, self.position, self.seconds = 0, 0, 0, 0.0
         self.curve: list[tuple[int, float]] = []
@@ -72,8 +74,8 @@ class Training:
     def restore(self) -> None:
         """The state of the checkpoint; refuses one of another recipe."""
         state = torch.load(self.checkpoint, weights_only=True)
-        if state["recipe"] != recorded(self.recipe):
-            raise SystemExit(f"{self.checkpoint} belongs to another recipe; remove it to start anew.")
+        if state["made_from"] != self.made_from:
+            raise SystemExit(f"{self.checkpoint} belongs to another recipe, code or data; remove it to start anew.")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.chunk, self.position, self.seconds = state["at"]
@@ -82,7 +84,7 @@ class Training:
     def save_checkpoint(self) -> None:
         """The whole state, under a temporary name first."""
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        state: dict[str, Any] = {"recipe": recorded(self.recipe), "curve": self.curve}
+        state: dict[str, Any] = {"made_from": self.made_from, "curve": self.curve}
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         state |= {"at": (self.step, self.chunk, self.position, self.seconds)}
         part = self.checkpoint.with_suffix(".part")
@@ -103,7 +105,8 @@ class Training:
         """One update; the loss before it."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.step)
-        loss = loss_of(self.model, *tensors(batch, self.tokenizer.pad_token_id))
+        input_ids, labels = (found.to(self.device) for found in tensors(batch, self.tokenizer.pad_token_id))
+        loss = loss_of(self.model, input_ids, labels)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
@@ -136,7 +139,7 @@ class Training:
         self.model.generation_config.do_sample = False
         self.model.save_pretrained(self.folder)
         self.tokenizer.save_pretrained(self.folder)
-        record = provenance(self.recipe, base=self.base)
+        record = dict(self.made_from)
         record |= {"steps_done": self.step, "seconds": round(self.seconds), "loss_curve": self.curve}
         record |= {"parameters": sum(parameter.numel() for parameter in self.model.parameters())}
         record |= {"weights_sha256": file_digest(self.folder / "model.safetensors")}
@@ -174,6 +177,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes, to go on later")
     parser.add_argument("--steps", type=int, help="another length of the whole training, for trials")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, help="folder for the model (default: edt/assets/mini or mini_base)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -184,8 +188,12 @@ def main() -> None:
         base=arguments.base,
         folder=arguments.out or ROOT / "edt" / "assets" / name,
         checkpoint=ROOT / "build" / "training" / f"{name}-{recipe.steps}.pt",
+        device=arguments.device,
     )
     training.run(arguments.minutes)
+    if training.step < recipe.steps and arguments.out is None:
+        print(f"stopped at step {training.step} of {recipe.steps}; the same command goes on, and saves at the end.")
+        return
     training.save()
 
 

@@ -284,3 +284,20 @@ def test_shortened_prompts_are_told(capsys, local):
     said = capsys.readouterr().err
     assert "prompts were shortened" in said
     assert "no source text left" in said
+
+
+def test_generated_tasks_show_what_their_grammar_answers(capsys, tmp_path, tiny_folder):
+    """The ceiling and the ideal point stand beside the results, the same whatever the model."""
+    words = ["task=mini_wmt19", "task.limit=3", "model=hf", f"model.path={tiny_folder}", "sampling.samples=2"]
+    words += ["sampling.max_new_tokens=3", "strategy=fixed", f"paths.runs={tmp_path}", "task.max_prompt_tokens=150"]
+    assert main(["run", *words]) == 0
+    table = capsys.readouterr().out
+    (line,) = [line for line in table.splitlines() if " grammar " in line]
+    assert "100.0" in line
+    (study,) = (tmp_path / "studies").iterdir()
+    rows = [row.split(",") for row in (study / "table.csv").read_text().splitlines()]
+    at = {name: rows[0].index(name) for name in ("strategy_id", "metric", "value")}
+    ideal = {row[at["metric"]]: row[at["value"]] for row in rows if row[at["strategy_id"]] == "grammar"}
+    assert set(ideal) == {"sacrebleu", "self_bleu", "eda", "factuality", "distinct_correct", "empty_share"}
+    assert float(ideal["factuality"]) == 100
+    assert float(ideal["distinct_correct"]) > 1

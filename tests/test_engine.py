@@ -202,6 +202,16 @@ def test_dual_mode_draws_what_shared_mode_draws(tiny, prompts, tiny_folder):
         assert drawn[0] == drawn[1]
 
 
+@pytest.mark.parametrize("other", [[], [Fixed(t0=1), KLD(t0=1.3, sigma=2, mode="dual")]])
+def test_dual_mode_per_instance_drops_the_second_model_after_the_first_step(tiny, prompts, other):
+    strategy = KLD(t0=1.2, sigma=2, mode="dual", granularity="instance")
+    found = generate(tiny, prompts, [strategy, *other], samples=3, stop=("e",))
+    alone = generate(tiny, prompts, [strategy, *other], samples=3, stop=("e",), spec=ReferenceSpec())
+    assert tokens_of(found) == tokens_of(alone)
+    for g in found.values():
+        assert g.granularity == "token" or g.t_min == g.t_max
+
+
 def test_kld_settings_must_agree_on_the_second_model(tiny, prompts):
     with pytest.raises(ConfigError, match="agree on mode"):
         generate(tiny, prompts, [KLD(t0=1, sigma=1), KLD(t0=1, sigma=1, mode="dual")])

@@ -1,7 +1,5 @@
 """Prompts stored once: for every family of models that can, the tokens of the reference engine; for others, a copy."""
 
-import logging
-
 import numpy as np
 import pytest
 import torch
@@ -113,8 +111,8 @@ def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp
     model = loaded(kind, tiny_folder, tmp_path)
     attention = model.model.config._attn_implementation
     engine, found = tokens(TorchSpec(), model)
-    assert engine.fit.reason is None
-    assert engine._prefill(PROMPTS, Limits(max_new_tokens=9, stop=())).__name__ == "SharedPrefill"
+    assert engine.fit(model).reason is None
+    assert engine._prefill(PROMPTS, Limits(max_new_tokens=9, stop=()), None).__name__ == "SharedPrefill"
     assert model.model.config._attn_implementation == attention
     _, wanted = tokens(ReferenceSpec(), model)
     assert found == wanted
@@ -122,12 +120,15 @@ def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("mistral, window too short", "float64"), ("bloom", "float32")])
-def test_other_models_copy_the_prompts_and_give_the_same_tokens(kind, dtype, tiny_folder, tmp_path, caplog):
+def test_other_models_copy_the_prompts_and_give_the_same_tokens(kind, dtype, tiny_folder, tmp_path, capsys):
     model = loaded(kind, tiny_folder, tmp_path, dtype)
-    with caplog.at_level(logging.WARNING, logger="edt"):
-        engine, found = tokens(TorchSpec(), model)
-    assert engine._prefill(PROMPTS, Limits(max_new_tokens=9, stop=())).__name__ == "ExpandedPrefill"
-    assert ("each branch gets a copy" in caplog.text) == (engine.fit.reason is not None)
+    engine, found = tokens(TorchSpec(), model)
+    limits = Limits(max_new_tokens=9, stop=())
+    assert engine._prefill(PROMPTS, limits, None).__name__ == "ExpandedPrefill"
+    told = capsys.readouterr().err
+    assert told.count("each branch gets a copy") == 1
+    assert ("sliding window of 12" if "mistral" in kind else "takes no positions") in told
+    assert not engine.cost(STRATEGIES, 50).shared_prompt
     assert found == tokens(ReferenceSpec(), model)[1]
 
 
@@ -151,6 +152,34 @@ def test_the_trial_notices_an_architecture_that_does_something_else(tiny, monkey
     assert "differ" in Fit.of(tiny).reason
     monkeypatch.setattr(shared_attention, "group_attention", lambda *_: None)
     assert "fails: TypeError" in Fit.of(tiny).reason
+
+
+def test_the_trial_refuses_attention_sinks_and_does_not_pass_flat_models(tiny_folder, tmp_path, monkeypatch):
+    """A flat model's probabilities hardly move; its logits, in their own spread, do."""
+    from edt.decoding import shared_attention
+
+    flat = loaded("llama", tiny_folder, tmp_path)
+    with torch.no_grad():
+        flat.model.get_output_embeddings().weight.mul_(1e-4)
+    assert Fit.of(flat).reason is None
+    honest = shared_attention.group_attention
+    monkeypatch.setattr(shared_attention, "group_attention", lambda *a: (honest(*a)[0] * 0, honest(*a)[1]))
+    assert "of their spread" in Fit.of(flat).reason
+    with pytest.raises(NotImplementedError, match="sinks"):
+        shared_attention.shared_prefix_attention(None, None, None, None, None, s_aux=torch.zeros(1))
+
+
+def test_prefill_computes_one_row_of_logits_per_prompt(tiny):
+    from edt.decoding.contexts import SharedPrefill
+
+    shapes = []
+    handle = tiny.model.get_output_embeddings().register_forward_hook(lambda m, i, out: shapes.append(out.shape))
+    prefill = SharedPrefill(tiny, [p.token_ids for p in PROMPTS])
+    handle.remove()
+    assert [shape[:2] for shape in shapes] == [(len(PROMPTS), 1)]
+    for place, p in enumerate(PROMPTS):
+        alone = tiny.model(torch.tensor([p.token_ids])).logits[0, -1]
+        torch.testing.assert_close(prefill.logits_PV[place], alone)
 
 
 def test_a_prompt_is_stored_once_and_a_suffix_only_as_far_as_it_may_grow(tiny):

@@ -89,6 +89,12 @@ def test_cutoffs_of_rows_on_shared_branches_equal_transformers(first_look, seed,
         assert torch.equal(logits[b] >= found[row], warped(logits[b] / t, *axes))
 
 
+def test_impossible_tokens_are_never_kept():
+    logits = torch.tensor([[2.0, 1.0, 0.0, -torch.inf, -torch.inf]], dtype=torch.float64)
+    for row in ((4, None, None), (None, 0.9999999, None), (5, 1.0, None)):
+        assert keep_mask(logits, truncation([row])).tolist() == [[True, True, True, False, False]]
+
+
 def test_cutoffs_keep_ties():
     logits = torch.tensor([[2.0, 1.0, 1.0, 0.0]], dtype=torch.float64)
     one = (torch.tensor([0]), torch.ones(1, dtype=torch.float64))
@@ -96,6 +102,7 @@ def test_cutoffs_keep_ties():
         [True, True, True, False]
     ]
     assert (logits >= cutoffs(logits, *one, truncation([(None, 0.7, None)]), mass)).tolist() == [[True] * 3 + [False]]
+    assert keep_mask(logits, truncation([(None, 0.7, None)])).tolist() == [[True] * 3 + [False]]
 
 
 def test_top_n_sigma_by_hand_and_by_numpy():

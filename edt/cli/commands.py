@@ -17,6 +17,7 @@ def generate(config: dict[str, Any]) -> None:
 
 def run(config: dict[str, Any]) -> None:
     """Decode, score and print the table."""
+    from edt.pipeline.ideal import FAMILY
     from edt.pipeline.report import report_study
     from edt.pipeline.score import score_study
     from edt.pipeline.study import generate_study
@@ -25,7 +26,7 @@ def run(config: dict[str, Any]) -> None:
     metrics = build.construct(config["metrics"], "metrics")
     runs = [folder for folder, _ in generate_study(request)]
     scores = score_study(runs, metrics, samples=request.sampling.samples)
-    asked = {strategy.strategy_id for strategy in request.strategies}
+    asked = {*(strategy.strategy_id for strategy in request.strategies), FAMILY}
     report_study([score for score in scores if score.strategy_id in asked], runs)
 
 

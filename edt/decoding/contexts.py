@@ -7,7 +7,8 @@ Shapes: P prompts, C contexts, L padded length, V vocabulary.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -136,14 +137,31 @@ def prefill_block(language_model: LanguageModel, prompts: Prompts) -> tuple[Bloc
     lengths = tuple(len(prompt) for prompt in prompts)
     ids_PL = torch.tensor([list(p) + [pad] * (max(lengths) - len(p)) for p in prompts], device=device)
     position_PL = torch.arange(max(lengths), device=device).expand(len(prompts), -1)
-    last = sorted({length - 1 for length in lengths})
-    keep = torch.tensor(last, device=device)
-    output = forward(language_model, ids_PL, position_PL, DynamicCache(), None, keep)
-    logits = output.logits[:, keep] if output.logits.shape[1] == max(lengths) != len(last) else output.logits
-    at_P = torch.tensor([last.index(length - 1) for length in lengths], device=device)
-    logits_PV = logits[torch.arange(len(prompts), device=device), at_P].to(language_model.signal_dtype)
+    last_P = torch.tensor(lengths, device=device) - 1
+    with only_positions(language_model.model, last_P):
+        output = forward(language_model, ids_PL, position_PL, DynamicCache(), None, 0)
+    logits_PV = output.logits[:, -1].to(language_model.signal_dtype)
     layers = tuple((layer.keys, layer.values) for layer in output.past_key_values.layers)
     return Block(lengths=lengths, layers=layers), logits_PV
+
+
+@contextmanager
+def only_positions(model: Any, position_P: Tensor) -> Iterator[None]:
+    """Give the model's head one hidden state per prompt, that of its position, and none of the others: the logits are
+    [P, 1, V] then, whatever the lengths.
+    """
+    head = model.get_output_embeddings()
+
+    def choose(_: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        hidden_PLX, *others = arguments
+        rows = torch.arange(len(hidden_PLX), device=hidden_PLX.device)
+        return (hidden_PLX[rows, position_P].unsqueeze(1), *others)
+
+    handle = head.register_forward_pre_hook(choose)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def last_logits(
@@ -160,9 +178,9 @@ def forward(
     position_CL: Tensor,
     cache: Any,
     mask_CL: Tensor | None,
-    keep: int | Tensor,
+    keep: int,
 ) -> Any:
-    """The model's output; of the logits only those that are kept, where the model can be told."""
+    """The model's output; of the logits only the last `keep`, where the model can be told; 0: all."""
     optional = {"position_ids": position_CL, "logits_to_keep": keep}
     return language_model.model(
         input_ids=ids_CL,

@@ -70,8 +70,13 @@ class Engine(ABC):
         """Decode `rows` of every prompt, batch by batch: which (prompt, row) a batch held, and what they produced."""
 
     @abstractmethod
-    def cost(self, strategies: Sequence[Strategy]) -> Cost:
-        """What prompts and rows of these strategies hold in memory."""
+    def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
+        """What prompts and rows of these strategies hold in memory, in contexts of at most so many tokens."""
+
+    @cached_property
+    def budget(self) -> int:
+        """Bytes for a batch: as configured, or from the memory, which is read once."""
+        return default_budget(self.model.device) if self.spec.kv_budget is None else self.spec.kv_budget
 
     @cached_property
     def second_models(self) -> SecondModels:
@@ -91,12 +96,13 @@ class Engine(ABC):
     ) -> Plan:
         """The chunk plan for decoding `rows` of every prompt."""
         self.refuse_overlong(prompts, limits)
+        longest = max(len(prompt.token_ids) for prompt in prompts) + limits.max_new_tokens
         return plan_chunks(
             prompts,
             rows_per_prompt=len(rows),
             new_tokens=limits.max_new_tokens,
-            cost=self.cost([strategies[index] for index in {row.strategy for row in rows}]),
-            budget=default_budget(self.model.device) if self.spec.kv_budget is None else self.spec.kv_budget,
+            cost=self.cost([strategies[index] for index in {row.strategy for row in rows}], longest),
+            budget=self.budget,
             max_rows=self.spec.max_rows,
         )
 

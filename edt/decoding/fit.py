@@ -14,10 +14,10 @@ TRIAL_CONTEXTS = (0, 1, 0)
 """Contexts that a trial begins with: the first prompt twice."""
 TRIAL_PARENTS = ((0, 1, 2), (0, 1, 2, 1), (2, 1, 3))
 """The parent of each context, step by step: contexts stay, fork and vanish."""
-TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}
-HALF_TOLERANCE = 0.1
-"""Largest difference of a trial's probabilities, by dtype; of bfloat16 and float16. Some architectures compute parts of
-their attention in float32 whatever the model's dtype."""
+TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
+HALF_TOLERANCE = 0.2
+"""Largest difference of a trial's logits, in standard deviations of the logits, by dtype; of bfloat16 and float16. Some
+architectures compute parts of their attention in float32 whatever the model's dtype."""
 
 LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 
@@ -38,9 +38,11 @@ class Fit:
         window = getattr(config, "sliding_window", None) if sliding else None
         return cls(reason=reason, window=window)
 
-    def allows(self, tokens: int) -> bool:
-        """Whether contexts of so many tokens can share prompts: a sliding window must span them."""
-        return self.reason is None and (self.window is None or tokens <= self.window)
+    def why_not(self, tokens: int) -> str | None:
+        """Why contexts of so many tokens cannot share prompts, None if they can: a sliding window must span them."""
+        if self.reason is None and self.window is not None and tokens > self.window:
+            return f"its sliding window of {self.window} tokens is shorter than prompt and new tokens, {tokens}"
+        return self.reason
 
 
 def misfit(model: LanguageModel) -> str | None:
@@ -72,11 +74,13 @@ def trial_misfit(model: LanguageModel) -> str | None:
     tolerance = TOLERANCE.get(model.model.dtype, HALF_TOLERANCE)
     if difference <= tolerance:
         return None
-    return f"a trial with {name} gives probabilities that differ by {difference:.2g}"
+    return f"a trial with {name} gives logits that differ by {difference:.2g} of their spread"
 
 
 def trial(model: LanguageModel) -> float:
-    """The largest difference of a probability between a small forking decode and reading each text at once."""
+    """The largest difference of a logit between a small forking decode and reading each text at once, in standard
+    deviations of a text's logits.
+    """
     device, vocabulary = model.device, model.vocabulary
     texts = [[token % vocabulary for token in prompt] for prompt in TRIAL_PROMPTS]
     prefill = SharedPrefill(model, texts)
@@ -90,6 +94,9 @@ def trial(model: LanguageModel) -> float:
         tokens = torch.tensor([text[-1] for text in texts], device=device)
         shared_CV = contexts.advance(torch.empty_like(tokens).index_put((place_C,), tokens))[place_C]
         alone_CV = torch.cat([model.model(torch.tensor([text], device=device)).logits[:, -1] for text in texts])
-        difference = shared_CV.softmax(-1) - alone_CV.to(shared_CV.dtype).softmax(-1)
-        worst = max(worst, float(difference.abs().nan_to_num(nan=1.0).amax()))
+        alone_CV = alone_CV.to(shared_CV.dtype)
+        difference_CV = shared_CV - alone_CV
+        difference_CV = (difference_CV - difference_CV.mean(dim=-1, keepdim=True)).abs()
+        spread_C1 = alone_CV.std(dim=-1, keepdim=True)
+        worst = max(worst, float((difference_CV / spread_C1).nan_to_num(nan=torch.inf).amax()))
     return worst

@@ -7,9 +7,9 @@ pass. Eager, rows are handled in blocks, so that the memory stays small too.
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
@@ -21,12 +21,10 @@ from edt.decoding import draw as drawing
 from edt.decoding import noise, signals
 from edt.errors import ConfigError
 
-logger = logging.getLogger(__name__)
-
 WORTH_COMPILING = 8192
 """Vocabulary from which the passes are compiled unless told: below, a run is over before the compiler is."""
 
-BLOCK = 2**21
+BLOCK = 2**20
 """Elements of a block of rows in the eager path."""
 
 
@@ -57,16 +55,24 @@ class Kernels:
         at = torch.tensor(step, device=key_U2.device)
         return self._run(f"noise {dtype}", len(key_U2), key_U2, at)
 
-    def draw(self, logits_BV: Tensor, branch_R: Tensor, *columns: Tensor) -> Tensor:
+    def draw(
+        self,
+        logits_BV: Tensor,
+        branch_R: Tensor,
+        temperature_R: Tensor,
+        cutoff_R: Tensor | None,
+        noise_UV: Tensor,
+        stream_R: Tensor,
+    ) -> Tensor:
         """See edt.decoding.draw.draw."""
-        temperature_R, cutoff_R, noise_UV, stream_R = columns
         if self._compiles("draw", min(len(logits_BV), len(branch_R), len(noise_UV))):
-            return self._run("draw", 2, logits_BV, branch_R, *columns)
+            return self._run("draw", 2, logits_BV, branch_R, temperature_R, cutoff_R, noise_UV, stream_R)
         blocks = self._blocks(len(branch_R))
+        cuts = [None if cutoff_R is None else cutoff_R[at] for at in blocks]
         return torch.cat(
             [
-                drawing.draw(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at], noise_UV, stream_R[at])
-                for at in blocks
+                drawing.draw(logits_BV, branch_R[at], temperature_R[at], cut, noise_UV, stream_R[at])
+                for at, cut in zip(blocks, cuts, strict=True)
             ]
         )
 
@@ -91,14 +97,14 @@ class Kernels:
         """A size of 1 is compiled apart by torch, which takes longer than it saves."""
         return self.compiled and size > 1
 
-    def _run(self, name: str, size: int, *tensors: Tensor) -> Tensor:
+    def _run(self, name: str, size: int, *tensors: Tensor | None) -> Tensor:
         if not self._compiles(name, size):
             return self._eager[name](*tensors)
         try:
             found: Tensor = self._compiled[name](*tensors)
             return found
         except torch._dynamo.exc.TorchDynamoException as error:  # the compiler is there, but does not work
-            logger.warning("the compiler failed (%s); going on without, more slowly.", type(error).__name__)
+            print(f"the compiler failed ({type(error).__name__}); going on without, more slowly.", file=sys.stderr)
             self.compiled = False
             return self._eager[name](*tensors)
 

@@ -14,6 +14,9 @@ GPU_SHARE = 0.5
 CPU_SHARE = 0.25
 CPU_CEILING = 4 * 2**30
 
+EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
+"""What torch says, on one system or another, when memory is exhausted."""
+
 
 def default_budget(device: torch.device) -> int:
     """Bytes: half of a GPU's free memory; a quarter of this machine's memory, at most 4 GiB, on a CPU."""
@@ -32,7 +35,7 @@ def telling_when_exceeded() -> Iterator[None]:
     except MemoryError as error:
         raise MemoryExceededError("memory is exhausted") from error
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+        if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in EXHAUSTED):
             raise
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

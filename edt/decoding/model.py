@@ -48,8 +48,12 @@ class ModelSpec:
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
             device = torch.device(self.device)
-        except RuntimeError as error:
-            raise ConfigError(f"model.device is '{self.device}', which is no torch device (cpu, cuda, …).") from error
+            if device.type != "cuda":
+                torch.empty(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(
+                f"model.device is '{self.device}', which is no device that torch has here; use auto, cpu or cuda."
+            ) from error
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             raise ConfigError(
                 f"model.device is '{self.device}', but torch sees {torch.cuda.device_count()} GPUs here; "

@@ -19,7 +19,8 @@ class Plan:
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     """per_token: cache bytes of one token in all contexts of a row. per_row: what a row holds beside (its logits).
-    shared_prompt: whether the rows of a prompt read one copy of its keys and values, or each has its own.
+    shared_prompt: whether the rows of a prompt read one copy of its keys and values, or each has its own, which
+    transformers copies whole whenever rows fork or end.
     """
 
     per_token: int
@@ -28,8 +29,9 @@ class Cost:
 
     def of(self, prompt: int, new_tokens: int, rows: int) -> int:
         """Bytes of so many rows of one prompt."""
-        copies = 1 if self.shared_prompt else rows
-        return copies * prompt * self.per_token + rows * (new_tokens * self.per_token + self.per_row)
+        if self.shared_prompt:
+            return prompt * self.per_token + rows * (new_tokens * self.per_token + self.per_row)
+        return rows * (2 * (prompt + new_tokens) * self.per_token + self.per_row)
 
 
 def plan_chunks(

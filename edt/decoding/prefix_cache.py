@@ -71,7 +71,9 @@ class Layout:
         groups: list[Group] = []
         first, start = 0, 0
         for number, block in enumerate(blocks):
-            for prefixes in runs(counts[first : first + len(block.lengths)], block.lengths, CALL_COST[device.type]):
+            for prefixes in runs(
+                counts[first : first + len(block.lengths)], block.lengths, CALL_COST.get(device.type, CALL_COST["cuda"])
+            ):
                 members = counts[first + prefixes.start : first + prefixes.stop]
                 groups.append(group_of(number, block, prefixes, members, start, device))
                 start += int(members.sum())

@@ -45,7 +45,7 @@ class ReferenceEngine(Engine):
 
     name = "reference"
 
-    def cost(self, strategies: Sequence[Strategy]) -> Cost:
+    def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
         """See Engine. Only one row is held at a time, whatever the plan."""
         return Cost(per_token=self.model.cache_bytes_per_token, per_row=self.model.vocabulary, shared_prompt=False)
 

@@ -48,4 +48,9 @@ class SecondModels:
                 f"the second model of kld, '{path}', has another tokenizer than '{self.model.spec.path}'; the "
                 "divergence compares distributions over the same tokens. Use a model with the same tokenizer."
             )
+        if second.vocabulary != self.model.vocabulary:
+            raise ModelError(
+                f"the second model of kld, '{path}', gives {second.vocabulary} logits and '{self.model.spec.path}' "
+                f"{self.model.vocabulary}; the divergence compares them one by one. Use a model of the same width."
+            )
         return second

@@ -29,6 +29,7 @@ def shared_prefix_attention(
     *,
     scaling: float | None = None,
     softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """softmax([q·Kᵖ, q·Kˢ]·scale)·[Vᵖ; Vˢ] with the prompt's keys Kᵖ and the branch's own Kˢ, one softmax over both.
@@ -37,6 +38,8 @@ def shared_prefix_attention(
     position is visible, since a branch is as long as its newest token: there is no mask, and a sliding window must be
     as long as prompt and new tokens together.
     """
+    if s_aux is not None:
+        raise NotImplementedError("attention sinks")
     layer, layout = key, key.cache.layout
     own_keys, own_values = layer.added()
     contexts, heads, width = len(query), query.shape[1], query.shape[3]

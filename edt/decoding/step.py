@@ -37,7 +37,8 @@ def one_step(rows: Rows, streams: RowStreams, table: StrategyTable, alive_R: Ten
     refuse_temperatures(temperature_R, strategy_R, table, step)
     truncate(cutoff_R, ~first_R, temperature_R, streams, table, strategy_R)
     noise_UV = streams.kernels.gumbel_noise(key_U2, step, streams.logits_BV.dtype)
-    token_R = streams.kernels.draw(streams.logits_BV, streams.branch_R, temperature_R, cutoff_R, noise_UV, stream_R)
+    cut = cutoff_R if table.truncates else None
+    token_R = streams.kernels.draw(streams.logits_BV, streams.branch_R, temperature_R, cut, noise_UV, stream_R)
     rows.record(alive_R, step, token_R, temperature_R, signals.entropy_R)
     return token_R
 

@@ -154,7 +154,7 @@ class RowStreams:
     def _read(self, token_B: Tensor) -> None:
         token_G = token_B[self.guided_B]
         if self.second is not None:
-            self.logits_BV = self.first.advance(token_B)
+            self.logits_BV, self.plain_logits_GV = self.first.advance(token_B), None
             if len(token_G):
                 token_C = torch.empty_like(token_G).index_put((self.plain_place_G,), token_G)
                 self.plain_logits_GV = self.second.advance(token_C)[self.plain_place_G]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,8 +22,6 @@ from edt.decoding.streams import Prefilled
 from edt.records import Prompt
 from edt.strategies.base import Strategy
 from edt.strategies.rows import StrategyTable
-
-logger = logging.getLogger(__name__)
 
 LOGIT_COPIES = 4
 """Arrays of the logits' size that a row may hold at the peak of a step: the model's, the signals', noise, one more."""
@@ -63,25 +61,45 @@ class TorchEngine(Engine):
         return Kernels(compile=self.spec.compile, vocabulary=self.model.vocabulary, device=self.model.device)
 
     @cached_property
-    def fit(self) -> Fit:
-        """Whether the model can share prompts; says so once if it cannot."""
-        fit = Fit.of(self.model)
-        if fit.reason is not None:
-            logger.warning(
-                "%s cannot share a prompt's keys and values between branches (%s); each branch gets a copy. The tokens "
-                "are the same; memory and time are more.",
-                self.model.spec.path,
-                fit.reason,
-            )
-        return fit
+    def _fits(self) -> dict[int, Fit]:
+        return {}
 
-    def cost(self, strategies: Sequence[Strategy]) -> Cost:
+    @cached_property
+    def _told(self) -> set[str]:
+        return set()
+
+    def fit(self, model: LanguageModel) -> Fit:
+        """Whether a model can share prompts; tried once."""
+        if id(model) not in self._fits:
+            self._fits[id(model)] = Fit.of(model)
+        return self._fits[id(model)]
+
+    def shares(self, models: Sequence[LanguageModel], tokens: int) -> bool:
+        """Whether all models can share prompts in contexts of so many tokens; says once why one cannot."""
+        for model in models:
+            reason = self.fit(model).why_not(tokens)
+            if reason is not None:
+                if reason not in self._told:
+                    self._told.add(reason)
+                    print(
+                        f"{model.spec.path} cannot share a prompt's keys and values between branches ({reason}); each "
+                        "branch gets a copy: the same tokens, in more memory and time.",
+                        file=sys.stderr,
+                    )
+                return False
+        return True
+
+    def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
         """See Engine."""
-        contexts = 2 if any("kl" in strategy.needs for strategy in strategies) else 1
+        guided = [strategy for strategy in strategies if "kl" in strategy.needs]
+        second = self.second_models.of(guided)
+        own = self.model.cache_bytes_per_token
+        other = 0 if not guided else own if second is None else second.cache_bytes_per_token
+        contexts = 2 if guided else 1
         return Cost(
-            per_token=contexts * self.model.cache_bytes_per_token,
+            per_token=own + other,
             per_row=LOGIT_COPIES * contexts * self.model.vocabulary * self.model.signal_dtype.itemsize,
-            shared_prompt=self.fit.reason is None,
+            shared_prompt=self.shares([self.model, *([] if second is None else [second])], tokens),
         )
 
     @torch.inference_mode()
@@ -99,21 +117,18 @@ class TorchEngine(Engine):
         table = StrategyTable.of(strategies, dtype=self.model.signal_dtype, device=self.model.device)
         used = sorted({row.strategy for row in rows})
         guided = [strategies[index] for index in used if "kl" in strategies[index].needs]
-        prefilled = Prefilled.read(
-            self._prefill(prompts, limits),
-            self.model,
-            prompts,
-            with_plain=bool(guided),
-            second=self.second_models.of(guided),
-        )
+        second = self.second_models.of(guided)
+        prefill = self._prefill(prompts, limits, second)
+        prefilled = Prefilled.read(prefill, self.model, prompts, with_plain=bool(guided), second=second)
         pairs = [(place, row) for place in range(len(prompts)) for row in rows]
         for start in range(0, len(pairs), rows_per_batch):
             batch = pairs[start : start + rows_per_batch]
             yield batch, self._decode_batch(prompts, table, batch, prefilled, sampling, limits)
 
-    def _prefill(self, prompts: Sequence[Prompt], limits: Limits) -> type[Prefill]:
+    def _prefill(self, prompts: Sequence[Prompt], limits: Limits, second: LanguageModel | None) -> type[Prefill]:
         longest = max(max(len(prompt.token_ids), len(prompt.plain_ids)) for prompt in prompts)
-        return SharedPrefill if self.fit.allows(longest + limits.max_new_tokens) else ExpandedPrefill
+        models = [self.model, *([] if second is None else [second])]
+        return SharedPrefill if self.shares(models, longest + limits.max_new_tokens) else ExpandedPrefill
 
     def _decode_batch(
         self,

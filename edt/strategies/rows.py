@@ -75,6 +75,11 @@ class StrategyTable:
             temperature_R[rows] = family.temperature(signals.select(rows), params)
         return temperature_R
 
+    @property
+    def truncates(self) -> bool:
+        """Whether any strategy of the table drops tokens."""
+        return any(strategy.truncates for strategy in self.strategies)
+
     def needs(self, signal: str) -> Tensor:
         """Which strategies read `signal`, [N] bool."""
         return torch.tensor([signal in s.needs for s in self.strategies], device=self.family_N.device)

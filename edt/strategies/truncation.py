@@ -2,8 +2,8 @@
 
 Sources: top-k (Fan et al. 2018, arXiv 1805.04833), top-p (Holtzman et al. 2020, arXiv 1904.09751),
 min-p (Nguyen et al. 2024, arXiv 2407.01082), top-nσ (Tang et al. 2024, arXiv 2411.07641). Order as in transformers'
-warpers: top-k, top-p over what top-k kept, min-p; then top-nσ. Tokens that tie with the last one that top-k keeps
-stay. Shapes: R rows, V vocabulary.
+warpers: top-k, top-p over what top-k kept, min-p; then top-nσ. Tokens that tie with the last one kept stay.
+Shapes: R rows, V vocabulary.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
     least min_p times the largest probability; top-nσ keeps logits of at least max − n·σ, σ their standard deviation
     (over the possible tokens), which a temperature does not change.
     """
-    ordered_RV, order_RV = scaled_RV.sort(dim=-1, descending=True)
+    ordered_RV = scaled_RV.sort(dim=-1, descending=True).values
     ordered_all_RV = ordered_RV
     k_R = truncation.top_k_R.clamp(max=scaled_RV.shape[-1])
     threshold_R1 = ordered_RV.gather(-1, (k_R - 1).unsqueeze(-1))
@@ -63,7 +63,8 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
     keep_ordered_RV &= probability_RV >= truncation.min_p_R.unsqueeze(-1) * probability_RV[:, :1]
     keep_ordered_RV &= ordered_all_RV >= sigma_cutoffs(scaled_RV, truncation.top_n_sigma_R).unsqueeze(-1)
     keep_ordered_RV[:, 0] = True
-    return torch.zeros_like(keep_ordered_RV).scatter(-1, order_RV, keep_ordered_RV)
+    last_R1 = ordered_all_RV.masked_fill(~keep_ordered_RV, torch.inf).amin(dim=-1, keepdim=True)
+    return (scaled_RV >= last_R1) & ((scaled_RV > -torch.inf) | (last_R1 > -torch.inf))
 
 
 def sigma_cutoffs(logits_RV: Tensor, top_n_sigma_R: Tensor) -> Tensor:
