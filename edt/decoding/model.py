@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -184,6 +185,7 @@ def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
     device: Any = spec.resolved_device
+    refuse_encoder_decoder(folder, spec)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -199,6 +201,16 @@ def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
     if adapter is not None:
         model = merge_adapter(model, adapter)
     return model.to(device).eval().requires_grad_(False)
+
+
+def refuse_encoder_decoder(folder: Path, spec: ModelSpec) -> None:
+    """Raise ModelError for a model that the engines cannot decode with."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config.get("is_encoder_decoder"):
+        raise ModelError(
+            f"model '{spec.path}' is an encoder-decoder ({config.get('model_type')}); the engines decode with "
+            "decoder-only models. Use one of those, or EDTLogitsProcessor inside this model's own generate."
+        )
 
 
 def merge_adapter(model: Any, adapter: Path) -> Any:
