@@ -328,15 +328,3 @@ def test_in_float32_only_near_ties_may_differ_between_batch_shapes(tiny_folder, 
         key = torch.tensor([stream_key(0, "task", example, sample)])
         best = (logits / t + gumbel_noise(key, step, logits.shape[-1], torch.float32)).topk(2).values[0]
         assert float(best[0] - best[1]) < 1e-3
-
-
-def test_encoder_decoders_are_refused_with_the_way_out(tmp_path, tiny_folder):
-    from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
-
-    from edt.decoding.model import LanguageModel, ModelSpec
-
-    sizes = {"vocab_size": 60, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
-    T5ForConditionalGeneration(T5Config(**sizes)).save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"encoder-decoder \(t5\).*EDTLogitsProcessor"):
-        LanguageModel.load(ModelSpec(path=str(tmp_path), device="cpu"))

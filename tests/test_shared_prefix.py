@@ -223,3 +223,41 @@ def test_prompts_are_handled_together_while_padding_is_cheaper_than_a_call():
     layout = Layout.of(np.array([1, 0, 1]), blocks([2, 3]), torch.device("cpu"))
     assert layout.order_C.tolist() == [1, 0, 2]
     assert layout.inverse_C.tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_encoder_decoders_copy_their_prompts_and_decode_as_generate_does(kind, tiny_folder, tmp_path, capsys):
+    import transformers
+
+    torch.manual_seed(0)
+    if kind == "t5":
+        config = transformers.T5Config(
+            vocab_size=300, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
+        )
+        model = transformers.T5ForConditionalGeneration(config)
+    else:
+        sizes = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in
+                 {"layers": 2, "attention_heads": 4, "ffn_dim": 48}.items()}  # fmt: skip
+        config = transformers.BartConfig(
+            vocab_size=300,
+            d_model=32,
+            max_position_embeddings=128,
+            decoder_start_token_id=7,
+            forced_eos_token_id=None,
+            **sizes,
+        )
+        model = transformers.BartForConditionalGeneration(config)
+        with torch.no_grad():
+            model.model.shared.weight.mul_(12.0)
+    model.double().save_pretrained(tmp_path)
+    transformers.AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path)
+    loaded_model = LanguageModel.load(ModelSpec(path=str(tmp_path), dtype="float64", device="cpu"))
+    _, found = tokens(TorchSpec(), loaded_model)
+    assert "is an encoder-decoder" in capsys.readouterr().err
+    assert found == tokens(ReferenceSpec(), loaded_model)[1]
+    assert len(set(found.values())) > len(PROMPTS)
+    for p in PROMPTS:
+        ids = torch.tensor([p.token_ids])
+        own = loaded_model.model.generate(ids, do_sample=False, max_new_tokens=9)[0, 1:].tolist()
+        drawn = list(found[p.example_id, "fixed(t0=0)", 0])
+        assert own[: len(drawn)] == drawn

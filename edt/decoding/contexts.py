@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.modeling_outputs import BaseModelOutput
 
 from edt.decoding.model import LanguageModel
 from edt.decoding.prefix_cache import Block, BranchCache
@@ -126,6 +127,61 @@ class ExpandedContexts:
             self.language_model, token_C.unsqueeze(-1), position_C1, self.cache, self.mask_CL
         )
         return logits_CV
+
+
+class EncodedPrefill:
+    """Prompts that an encoder has read once; each context gets a copy of what it made of its prompt."""
+
+    def __init__(self, language_model: LanguageModel, *groups: Prompts) -> None:
+        """Read all prompts in one batch, padded and masked."""
+        self.language_model = language_model
+        ids_PL, self.mask_PL = pad_left([ids for prompts in groups for ids in prompts], language_model)
+        model = language_model.model
+        self.encoded = model.get_encoder()(input_ids=ids_PL, attention_mask=self.mask_PL).last_hidden_state
+        start_P1 = torch.full_like(ids_PL[:, :1], int(model.generation_config.decoder_start_token_id))
+        self.logits_PV, self.cache = decoder_logits(language_model, self.encoded, self.mask_PL, start_P1, None)
+
+    def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> EncodedContexts:
+        """See Prefill."""
+        contexts = EncodedContexts(self.language_model, copy.deepcopy(self.cache), self.encoded, self.mask_PL)
+        contexts.follow(prompt_C)
+        return contexts
+
+
+class EncodedContexts:
+    """Contexts of a decoder, each beside its encoded prompt."""
+
+    def __init__(self, language_model: LanguageModel, cache: Any, encoded: Tensor, mask_CL: Tensor) -> None:
+        """Use `EncodedPrefill.fork`."""
+        self.language_model = language_model
+        self.cache, self.encoded, self.mask_CL = cache, encoded, mask_CL
+
+    def follow(self, parent_C: Tensor) -> Tensor:
+        """See Contexts."""
+        self.cache.reorder_cache(parent_C)
+        self.encoded, self.mask_CL = self.encoded[parent_C], self.mask_CL[parent_C]
+        return torch.arange(len(parent_C), device=parent_C.device)
+
+    def advance(self, token_C: Tensor) -> Tensor:
+        """See Contexts."""
+        logits_CV, self.cache = decoder_logits(
+            self.language_model, self.encoded, self.mask_CL, token_C.unsqueeze(-1), self.cache
+        )
+        return logits_CV
+
+
+def decoder_logits(
+    language_model: LanguageModel, encoded: Tensor, mask_CL: Tensor, ids_C1: Tensor, cache: Any
+) -> tuple[Tensor, Any]:
+    """One pass of an encoder-decoder's decoder: the logits after the last token, [C, V], and its cache."""
+    output = language_model.model(
+        encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+        attention_mask=mask_CL,
+        decoder_input_ids=ids_C1,
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return output.logits[:, -1].to(language_model.signal_dtype), output.past_key_values
 
 
 def prefill_block(language_model: LanguageModel, prompts: Prompts) -> tuple[Block, Tensor]:

@@ -101,6 +101,11 @@ class LanguageModel:
         return torch.float64 if self.model.dtype == torch.float64 else torch.float32
 
     @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether the prompt is read by an encoder and the text written by a decoder."""
+        return bool(getattr(self.model.config, "is_encoder_decoder", False))
+
+    @property
     def vocabulary(self) -> int:
         """Number of logits per position."""
         return int(self.model.config.get_text_config().vocab_size)
@@ -142,11 +147,14 @@ class LanguageModel:
         return int(2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize)
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of a prompt, with the special tokens that the tokenizer adds in front of a text."""
+        """Token ids of a prompt, with the special tokens that the tokenizer adds in front of a text.
+
+        For an encoder also those behind it.
+        """
         if self.spec.chat_template:
             return self._tokenize_chat(text)
         ids: list[int] = self.tokenizer(text, verbose=False)["input_ids"]
-        trailing_eos = len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id
+        trailing_eos = len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id and not self.is_encoder_decoder
         return ids[:-1] if trailing_eos else ids
 
     def _tokenize_chat(self, text: str) -> list[int]:
@@ -179,15 +187,16 @@ class LanguageModel:
 def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
     """The model in evaluation mode on its device, with the adapter merged in."""
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
     device: Any = spec.resolved_device
-    refuse_encoder_decoder(folder, spec)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    loader: Any = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model = loader.from_pretrained(
             folder,
             dtype=spec.resolved_dtype,
             use_safetensors=True,
@@ -201,16 +210,6 @@ def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
     if adapter is not None:
         model = merge_adapter(model, adapter)
     return model.to(device).eval().requires_grad_(False)
-
-
-def refuse_encoder_decoder(folder: Path, spec: ModelSpec) -> None:
-    """Raise ModelError for a model that the engines cannot decode with."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if config.get("is_encoder_decoder"):
-        raise ModelError(
-            f"model '{spec.path}' is an encoder-decoder ({config.get('model_type')}); the engines decode with "
-            "decoder-only models. Use one of those, or EDTLogitsProcessor inside this model's own generate."
-        )
 
 
 def merge_adapter(model: Any, adapter: Path) -> Any:

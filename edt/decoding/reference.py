@@ -92,11 +92,22 @@ class Text:
     model: LanguageModel
     token_ids: Sequence[int]
     cache: Any = None
+    prompt: Any = None
+    """What an encoder reads, once known."""
 
     def logits(self) -> Tensor:
         """The logits after the last token, [1, V]."""
         ids = torch.tensor([list(self.token_ids)], device=self.model.device)
-        output = self.model.model(input_ids=ids, past_key_values=self.cache, use_cache=True)
+        if not self.model.is_encoder_decoder:
+            output = self.model.model(input_ids=ids, past_key_values=self.cache, use_cache=True)
+        elif self.cache is None:
+            self.prompt = ids
+            start = torch.full_like(ids[:, :1], int(self.model.model.generation_config.decoder_start_token_id))
+            output = self.model.model(input_ids=ids, decoder_input_ids=start, use_cache=True)
+        else:
+            output = self.model.model(
+                input_ids=self.prompt, decoder_input_ids=ids, past_key_values=self.cache, use_cache=True
+            )
         self.cache = output.past_key_values
         logits_1V: Tensor = output.logits[:, -1].to(self.model.signal_dtype)
         return logits_1V

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import torch
 
-from edt.decoding.contexts import ExpandedPrefill, Prefill, SharedPrefill
+from edt.decoding.contexts import EncodedPrefill, ExpandedPrefill, Prefill, SharedPrefill
 from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, refuse_not_finite
 from edt.decoding.fit import Fit
 from edt.decoding.kernels import Kernels
@@ -128,7 +128,9 @@ class TorchEngine(Engine):
     def _prefill(self, prompts: Sequence[Prompt], limits: Limits, second: LanguageModel | None) -> type[Prefill]:
         longest = max(max(len(prompt.token_ids), len(prompt.plain_ids)) for prompt in prompts)
         models = [self.model, *([] if second is None else [second])]
-        return SharedPrefill if self.shares(models, longest + limits.max_new_tokens) else ExpandedPrefill
+        if self.shares(models, longest + limits.max_new_tokens):
+            return SharedPrefill
+        return EncodedPrefill if self.model.is_encoder_decoder else ExpandedPrefill
 
     def _decode_batch(
         self,
