@@ -10,6 +10,7 @@ COMMANDS = {
     "run": "decode, score and print the table of quality, diversity and EDA",
     "generate": "decode and store only",
     "score": "score runs that lie on disk, without a model",
+    "reproduce": "the study's tables and figures: decode once, choose on dev, report on test",
     "report": "print and write tables from scores of one or many runs",
 }
 USAGE_ERROR = 2
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def overview() -> str:
     """The commands, a line each."""
-    lines = [f"  edt {name:<9} {purpose}" for name, purpose in COMMANDS.items()]
+    lines = [f"  edt {name:<10} {purpose}" for name, purpose in COMMANDS.items()]
     return "\n".join(
         [
             "edt: study how language models should choose their sampling temperature",

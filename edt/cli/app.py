@@ -75,6 +75,7 @@ def command_function(command: str) -> Callable[[PlainConfig], None]:
         "generate": commands.generate,
         "score": commands.score,
         "report": commands.report,
+        "reproduce": commands.reproduce,
     }
     return functions[command]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-from hydra.utils import get_class
+from hydra.utils import get_class, get_object
 
 from edt.errors import ConfigError, near_miss
 
@@ -121,6 +122,64 @@ def task_request(node: PlainConfig, where: str) -> Any:
     splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
     task = construct({name: value for name, value in node.items() if name != "split"}, where)
     return TaskRequest(task=task, splits=splits)
+
+
+def families(node: PlainConfig) -> dict[str, Any]:
+    """The families of a study by name."""
+    from edt.study.families import Axis, Family
+
+    found = {}
+    for name, entry in node.items():
+        where = f"families.{name}"
+        refuse_unknown(entry, ("make", "axes", "fixed"), where)
+        axes = {}
+        for axis, values in entry["axes"].items():
+            refuse_unknown(values, [field.name for field in fields(Axis)], f"{where}.axes.{axis}")
+            axes[axis] = Axis(**{key: tuple(float(value) for value in found) for key, found in values.items()})
+        found[name] = Family(
+            name=name.replace("_", " "),
+            make=imported_function(entry["make"], where),
+            axes=axes,
+            fixed=entry.get("fixed", {}),
+        )
+    return found
+
+
+def refuse_unknown(node: PlainConfig, known: Sequence[str], where: str) -> None:
+    """Raise ConfigError for a key that a node does not have."""
+    for name in node:
+        if name not in known:
+            raise ConfigError(f"'{where}' has no key '{name}'{near_miss(name, known)}; it has: {', '.join(known)}.")
+
+
+def imported_function(path: Any, where: str) -> Callable[..., Any]:
+    """The class or function that makes a family's settings."""
+    try:
+        found = get_object(str(path))
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{where}.make is '{path}', which cannot be imported ({' '.join(str(error).split())[:200]}); "
+            "is its folder on PYTHONPATH?"
+        ) from error
+    return cast("Callable[..., Any]", found)
+
+
+def study_request(config: PlainConfig, generation: Any) -> Any:
+    """The typed request of `edt reproduce`."""
+    from edt.pipeline.reproduce import StudyRequest
+    from edt.store.layout import short_name
+
+    experiments = config["experiments"]
+    return StudyRequest(
+        generation=generation,
+        metrics=construct(config["metrics"], "metrics"),
+        families=families(config["families"]),
+        artefacts={name: construct(node, f"experiments.{name}") for name, node in experiments.items()},
+        results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
+        command=" ".join(["edt", *sys.argv[0].split()[1:], *sys.argv[1:]]),
+        widenings=config["widenings"],
+        jobs=config["jobs"],
+    )
 
 
 def run_paths(value: Any) -> list[Path]:

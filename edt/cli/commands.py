@@ -16,7 +16,10 @@ def generate(config: dict[str, Any]) -> None:
 
 
 def run(config: dict[str, Any]) -> None:
-    """Decode, score and print the table."""
+    """Decode, score and print the table; with experiment=… write these artefacts by the study's protocol."""
+    if config.get("experiments"):
+        reproduce(config)
+        return
     from edt.pipeline.ideal import FAMILY
     from edt.pipeline.report import report_study
     from edt.pipeline.score import score_study
@@ -50,15 +53,27 @@ def report(config: dict[str, Any]) -> None:
     report_study(read_study(runs), runs)
 
 
+def reproduce(config: dict[str, Any]) -> None:
+    """Decode what the artefacts need, once, and write them."""
+    from edt.pipeline import reproduce as pipeline
+
+    request = build.study_request(config, generation_request(config))
+    pipeline.reproduce(request)
+    print(f"artefacts: {request.results}")
+
+
 def generation_request(config: dict[str, Any]) -> Any:
-    """The typed request; cheap checks (strategies, sampling, tasks) come before anything is loaded."""
+    """The typed request; cheap checks (strategies, sampling, tasks) come before anything is loaded.
+
+    A study's strategies are those of its families.
+    """
     from edt.pipeline.request import GenerationRequest
 
     return GenerationRequest(
         model=build.construct(config["model"], "model"),
         engine=build.construct(config["engine"], "engine"),
         tasks=build.task_requests(config["task"]),
-        strategies=build.strategies(config["strategy"]),
+        strategies=() if config.get("experiments") else build.strategies(config["strategy"]),
         sampling=build.construct(config["sampling"], "sampling"),
         runs=build.runs_folder(config),
         config=config,

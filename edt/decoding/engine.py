@@ -145,30 +145,31 @@ class Engine(ABC):
         rows: Rows,
         limits: Limits,
     ) -> Iterator[Generation]:
-        lengths = rows.length_A.tolist()
-        tokens = [ids[:length] for ids, length in zip(rows.tokens_AS.tolist(), lengths, strict=True)]
+        tokens = [ids[:length] for ids, length in zip(rows.tokens_AS.tolist(), rows.length_A.tolist(), strict=True)]
         raw = self.model.decode(tokens)
+        summary = rows.summary()
+        told = {request.strategy: strategies[request.strategy] for _, request in batch}
+        ids = {index: (strategy.strategy_id, strategy.params()) for index, strategy in told.items()}
         for index, (place, request) in enumerate(batch):
-            prompt, strategy, length = prompts[place], strategies[request.strategy], lengths[index]
-            temperature, entropy = rows.temperature_AS[index, :length], rows.entropy_AS[index, :length]
+            prompt, strategy, (strategy_id, params) = prompts[place], told[request.strategy], ids[request.strategy]
             yield Generation(
                 task=prompt.task,
                 split=prompt.split,
                 example_id=prompt.example_id,
                 cluster_id=prompt.cluster_id,
-                strategy_id=strategy.strategy_id,
+                strategy_id=strategy_id,
                 family=strategy.family,
-                params=strategy.params(),
+                params=params,
                 granularity=strategy.granularity,
                 sample=request.sample,
                 token_ids=tuple(tokens[index]),
                 text=cut_at_stop(raw[index], limits.stop).strip(),
                 finish_reason=rows.reason_A[index],
-                t_mean=float(temperature.mean()),
-                t_min=float(temperature.min()),
-                t_max=float(temperature.max()),
-                h_mean=float(entropy.mean()),
-                floored_steps=int(rows.floored_AS[index, :length].sum()),
+                t_mean=summary["t_mean"][index],
+                t_min=summary["t_min"][index],
+                t_max=summary["t_max"][index],
+                h_mean=summary["h_mean"][index],
+                floored_steps=int(summary["floored_steps"][index]),
                 prompt_tokens=len(prompt.token_ids),
                 truncated_tokens=prompt.truncated_tokens,
             )

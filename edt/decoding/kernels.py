@@ -24,6 +24,8 @@ from edt.errors import ConfigError
 WORTH_COMPILING = 8192
 """Vocabulary from which the passes are compiled unless told: below, a run is over before the compiler is."""
 
+IF_FOUND = "if_found"
+
 BLOCK = 2**20
 """Elements of a block of rows in the eager path."""
 
@@ -31,15 +33,20 @@ BLOCK = 2**20
 class Kernels:
     """Entropy, divergence, noise, draw and mass for one vocabulary size."""
 
-    def __init__(self, *, compile: bool | None, vocabulary: int, device: torch.device) -> None:
-        """compile: None compiles large vocabularies where a compiler is found; True insists on it."""
+    def __init__(self, *, compile: bool | str | None, vocabulary: int, device: torch.device) -> None:
+        """compile: None compiles large vocabularies where a compiler is found, "if_found" small ones too, which pays
+        in a long run; True insists on it. Raises ConfigError for anything else, and where True finds no compiler.
+        """
+        if compile not in (None, True, False, IF_FOUND):
+            raise ConfigError(f"engine.compile is {compile!r}; it must be true, false, null or {IF_FOUND}.")
         found = compiler_found(device)
-        if compile and not found:
+        if compile is True and not found:
             raise ConfigError(
                 f"engine.compile is true, but no compiler for {device.type} is found (a C++ compiler on a CPU, Triton "
                 "on a GPU); install one, or leave engine.compile=null."
             )
-        self.compiled = found and vocabulary >= WORTH_COMPILING if compile is None else compile
+        worth = vocabulary >= WORTH_COMPILING if compile is None else bool(compile)
+        self.compiled = found and worth
         self.vocabulary = vocabulary
 
     def entropy(self, logits_BV: Tensor) -> Tensor:

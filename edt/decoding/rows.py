@@ -63,3 +63,16 @@ class Rows:
         self.length_A[ended] = step + 1
         for row in ended.tolist():
             self.reason_A[row] = reason
+
+    def summary(self) -> dict[str, list[float]]:
+        """What the temperature did over the steps of each row: t_mean, t_min, t_max, h_mean, floored_steps."""
+        within_AS = torch.arange(self.max_new_tokens) < self.length_A.unsqueeze(-1)
+        temperature_AS = self.temperature_AS.masked_fill(~within_AS, 0.0)
+        found = {
+            "t_mean": temperature_AS.sum(dim=-1) / self.length_A,
+            "t_min": self.temperature_AS.masked_fill(~within_AS, torch.inf).amin(dim=-1),
+            "t_max": temperature_AS.amax(dim=-1),
+            "h_mean": self.entropy_AS.masked_fill(~within_AS, 0.0).sum(dim=-1) / self.length_A,
+            "floored_steps": (self.floored_AS & within_AS).sum(dim=-1),
+        }
+        return {name: values.tolist() for name, values in found.items()}

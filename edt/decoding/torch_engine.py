@@ -29,9 +29,9 @@ LOGIT_COPIES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class TorchSpec(EngineSpec):
-    """compile: the passes over the vocabulary; None compiles large vocabularies where a compiler is found."""
+    """compile: the passes over the vocabulary, see Kernels; None compiles large ones where a compiler is found."""
 
-    compile: bool | None = None
+    compile: bool | str | None = None
 
     def build(self, model: LanguageModel) -> TorchEngine:
         """The engine over a loaded model."""

@@ -111,9 +111,8 @@ class Measured:
         return (None, None) if np.isnan(lo) else (lo, hi)
 
 
-def measure(metric: Metric, samples: SampleSet, weights_BE: Floats) -> Measured:
-    """Score a set of samples with one metric."""
-    statistics = metric.statistics(samples)
+def measure(metric: Metric, samples: SampleSet, statistics: Statistics | None, weights_BE: Floats) -> Measured:
+    """The value of a set of samples in one metric, from its statistics of them."""
     signature = metric.signature(samples)
     if statistics is None:
         note = f"{metric.name} is missing: it is not defined for {samples.n_samples} sample(s) of these examples."

@@ -34,11 +34,18 @@ class Prepared:
 
 
 def generate_task(
-    request: GenerationRequest, task: TaskRequest, engine: Engine, progress: Progress
+    request: GenerationRequest,
+    task: TaskRequest,
+    engine: Engine,
+    progress: Progress,
+    *,
+    only: Sequence[Split] | None = None,
 ) -> tuple[RunFolder, Manifest]:
-    """Decode what is missing of one task; the run's folder and manifest."""
+    """Decode what is missing of one task; the run's folder and manifest. only: these splits of those in the run."""
     prepared = prepare(request, task, engine)
     fresh = prepared.manifest
+    if only is not None:
+        prepared = replace(prepared, prompts={split: prepared.prompts[split] for split in only})
     progress.say(*shortening_notes(fresh))
     run = RunFolder.named(request.runs, model=fresh.model, task=fresh.task, generation_id=fresh.generation_id)
     with run.writing():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from edt.errors import StoreError
@@ -14,6 +15,9 @@ from edt.records import Example
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
 from edt.store.parts import GENERATION_TYPES, param_columns, read_examples, read_generations
+
+UNREAD = ("token_ids", "finish_reason", "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
+"""Columns that scoring does not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,42 +51,57 @@ class Outputs:
         return [sum(found[k] for k in range(n_samples)) / n_samples for found in self.temperatures]
 
 
-def read_outputs(run: RunFolder, manifest: Manifest) -> list[Outputs]:
-    """Everything that was generated in a run, in the order of the manifest's splits and passes."""
+def read_outputs(run: RunFolder, manifest: Manifest, splits: Sequence[str] | None = None) -> list[Outputs]:
+    """What was generated in a run, in all of its splits or some, in the order of the manifest's splits and passes."""
     examples: dict[str, list[Example]] = {}
     for example in read_examples(run.examples):
         examples.setdefault(example.split, []).append(example)
-    table = read_generations(run, manifest.generation_id)
+    table = read_generations(run, manifest.generation_id, without=UNREAD)
     params = param_columns(table, GENERATION_TYPES)
-    columns = ["example_id", "sample", "text", "t_mean", "family", "granularity", *params]
-    found = []
     order = list(dict.fromkeys(strategy for planned in manifest.passes for strategy, _ in planned.rows))
-    for split in manifest.splits:
-        of_split = table.filter(pc.equal(table["split"], split))
-        for strategy_id in order:
-            rows = of_split.filter(pc.equal(of_split["strategy_id"], strategy_id)).select(columns).to_pylist()
-            if rows:
-                found.append(outputs_of(split, strategy_id, rows, params, examples[split]))
+    found: list[Outputs] = []
+    for split in manifest.splits if splits is None else splits:
+        rows = tables_by_strategy(table.filter(pc.equal(table["split"], split)))
+        present = [name for name in order if name in rows]
+        found += [outputs_of(split, name, rows[name], params, examples[split]) for name in present]
     return found
 
 
+def tables_by_strategy(table: pa.Table) -> dict[str, pa.Table]:
+    """The rows of each strategy, in their order in the table."""
+    if not len(table):
+        return {}
+    encoded = pc.dictionary_encode(table["strategy_id"].combine_chunks())
+    codes = encoded.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    ends = np.searchsorted(codes[order], np.arange(len(encoded.dictionary)), side="right")
+    ordered = table.take(order)
+    starts = [0, *ends[:-1].tolist()]
+    return {
+        name: ordered.slice(start, end - start)
+        for name, start, end in zip(encoded.dictionary.to_pylist(), starts, ends.tolist(), strict=True)
+    }
+
+
 def outputs_of(
-    split: str, strategy_id: str, rows: Sequence[Mapping[str, Any]], params: Sequence[str], examples: Sequence[Example]
+    split: str, strategy_id: str, rows: pa.Table, params: Sequence[str], examples: Sequence[Example]
 ) -> Outputs:
     """Group one strategy's rows by example. Raises StoreError for a row of an example that the run does not have."""
     texts: dict[str, dict[int, str]] = {example.example_id: {} for example in examples}
     temperatures: dict[str, dict[int, float]] = {example.example_id: {} for example in examples}
-    for row in rows:
-        if row["example_id"] not in texts:
-            raise StoreError(f"the generations hold example '{row['example_id']}', which is not in the run's subset.")
-        texts[row["example_id"]][row["sample"]] = row["text"]
-        temperatures[row["example_id"]][row["sample"]] = row["t_mean"]
+    columns = (rows[name].to_pylist() for name in ("example_id", "sample", "text", "t_mean"))
+    for example_id, sample, text, t_mean in zip(*columns, strict=True):
+        if example_id not in texts:
+            raise StoreError(f"the generations hold example '{example_id}', which is not in the run's subset.")
+        texts[example_id][sample] = text
+        temperatures[example_id][sample] = t_mean
+    first = rows.slice(0, 1).to_pylist()[0]
     return Outputs(
         split=split,
         strategy_id=strategy_id,
-        family=rows[0]["family"],
-        granularity=rows[0]["granularity"],
-        params={name: rows[0][name] for name in params if rows[0][name] is not None},
+        family=first["family"],
+        granularity=first["granularity"],
+        params={name: first[name] for name in params if first[name] is not None},
         examples=examples,
         texts=list(texts.values()),
         temperatures=list(temperatures.values()),

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import edt
 from edt.errors import ConfigError, StoreError
 from edt.ids import digest
-from edt.metrics.bootstrap import Floats, resample_weights
 from edt.metrics.eda import EdaConstants
-from edt.metrics.mean import mean_statistics, mean_value
-from edt.metrics.signature import signature_text, size_text
-from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec, measure, measure_statistics
+from edt.metrics.suite import Measured, MetricsSpec
 from edt.pipeline.constants import FrozenConstants, Scored, constants_for
 from edt.pipeline.ideal import ideal_outputs
+from edt.pipeline.measure import measure_all
 from edt.pipeline.outputs import Outputs, read_outputs
-from edt.pipeline.parallel import map_in_processes, processes_for
 from edt.records import Score
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRun:
+    """A run's settings with their measurements, EDA among them, and the scores made of these.
+
+    constants: EDA's, by split; None where EDA is missing.
+    """
+
+    run: RunFolder
+    manifest: Manifest
+    n_samples: int
+    entries: Sequence[Scored]
+    constants: Mapping[str, EdaConstants | None]
+    scores: Sequence[Score]
 
 
 def score_study(runs: Sequence[RunFolder], spec: MetricsSpec, *, samples: int | None) -> list[Score]:
@@ -36,18 +49,26 @@ def score_study(runs: Sequence[RunFolder], spec: MetricsSpec, *, samples: int | 
     n_samples = common_samples(outputs, runs) if samples is None else samples
     scores: list[Score] = []
     for run, manifest, found in zip(runs, manifests, outputs, strict=True):
-        complete = [entry for entry in found if is_complete(entry, n_samples, manifest.task)]
-        if not complete:
-            raise StoreError(
-                f"{run.path} holds no strategy with {n_samples} samples of every example; its scores are left as they "
-                "were. Ask for fewer (samples=…), or generate more (sampling.samples=…)."
-            )
-        frozen = FrozenConstants.read(run.constants)
-        own = score_run(manifest, [*complete, *ideal_outputs(complete, n_samples)], spec, n_samples, frozen)
-        write_scores(run, own, manifest.generation_id)
-        frozen.write()
-        scores.extend(own)
+        scored = score_outputs(run, manifest, found, spec, n_samples)
+        write_scores(run, scored.scores, manifest.generation_id)
+        scores.extend(scored.scores)
     return scores
+
+
+def score_outputs(
+    run: RunFolder, manifest: Manifest, outputs: Sequence[Outputs], spec: MetricsSpec, n_samples: int
+) -> ScoredRun:
+    """Score the complete settings of a run; EDA's constants are frozen where these outputs hold the dev split."""
+    complete = [entry for entry in outputs if is_complete(entry, n_samples, manifest.task)]
+    if not complete:
+        raise StoreError(
+            f"{run.path} holds no strategy with {n_samples} samples of every example; its scores are left as they "
+            "were. Ask for fewer (samples=…), or generate more (sampling.samples=…)."
+        )
+    frozen = FrozenConstants.read(run.constants)
+    scored = score_run(run, manifest, [*complete, *ideal_outputs(complete, n_samples)], spec, n_samples, frozen)
+    frozen.write()
+    return scored
 
 
 def common_samples(outputs: Sequence[Sequence[Outputs]], runs: Sequence[RunFolder]) -> int:
@@ -74,61 +95,49 @@ def is_complete(outputs: Outputs, n_samples: int, task: str) -> bool:
 
 
 def score_run(
-    manifest: Manifest, outputs: Sequence[Outputs], spec: MetricsSpec, n_samples: int, frozen: FrozenConstants
-) -> list[Score]:
-    """All scores of one run."""
-    weights = split_weights(outputs, spec.bootstrap)
-    texts = n_samples * sum(len(entry.examples) for entry in outputs)
-    found = map_in_processes(
-        measure_outputs,
-        {"manifest": manifest, "spec": spec, "n_samples": n_samples, "weights": weights},
-        outputs,
-        processes_for(spec.processes, texts=texts, items=len(outputs)),
-    )
+    run: RunFolder,
+    manifest: Manifest,
+    outputs: Sequence[Outputs],
+    spec: MetricsSpec,
+    n_samples: int,
+    frozen: FrozenConstants,
+) -> ScoredRun:
+    """All measurements and scores of one run."""
+    measured = measure_all(run, manifest, outputs, spec, n_samples)
     scored = [
-        Scored(outputs=entry, measured=measured, quality=manifest.quality)
-        for entry, measured in zip(outputs, found, strict=True)
+        Scored(outputs=entry, measured=found, quality=manifest.quality)
+        for entry, found in zip(outputs, measured, strict=True)
     ]
     # One key per scale: another quality metric or sample count has other maxima.
     key = digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
-    scores = []
+    entries: list[Scored] = []
+    by_split = {}
     for split in dict.fromkeys(entry.outputs.split for entry in scored):
         constants, note = constants_for(split, scored, spec.eda, frozen, key)
-        for entry in (entry for entry in scored if entry.outputs.split == split):
-            size = f"{len(entry.outputs.examples)}x{n_samples}"
-            quality, self_bleu = entry.measured[manifest.quality], entry.measured["self_bleu"]
-            if constants is None:
-                eda_value = Measured(metric="eda", value=None, resampled_B=None, signature="", note=note)
-            else:
-                signature = constants.signature(quality=manifest.quality, n=size)
-                eda_value = combined(quality, self_bleu, constants, signature, note)
-            whole = with_eda(entry.measured, eda_value)
-            scores += [score_record(manifest, entry.outputs, m, spec, n_samples) for m in whole.values()]
-    return scores
+        by_split[split] = constants
+        of_split = [entry for entry in scored if entry.outputs.split == split]
+        entries += [with_eda(entry, constants, note, n_samples) for entry in of_split]
+    scores = [score_record(manifest, e.outputs, m, spec, n_samples) for e in entries for m in e.measured.values()]
+    return ScoredRun(
+        run=run, manifest=manifest, n_samples=n_samples, entries=entries, constants=by_split, scores=scores
+    )
 
 
-def split_weights(outputs: Sequence[Outputs], spec: BootstrapSpec) -> dict[str, Floats]:
-    """Resampling weights by split: the strategies of a split have the same examples and share them."""
-    clusters = {entry.split: [example.cluster_id for example in entry.examples] for entry in outputs}
-    return {split: resample_weights(ids, spec.resamples, spec.seed) for split, ids in clusters.items()}
-
-
-def measure_outputs(
-    outputs: Outputs, *, manifest: Manifest, spec: MetricsSpec, n_samples: int, weights: Mapping[str, Floats]
-) -> dict[str, Measured]:
-    """Every metric of one strategy on one split, but EDA; `weights` resample each split."""
-    resampling = weights[outputs.split]
-    samples = outputs.sample_set(n_samples, manifest.target_language)
-    measured = {
-        metric.name: measure(metric, samples, resampling)
-        for metric in spec.metrics(manifest.quality, manifest.extra_metrics)
-    }
-    if outputs.temperatures:
-        temperatures = mean_statistics(outputs.mean_temperatures(n_samples))
-        aspects = {"mean": "steps, samples, examples"}
-        signature = signature_text("temperature", aspects, n=size_text(samples), library="edt")
-        measured["temperature"] = measure_statistics("temperature", temperatures, mean_value, signature, resampling)
-    return measured
+def with_eda(entry: Scored, constants: EdaConstants | None, note: str, n_samples: int) -> Scored:
+    """A setting's measurements with EDA after Self-BLEU."""
+    if constants is None:
+        eda_value = Measured(metric="eda", value=None, resampled_B=None, signature="", note=note)
+    else:
+        size = f"{len(entry.outputs.examples)}x{n_samples}"
+        signature = constants.signature(quality=entry.quality, n=size)
+        quality, self_bleu = entry.measured[entry.quality], entry.measured["self_bleu"]
+        eda_value = combined(quality, self_bleu, constants, signature, note)
+    ordered = {}
+    for name, value in entry.measured.items():
+        ordered[name] = value
+        if name == "self_bleu":
+            ordered["eda"] = eda_value
+    return replace(entry, measured=ordered)
 
 
 def combined(quality: Measured, self_bleu: Measured, constants: EdaConstants, signature: str, note: str) -> Measured:
@@ -139,16 +148,6 @@ def combined(quality: Measured, self_bleu: Measured, constants: EdaConstants, si
     value = constants.score(quality.value, self_bleu.value)
     resampled = constants.score(quality.resampled_B, self_bleu.resampled_B)
     return Measured(metric="eda", value=float(value), resampled_B=resampled, signature=signature, note=note)
-
-
-def with_eda(measured: Mapping[str, Measured], eda_value: Measured) -> dict[str, Measured]:
-    """The measurements with EDA after Self-BLEU."""
-    ordered = {}
-    for name, value in measured.items():
-        ordered[name] = value
-        if name == "self_bleu":
-            ordered["eda"] = eda_value
-    return ordered
 
 
 def score_record(manifest: Manifest, outputs: Outputs, measured: Measured, spec: MetricsSpec, n_samples: int) -> Score:

@@ -1,7 +1,8 @@
 """Where things lie in a folder of runs.
 
 RUNS/<model>-<task>-<generation_id>/        one run: one model on one task
-    manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet  scores.parquet  eda_constants.json
+    manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet
+    scores.parquet  eda_constants.json  statistics/*.npz
 RUNS/studies/<study_id>/                    what several runs share
     table.csv  table.md
 """
@@ -31,8 +32,7 @@ class RunFolder:
     @classmethod
     def named(cls, runs: Path, *, model: str, task: str, generation_id: str) -> RunFolder:
         """The folder of a run by what it is a run of."""
-        short = re.sub(r"[^A-Za-z0-9._]+", "-", model.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1])
-        return cls(runs / f"{short}-{task}-{generation_id}")
+        return cls(runs / f"{short_name(model)}-{task}-{generation_id}")
 
     @property
     def manifest(self) -> Path:
@@ -53,6 +53,11 @@ class RunFolder:
     def constants(self) -> Path:
         """EDA's constants, frozen from dev for every later setting of the run."""
         return self.path / "eda_constants.json"
+
+    @property
+    def statistics(self) -> Path:
+        """The folder of the sufficient statistics that the scores are made from."""
+        return self.path / "statistics"
 
     @property
     def scores(self) -> Path:
@@ -82,6 +87,11 @@ class RunFolder:
             except BlockingIOError as error:
                 raise StoreError(f"run folder {self.path} is being written by another process; wait for it.") from error
             yield
+
+
+def short_name(model: str) -> str:
+    """A model's name as part of a folder's name."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", model.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1])
 
 
 def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:

@@ -55,6 +55,8 @@ SCORE_TYPES: dict[str, pa.DataType] = {
     "generation_id": pa.string(),
     "note": pa.string(),
 }
+COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params"] for kind in (Generation, Score)}
+"""What of a record is a column of its own."""
 GENERATION_ID = b"edt.generation_id"
 PARTS_DIGEST = b"edt.parts_digest"
 
@@ -65,11 +67,13 @@ def write_part(run: RunFolder, path: Path, generations: Sequence[Generation], ge
     write_table(path, table.replace_schema_metadata({GENERATION_ID: generation_id.encode()}))
 
 
-def read_generations(run: RunFolder, generation_id: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """All rows of a run. Raises StoreError for a part that another run wrote."""
+def read_generations(
+    run: RunFolder, generation_id: str, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()
+) -> pa.Table:
+    """All rows of a run, in the given columns or all but some. Raises StoreError for a part that another run wrote."""
     tables = []
     for path in run.parts():
-        table = read_table(path, columns)
+        table = read_table(path, [c for c in columns_of(path) if c not in without] if without else columns)
         stamp = (table.schema.metadata or {}).get(GENERATION_ID, b"").decode()
         if stamp != generation_id:
             raise StoreError(
@@ -143,8 +147,7 @@ def score_of(row: Mapping[str, Any], params: Sequence[str]) -> Score:
 
 def as_row(record: Generation | Score) -> dict[str, Any]:
     """A record as a flat row: each strategy parameter is a column of its own."""
-    row = {field.name: getattr(record, field.name) for field in fields(record) if field.name != "params"}
-    return {**row, **record.params}
+    return {**{name: getattr(record, name) for name in COLUMNS[type(record)]}, **record.params}
 
 
 def flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> pa.Table:
@@ -155,15 +158,28 @@ def flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataTyp
     return pa.table({name: pa.array([row.get(name) for row in rows], type=kind) for name, kind in kinds.items()})
 
 
+def columns_of(path: Path) -> list[str]:
+    """The columns of a parquet file. Raises StoreError for one that is damaged."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise damaged(path, error) from error
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a parquet file. Raises StoreError for one that is damaged, with the way out."""
     try:
         return pq.read_table(path, columns=None if columns is None else list(columns))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise StoreError(
-            f"{path} is damaged ({str(error).splitlines()[0]}); remove it, and the same command makes it again, "
-            "exactly as it was."
-        ) from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> StoreError:
+    """The error for a file that cannot be read back."""
+    return StoreError(
+        f"{path} is damaged ({str(error).splitlines()[0]}); remove it, and the same command makes it again, exactly as "
+        "it was."
+    )
 
 
 def write_table(path: Path, table: pa.Table) -> None:

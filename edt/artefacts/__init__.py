@@ -1,0 +1,1 @@
+"""The study's artefacts: each a table or figure over the common generations, one per file."""

@@ -1,0 +1,31 @@
+"""What artefacts share: they name families and write into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from edt.pipeline.reproduce import Outcome
+from edt.pipeline.study_results import Study
+from edt.strategies.base import Strategy
+
+FAMILIES = ("fixed", "kld_token", "kld_instance", "edt_token", "edt_instance", "dynatemp", "random_t")
+
+
+class Artefact:
+    """An artefact that needs all of the study's families and nothing else."""
+
+    title: ClassVar[str]
+
+    def families(self) -> Sequence[str]:
+        """See edt.pipeline.reproduce.Artefact."""
+        return FAMILIES
+
+    def further(self, task: str) -> Sequence[Strategy]:
+        """See edt.pipeline.reproduce.Artefact."""
+        return ()
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """See edt.pipeline.reproduce.Artefact."""
+        raise NotImplementedError

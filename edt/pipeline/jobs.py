@@ -1,0 +1,61 @@
+"""Tasks decoded side by side: on a CPU one process per core serves small batches better than one with many threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import torch
+from rich.console import Console
+
+from edt.decoding.model import LanguageModel
+from edt.errors import ConfigError
+from edt.metrics.suite import MetricsSpec
+from edt.pipeline.progress import Progress
+from edt.pipeline.protocol import Decoded, Protocol, decode_task
+from edt.pipeline.request import GenerationRequest, TaskRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One task's share of a study."""
+
+    request: GenerationRequest
+    task: TaskRequest
+    protocol: Protocol
+    metrics: MetricsSpec
+
+
+def jobs_for(asked: int | None, tasks: int) -> int:
+    """How many processes decode: as many as asked for, or one per core on a CPU and one on a GPU."""
+    if asked is not None and asked < 1:
+        raise ConfigError(f"jobs is {asked}; it is a number of processes, 1 or more, or null.")
+    if asked is None:
+        asked = 1 if torch.cuda.is_available() else os.cpu_count() or 1
+    return min(asked, tasks)
+
+
+def decode_tasks(jobs: Sequence[Job], processes: int) -> list[Decoded]:
+    """Decode every task, several at a time where more than one process is to be used."""
+    if processes == 1:
+        progress = Progress()
+        engine = jobs[0].request.engine.build(LanguageModel.load(jobs[0].request.model))
+        return [decode_task(j.request, j.task, j.protocol, j.metrics, engine, progress) for j in jobs]
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (threads,)) as pool:
+        return list(pool.map(_decode, jobs))
+
+
+def _begin(threads: int) -> None:
+    torch.set_num_threads(threads)
+
+
+def _decode(job: Job) -> Decoded:
+    engine = job.request.engine.build(LanguageModel.load(job.request.model))
+    progress = Progress(
+        Console(stderr=True, force_terminal=False)
+    )  # bars of several processes would overwrite each other
+    return decode_task(job.request, job.task, job.protocol, job.metrics, engine, progress)

@@ -1,0 +1,99 @@
+"""The study's protocol for one task: decode dev, widen each family whose best setting lies on an end, decode test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edt.decoding.engine import Engine
+from edt.errors import ConfigError
+from edt.metrics.suite import BootstrapSpec, MetricsSpec
+from edt.pipeline.generate import generate_task
+from edt.pipeline.outputs import read_outputs
+from edt.pipeline.progress import Progress
+from edt.pipeline.request import GenerationRequest, TaskRequest
+from edt.pipeline.score import ScoredRun, score_outputs
+from edt.records import Split
+from edt.store.layout import RunFolder
+from edt.store.manifest import Manifest
+from edt.strategies.base import Strategy
+from edt.study.families import Family, strategies_of
+from edt.study.selection import choose
+
+SPLITS: tuple[Split, ...] = ("dev", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """families: by name; each is chosen from on dev. widenings: how often a family's grid may grow.
+
+    further: settings by task that are decoded on test alone, for artefacts that choose nothing.
+    """
+
+    families: Mapping[str, Family]
+    widenings: int = 3
+    further: Mapping[str, Sequence[Strategy]]
+
+    def __post_init__(self) -> None:
+        if self.widenings < 0:
+            raise ConfigError(f"widenings is {self.widenings}; it is how often a grid may grow, 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """A task's run with the families as they were widened."""
+
+    run: RunFolder
+    families: Mapping[str, Family]
+
+
+def decode_task(
+    request: GenerationRequest,
+    task: TaskRequest,
+    protocol: Protocol,
+    metrics: MetricsSpec,
+    engine: Engine,
+    progress: Progress,
+) -> Decoded:
+    """Decode everything that the protocol asks of one task; what lies there already is not decoded again."""
+    families = dict(protocol.families)
+    run, _ = generate_task(with_settings(request, families), task, engine, progress, only=["dev"])
+    for _ in range(protocol.widenings):
+        wider = widened(families, dev_scores(run, metrics, request.sampling.samples))
+        if wider == families:
+            break
+        families = wider
+        generate_task(with_settings(request, families), task, engine, progress, only=["dev"])
+    further = protocol.further.get(task.task.name, ())
+    generate_task(with_settings(request, families, further), task, engine, progress, only=["test"])
+    return Decoded(run=run, families=families)
+
+
+def with_settings(
+    request: GenerationRequest, families: Mapping[str, Family], further: Sequence[Strategy] = ()
+) -> GenerationRequest:
+    """The request for all settings of the families, and further ones."""
+    settings = {s.strategy_id: s for s in [*strategies_of(list(families.values())), *further]}
+    return replace(request, strategies=tuple(settings.values()))
+
+
+def dev_scores(run: RunFolder, metrics: MetricsSpec, n_samples: int) -> dict[str, float | None]:
+    """EDA on dev by strategy id; its intervals are left for later."""
+    light = replace(metrics, bootstrap=BootstrapSpec(resamples=1), processes=1)
+    scored = score_split(run, light, n_samples, "dev")
+    return {entry.outputs.strategy_id: entry.measured["eda"].value for entry in scored.entries}
+
+
+def score_split(run: RunFolder, metrics: MetricsSpec, n_samples: int, split: Split) -> ScoredRun:
+    """Score one split of a run."""
+    manifest = Manifest.read(run.manifest)
+    return score_outputs(run, manifest, read_outputs(run, manifest, [split]), metrics, n_samples)
+
+
+def widened(families: Mapping[str, Family], on_dev: Mapping[str, float | None]) -> dict[str, Family]:
+    """The families, each with one more value at every end that its best setting on dev lies on."""
+    found = {}
+    for name, family in families.items():
+        choice = choose(family, on_dev)
+        found[name] = family if choice.is_interior else family.widened(choice.strategy_id) or family
+    return found

@@ -1,0 +1,147 @@
+"""A whole study: decode every task by the protocol once, score it, and write each artefact from what lies there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+
+from edt.errors import ConfigError
+from edt.metrics.suite import MetricsSpec
+from edt.pipeline.environment import environment
+from edt.pipeline.jobs import Job, decode_tasks, jobs_for
+from edt.pipeline.outputs import read_outputs
+from edt.pipeline.protocol import SPLITS, Decoded
+from edt.pipeline.protocol import Protocol as StudyProtocol
+from edt.pipeline.request import GenerationRequest, TaskRequest
+from edt.pipeline.score import score_outputs
+from edt.pipeline.study_results import Study, TaskStudy
+from edt.report.page import Section
+from edt.store.atomic import write_text
+from edt.store.manifest import Manifest
+from edt.store.parts import write_scores
+from edt.strategies.base import Strategy
+from edt.study.families import Family
+from edt.study.verdicts import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an artefact has found: its section of the report, and its evidence by claim."""
+
+    section: Section
+    evidence: Mapping[str, Sequence[Evidence]]
+
+
+class Artefact(Protocol):
+    """One table or figure of the study, over the common generations."""
+
+    title: str
+
+    def families(self) -> Sequence[str]:
+        """The families whose settings it needs, by name."""
+
+    def further(self, task: str) -> Sequence[Strategy]:
+        """Settings that it needs beside them, on test alone."""
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """Write its files; `outcomes` holds those of the artefacts before it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRequest:
+    """What `edt reproduce` asks for. families: all that artefacts may name. jobs: processes, None for one per core."""
+
+    generation: GenerationRequest
+    metrics: MetricsSpec
+    families: Mapping[str, Family]
+    artefacts: Mapping[str, Artefact]
+    results: Path
+    command: str
+    widenings: int = 3
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.artefacts:
+            raise ConfigError("no artefact is asked for; give experiment=main_table, or a list of experiments.")
+        for task in self.generation.tasks:
+            if set(task.splits) != set(SPLITS):
+                raise ConfigError(
+                    f"task '{task.task.name}' has the splits {', '.join(task.splits)}; a study chooses on dev and "
+                    "reports on test, so it needs task.split=[dev,test]."
+                )
+        if self.generation.sampling.samples < 2:
+            raise ConfigError(
+                f"sampling.samples is {self.generation.sampling.samples}; Self-BLEU, EDA and every choice of a setting "
+                "need 2 or more."
+            )
+
+    @property
+    def protocol(self) -> StudyProtocol:
+        """Which settings to decode: every family that an artefact names, with the baseline that sets EDA's scale."""
+        wanted = dict.fromkeys(["fixed", *(name for a in self.artefacts.values() for name in a.families())])
+        unknown = [name for name in wanted if name not in self.families]
+        if unknown:
+            raise ConfigError(
+                f"family '{unknown[0]}' is not in the configuration; it has: {', '.join(self.families)}. Add it under "
+                "families."
+            )
+        names = [task.task.name for task in self.generation.tasks]
+        return StudyProtocol(
+            families={name: self.families[name] for name in wanted},
+            widenings=self.widenings,
+            further={name: [s for a in self.artefacts.values() for s in a.further(name)] for name in names},
+        )
+
+
+def reproduce(request: StudyRequest) -> Study:
+    """Decode what is missing, score, and write every artefact with the study's manifest."""
+    console = Console(stderr=True)
+    protocol = request.protocol
+    tasks = request.generation.tasks
+    shared = {"request": request.generation, "protocol": protocol, "metrics": request.metrics}
+    jobs = [Job(task=task, **shared) for task in tasks]  # type: ignore[arg-type]
+    decoded = decode_tasks(jobs, jobs_for(request.jobs, len(tasks)))
+    console.print("scoring", highlight=False)
+    study = Study(
+        request=request.generation,
+        metrics=request.metrics,
+        tasks={t.task.name: task_study(request, t, d) for t, d in zip(tasks, decoded, strict=True)},
+    )
+    outcomes: dict[str, Outcome] = {}
+    for name, artefact in request.artefacts.items():
+        console.print(f"{name}: {artefact.title}", highlight=False)
+        outcomes[name] = artefact.write(study, request.results / name, outcomes)
+    write_text(request.results / "manifest.json", json.dumps(study_manifest(request, study), indent=1) + "\n")
+    return study
+
+
+def task_study(request: StudyRequest, task: TaskRequest, decoded: Decoded) -> TaskStudy:
+    """A task's scores, written beside its run."""
+    manifest = Manifest.read(decoded.run.manifest)
+    outputs = read_outputs(decoded.run, manifest, SPLITS)
+    wanted = {
+        *(s.strategy_id for family in decoded.families.values() for s in family.settings.values()),
+        *(s.strategy_id for artefact in request.artefacts.values() for s in artefact.further(task.task.name)),
+    }
+    asked = [entry for entry in outputs if entry.strategy_id in wanted]
+    scored = score_outputs(decoded.run, manifest, asked, request.metrics, request.generation.sampling.samples)
+    write_scores(decoded.run, scored.scores, manifest.generation_id)
+    return TaskStudy(task=task.task, scored=scored, families=decoded.families)
+
+
+def study_manifest(request: StudyRequest, study: Study) -> dict[str, Any]:
+    """What the results were made with."""
+    return {
+        "command": request.command,
+        **environment(),
+        "model": request.generation.model.path,
+        "samples": request.generation.sampling.samples,
+        "seed": request.generation.sampling.seed,
+        "resamples": request.metrics.bootstrap.resamples,
+        "tasks": {name: task.about() for name, task in study.tasks.items()},
+    }

@@ -1,0 +1,142 @@
+"""A decoded and scored study: every setting of every task on dev and on test, the choices, the comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from edt.metrics.bootstrap import Comparison, compare
+from edt.metrics.eda import EdaConstants
+from edt.metrics.suite import Measured, MetricsSpec
+from edt.pipeline.constants import Scored
+from edt.pipeline.ideal import FAMILY as GRAMMAR
+from edt.pipeline.request import GenerationRequest
+from edt.pipeline.score import ScoredRun
+from edt.records import Split
+from edt.study.families import Family
+from edt.study.front import Front, matched_difference, pareto
+from edt.study.selection import Choice, choose
+from edt.tasks.base import Task
+
+QUALITY = "quality"
+"""Stands for a task's quality metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStudy:
+    """One task's settings by family, chosen on dev and measured on test."""
+
+    task: Task
+    scored: ScoredRun
+    families: Mapping[str, Family]
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, str], Scored]:
+        return {(entry.outputs.split, entry.outputs.strategy_id): entry for entry in self.scored.entries}
+
+    @property
+    def quality(self) -> str:
+        """The quality metric's name."""
+        return self.scored.manifest.quality
+
+    def entry(self, split: Split, strategy_id: str) -> Scored:
+        """A setting's outputs and measurements."""
+        return self._entries[split, strategy_id]
+
+    def measured(self, split: Split, strategy_id: str, metric: str) -> Measured | None:
+        """One measurement; None where the task has no such metric."""
+        return self.entry(split, strategy_id).measured.get(self.quality if metric == QUALITY else metric)
+
+    @property
+    def ideal(self) -> Scored | None:
+        """The grammar's own answers on test, for a generated task."""
+        return self._entries.get(("test", GRAMMAR))
+
+    @property
+    def constants(self) -> EdaConstants | None:
+        """EDA's constants on test."""
+        return self.scored.constants["test"]
+
+    @cached_property
+    def choices(self) -> dict[str, Choice]:
+        """Each family's best setting by EDA on dev. Test scores are not read."""
+        on_dev = {name: entry.measured["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
+        return {name: choose(family, on_dev) for name, family in self.families.items()}
+
+    def compare(self, strategy_id: str, baseline: str, metric: str, confidence: float) -> Comparison | None:
+        """The paired difference of two settings on test; None where either is missing."""
+        found, other = (self.measured("test", name, metric) for name in (strategy_id, baseline))
+        if found is None or other is None or found.value is None or other.value is None:
+            return None
+        assert found.resampled_B is not None
+        assert other.resampled_B is not None
+        return compare(
+            found.value,
+            other.value,
+            resampled=found.resampled_B,
+            resampled_baseline=other.resampled_B,
+            confidence=confidence,
+        )
+
+    def front(self, family: str) -> Front:
+        """The family's settings that are on its front on dev, with their values on test."""
+        names = [s.strategy_id for s in self.families[family].settings.values()]
+        on_dev = [[self.value("dev", name, metric) for metric in (QUALITY, "self_bleu")] for name in names]
+        members = [names[place] for place in pareto(*np.array(on_dev).T)]
+        quality, self_bleu = (
+            [self.measured("test", name, metric) for name in members] for metric in (QUALITY, "self_bleu")
+        )
+        return Front(
+            strategy_ids=members,
+            quality_N=np.array([found.value for found in quality if found is not None]),
+            self_bleu_N=np.array([found.value for found in self_bleu if found is not None]),
+            quality_BN=np.stack([found.resampled_B for found in quality if found is not None], axis=-1),  # type: ignore[misc]
+            self_bleu_BN=np.stack([found.resampled_B for found in self_bleu if found is not None], axis=-1),  # type: ignore[misc]
+        )
+
+    def compare_fronts(self, family: str, baseline: str, confidence: float) -> Comparison | None:
+        """Quality at matched Self-BLEU, the family's front less the baseline's."""
+        return matched_difference(self.front(family), self.front(baseline), confidence=confidence)
+
+    def value(self, split: Split, strategy_id: str, metric: str) -> float:
+        """A value; NaN where it is missing."""
+        found = self.measured(split, strategy_id, metric)
+        return float("nan") if found is None or found.value is None else found.value
+
+    def about(self) -> dict[str, Any]:
+        """What the study's manifest says of the task."""
+        constants = self.constants
+        return {
+            "run": self.scored.manifest.generation_id,
+            "quality": self.quality,
+            "examples": {split: facts["examples"] for split, facts in self.scored.manifest.splits.items()},
+            "q_star": None if constants is None else constants.q_star,
+            "s_star": None if constants is None else constants.s_star,
+            "constants": None if constants is None else constants.source,
+            "settings": {name: len(family.settings) for name, family in self.families.items()},
+            "chosen": {name: choice.strategy_id for name, choice in self.choices.items()},
+            "edges": {name: dict(choice.edges) for name, choice in self.choices.items() if choice.edges},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """All tasks of a study."""
+
+    request: GenerationRequest
+    metrics: MetricsSpec
+    tasks: Mapping[str, TaskStudy]
+
+    @property
+    def confidence(self) -> float:
+        """The level of the intervals."""
+        return self.metrics.bootstrap.confidence
+
+    @property
+    def family_names(self) -> Sequence[str]:
+        """The families that were decoded."""
+        return list(next(iter(self.tasks.values())).families)

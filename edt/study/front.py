@@ -1,0 +1,83 @@
+"""Quality against Self-BLEU: Pareto fronts, their difference at matched Self-BLEU, and hypervolume.
+
+Shapes: N settings, B resamples, G places on the Self-BLEU axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edt.metrics.bootstrap import Comparison, compare
+
+Floats = NDArray[np.float64]
+PLACES = 101
+"""Values of Self-BLEU at which two fronts are compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """Settings of a family on test: quality and Self-BLEU, [N], and in each resample, [B, N]."""
+
+    strategy_ids: Sequence[str]
+    quality_N: Floats
+    self_bleu_N: Floats
+    quality_BN: Floats
+    self_bleu_BN: Floats
+
+
+def pareto(quality_N: Floats, self_bleu_N: Floats) -> list[int]:
+    """The settings that none beats in both: no other has at least the quality at most the Self-BLEU, one strictly.
+
+    In ascending Self-BLEU; of equal settings the first.
+    """
+    order = sorted(range(len(quality_N)), key=lambda n: (self_bleu_N[n], -quality_N[n], n))
+    found: list[int] = []
+    for n in order:
+        if not found or quality_N[n] > quality_N[found[-1]]:
+            found.append(n)
+    return found
+
+
+def quality_at(self_bleu_G: Floats, quality_N: Floats, self_bleu_N: Floats) -> Floats:
+    """Quality on the line through the settings at each Self-BLEU, [G]; beyond the ends, that of the end."""
+    order = np.argsort(self_bleu_N, kind="stable")
+    return np.interp(self_bleu_G, self_bleu_N[order], quality_N[order])
+
+
+def matched_difference(front: Front, baseline: Front, *, confidence: float) -> Comparison | None:
+    """Mean difference of quality at equal Self-BLEU over the range that both fronts span, with its paired interval.
+
+    Both are lines through the given settings (those on the front on *dev*: that choice does not see test). The range
+    is that of the values themselves, the same in all resamples. None where the ranges do not overlap.
+    """
+    lo = max(front.self_bleu_N.min(), baseline.self_bleu_N.min())
+    hi = min(front.self_bleu_N.max(), baseline.self_bleu_N.max())
+    if not lo < hi:
+        return None
+    at_G = np.linspace(lo, hi, PLACES)
+
+    def mean_quality(found: Front) -> tuple[float, Floats]:
+        pairs = zip(found.quality_BN, found.self_bleu_BN, strict=True)
+        resampled = np.array([quality_at(at_G, quality, self_bleu).mean() for quality, self_bleu in pairs])
+        return float(quality_at(at_G, found.quality_N, found.self_bleu_N).mean()), resampled
+
+    value, resampled_B = mean_quality(front)
+    other, other_B = mean_quality(baseline)
+    return compare(value, other, resampled=resampled_B, resampled_baseline=other_B, confidence=confidence)
+
+
+def hypervolume(quality_N: Floats, self_bleu_N: Floats, *, q_star: float, s_star: float) -> float:
+    """Share of the rectangle from (quality 0, Self-BLEU S*) to (Q*, 0) that the settings dominate, 0 to 1.
+
+    Zitzler & Thiele 1998, in two dimensions; quality beyond Q* counts as Q*.
+    """
+    q, s = np.minimum(quality_N / q_star, 1.0), self_bleu_N / s_star
+    inside = (s < 1.0) & (q > 0.0)
+    q, s = q[inside], s[inside]
+    members = pareto(q, s)
+    ends = [float(s[n]) for n in members[1:]] + [1.0] * bool(members)
+    return float(sum(q[n] * (end - s[n]) for n, end in zip(members, ends, strict=True)))
