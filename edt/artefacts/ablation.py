@@ -1,25 +1,158 @@
-"""stub"""
+"""T0 and θ of EDT: heat maps of quality, Self-BLEU and EDA over both, curves over each."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from edt.artefacts.base import Artefact
+from edt.artefacts.main_table import edge_note, evidence_of
 from edt.pipeline.reproduce import Outcome
-from edt.report.page import Section
+from edt.pipeline.study_results import QUALITY, Study, TaskStudy
+from edt.report.documents import csv_of, write_tables
+from edt.report.figures import heat_map, panels, save
+from edt.report.frame import QUALITY as QUALITY_NAMES
+from edt.report.page import PageFigure, PageTable, Section
+from edt.store.atomic import write_text
 from edt.strategies import EDT
+from edt.strategies.base import Strategy
+from edt.study.verdicts import Evidence
+
+METRICS = {QUALITY: False, "self_bleu": True, "eda": True, "factuality": False}
+"""Whether low is good."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation(Artefact):
-    title = "ablation"
+    """tasks: those of the study in which the grid of t0 × theta is decoded."""
+
+    title = "T0 and θ"
+
     tasks: tuple[str, ...]
     t0: tuple[float, ...]
     theta: tuple[float, ...]
 
-    def families(self):
+    def families(self) -> Sequence[str]:
+        """See edt.pipeline.reproduce.Artefact."""
         return ("fixed", "edt_token")
 
-    def further(self, task):
-        return [EDT(t0=a, theta=b) for a in self.t0 for b in self.theta] if task in self.tasks else []
+    def further(self, task: str) -> Sequence[Strategy]:
+        """The whole grid, on the tasks that are asked for."""
+        return [EDT(t0=t0, theta=theta) for t0 in self.t0 for theta in self.theta] if task in self.tasks else []
 
-    def write(self, study, folder, outcomes):
-        return Outcome(section=Section(name="f", title="f"), evidence={})
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """Heat maps and curves per task, table.md/.tex with the cells of EDA, grid.csv."""
+        found = {name: task for name, task in study.tasks.items() if name in self.tasks}
+        figures = [draw(self, name, task, folder) for name, task in found.items() for draw in (heat_maps, curves)]
+        tables = [eda_table(self, name, task) for name, task in found.items()]
+        write_tables(folder, "table", tables)
+        rows = [row for name, task in found.items() for row in cell_rows(self, name, task, study.confidence)]
+        write_text(folder / "grid.csv", csv_of(rows))
+        section = Section(name="ablation", title=self.title, tables=tables, figures=figures)
+        return Outcome(section=section, evidence=evidence(study))
+
+
+def value(task: TaskStudy, t0: float, theta: float, metric: str) -> float:
+    """A cell of the grid, on test."""
+    return task.value("test", EDT(t0=t0, theta=theta).strategy_id, metric)
+
+
+def present(task: TaskStudy) -> dict[str, bool]:
+    """The metrics that the task has."""
+    any_id = task.choices["fixed"].strategy_id
+    return {name: low for name, low in METRICS.items() if task.measured("test", any_id, name) is not None}
+
+
+def heading(task: TaskStudy, metric: str) -> str:
+    """A metric's name."""
+    names = {QUALITY: QUALITY_NAMES[task.quality], "self_bleu": "Self-BLEU", "eda": "EDA"}
+    return names.get(metric, metric)
+
+
+def heat_maps(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> PageFigure:
+    """A panel per metric, T0 down, θ across."""
+    metrics = present(task)
+    with panels(len(metrics)) as (figure, axes):
+        for axis, (metric, low) in zip(axes, metrics.items(), strict=True):
+            cells = [[value(task, t0, theta, metric) for theta in grid.theta] for t0 in grid.t0]
+            heat_map(axis, cells, [f"{v:g}" for v in grid.t0], [f"{v:g}" for v in grid.theta], low_is_good=low)
+            axis.set(title=heading(task, metric), xlabel="θ", ylabel="T0")
+        caption = "On test; light is good. θ = 0 is fixed temperature."
+        return save(figure, folder, f"heat_maps_{name}", title=f"{name}: T0 × θ", caption=caption)
+
+
+def curves(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> PageFigure:
+    """EDA and quality over θ at each T0, and over T0 at each θ."""
+    with panels(4) as (figure, axes):
+        for row, metric in enumerate((QUALITY, "eda")):
+            over_theta, over_t0 = axes[2 * row : 2 * row + 2]
+            lines(over_theta, grid.theta, grid.t0, lambda x, line, m=metric: value(task, line, x, m), "T0")
+            lines(over_t0, grid.t0, grid.theta, lambda x, line, m=metric: value(task, x, line, m), "θ")
+            over_theta.set(xlabel="θ", ylabel=heading(task, metric), xscale="symlog")
+            over_theta.set_xscale("symlog", linthresh=0.05)
+            over_t0.set(xlabel="T0", ylabel=heading(task, metric))
+        return save(figure, folder, f"curves_{name}", title=f"{name}: over θ and over T0", caption="On test.")
+
+
+def lines(axis: Any, xs: Sequence[float], each: Sequence[float], at: Any, label: str) -> None:
+    """A line per value of the other parameter, from dark to light."""
+    import matplotlib as mpl
+
+    colours = mpl.colormaps["viridis"]
+    for place, line in enumerate(each):
+        colour = colours(place / max(1, len(each) - 1) * 0.9)
+        axis.plot(xs, [at(x, line) for x in xs], marker=".", lw=1.1, color=colour, label=f"{line:g}")
+    axis.legend(title=label, fontsize=6, title_fontsize=7, ncols=2, frameon=False)
+
+
+def eda_table(grid: Ablation, name: str, task: TaskStudy) -> PageTable:
+    """EDA over the grid."""
+    rows = [[f"{t0:g}", *(f"{value(task, t0, theta, 'eda'):.1f}" for theta in grid.theta)] for t0 in grid.t0]
+    columns = ["T0 \\ θ", *(f"{theta:g}" for theta in grid.theta)]
+    return PageTable(title=f"{name}: EDA over T0 and θ", columns=columns, rows=rows, note="On test; descriptive.")
+
+
+def cell_rows(grid: Ablation, name: str, task: TaskStudy, confidence: float) -> list[dict[str, object]]:
+    """Every cell with its intervals."""
+    rows: list[dict[str, object]] = []
+    for t0 in grid.t0:
+        for theta in grid.theta:
+            row: dict[str, object] = {"task": name, "t0": t0, "theta": theta}
+            for metric in [*present(task), "temperature"]:
+                found = task.measured("test", EDT(t0=t0, theta=theta).strategy_id, metric)
+                if found is not None:
+                    lo, hi = found.bounds(confidence)
+                    row |= {metric: found.value, f"{metric}_lo": lo, f"{metric}_hi": hi}
+            rows.append(row)
+    return rows
+
+
+def evidence(study: Study) -> dict[str, list[Evidence]]:
+    """The best against the worst value of one parameter, the other held at its choice; both chosen on dev."""
+    found: dict[str, list[Evidence]] = {"t0_matters": [], "theta_matters": [], "bad_theta_is_worse_than_fixed": []}
+    for name, task in study.tasks.items():
+        best = task.choices["edt_token"].strategy_id
+        for parameter, claim in (("t0", "t0_matters"), ("theta", "theta_matters")):
+            worst = worst_along(task, best, parameter)
+            difference = task.compare(worst, best, "eda", study.confidence)
+            found[claim].append(evidence_of(name, difference, supports_if="above 0"))
+        fixed = task.choices["fixed"].strategy_id
+        difference = task.compare(worst_along(task, best, "theta"), fixed, "eda", study.confidence)
+        why_not = edge_note(task, "fixed")
+        entry = evidence_of(name, difference, why_not=why_not, supports_if="above 0")
+        found["bad_theta_is_worse_than_fixed"].append(entry)
+    return found
+
+
+def worst_along(task: TaskStudy, best: str, parameter: str) -> str:
+    """The setting with the worst EDA on dev among those that differ from the best in one parameter alone."""
+    family = task.families["edt_token"]
+    place = dict(family.coordinates[best])
+    others = [
+        strategy.strategy_id
+        for coordinates, strategy in family.settings.items()
+        if all(value == place[name] for name, value in coordinates if name != parameter)
+    ]
+    return max(others, key=lambda name: task.value("dev", name, "eda"))

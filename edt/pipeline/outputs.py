@@ -43,7 +43,11 @@ class Outputs:
 
     def sample_set(self, n_samples: int, target_language: str) -> SampleSet:
         """The first `n_samples` samples of every example."""
-        texts = [[found[k] for k in range(n_samples)] for found in self.texts]
+        return self.sample_set_of(range(n_samples), target_language)
+
+    def sample_set_of(self, samples: Sequence[int], target_language: str) -> SampleSet:
+        """Some samples of every example, by index."""
+        texts = [[found[k] for k in samples] for found in self.texts]
         return SampleSet(examples=self.examples, texts=texts, target_language=target_language)
 
     def mean_temperatures(self, n_samples: int) -> list[float]:

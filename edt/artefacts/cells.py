@@ -1,0 +1,41 @@
+"""Numbers as cells of a table."""
+
+from __future__ import annotations
+
+import math
+
+from edt.metrics.bootstrap import Comparison
+from edt.metrics.suite import Measured
+from edt.study.selection import Choice
+
+MISSING = "–"
+
+
+def value_cell(measured: Measured | None, confidence: float) -> str:
+    """`value [lo, hi]`; a dash for what is missing."""
+    if measured is None or measured.value is None:
+        return MISSING
+    lo, hi = measured.bounds(confidence)
+    digits = 2 if measured.metric in ("temperature", "distinct_correct") else 1
+    value = f"{measured.value:.{digits}f}"
+    return value if lo is None or hi is None else f"{value} [{lo:.{digits}f}, {hi:.{digits}f}]"
+
+
+def difference_cell(comparison: Comparison | None) -> str:
+    """`+1.23 [0.10, 2.30]`."""
+    if comparison is None or math.isnan(comparison.difference):
+        return MISSING
+    return f"{comparison.difference:+.2f} [{comparison.lo:+.2f}, {comparison.hi:+.2f}]"
+
+
+def p_cell(p_value: float | None) -> str:
+    """A p-value to two digits; the smallest that 10,000 resamples can give is 0.0002."""
+    if p_value is None or math.isnan(p_value):
+        return MISSING
+    return f"{p_value:.2g}" if p_value >= 0.0001 else f"{p_value:.0e}"
+
+
+def setting_cell(choice: Choice) -> str:
+    """The chosen setting, with the ends of the grid that it lies on."""
+    edges = "".join(f", edge: {name} {side}" for name, side in choice.edges.items())
+    return f"{choice.strategy_id}{edges}"

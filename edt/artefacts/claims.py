@@ -1,0 +1,141 @@
+"""The scorecard: what the paper says, our figures, and a verdict computed from their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edt.artefacts.base import Artefact
+from edt.artefacts.cells import MISSING
+from edt.pipeline.reproduce import Outcome
+from edt.pipeline.study_results import Study
+from edt.report.documents import csv_of, write_tables
+from edt.report.page import PageTable, Section
+from edt.store.atomic import write_text
+from edt.study.verdicts import Evidence, in_every
+
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What the paper says, the evidence's name, the artefact that measures it, and what the figure is."""
+
+    text: str
+    evidence: str
+    artefact: str
+    figure: str
+
+
+CLAIMS = (
+    Claim(
+        text="EDT beats fixed temperature on EDA in every task",
+        evidence="edt_beats_fixed",
+        artefact="main_table",
+        figure="EDA, EDT − fixed",
+    ),
+    Claim(
+        text="EDT beats KL-guided temperature on EDA in every task",
+        evidence="edt_beats_kld",
+        artefact="main_table",
+        figure="EDA, EDT − KLD",
+    ),
+    Claim(
+        text="EDT costs almost nothing (at most 5 % more time per token than fixed temperature)",
+        evidence="edt_costs_nothing",
+        artefact="efficiency",
+        figure="time per token, EDT ÷ fixed − 1.05",
+    ),
+    Claim(
+        text="EDT needs about half the memory of two parallel models (40 to 60 % of it)",
+        evidence="half_the_memory",
+        artefact="efficiency",
+        figure="|memory of EDT ÷ KLD dual − 0.5| − 0.1",
+    ),
+    Claim(
+        text="Token level beats instance level",
+        evidence="token_beats_instance",
+        artefact="granularity",
+        figure="EDA, EDT token − EDT instance",
+    ),
+    Claim(text="T0 matters", evidence="t0_matters", artefact="ablation", figure="EDA, worst − best T0 on dev"),
+    Claim(text="θ matters", evidence="theta_matters", artefact="ablation", figure="EDA, worst − best θ on dev"),
+    Claim(
+        text="A bad θ is worse than fixed temperature",
+        evidence="bad_theta_is_worse_than_fixed",
+        artefact="ablation",
+        figure="EDA, EDT at the worst θ on dev − fixed",
+    ),
+    Claim(
+        text="No single fixed temperature suits all instances",
+        evidence="no_single_temperature_suits_all",
+        artefact="best_temperature",
+        figure="EDA, cross-fitted gain of the own temperature",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims(Artefact):
+    """Reads what the artefacts before it have found; measures nothing itself."""
+
+    title = "What the paper says, and what was found"
+
+    def families(self) -> Sequence[str]:
+        """See edt.pipeline.reproduce.Artefact."""
+        return ()
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """table.md/.tex and claims.csv."""
+        found = {name: entries for outcome in outcomes.values() for name, entries in outcome.evidence.items()}
+        table = scorecard(found)
+        write_tables(folder, "table", [table])
+        write_text(folder / "claims.csv", csv_of(evidence_rows(found)))
+        return Outcome(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
+
+
+def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
+    """A row per claim with its verdict and one per piece of evidence."""
+    rows = []
+    for claim in CLAIMS:
+        entries = found.get(claim.evidence)
+        verdict = NOT_MEASURED if entries is None else in_every(entries)
+        rows.append([claim.text, verdict, claim.figure, "", "", claim.artefact])
+        rows += [["", entry.verdict, entry.about, figure(entry), entry.why or MISSING, ""] for entry in entries or ()]
+    return PageTable(
+        title="Scorecard",
+        columns=["the paper says", "verdict", "figure, by task", "difference", "no verdict because", "artefact"],
+        rows=rows,
+        note=(
+            "Per task a claim is supported or contradicted where the interval of its figure excludes 0; over tasks it is "
+            "supported only if it is in all of them, and contradicted if it is in any one. Verdicts are about this "
+            "model, these tasks and this size."
+        ),
+    )
+
+
+def figure(entry: Evidence) -> str:
+    """The difference with its interval."""
+    if math.isnan(entry.difference):
+        return MISSING
+    return f"{entry.difference:+.3g} [{entry.lo:+.3g}, {entry.hi:+.3g}]"
+
+
+def evidence_rows(found: Mapping[str, Sequence[Evidence]]) -> list[dict[str, object]]:
+    """Every piece of evidence in full digits."""
+    return [
+        {
+            "claim": claim.text,
+            "about": entry.about,
+            "difference": entry.difference,
+            "lo": entry.lo,
+            "hi": entry.hi,
+            "supports_if": entry.supports_if,
+            "verdict": entry.verdict,
+            "no_verdict_because": entry.why,
+        }
+        for claim in CLAIMS
+        for entry in found.get(claim.evidence, ())
+    ]

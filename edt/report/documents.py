@@ -1,0 +1,65 @@
+"""A table as Markdown and LaTeX, and rows of numbers as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edt.report.page import PageTable
+from edt.report.table import markdown_row
+from edt.store.atomic import write_text
+
+LATEX = {
+    "θ": r"$\theta$",
+    "σ": r"$\sigma$",
+    "Δ": r"$\Delta$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "–": "--",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "·": r"$\cdot$",
+    "★": r"$\star$",
+}
+"""Characters that LaTeX wants spelt; everything else is escaped by pandas."""
+
+
+def markdown_text(table: PageTable) -> str:
+    """The table with its title and note."""
+    rows = [markdown_row([cell.replace("|", r"\|") for cell in row]) for row in table.rows]
+    head = [markdown_row(table.columns), markdown_row(["---"] * len(table.columns))]
+    note = ["", table.note] if table.note else []
+    return "\n".join([f"## {table.title}", "", *head, *rows, *note]) + "\n"
+
+
+def latex_text(table: PageTable) -> str:
+    """The table with booktabs rules, to be input into a paper."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(map(list, table.rows)), columns=list(table.columns))
+    styler = frame.style.format(escape="latex").format_index(escape="latex", axis="columns").hide(axis="index")
+    text = str(styler.to_latex(hrules=True, column_format="l" * len(table.columns)))
+    for character, spelt in LATEX.items():
+        text = text.replace(character, spelt)
+    comment = "".join(f"% {line}\n" for line in (table.title, table.note) if line)
+    return comment + text
+
+
+def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows by column name; the columns in order of appearance, None as empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows([{name: "" if value is None else value for name, value in row.items()} for row in rows])
+    return buffer.getvalue()
+
+
+def write_tables(folder: Path, name: str, tables: Sequence[PageTable]) -> None:
+    """`name`.md and `name`.tex with all of the tables."""
+    write_text(folder / f"{name}.md", "\n".join(markdown_text(table) for table in tables))
+    write_text(folder / f"{name}.tex", "\n".join(latex_text(table) for table in tables))

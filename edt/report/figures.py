@@ -1,0 +1,99 @@
+"""Static figures with matplotlib: written as PNG and SVG, the same bytes each time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edt.report.page import PageFigure
+from edt.store.atomic import write_atomically, write_text
+
+PALETTE = {
+    "fixed": "#000000",
+    "kld token": "#0072B2",
+    "kld instance": "#56B4E9",
+    "edt token": "#D55E00",
+    "edt instance": "#E69F00",
+    "dynatemp": "#009E73",
+    "random t": "#CC79A7",
+}
+"""Colours that colour-blind readers tell apart (Okabe & Ito 2008), by family."""
+MARKERS = {"fixed": "o", "kld token": "s", "kld instance": "D", "edt token": "^", "edt instance": "v", "dynatemp": "P"}
+STYLE: Any = {
+    "svg.hashsalt": "edt",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "figure.constrained_layout.use": True,
+}
+DPI = 150
+
+
+def colour_of(family: str) -> str:
+    """A family's colour; grey for one that has none of its own."""
+    return PALETTE.get(family, "#777777")
+
+
+def marker_of(family: str) -> str:
+    """A family's marker."""
+    return MARKERS.get(family, "X")
+
+
+@contextmanager
+def panels(count: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[tuple[Any, list[Any]]]:
+    """A figure with `count` axes, two in a row; closed afterwards."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(2, count)
+    rows = -(-count // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width * columns, height * rows))
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+        for spare in axes[count:]:
+            spare.set_visible(False)
+        yield figure, axes[:count]
+
+
+def save(figure: Any, folder: Path, name: str, *, title: str, caption: str = "") -> PageFigure:
+    """Write `name`.png and `name`.svg; the figure for the page."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    write_text(folder / f"{name}.svg", svg)
+    write_atomically(folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=DPI))
+    return PageFigure(title=title, svg=svg[svg.index("<svg") :], caption=caption)
+
+
+def heat_map(
+    axis: Any, values: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str], *, low_is_good: bool
+) -> None:
+    """Cells with their values; light is good."""
+    import numpy as np
+
+    table = np.array(values, dtype=float)
+    axis.imshow(table, cmap="viridis_r" if low_is_good else "viridis", aspect="auto")
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.grid(visible=False)
+    middle = np.nanmin(table) + (np.nanmax(table) - np.nanmin(table)) / 2
+    for row, column in np.ndindex(table.shape):
+        value = table[row, column]
+        light = value < middle if low_is_good else value > middle
+        colour = "black" if light else "white"
+        axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=7)
+
+
+def legend_below(figure: Any, handles: Mapping[str, Any]) -> None:
+    """One legend for all panels, outside of them."""
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False
+    )
