@@ -81,6 +81,10 @@ class Generation:
     """Steps whose temperature fell to the floor, where the draw is the argmax."""
     prompt_tokens: int
     truncated_tokens: int
+    trace_entropy: tuple[float, ...] | None = None
+    """Entropy at each step, nats; None where tracing was off."""
+    trace_temperature: tuple[float, ...] | None = None
+    """Temperature at each step; None where tracing was off."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

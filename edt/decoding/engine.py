@@ -135,7 +135,7 @@ class Engine(ABC):
                 prompts, strategies, rows, sampling=sampling, limits=limits, rows_per_batch=rows_per_batch
             )
             for batch, found in decoded:
-                yield from self._records(prompts, strategies, batch, found, limits)
+                yield from self._records(prompts, strategies, batch, found, limits, trace=sampling.trace)
 
     def _records(
         self,
@@ -144,6 +144,8 @@ class Engine(ABC):
         batch: Sequence[tuple[int, RowRequest]],
         rows: Rows,
         limits: Limits,
+        *,
+        trace: bool,
     ) -> Iterator[Generation]:
         lengths = rows.length_A.tolist()
         tokens = [ids[:length] for ids, length in zip(rows.tokens_AS.tolist(), lengths, strict=True)]
@@ -171,6 +173,8 @@ class Engine(ABC):
                 floored_steps=int(rows.floored_AS[index, :length].sum()),
                 prompt_tokens=len(prompt.token_ids),
                 truncated_tokens=prompt.truncated_tokens,
+                trace_entropy=tuple(entropy.tolist()) if trace else None,
+                trace_temperature=tuple(temperature.tolist()) if trace else None,
             )
 
     def stop_watch(self, limits: Limits) -> StopWatch:

@@ -14,6 +14,7 @@ from edt.ids import digest
 from edt.pipeline.environment import environment
 from edt.pipeline.progress import Progress
 from edt.pipeline.request import GenerationRequest, Row, TaskRequest
+from edt.pipeline.steps import untraced_note
 from edt.records import Generation, Prompt, Split
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest, Pass
@@ -48,6 +49,8 @@ def generate_task(
         manifest = plan_missing(request, prepared, engine, run, manifest)
         manifest.write(run.manifest)
         manifest = decode_passes(request, prepared, engine, run, manifest, progress)
+    if request.sampling.trace:
+        progress.say(*untraced_note(run, manifest, request.rows, prepared.prompts))
     return run, manifest
 
 

@@ -52,7 +52,7 @@ def read_outputs(run: RunFolder, manifest: Manifest) -> list[Outputs]:
     examples: dict[str, list[Example]] = {}
     for example in read_examples(run.examples):
         examples.setdefault(example.split, []).append(example)
-    table = read_generations(run, manifest.generation_id)
+    table = read_generations(run, manifest.generation_id, traces=False)
     params = param_columns(table, GENERATION_TYPES)
     columns = ["example_id", "sample", "text", "t_mean", "family", "granularity", *params]
     found = []
