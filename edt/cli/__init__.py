@@ -11,6 +11,7 @@ COMMANDS = {
     "generate": "decode and store only",
     "score": "score runs that lie on disk, without a model",
     "report": "print and write tables from scores of one or many runs",
+    "trace": "decode one prompt and show the temperature of each token",
 }
 USAGE_ERROR = 2
 
