@@ -81,6 +81,62 @@ class Generation:
     """Steps whose temperature fell to the floor, where the draw is the argmax."""
     prompt_tokens: int
     truncated_tokens: int
+    trace_entropy: tuple[float, ...] | None = None
+    """Entropy at each step, nats; None where tracing was off."""
+    trace_temperature: tuple[float, ...] | None = None
+    """Temperature at each step; None where tracing was off."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alternative:
+    """A token that a step could have drawn. probability: the model's, at T = 1. drawable: what it was drawn with, at
+    the step's temperature and after truncation.
+    """
+
+    token: str
+    probability: float
+    drawable: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TracedToken:
+    """A token of an output with what was known when it was drawn; entropy in nats, rank 1 for the likeliest token."""
+
+    step: int
+    token_id: int
+    token: str
+    entropy: float
+    temperature: float
+    rank: int
+    probability: float
+    drawable: float
+    alternatives: tuple[Alternative, ...]
+    """The likeliest tokens of the step, the likeliest first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TracedOutput:
+    """One output, token by token."""
+
+    strategy_id: str
+    sample: int
+    text: str
+    finish_reason: FinishReason
+    t_mean: float
+    h_mean: float
+    tokens: tuple[TracedToken, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trace:
+    """The outputs of one prompt. `origin` says where the prompt comes from; `prompt` is the text that was read."""
+
+    model: str
+    origin: str
+    prompt: str
+    references: tuple[str, ...]
+    seed: int
+    outputs: tuple[TracedOutput, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -59,6 +59,8 @@ OUTSIDE = {
     "engine.max_rows": 3,
     "engine.compile": "false",
     "metrics.*": None,
+    "sampling.trace": "true",
+    "paths.traces": "elsewhere",
     "model.trust_remote_code": None,
 }
 

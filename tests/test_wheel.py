@@ -47,3 +47,11 @@ def test_the_embedded_model_is_in_the_wheel(installed, tmp_path):
     shown = subprocess.run([installed / "edt", "run", *words], cwd=tmp_path, capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
     assert "fixed(t0=0.7)" in shown.stdout
+
+
+def test_the_pages_templates_are_in_the_wheel(installed, tmp_path):
+    words = ["prompt=On Monday Anna", "model=mini_base", "strategy=fixed", "sampling.max_new_tokens=2"]
+    shown = subprocess.run([installed / "edt", "trace", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    (page,) = tmp_path.rglob("trace.html")
+    assert page.read_text().startswith("<!doctype html>")

@@ -109,8 +109,8 @@ def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
         columns=["the paper says", "verdict", "figure, by task", "difference", "no verdict because", "artefact"],
         rows=rows,
         note=(
-            "Per task a claim is supported or contradicted where the interval of its figure excludes 0; over tasks it is "
-            "supported only if it is in all of them, and contradicted if it is in any one. Verdicts are about this "
+            "Per task a claim is supported or contradicted where the interval of its figure excludes 0; over tasks it "
+            "is supported only if it is in all of them, and contradicted if it is in any one. Verdicts are about this "
             "model, these tasks and this size."
         ),
     )

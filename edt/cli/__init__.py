@@ -12,6 +12,7 @@ COMMANDS = {
     "score": "score runs that lie on disk, without a model",
     "reproduce": "the study's tables and figures: decode once, choose on dev, report on test",
     "report": "print and write tables from scores of one or many runs",
+    "trace": "decode one prompt and show the temperature of each token",
 }
 USAGE_ERROR = 2
 

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 import edt
 from edt.cli import USAGE_ERROR
 from edt.cli.messages import explain
+from edt.cli.texts import texts_quoted
 from edt.errors import EdtError
 
 PlainConfig = dict[str, Any]
@@ -68,7 +69,7 @@ def config_folder() -> Path:
 
 def command_function(command: str) -> Callable[[PlainConfig], None]:
     """What a command does with its configuration."""
-    from edt.cli import commands
+    from edt.cli import commands, trace
 
     functions: dict[str, Callable[[PlainConfig], None]] = {
         "run": commands.run,
@@ -76,12 +77,14 @@ def command_function(command: str) -> Callable[[PlainConfig], None]:
         "score": commands.score,
         "report": commands.report,
         "reproduce": commands.reproduce,
+        "trace": trace.trace,
     }
     return functions[command]
 
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
     """Compose the configuration, run the command, and print an error as one sentence."""
+    arguments = texts_quoted(command, arguments)
     full_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     saved_arguments, saved_setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"edt {command}", *overrides_first(arguments)]

@@ -135,7 +135,7 @@ class Engine(ABC):
                 prompts, strategies, rows, sampling=sampling, limits=limits, rows_per_batch=rows_per_batch
             )
             for batch, found in decoded:
-                yield from self._records(prompts, strategies, batch, found, limits)
+                yield from self._records(prompts, strategies, batch, found, limits, trace=sampling.trace)
 
     def _records(
         self,
@@ -144,6 +144,8 @@ class Engine(ABC):
         batch: Sequence[tuple[int, RowRequest]],
         rows: Rows,
         limits: Limits,
+        *,
+        trace: bool,
     ) -> Iterator[Generation]:
         tokens = [ids[:length] for ids, length in zip(rows.tokens_AS.tolist(), rows.length_A.tolist(), strict=True)]
         raw = self.model.decode(tokens)
@@ -172,6 +174,8 @@ class Engine(ABC):
                 floored_steps=int(summary["floored_steps"][index]),
                 prompt_tokens=len(prompt.token_ids),
                 truncated_tokens=prompt.truncated_tokens,
+                trace_entropy=rows.trace(rows.entropy_AS, index) if trace else None,
+                trace_temperature=rows.trace(rows.temperature_AS, index) if trace else None,
             )
 
     def stop_watch(self, limits: Limits) -> StopWatch:

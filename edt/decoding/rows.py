@@ -76,3 +76,7 @@ class Rows:
             "floored_steps": (self.floored_AS & within_AS).sum(dim=-1),
         }
         return {name: values.tolist() for name, values in found.items()}
+
+    def trace(self, values_AS: Tensor, row: int) -> tuple[float, ...]:
+        """A row's values over its own steps."""
+        return tuple(values_AS[row, : int(self.length_A[row])].tolist())

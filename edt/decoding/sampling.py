@@ -15,13 +15,14 @@ class Sampling:
     """samples: outputs per example and strategy. seed: of the noise. max_new_tokens: None leaves it to the task.
 
     coupling: "identity" gives all strategies the same noise (paired comparisons); "independent" adds the strategy to
-    the noise key.
+    the noise key. trace: keep entropy and temperature of every token with each output.
     """
 
     samples: int = 4
     seed: int = 0
     max_new_tokens: int | None = None
     coupling: str = "identity"
+    trace: bool = False
 
     def __post_init__(self) -> None:
         if self.samples < 1:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edt.decoding.engine import Engine, RowRequest
+from edt.decoding.model import LanguageModel
 from edt.decoding.sampling import Limits
 from edt.errors import ConfigError, MemoryExceededError, ModelError, StoreError
 from edt.ids import digest
 from edt.pipeline.environment import environment
 from edt.pipeline.progress import Progress
 from edt.pipeline.request import GenerationRequest, Row, TaskRequest
+from edt.pipeline.steps import untraced_note
 from edt.records import Generation, Prompt, Split
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest, Pass
@@ -55,19 +57,15 @@ def generate_task(
         manifest = plan_missing(request, prepared, engine, run, manifest)
         manifest.write(run.manifest)
         manifest = decode_passes(request, prepared, engine, run, manifest, progress)
+    if request.sampling.trace:
+        progress.say(*untraced_note(run, manifest, request.rows, prepared.prompts))
     return run, manifest
 
 
 def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Prepared:
     """Load the examples, encode the prompts, and derive the run's identity from them."""
     limits = task.limits(request.sampling)
-    room = engine.model.context - limits.max_new_tokens
-    if room < 1:
-        raise ConfigError(
-            f"sampling.max_new_tokens is {limits.max_new_tokens}, which leaves no room for a prompt in the model's "
-            f"context of {engine.model.context} tokens; lower it, or use a model with a longer context."
-        )
-    budget = room if task.task.max_prompt_tokens is None else min(room, task.task.max_prompt_tokens)
+    budget = prompt_budget(engine.model, task, limits)
     examples = {split: task.task.load(split) for split in task.splits}
     prompts = {
         split: {e.example_id: encode(e, engine.model.tokenize, budget=budget) for e in found.examples}
@@ -92,6 +90,17 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         config=request.config,
     )
     return Prepared(examples=examples, prompts=prompts, limits=limits, manifest=manifest)
+
+
+def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits) -> int:
+    """Tokens that a prompt of the task may have. Raises ConfigError where the new tokens leave it no room."""
+    room = model.context - limits.max_new_tokens
+    if room < 1:
+        raise ConfigError(
+            f"sampling.max_new_tokens is {limits.max_new_tokens}, which leaves no room for a prompt in the model's "
+            f"context of {model.context} tokens; lower it, or use a model with a longer context."
+        )
+    return room if task.task.max_prompt_tokens is None else min(room, task.task.max_prompt_tokens)
 
 
 def prompts_digest(prompts: Mapping[Split, Mapping[str, Prompt]]) -> str:

@@ -14,9 +14,9 @@ from edt.metrics.base import SampleSet
 from edt.records import Example
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
-from edt.store.parts import GENERATION_TYPES, param_columns, read_examples, read_generations
+from edt.store.parts import GENERATION_TYPES, TRACES, param_columns, read_examples, read_generations
 
-UNREAD = ("token_ids", "finish_reason", "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
+UNREAD = (*TRACES, "token_ids", "finish_reason", "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
 """Columns that scoring does not read."""
 
 

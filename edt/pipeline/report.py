@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from edt.pipeline.steps import write_step_figures
 from edt.records import Score
 from edt.report.frame import table_rows
 from edt.report.table import csv_text, markdown, print_table
@@ -24,7 +25,9 @@ def read_study(runs: Sequence[RunFolder]) -> list[Score]:
 
 
 def report_study(scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
-    """Print the joint table and write it, as Markdown and CSV, into the study's folder beside the first run."""
+    """Print the joint table and write it, as Markdown and CSV, into the study's folder beside the first run; with it
+    the steps of the runs that have traces.
+    """
     sections = table_rows(scores)
     folder = study_folder(runs[0].path.parent, [Manifest.read(run.manifest).generation_id for run in runs])
     write_text(folder / "table.md", markdown(sections))
@@ -34,3 +37,5 @@ def report_study(scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
         console = Console(width=PLAIN_WIDTH)
     print_table(sections, console)
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
+    for figure in write_step_figures(runs, scores, folder):
+        console.print(f"steps: {figure}", highlight=False, soft_wrap=True)

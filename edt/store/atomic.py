@@ -21,10 +21,11 @@ REASONS = {
 TEMPORARY = ".partial"
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None], *, setting: str = "paths.runs") -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it into place.
 
-    Whatever stops it, `path` is afterwards as before or complete. Raises StoreError when the folder cannot be written.
+    Whatever stops it, `path` is afterwards as before or complete. Raises StoreError when the folder cannot be written;
+    `setting` is what to choose another with.
     """
     temporary = path.with_name(f"{path.name}{TEMPORARY}")
     try:
@@ -35,12 +36,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         flush(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True) if path.parent.is_dir() else None
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, setting) from error
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, setting: str = "paths.runs") -> None:
     """Write a text file whole or not at all."""
-    write_atomically(path, lambda temporary: write_utf8(temporary, text))
+    write_atomically(path, lambda temporary: write_utf8(temporary, text), setting=setting)
 
 
 def write_utf8(path: Path, text: str) -> None:
@@ -57,10 +58,10 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def unwritable(path: Path, error: OSError) -> StoreError:
+def unwritable(path: Path, error: OSError, setting: str = "paths.runs") -> StoreError:
     """The error for a folder that takes no files; what was written before stays."""
     reason = REASONS.get(error.errno or 0, str(error))
     return StoreError(
         f"cannot write {path}: {reason}. What was written before is intact; free the folder, or choose another with "
-        "paths.runs=FOLDER, and run the same command again to go on."
+        f"{setting}=FOLDER, and run the same command again to go on."
     )

@@ -4,7 +4,7 @@ RUNS/<model>-<task>-<generation_id>/        one run: one model on one task
     manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet
     scores.parquet  eda_constants.json  statistics/*.npz
 RUNS/studies/<study_id>/                    what several runs share
-    table.csv  table.md
+    table.csv  table.md  steps-<run>-<split>.png and .svg, for runs that have traces
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,11 @@ GENERATION_TYPES: dict[str, pa.DataType] = {
     "floored_steps": pa.int32(),
     "prompt_tokens": pa.int32(),
     "truncated_tokens": pa.int32(),
+    "trace_entropy": pa.list_(pa.float32()),
+    "trace_temperature": pa.list_(pa.float32()),
 }
+TRACES = ("trace_entropy", "trace_temperature")
+"""Columns that are null unless sampling.trace was on, and missing in parts from before there were traces."""
 SCORE_TYPES: dict[str, pa.DataType] = {
     "task": pa.string(),
     "split": pa.string(),
@@ -73,7 +78,7 @@ def read_generations(
     """All rows of a run, in the given columns or all but some. Raises StoreError for a part that another run wrote."""
     tables = []
     for path in run.parts():
-        table = read_table(path, [c for c in columns_of(path) if c not in without] if without else columns)
+        table = read_part(path, columns, without=without)
         stamp = (table.schema.metadata or {}).get(GENERATION_ID, b"").decode()
         if stamp != generation_id:
             raise StoreError(
@@ -84,6 +89,18 @@ def read_generations(
     if not tables:
         return pa.table({name: pa.array([], type=kind) for name, kind in GENERATION_TYPES.items()})
     return pa.concat_tables(tables, promote_options="default")
+
+
+def read_part(path: Path, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> pa.Table:
+    """One part, with null traces where it was written before there were any."""
+    present = read_schema(path).names
+    wanted = list(dict.fromkeys([*present, *TRACES])) if columns is None else list(columns)
+    wanted = [name for name in wanted if name not in without]
+    table = read_table(path, [name for name in wanted if name in present or name not in TRACES])
+    for name in wanted:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), GENERATION_TYPES[name]))
+    return table.select(wanted)
 
 
 def param_columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> list[str]:
@@ -158,28 +175,28 @@ def flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataTyp
     return pa.table({name: pa.array([row.get(name) for row in rows], type=kind) for name, kind in kinds.items()})
 
 
-def columns_of(path: Path) -> list[str]:
-    """The columns of a parquet file. Raises StoreError for one that is damaged."""
-    try:
-        return list(pq.read_schema(path).names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise damaged(path, error) from error
-
-
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a parquet file. Raises StoreError for one that is damaged, with the way out."""
-    try:
+    with telling_damage(path):
         return pq.read_table(path, columns=None if columns is None else list(columns))
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The columns of a parquet file. Raises StoreError for one that is damaged."""
+    with telling_damage(path):
+        return pq.read_schema(path)
+
+
+@contextmanager
+def telling_damage(path: Path) -> Iterator[None]:
+    """Raise StoreError, with the way out, for what cannot be read in here."""
+    try:
+        yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise damaged(path, error) from error
-
-
-def damaged(path: Path, error: Exception) -> StoreError:
-    """The error for a file that cannot be read back."""
-    return StoreError(
-        f"{path} is damaged ({str(error).splitlines()[0]}); remove it, and the same command makes it again, exactly as "
-        "it was."
-    )
+        raise StoreError(
+            f"{path} is damaged ({str(error).splitlines()[0]}); remove it, and the same command makes it again, "
+            "exactly as it was."
+        ) from error
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edt.errors import DataError
+from edt.ids import digest
 from edt.records import Example, Prompt, PromptParts
 
 Tokenize = Callable[[str], Sequence[int]]
@@ -38,6 +39,27 @@ def encode(example: Example, tokenize: Tokenize, *, budget: int) -> Prompt:
         token_ids=token_ids,
         plain_ids=tuple(tokenize(prompt_text(without_source(parts)))),
         truncated_tokens=full_length - len(token_ids),
+    )
+
+
+def text_prompt(text: str, tokenize: Tokenize, *, plain: str | None = None) -> Prompt:
+    """A prompt of no task: any text; its id is that of its content. plain: the same text without its source.
+
+    Raises DataError for a text without a token.
+    """
+    token_ids = tuple(tokenize(text))
+    plain_ids = token_ids if plain is None else tuple(tokenize(plain))
+    if not token_ids or not plain_ids:
+        raise DataError(f"the prompt {text!r} has no token; give a text to continue.")
+    content = digest([text, plain])
+    return Prompt(
+        task="prompt",
+        split="test",
+        example_id=content,
+        cluster_id=content,
+        token_ids=token_ids,
+        plain_ids=plain_ids,
+        truncated_tokens=0,
     )
 
 

@@ -1,0 +1,52 @@
+"""What `edt trace` does with its configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edt.cli import build
+from edt.errors import ConfigError
+
+
+def trace(config: dict[str, Any]) -> None:
+    """Trace one prompt, or show a demo."""
+    from edt.pipeline.ask import Asked
+
+    asked = Asked(
+        model=build.construct(config["model"], "model"),
+        engine=build.construct(config["engine"], "engine"),
+        sampling=build.construct(config["sampling"], "sampling"),
+        folder=build.folder(config["paths"]["traces"], "paths.traces"),
+    )
+    if config.get("demo") is None:
+        trace_one(config, asked)
+    else:
+        show_demo(config, asked)
+
+
+def trace_one(config: dict[str, Any], asked: Any) -> None:
+    """One prompt under the strategies asked for."""
+    from edt.pipeline.trace import TraceRequest, show_trace
+
+    request = TraceRequest(
+        asked=asked,
+        strategies=build.strategies(config["strategy"]),
+        tasks=() if config["prompt"] is not None else build.task_requests(config["task"]),
+        prompt=config["prompt"],
+        plain=config["plain"],
+        example=config["example"],
+        top=config["top"],
+    )
+    if not isinstance(config["details"], bool):
+        raise ConfigError(f"details is {config['details']!r}; it must be true or false.")
+    show_trace(request, details=config["details"])
+
+
+def show_demo(config: dict[str, Any], asked: Any) -> None:
+    """A demo has its own prompts and strategies."""
+    from edt.pipeline.demo import show
+
+    for name in ("prompt", "plain", "example"):
+        if config[name] is not None:
+            raise ConfigError(f"{name} has no meaning in a demo, which has its own: demo.prompts=['…','…'].")
+    show(build.construct(config["demo"], "demo"), asked)

@@ -1,0 +1,77 @@
+"""Traces that runs hold: their figures, and how many rows have none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from edt.records import Score, Split
+from edt.report.steps import by_strategy, rendered, steps_figure
+from edt.store.atomic import write_atomically
+from edt.store.layout import RunFolder
+from edt.store.manifest import Manifest
+from edt.store.parts import TRACES, read_generations
+
+KINDS = ("png", "svg")
+KEYS = ("split", "example_id", "strategy_id", "sample")
+
+
+def write_step_figures(runs: Sequence[RunFolder], scores: Sequence[Score], folder: Path) -> list[Path]:
+    """Draw, per run and split, the traces of the strategies that were scored; the files, none where no run has any."""
+    return [
+        path
+        for run in runs
+        for split, strategies in scored_strategies(run, scores).items()
+        for path in write_figure(run, split, strategies, folder)
+    ]
+
+
+def scored_strategies(run: RunFolder, scores: Sequence[Score]) -> Mapping[str, Collection[str]]:
+    """The strategies of a run's scores, by split."""
+    generation_id = Manifest.read(run.manifest).generation_id
+    found: dict[str, dict[str, None]] = {}
+    for score in scores:
+        if score.generation_id == generation_id:
+            found.setdefault(score.split, {})[score.strategy_id] = None
+    return found
+
+
+def write_figure(run: RunFolder, split: str, strategies: Collection[str], folder: Path) -> list[Path]:
+    """The figure of one split of a run, as PNG and SVG; nothing where it has no traces."""
+    manifest = Manifest.read(run.manifest)
+    table = read_generations(run, manifest.generation_id, ["split", "strategy_id", "family", "sample", *TRACES])
+    traced = table.filter(pc.and_(pc.equal(table["split"], split), pc.is_valid(table["trace_temperature"])))
+    order = {strategy: place for place, strategy in enumerate(strategies)}
+    rows = [row for row in traced.to_pylist() if row["strategy_id"] in order]
+    if not rows:
+        return []
+    rows.sort(key=lambda row: order[row["strategy_id"]])
+    model = manifest.model.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
+    figure = steps_figure(f"{manifest.task}, {split}, {model}", by_strategy(rows))
+    paths = [folder / f"steps-{run.path.name}-{split}.{kind}" for kind in KINDS]
+    for path, kind in zip(paths, KINDS, strict=True):
+        content = rendered(figure, kind)
+        write_atomically(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+    return paths
+
+
+def untraced_note(
+    run: RunFolder, manifest: Manifest, rows: Sequence[tuple[str, int]], ids: Mapping[Split, Collection[str]]
+) -> list[str]:
+    """What to know of wanted rows that were decoded before tracing was on: nothing, or one sentence."""
+    table = read_generations(run, manifest.generation_id, [*KEYS, "trace_temperature"])
+    wanted = set(rows)
+    missing = [
+        row
+        for row in table.filter(pc.is_null(table["trace_temperature"])).select(list(KEYS)).to_pylist()
+        if (row["strategy_id"], row["sample"]) in wanted and row["example_id"] in ids.get(row["split"], ())
+    ]
+    if not missing:
+        return []
+    in_all = len(wanted) * sum(len(found) for found in ids.values())
+    return [
+        f"{manifest.task}: {len(missing)} of {in_all} rows were decoded without sampling.trace and keep no traces; to "
+        "have them, decode once more into another folder: paths.runs=FOLDER (the tokens will be the same)."
+    ]

@@ -1,0 +1,41 @@
+"""Traces as parquet: a row per token."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edt.records import Trace
+from edt.store.atomic import write_atomically
+
+TRACE_TYPES: dict[str, pa.DataType] = {
+    "strategy_id": pa.string(),
+    "sample": pa.int32(),
+    "step": pa.int32(),
+    "token_id": pa.int32(),
+    "token": pa.string(),
+    "entropy": pa.float64(),
+    "temperature": pa.float64(),
+    "rank": pa.int32(),
+    "probability": pa.float64(),
+    "drawable": pa.float64(),
+    "alternatives": pa.list_(
+        pa.struct({"token": pa.string(), "probability": pa.float64(), "drawable": pa.float64()}.items())
+    ),
+}
+
+
+def write_trace(path: Path, trace: Trace) -> None:
+    """Write a row per token of every output, whole or not at all; model, prompt and seed are in the metadata."""
+    rows = [
+        {"strategy_id": output.strategy_id, "sample": output.sample, **asdict(token)}
+        for output in trace.outputs
+        for token in output.tokens
+    ]
+    about = {"edt.model": trace.model, "edt.origin": trace.origin, "edt.prompt": trace.prompt, "edt.seed": trace.seed}
+    schema = pa.schema(TRACE_TYPES.items(), metadata={name: str(value) for name, value in about.items()})
+    table = pa.Table.from_pylist(rows, schema=schema)
+    write_atomically(path, lambda temporary: pq.write_table(table, temporary), setting="paths.traces")
