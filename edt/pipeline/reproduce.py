@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from edt.pipeline.protocol import SPLITS, Decoded
 from edt.pipeline.protocol import Protocol as StudyProtocol
 from edt.pipeline.request import GenerationRequest, TaskRequest
 from edt.pipeline.score import score_outputs
+from edt.pipeline.study_page import Browser, write_page
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.page import Section
 from edt.store.atomic import write_text
@@ -64,6 +65,7 @@ class StudyRequest:
     command: str
     widenings: int = 3
     jobs: int | None = None
+    browser: Browser = field(default_factory=lambda: Browser())
 
     def __post_init__(self) -> None:
         if not self.artefacts:
@@ -116,6 +118,9 @@ def reproduce(request: StudyRequest) -> Study:
     for name, artefact in request.artefacts.items():
         console.print(f"{name}: {artefact.title}", highlight=False)
         outcomes[name] = artefact.write(study, request.results / name, outcomes)
+    console.print("report.html", highlight=False)
+    sections = [outcome.section for outcome in outcomes.values()]
+    write_page(study, sections, request.results / "report.html", request.browser)
     write_text(request.results / "manifest.json", json.dumps(study_manifest(request, study), indent=1) + "\n")
     return study
 

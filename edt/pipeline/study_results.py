@@ -16,7 +16,9 @@ from edt.pipeline.constants import Scored
 from edt.pipeline.ideal import FAMILY as GRAMMAR
 from edt.pipeline.request import GenerationRequest
 from edt.pipeline.score import ScoredRun
+from edt.pipeline.traced import Tracer
 from edt.records import Split
+from edt.strategies.base import Strategy
 from edt.study.families import Family
 from edt.study.front import Front, matched_difference, pareto
 from edt.study.selection import Choice, choose
@@ -66,6 +68,11 @@ class TaskStudy:
         """Each family's best setting by EDA on dev. Test scores are not read."""
         on_dev = {name: entry.measured["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
         return {name: choose(family, on_dev) for name, family in self.families.items()}
+
+    def strategy(self, strategy_id: str) -> Strategy:
+        """A setting of one of the families by its id."""
+        settings = (s for family in self.families.values() for s in family.settings.values())
+        return next(strategy for strategy in settings if strategy.strategy_id == strategy_id)
 
     def compare(self, strategy_id: str, baseline: str, metric: str, confidence: float) -> Comparison | None:
         """The paired difference of two settings on test; None where either is missing."""
@@ -130,6 +137,11 @@ class Study:
     request: GenerationRequest
     metrics: MetricsSpec
     tasks: Mapping[str, TaskStudy]
+
+    @cached_property
+    def tracer(self) -> Tracer:
+        """Decodes a few outputs again, with traces."""
+        return Tracer(self.request)
 
     @property
     def confidence(self) -> float:
