@@ -59,6 +59,8 @@ OUTSIDE = {
     "engine.max_rows": 3,
     "engine.compile": "false",
     "metrics.*": None,
+    "tracking": "wandb",
+    "tracking.*": None,
     "model.trust_remote_code": None,
 }
 
