@@ -291,7 +291,8 @@ def test_a_bad_key_is_an_error_with_the_way_out(again):
 
 def test_an_online_export_again_resumes_and_overwrites(again):
     with fake_wandb() as server:
-        online = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}
+        (again.home / "t").mkdir()  # W&B tells its server where an artifact's files lay: here, below the home
+        online = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url, "TMPDIR": str(again.home / "t")}
         assert "W&B: 3 runs, online." in again.edt("report", "tracking=wandb", **online)
         assert sorted(run["displayName"] for run in server.runs.values()) == sorted(SETTINGS)
         assert server.resumed == []
