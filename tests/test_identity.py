@@ -61,6 +61,8 @@ OUTSIDE = {
     "metrics.*": None,
     "sampling.trace": "true",
     "paths.traces": "elsewhere",
+    "tracking": "wandb",
+    "tracking.*": None,
     "model.trust_remote_code": None,
 }
 

@@ -24,13 +24,18 @@ def run(config: dict[str, Any]) -> None:
     from edt.pipeline.report import report_study
     from edt.pipeline.score import score_study
     from edt.pipeline.study import generate_study
+    from edt.pipeline.track import check_tracking, track_study
 
     request = generation_request(config)
     metrics = build.construct(config["metrics"], "metrics")
+    tracking = build.construct(config["tracking"], "tracking")
+    check_tracking(tracking, len(request.strategies))
     runs = [folder for folder, _ in generate_study(request)]
     scores = score_study(runs, metrics, samples=request.sampling.samples)
     asked = {*(strategy.strategy_id for strategy in request.strategies), FAMILY}
-    report_study([score for score in scores if score.strategy_id in asked], runs)
+    shown = [score for score in scores if score.strategy_id in asked]
+    report_study(shown, runs)
+    track_study(tracking, shown, runs)
 
 
 def score(config: dict[str, Any]) -> None:
@@ -47,10 +52,14 @@ def score(config: dict[str, Any]) -> None:
 def report(config: dict[str, Any]) -> None:
     """Print and write the tables of scores that lie on disk."""
     from edt.pipeline.report import read_study, report_study
+    from edt.pipeline.track import track_study
     from edt.store.layout import find_runs
 
     runs = find_runs(build.run_paths(config["runs"]))
-    report_study(read_study(runs), runs)
+    tracking = build.construct(config["tracking"], "tracking")
+    scores = read_study(runs)
+    report_study(scores, runs)
+    track_study(tracking, scores, runs)
 
 
 def reproduce(config: dict[str, Any]) -> None:

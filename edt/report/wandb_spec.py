@@ -1,0 +1,48 @@
+"""What to export to Weights & Biases, as the configuration group `tracking` says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edt.errors import ConfigError
+
+MODES = ("auto", "online", "offline", "disabled")
+FORBIDDEN_IN_PROJECT = "/\\#?%:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untracked:
+    """No export: the run folder is all there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WandbSpec:
+    """Where to export a study, and how much of its outputs.
+
+    mode: "auto" is online where W&B finds a key, else offline. group: names the study; None for `study-<id>`.
+    outputs: examples per task and split whose outputs are shown, None for all. dir: its folder `wandb` holds offline
+    runs; None for the folder that the runs lie in.
+    """
+
+    project: str = "edt"
+    entity: str | None = None
+    mode: str = "auto"
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    outputs: int | None = 20
+    dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ConfigError(f"tracking.mode is '{self.mode}'; it must be one of {', '.join(MODES)}.")
+        if not self.project or any(character in self.project for character in FORBIDDEN_IN_PROJECT):
+            raise ConfigError(
+                f"tracking.project is '{self.project}'; it must be a name without any of {FORBIDDEN_IN_PROJECT}."
+            )
+        if self.outputs is not None and self.outputs < 0:
+            raise ConfigError(f"tracking.outputs is {self.outputs}; it must be 0 or more examples, or null for all.")
+        if self.dir == "":
+            raise ConfigError("tracking.dir is empty; it must be the path of a folder, or null for that of the runs.")
+
+
+Tracking = Untracked | WandbSpec
