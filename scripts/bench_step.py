@@ -19,15 +19,12 @@ from scripts.bench_common import SHAPES, load_model, median_ratio, random_prompt
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 
-from edt.decoding.contexts import SharedContexts, SharedPrefill
 from edt.decoding.kernels import Kernels
 from edt.decoding.model import LanguageModel
-from edt.decoding.rows import Rows
-from edt.decoding.step import one_step
-from edt.decoding.streams import Prefilled, RowStreams
+from edt.decoding.replay import WARM_UP, Contender, replay
+from edt.decoding.streams import RowStreams
 from edt.strategies import EDT, KLD, Fixed
 from edt.strategies.base import Signals, Strategy
-from edt.strategies.rows import StrategyTable
 
 CONTENDERS: dict[str, Strategy] = {
     "fixed": Fixed(t0=0.7),
@@ -47,57 +44,35 @@ class BareStreams(RowStreams):
         return Signals(entropy_R=zero_R, largest_R=zero_R, kl_R=zero_R, uniform_R=zero_R)
 
 
-class Contender:
-    """One strategy's rows, stepped by prescribed tokens."""
-
-    def __init__(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> None:
-        strategy = CONTENDERS[name]
-        prompts = random_prompts(model, 1, args.length)
-        guided = "kl" in strategy.needs
-        other = second if name == "kld dual" else None
-        prefilled = Prefilled.read(SharedPrefill, model, prompts, with_plain=guided, second=other)
-        device, rows = model.device, args.rows
-        self.table = StrategyTable.of([strategy], dtype=model.signal_dtype, device=device)
-        keys = [(number, 7) for number in range(rows)]
-        self.rows = Rows(
-            strategy_A=torch.zeros(rows, dtype=torch.int64, device=device), keys=keys, max_new_tokens=args.steps
+def contenders_of(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, Contender]:
+    """All contenders on the same prompt."""
+    (prompt,) = random_prompts(model, 1, args.length)
+    found = {
+        name: Contender(
+            strategy,
+            model,
+            second=second if name == "kld dual" else None,
+            kernels=kernels,
+            prompt=prompt,
+            rows=args.rows,
+            steps=args.steps,
         )
-        where_R = torch.zeros(rows, dtype=torch.int64, device=device)
-        guided_R = torch.full((rows,), guided, device=device)
-        self.streams = prefilled.rows(where_R, guided_R, new_tokens=args.steps, kernels=kernels)
-        if name == "bare":
-            self.streams.__class__ = BareStreams
-        self.alive = torch.arange(rows)
-
-    def step(self, number: int, tokens: torch.Tensor) -> None:
-        """Draw, then go on with the prescribed tokens."""
-        one_step(self.rows, self.streams, self.table, self.alive, number)
-        self.streams.advance(tokens)
+        for name, strategy in CONTENDERS.items()
+    }
+    found["bare"].streams.__class__ = BareStreams
+    return found
 
 
 @torch.inference_mode()
 def measure(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, list[float]]:
     """Seconds of each contender at each step."""
-    contenders = {name: Contender(name, model, second, kernels, args) for name in CONTENDERS}
-    generator = torch.Generator().manual_seed(3)
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    names = list(contenders)
-    for number in range(args.steps):
-        tokens = torch.randint(3, model.vocabulary, (args.rows,), generator=generator).to(model.device)
-        for place in range(len(names)):
-            name = names[(place + number) % len(names)]
-            seconds[name].append(seconds_of(partial(contenders[name].step, number, tokens)))
-    return {name: values[2:] for name, values in seconds.items()}  # the first steps begin from one branch, and compile
+    return replay(contenders_of(model, second, kernels, args), model.vocabulary, args.steps)
 
 
+@torch.inference_mode()
 def models_used(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, set[int]]:
     """The models whose contexts each contender holds, by identity."""
-    found = {}
-    for name in CONTENDERS:
-        streams = Contender(name, model, second, kernels, args).streams
-        held = [contexts for contexts in (streams.first, streams.second) if isinstance(contexts, SharedContexts)]
-        found[name] = {id(contexts.language_model) for contexts in held}
-    return found
+    return {name: found.models for name, found in contenders_of(model, second, kernels, args).items()}
 
 
 def figures_of(seconds: dict[str, list[float]]) -> dict[str, float]:
@@ -148,7 +123,7 @@ def main() -> None:
         }
         found[str(model.vocabulary)] = {**figures, **extra, "first_steps_seconds": round(compiling, 2)}
         rows += [(f"{model.vocabulary:,}", name, f"{value:.3f}") for name, value in figures.items()]
-    told = {"by_vocabulary": found, "rows": args.rows, "steps": args.steps - 2, "compiled": kernels.compiled}
+    told = {"by_vocabulary": found, "rows": args.rows, "steps": args.steps - WARM_UP, "compiled": kernels.compiled}
     show(f"one step of {args.rows} rows", ("vocabulary", "ratio", "median"), rows, told | where(model))
 
 

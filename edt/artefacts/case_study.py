@@ -43,8 +43,8 @@ class CaseStudy(Artefact):
         name = next((name for name in self.tasks if name in study.tasks), None)
         if name is None:
             raise ConfigError(
-                f"case_study is for the tasks {', '.join(self.tasks)}, and the study has {', '.join(study.tasks)}; give "
-                "experiments.case_study.tasks=[…], or leave it out of experiment=[…]."
+                f"case_study is for the tasks {', '.join(self.tasks)}, and the study has {', '.join(study.tasks)}; "
+                "give experiments.case_study.tasks=[…], or leave it out of experiment=[…]."
             )
         task, settings = study.tasks[name], self.matched(study.tasks[name])
         trace = self.trace(study, name, list(settings.values()))

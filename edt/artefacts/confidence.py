@@ -41,7 +41,9 @@ class Confidence(Artefact):
         found = {name: self.traced(study, name) for name in study.tasks}
         table = sureness(found)
         write_tables(folder, "table", [table])
-        write_text(folder / "steps.csv", csv_of([row for name, entry in found.items() for row in step_rows(name, entry)]))
+        write_text(
+            folder / "steps.csv", csv_of([row for name, entry in found.items() for row in step_rows(name, entry)])
+        )
         figure = self.draw(found, study, folder)
         section = Section(name="confidence", title=self.title, tables=[table], figures=[figure])
         return Outcome(section=section, evidence={})

@@ -54,7 +54,9 @@ def write_page(study: Study, sections: Sequence[Section], path: Path, browser: B
 
 def sizes(study: Study, split: Split) -> str:
     """The numbers of examples of a split, once where all tasks have as many."""
-    counts = {str(len(task.entry(split, task.choices["fixed"].strategy_id).outputs.examples)) for task in study.tasks.values()}
+    counts = {
+        str(len(task.entry(split, task.choices["fixed"].strategy_id).outputs.examples)) for task in study.tasks.values()
+    }
     return " / ".join(sorted(counts))
 
 
@@ -100,7 +102,12 @@ def browsed(study: Study, browser: Browser) -> tuple[list[PageExample], list[Pag
     for name, task in study.tasks.items():
         shown = study.tracer.examples(name, browser.examples)
         examples += [
-            PageExample(task=name, example_id=e.example_id, prompt=prompt_text(study, name, e.example_id), references=e.references)
+            PageExample(
+                task=name,
+                example_id=e.example_id,
+                prompt=prompt_text(study, name, e.example_id),
+                references=e.references,
+            )
             for e in shown
         ]
         families = {choice.strategy_id: family for family, choice in task.choices.items()}
