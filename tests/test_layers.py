@@ -63,6 +63,7 @@ def test_imports_go_one_way(path):
         ("edt.metrics.suite", ["torch", "transformers", "datasets"]),
         ("edt.store.parts", ["torch", "transformers", "datasets"]),
         ("edt.report.table", ["torch", "transformers", "datasets"]),
+        ("edt.report.html", ["torch", "transformers", "datasets"]),
         ("edt.tasks.xlsum", ["torch", "transformers", "datasets"]),
         ("edt.tasks.wmt19", ["torch", "transformers", "datasets"]),
         ("edt.tasks.mini", ["torch", "transformers", "datasets"]),
