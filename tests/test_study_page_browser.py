@@ -1,50 +1,25 @@
 """The page of a study in a real browser, from a file: it draws, sorts, filters, and runs nothing but its own program."""
 
-import shutil
 import time
-from pathlib import Path
 
 import pytest
-from study_page_fixture import HOSTILE, study_page
+from study_page_fixture import HOSTILE
+from study_page_shown import BROWSER, DRIVER, PAGE, Shown, headless, output_of, points_of
 
 from edt.report.html import study_html
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--window-size=1400,900",
-]
-PAGE = study_page(examples=3, hostile=True)
 
 
 @pytest.fixture(scope="module")
 def chrome(tmp_path_factory):
-    """A headless browser with an empty profile."""
     if not (BROWSER and DRIVER):
         pytest.skip("no chromium or google-chrome with its chromedriver on the path")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver = headless(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 
 
 @pytest.fixture(scope="module")
-def shown(chrome, tmp_path_factory) -> "Shown":
+def shown(chrome, tmp_path_factory) -> Shown:
     """The page, opened from a file, and afterwards without an error on the console."""
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(study_html(PAGE), encoding="utf-8")
@@ -52,72 +27,6 @@ def shown(chrome, tmp_path_factory) -> "Shown":
     yield Shown(chrome, path)
     severe = [entry["message"] for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
     assert severe == []
-
-
-class Shown:
-    """What a person does to the page and sees of it."""
-
-    def __init__(self, chrome, path: Path):
-        self.chrome, self.path = chrome, path
-
-    def js(self, code, *arguments):
-        return self.chrome.execute_script(code, *arguments)
-
-    def texts(self, selector):
-        code = "return [...document.querySelectorAll(arguments[0])].map(each => each.innerText)"
-        return self.js(code, selector)
-
-    def text(self, name):
-        return self.js("return document.getElementById('edt-' + arguments[0]).innerText", name)
-
-    def visible(self, name):
-        return self.js("return document.getElementById('edt-' + arguments[0]).offsetParent !== null", name)
-
-    def find(self, selector):
-        return self.chrome.find_element("css selector", selector)
-
-    def choose(self, name, value):
-        code = (
-            "const it = document.getElementById('edt-' + arguments[0]); it.value = arguments[1];"
-            "if (it.value !== arguments[1]) throw Error('no ' + arguments[1]);"
-            "it.dispatchEvent(new Event('change', {bubbles: true}))"
-        )
-        self.js(code, name, value)
-
-    def type(self, words):
-        box = self.find("#edt-out-query")
-        box.send_keys("\ue009a\ue000\ue003", words)  # control and A, released; backspace
-        time.sleep(0.3)
-
-    def pick(self, column, output):
-        select = self.find(f".strategy:nth-child({column}) select")
-        code = "arguments[0].value = JSON.stringify(arguments[1]); arguments[0].dispatchEvent(new Event('change'))"
-        self.js(code, select, [output.family, output.strategy_id])
-
-    def options(self, name):
-        return self.js(
-            "return [...document.getElementById('edt-' + arguments[0]).options].map(each => each.value)", name
-        )
-
-    def traces(self, name):
-        code = (
-            "const plain = (it) => ArrayBuffer.isView(it) ? [...it] : it;"
-            "return document.getElementById('edt-' + arguments[0]).data.map(t => ({type: t.type, mode: t.mode, name: t.name, uid: t.uid,"
-            "x: plain(t.x), y: plain(t.y), z: t.z, text: t.text, colour: t.marker && t.marker.color,"
-            "labels: t.dimensions && t.dimensions.map(d => d.label), lines: t.dimensions && t.dimensions[0].values.length}))"
-        )
-        return self.js(code, name)
-
-    def hovered(self, name, curve, place):
-        code = (
-            "Plotly.Fx.hover('edt-' + arguments[0], [{curveNumber: arguments[1], pointNumber: arguments[2]}]);"
-            "return [...document.querySelectorAll('#edt-' + arguments[0] + ' .hovertext tspan')].map(each => each.textContent)"
-        )
-        return self.js(code, name, curve, place)
-
-
-def points_of(task, split, family=None):
-    return [p for p in PAGE.points if (p.task, p.split) == (task, split) and family in (None, p.family)]
 
 
 def test_everything_is_in_the_file(shown):
@@ -181,15 +90,8 @@ def test_a_point_tells_its_setting_and_all_its_metrics(shown):
     told = " ".join(shown.hovered("front", curve, 0))
     own = points_of("mini_xlsum", "test", "edt token")[0]
     value, lo, hi = own.metrics["self_bleu"]
-    for words in (
-        own.strategy_id,
-        "t0 = 0.3, theta = 0.1",
-        "ROUGE-L",
-        f"Self-BLEU ↓: {value:.1f} [{lo:.1f}, {hi:.1f}]",
-        "EDA",
-        "mean T",
-        "factuality",
-    ):
+    interval = f"Self-BLEU ↓: {value:.1f} [{lo:.1f}, {hi:.1f}]"
+    for words in (own.strategy_id, "t0 = 0.3, theta = 0.1", "ROUGE-L", interval, "EDA", "mean T", "factuality"):
         assert words in told
 
 
@@ -213,13 +115,9 @@ def test_a_map_of_two_parameters(shown):
     shown.choose("heat-x", "sigma")
     (trace,) = shown.traces("heat")
     assert (trace["x"], trace["y"]) == (["0.5", "2", "8", "32"], ["0.3", "0.5", "0.7", "0.9", "1", "1.2"])
-    values = {
-        (p.params["sigma"], p.params["t0"]): p.metrics["self_bleu"][0]
-        for p in points_of("mini_xlsum", "test", "kld token")
-    }
-    for (sigma, t0), value in values.items():
-        cell = trace["z"][trace["y"].index(f"{t0:g}")][trace["x"].index(f"{sigma:g}")]
-        assert cell == pytest.approx(value, rel=1e-5)
+    for p in points_of("mini_xlsum", "test", "kld token"):
+        cell = trace["z"][trace["y"].index(f"{p.params['t0']:g}")][trace["x"].index(f"{p.params['sigma']:g}")]
+        assert cell == pytest.approx(p.metrics["self_bleu"][0], rel=1e-5)
     assert sum("★" in text for row in trace["text"] for text in row) == 1
 
 
@@ -274,25 +172,22 @@ def test_outputs_stand_side_by_side(shown):
     chosen = shown.js("return [...document.querySelectorAll('.strategy select')].map(each => JSON.parse(each.value))")
     assert [family for family, _ in chosen] == ["fixed", "edt token", "edt instance"]
     shown.choose("out-count", "4")
-    tops = shown.js(
-        "return [...document.querySelectorAll('.strategy .output:nth-of-type(2)')].map(e => e.getBoundingClientRect().top)"
-    )
+    seconds = "[...document.querySelectorAll('.strategy .output:nth-of-type(2)')]"
+    tops = shown.js(f"return {seconds}.map(each => each.getBoundingClientRect().top)")
     assert len(tops) == 4
     assert len(set(tops)) == 1  # sample beside sample
     shown.choose("out-count", "2")
     assert len(shown.texts(".strategy")) == 2
-    other = next(
-        o for o in PAGE.outputs if o.family == "kld token" and o.example_id == "mini_xlsum-0" and o.sample == 1
-    )
+    other = output_of("kld token", "mini_xlsum-0", sample=1)
     shown.pick(2, other)
     assert shown.texts(".strategy:nth-child(2) .output-text")[1] == other.text
     assert f"ROUGE-L {other.scores['rouge_l']:.1f}" in shown.texts(".strategy:nth-child(2) .output-head")[1]
 
 
 def test_tokens_are_coloured_by_temperature_and_tell_it(shown):
-    output = next(
-        o for o in PAGE.outputs if o.family == "kld token" and o.example_id == "mini_xlsum-0" and o.sample == 1
-    )
+    output = output_of("kld token", "mini_xlsum-0", sample=1)
+    shown.choose("out-count", "2")
+    shown.pick(2, output)
     block = ".strategy:nth-child(2) article:nth-of-type(2) .tokens"
     colours = shown.js(
         "return [...document.querySelector(arguments[0]).children].map(e => getComputedStyle(e).backgroundColor)", block
@@ -304,10 +199,8 @@ def test_tokens_are_coloured_by_temperature_and_tell_it(shown):
     token = output.tokens[1]
     assert f"T {token.temperature:.3f}" in shown.text("tip")
     assert f"H {token.entropy:.3f} nats" in shown.text("tip")
-    shown.js(
-        "document.querySelector(arguments[0]).children[2].dispatchEvent(new MouseEvent('mouseover', {bubbles: true}))",
-        block,
-    )
+    over = "new MouseEvent('mouseover', {bubbles: true})"
+    shown.js(f"document.querySelector(arguments[0]).children[2].dispatchEvent({over})", block)
     assert f"T {output.tokens[2].temperature:.3f}" in shown.text("tip")
     assert shown.visible("legend")
     shown.find("#edt-out-heat").click()
@@ -332,9 +225,7 @@ def test_a_filter_leaves_what_contains_the_words(shown):
 
 def test_a_search_in_outputs_marks_them_and_says_where_else(shown):
     own = [o for o in PAGE.outputs if o.task == "mini_xlsum"]
-    words = " ".join(
-        next(o for o in own if o.family == "dynatemp token" and o.example_id == "mini_xlsum-1").text.split()[:6]
-    )
+    words = " ".join(output_of("dynatemp token", "mini_xlsum-1", sample=0).text.split()[:6])
     assert sum(words in o.text for o in own) == 1
     shown.choose("out-scope", "outputs")
     shown.type(words)
@@ -361,7 +252,8 @@ def test_examples_are_stepped_through_and_tasks_chosen(shown):
 
 
 def test_light_and_dark(shown):
-    look = "return [getComputedStyle(document.body).backgroundColor, document.getElementById('edt-front').data.find(t => t.uid === 'fixed').line?.color ?? document.getElementById('edt-front').data.find(t => t.uid === 'fixed').marker.color]"
+    fixed = "document.getElementById('edt-front').data.find(trace => trace.uid === 'fixed')"
+    look = f"return [getComputedStyle(document.body).backgroundColor, {fixed}.marker.color]"
     before = shown.js(look)
     shown.js("scrollTo(0, 0)")
     shown.find("#edt-theme").click()
@@ -393,6 +285,7 @@ def test_parallel_coordinates_are_drawn_when_scrolled_to(shown):
     (trace,) = shown.traces("lines")
     assert trace["labels"][:5] == ["t0", "theta", "ROUGE-L ↑", "Self-BLEU ↓", "EDA ↓"]
     assert trace["lines"] == 24
+    assert "not supported" not in shown.text("lines")  # plotly's own word where it cannot draw
     assert "Coloured by EDA" in shown.text("lines-note")
     assert "empty % is 0.0 in all" in shown.text("lines-note")
     shown.choose("lines-family", "\0all")
@@ -402,9 +295,7 @@ def test_parallel_coordinates_are_drawn_when_scrolled_to(shown):
 
 
 def test_without_webgl_the_reader_is_told(shown):
-    shown.js(
-        "window.kept = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = () => null"
-    )
+    shown.js("window.kept = HTMLCanvasElement.prototype; window.had = kept.getContext; kept.getContext = () => null")
     shown.choose("lines-family", "edt token")
-    shown.js("HTMLCanvasElement.prototype.getContext = window.kept")
+    shown.js("window.kept.getContext = window.had")
     assert "needs WebGL, which this browser does not offer" in shown.text("lines")

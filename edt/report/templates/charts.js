@@ -33,7 +33,7 @@ function layout(place, parts) {
   return {
     margin: {l: 56, r: 16, t: 36, b: 52}, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
     font: {family: getComputedStyle(document.body).fontFamily, size: 12, color: ink(1)},
-    hoverlabel: {align: 'left', bgcolor: paper(), bordercolor: ink(0.4), font: {color: ink(1)}},
+    hoverlabel: {align: 'left', bgcolor: paper(), bordercolor: ink(0.4), font: {color: ink(1), family: getComputedStyle(document.body).fontFamily}},
     legend: narrow(place) ? under : {x: 1.01, y: 1},
     modebar: {bgcolor: 'rgba(0,0,0,0)', color: ink(0.45), activecolor: ink(0.9)}, hovermode: 'closest', uirevision: 'kept', ...parts,
   };

@@ -41,7 +41,7 @@ function tokenSpans(tokens, query) {
 }
 
 const readable = (text) => JSON.stringify(text);
-const tokenWords = (tokens, place) => `${readable(tokens.text[place])}  T ${shown(tokens.t[place], 3)}  H ${shown(tokens.h[place], 3)} nats`;
+const tokenWords = (tokens, place) => `${readable(tokens.text[place])} · T ${shown(tokens.t[place], 3)} · H ${shown(tokens.h[place], 3)} nats`;
 
 /** Shows temperature and entropy of a token beside it. */
 function showTip(span, words) {
