@@ -22,8 +22,10 @@ MAY_IMPORT = {
     "decoding": BASE | {"tasks", "strategies", "metrics", "store"},
     "adapters": BASE | {"tasks", "strategies", "metrics", "store", "decoding"},
     "report": BASE | {"tasks", "strategies", "metrics", "store"},
-    "pipeline": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report"},
-    "cli": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "pipeline"},
+    "study": BASE | {"strategies", "metrics"},
+    "pipeline": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "study"},
+    "artefacts": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "study", "pipeline"},
+    "cli": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "study", "pipeline"},
     "__main__": {"cli"},
     "__init__": {"adapters"},  # on demand alone: the next test holds that `import edt` is light
 }
@@ -67,6 +69,7 @@ def test_imports_go_one_way(path):
         ("edt.report.trace_page", ["torch", "transformers", "datasets"]),
         ("edt.report.trace_terminal", ["torch", "transformers", "datasets"]),
         ("edt.report.demo_page", ["torch", "transformers", "datasets"]),
+        ("edt.report.html", ["torch", "transformers", "datasets"]),
         ("edt.tasks.xlsum", ["torch", "transformers", "datasets"]),
         ("edt.tasks.wmt19", ["torch", "transformers", "datasets"]),
         ("edt.tasks.mini", ["torch", "transformers", "datasets"]),

@@ -55,3 +55,15 @@ def test_the_pages_templates_are_in_the_wheel(installed, tmp_path):
     assert shown.returncode == 0, shown.stderr
     (page,) = tmp_path.rglob("trace.html")
     assert page.read_text().startswith("<!doctype html>")
+
+
+def test_the_parts_of_a_study_s_page_are_in_the_wheel(installed, tmp_path):
+    code = (
+        "from edt.report import html; from edt.report.page import StudyPage\n"
+        "nothing = dict(quality={}, points=(), ideal={}, sections=(), examples=(), outputs=())\n"
+        "print(html.__file__, html.study_html(StudyPage(title='A study', about={}, **nothing)))"
+    )
+    shown = subprocess.run([installed / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith(str(installed.parent))
+    assert "<h1>A study</h1>" in shown.stdout

@@ -1,0 +1,132 @@
+"""What the interactive charts of a study's page draw, by plotly in the browser: tasks, families, metrics, points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from edt.report.frame import HEADINGS, QUALITY_COLUMN
+from edt.report.page import Interval, Point, StudyPage
+from edt.report.palette import family_style
+
+BETTER = {"↑": "higher", "↓": "lower"}
+MISSING: Interval = (None, None, None)
+TWO_DIGITS = ("temperature", "distinct_correct")
+
+
+def chart_data(page: StudyPage) -> dict[str, Any]:
+    """Everything that the charts need."""
+    return {
+        "tasks": [task_data(page, task) for task in distinct(point.task for point in page.points)],
+        "families": family_data(page),
+        "metrics": [metric_data(name) for name in metric_names(page.points)],
+        "points": points_data(page.points),
+    }
+
+
+def distinct(values: Iterable[str]) -> list[str]:
+    """Each value once, by first appearance."""
+    return list(dict.fromkeys(values))
+
+
+def task_data(page: StudyPage, task: str) -> dict[str, Any]:
+    """A task with its splits, its quality metric and, where it is known, its ideal point."""
+    return {
+        "name": task,
+        "splits": distinct(point.split for point in page.points if point.task == task),
+        "quality": page.quality.get(task, QUALITY_COLUMN),
+        "ideal": page.ideal.get(task),
+    }
+
+
+def family_data(page: StudyPage) -> list[dict[str, Any]]:
+    """Families in order of appearance, those with outputs alone at the end, each with its axes, colours and mark."""
+    names = distinct([*(point.family for point in page.points), *(output.family for output in page.outputs)])
+    return [
+        {"name": name, "axes": axes([point for point in page.points if point.family == name]), **family_style(place)}
+        for place, name in enumerate(names)
+    ]
+
+
+def axes(points: Sequence[Point]) -> list[str]:
+    """The parameters in which these settings differ, by first appearance."""
+    names = distinct(name for point in points for name in point.params)
+    return [name for name in names if len({point.params.get(name) for point in points}) > 1]
+
+
+def metric_names(points: Sequence[Point]) -> list[str]:
+    """The metrics that some point has, in the order of the tables."""
+    present = {name for point in points for name, (value, _, _) in point.metrics.items() if finite(value)}
+    appeared = distinct(name for point in points for name in point.metrics)
+    return [name for name in HEADINGS if name in present] + [n for n in appeared if n in present and n not in HEADINGS]
+
+
+def metric_data(name: str) -> dict[str, Any]:
+    """A metric's heading, which way is better ("" where neither is) and the digits that it is shown with."""
+    heading = HEADINGS.get(name, name.replace("_", " "))
+    return {
+        "name": name,
+        "label": heading.rstrip(" ↑↓"),
+        "better": BETTER.get(heading[-1], ""),
+        "digits": 2 if name in TWO_DIGITS else 1,
+    }
+
+
+def points_data(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """The points, each with whether it is on its family's front of its task and split."""
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    for place, point in enumerate(points):
+        groups.setdefault((point.task, point.split, point.family), []).append(place)
+    members = {place for group in groups.values() for place in front_of(points, group)}
+    return [point_data(point, on_front=place in members) for place, point in enumerate(points)]
+
+
+def point_data(point: Point, *, on_front: bool) -> dict[str, Any]:
+    """A point in JSON's types; an infinite parameter is a value of its own and keeps its name."""
+    return {
+        "task": point.task,
+        "split": point.split,
+        "family": point.family,
+        "id": point.strategy_id,
+        "params": {name: parameter(value) for name, value in point.params.items()},
+        "metrics": {name: interval for name, interval in point.metrics.items() if finite(interval[0])},
+        "chosen": point.chosen,
+        "front": on_front,
+    }
+
+
+def parameter(value: float | str) -> float | str:
+    """A parameter's value; infinity as "∞"."""
+    return value if isinstance(value, str) or not math.isinf(value) else "∞" if value > 0 else "−∞"
+
+
+def front_of(points: Sequence[Point], places: Sequence[int]) -> list[int]:
+    """Those of the places whose points have quality and Self-BLEU and are on the front of these."""
+    pairs = {place: (value_of(points[place], QUALITY_COLUMN), value_of(points[place], "self_bleu")) for place in places}
+    known = [(place, (q, s)) for place, (q, s) in pairs.items() if q is not None and s is not None]
+    return [known[member][0] for member in pareto_front([pair for _, pair in known])]
+
+
+def pareto_front(pairs: Sequence[tuple[float, float]]) -> list[int]:
+    """The (quality, Self-BLEU) that none beats: no other has at least the quality at most the Self-BLEU, one strictly.
+
+    In ascending Self-BLEU; of equal pairs the first.
+    """
+    order = sorted(range(len(pairs)), key=lambda place: (pairs[place][1], -pairs[place][0], place))
+    found: list[int] = []
+    for place in order:
+        if not found or pairs[place][0] > pairs[found[-1]][0]:
+            found.append(place)
+    return found
+
+
+def value_of(point: Point, metric: str) -> float | None:
+    """The metric's value; None where it is missing or no number."""
+    value = point.metrics.get(metric, MISSING)[0]
+    return value if finite(value) else None
+
+
+def finite(value: float | None) -> bool:
+    """Whether a value is there and a number."""
+    return value is not None and math.isfinite(value)

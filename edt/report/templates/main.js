@@ -1,0 +1,50 @@
+// Starts the page, and draws again when task, split, light or the width of the paper change.
+let linesSeen = false; // WebGL takes seconds to start where there is no GPU: not before it is scrolled to
+
+function drawAll() {
+  const [task, split] = [byId('task').value, byId('split').value];
+  drawFront(task, split);
+  drawHeat(task, split);
+  drawHeated(task, split);
+  if (linesSeen) drawLines(task, split);
+}
+
+function listSplits() {
+  fill(byId('split'), same(TASKS.get(byId('task').value).splits), 'test');
+}
+
+function startCharts() {
+  fill(byId('task'), same(DATA.tasks.map((task) => task.name)));
+  listSplits();
+  byId('task').addEventListener('change', () => { listSplits(); drawAll(); });
+  byId('split').addEventListener('change', drawAll);
+  const redraw = (drawing) => () => drawing(byId('task').value, byId('split').value);
+  for (const name of ['heat-family', 'heat-metric', 'heat-x', 'heat-y']) byId(name).addEventListener('change', redraw(drawHeat));
+  byId('lines-family').addEventListener('change', redraw(drawLines));
+  drawAll();
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    linesSeen = true;
+    redraw(drawLines)();
+  }, {rootMargin: '200px'});
+  observer.observe(byId('lines'));
+}
+
+function redrawColours() {
+  if (DATA.points.length) drawAll();
+  if (DATA.outputs.length) showOutputs();
+}
+
+function changeTheme() {
+  document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
+  redrawColours();
+}
+
+document.querySelectorAll('table.sortable').forEach(makeSortable);
+if (DATA.points.length) startCharts();
+if (DATA.outputs.length) startOutputs();
+byId('theme').addEventListener('click', changeTheme);
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redrawColours);
+addEventListener('beforeprint', () => { printing = linesSeen = true; redrawColours(); });
+addEventListener('afterprint', () => { printing = false; redrawColours(); });
