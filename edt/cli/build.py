@@ -167,6 +167,7 @@ def imported_function(path: Any, where: str) -> Callable[..., Any]:
 def study_request(config: PlainConfig, generation: Any) -> Any:
     """The typed request of `edt reproduce`."""
     from edt.pipeline.reproduce import StudyRequest
+    from edt.pipeline.study_page import Browser
     from edt.store.layout import short_name
 
     experiments = config["experiments"]
@@ -177,6 +178,7 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
         artefacts={name: construct(node, f"experiments.{name}") for name, node in experiments.items()},
         results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
         command=" ".join(["edt", *sys.argv[0].split()[1:], *sys.argv[1:]]),
+        browser=Browser(**config["browser"]),
         widenings=config["widenings"],
         jobs=config["jobs"],
     )

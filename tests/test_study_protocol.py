@@ -1,0 +1,172 @@
+"""The study's protocol on simulated scores: a choice that cannot see test, and tests that keep their level."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edt.artefacts.main_table import MainTable, evidence_of, primary_comparisons
+from edt.errors import ConfigError
+from edt.metrics.bootstrap import resample_weights
+from edt.metrics.eda import EdaConstants
+from edt.metrics.mean import mean_statistics, mean_value
+from edt.metrics.suite import BootstrapSpec, MetricsSpec, measure_statistics
+from edt.pipeline.constants import Scored
+from edt.pipeline.outputs import Outputs
+from edt.pipeline.protocol import widened
+from edt.pipeline.score import ScoredRun, combined
+from edt.pipeline.study_results import Study, TaskStudy
+from edt.strategies import EDT, KLD, Fixed
+from edt.study.families import Axis, Family
+from edt.study.holm import holm
+from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, in_every
+
+CONSTANTS = EdaConstants(q_star=60.0, s_star=100.0, source="override")
+EXAMPLES, RESAMPLES = 120, 400
+T = (0.3, 0.7, 1.0, 1.3)
+FAMILIES = {
+    "fixed": Family(name="fixed", make=Fixed, axes={"t0": Axis(values=T, ends=(0.3, 1.3))}),
+    "kld_token": Family(name="kld token", make=KLD, axes={"t0": Axis(values=T, ends=(0.3, 1.3))}, fixed={"sigma": 1.0}),
+    "edt_token": Family(name="edt token", make=EDT, axes={"t0": Axis(values=T, ends=(0.3, 1.3))}, fixed={"theta": 0.5}),
+}
+
+
+def entry(split, strategy, quality_E, self_bleu_E, weights):
+    examples = [SimpleNamespace(example_id=str(n), cluster_id=str(n)) for n in range(EXAMPLES)]
+    outputs = Outputs(
+        split=split,
+        strategy_id=strategy.strategy_id,
+        family=strategy.family,
+        granularity="token",
+        params=strategy.params(),
+        examples=examples,
+        texts=[],
+        temperatures=[],
+    )
+    columns = {"rouge_l": quality_E, "self_bleu": self_bleu_E, "temperature": np.full(EXAMPLES, strategy.t0)}
+    measured = {
+        name: measure_statistics(name, mean_statistics(values), mean_value, name, weights)
+        for name, values in columns.items()
+    }
+    measured["eda"] = combined(measured["rouge_l"], measured["self_bleu"], CONSTANTS, "eda", "")
+    return Scored(outputs=outputs, measured=measured, quality="rouge_l")
+
+
+def simulated(seed, *, effect=0.0, planted=None):
+    """A task where EDT's quality is higher by `effect`. planted: a strategy id that is superb on test alone."""
+    rng = np.random.default_rng(seed)
+    entries = []
+    for split in ("dev", "test"):
+        weights = resample_weights([str(n) for n in range(EXAMPLES)], RESAMPLES, seed=7)
+        hard_E = rng.normal(0, 6, EXAMPLES)
+        for name, family in FAMILIES.items():
+            for strategy in family.settings.values():
+                quality = 55 - 18 * strategy.t0 + (effect if name == "edt_token" else 0.0)
+                if split == "test" and strategy.strategy_id == planted:
+                    quality = 90.0
+                quality_E = quality + hard_E + rng.normal(0, 5, EXAMPLES)
+                self_bleu_E = 95 - 45 * strategy.t0 + rng.normal(0, 8, EXAMPLES)
+                entries.append(entry(split, strategy, quality_E, self_bleu_E, weights))
+    run = ScoredRun(
+        run=None,
+        manifest=SimpleNamespace(quality="rouge_l", generation_id="simulated", splits={}),
+        n_samples=8,
+        entries=entries,
+        constants={"dev": CONSTANTS, "test": CONSTANTS},
+        scores=[],
+    )
+    return TaskStudy(task=SimpleNamespace(name=f"task{seed}"), scored=run, families=FAMILIES)
+
+
+def study(**tasks):
+    metrics = MetricsSpec(bootstrap=BootstrapSpec(resamples=RESAMPLES))
+    request = SimpleNamespace(sampling=SimpleNamespace(samples=8))
+    return Study(request=request, metrics=metrics, tasks=tasks)
+
+
+def test_a_setting_that_is_best_on_test_only_is_not_chosen():
+    plain, planted = simulated(0), simulated(0, planted="edt(t0=0.3,theta=0.5)")
+    assert plain.choices["edt_token"].strategy_id == planted.choices["edt_token"].strategy_id != "edt(t0=0.3,theta=0.5)"
+    assert planted.value("test", "edt(t0=0.3,theta=0.5)", "quality") > 85
+    assert planted.front("edt_token").strategy_ids == plain.front("edt_token").strategy_ids
+
+
+def test_widening_reads_dev_alone():
+    task = simulated(0)
+    on_dev = {
+        s.strategy_id: task.value("dev", s.strategy_id, "eda") for f in FAMILIES.values() for s in f.settings.values()
+    }
+    best_at_end = {name: 0.0 if "t0=1.3" in name else value for name, value in on_dev.items()}
+    further = {
+        name: Family(name=f.name, make=f.make, fixed=f.fixed, axes={"t0": Axis(values=T, high=(1.6, 2.0))})
+        for name, f in FAMILIES.items()
+    }
+    grown = widened(further, best_at_end)
+    assert [family.axes["t0"].values for family in grown.values()] == [(*T, 1.6)] * 3
+    interior = {name: 0.0 if "t0=0.7" in name else value for name, value in on_dev.items()}
+    assert widened(further, interior) == further
+
+
+def p_values(seed, effect):
+    found = primary_comparisons(study(task=simulated(seed, effect=effect)))
+    return found[0].eda.p_value, found[0].matched.p_value, found[0]
+
+
+def test_without_a_difference_false_alarms_are_as_rare_as_promised():
+    runs = [p_values(seed, 0.0) for seed in range(200)]
+    for figure in (0, 1):
+        alarms = sum(found[figure] < 0.05 for found in runs)
+        assert 1 <= alarms <= 22, alarms  # 10 expected of 200; 23 or more has a chance below 0.1 %
+
+
+def test_a_known_difference_is_found_with_its_size():
+    runs = [p_values(seed, 4.0) for seed in range(40)]
+    assert sum(found[1] < 0.05 for found in runs) >= 36
+    assert sum(found[0] < 0.05 for found in runs) >= 30
+    matched = [found[2].matched for found in runs]
+    assert np.mean([m.difference for m in matched]) == pytest.approx(4.0, abs=0.4)
+    assert sum(m.lo <= 4.0 <= m.hi for m in matched) >= 35  # 95 % intervals
+
+
+def test_holm_holds_the_chance_of_any_false_alarm():
+    rng = np.random.default_rng(0)
+    families = [holm({str(n): float(p) for n, p in enumerate(rng.uniform(size=8))}) for _ in range(1000)]
+    any_alarm = sum(min(adjusted.values()) < 0.05 for adjusted in families)
+    assert 25 <= any_alarm <= 75  # 50 expected
+
+
+def test_verdicts_over_simulated_tasks():
+    better = study(a=simulated(1, effect=6.0), b=simulated(2, effect=6.0))
+    mixed = study(a=simulated(1, effect=6.0), b=simulated(2, effect=-6.0))
+    neither = study(a=simulated(1), b=simulated(2))
+
+    def verdict(of):
+        return in_every([p.evidence for p in primary_comparisons(of) if p.baseline == "fixed"])
+
+    assert verdict(mixed) == CONTRADICTED
+    assert verdict(neither) == UNDETERMINED
+    edges = [p.why_not for p in primary_comparisons(better)]
+    expected = UNDETERMINED if any(edges) else SUPPORTED
+    assert verdict(better) == expected
+    without_edges = [evidence_of(p.task, p.eda) for p in primary_comparisons(better) if p.baseline == "fixed"]
+    assert in_every(without_edges) == SUPPORTED
+
+
+def test_a_choice_on_an_edge_gives_no_verdict():
+    task = simulated(3, effect=6.0)
+    edge = {
+        name: Family(name=f.name, make=f.make, fixed=f.fixed, axes={"t0": Axis(values=T[:2])})
+        for name, f in FAMILIES.items()
+    }
+    narrow = TaskStudy(task=task.task, scored=task.scored, families=edge)
+    found = primary_comparisons(study(a=narrow))[0]
+    assert found.why_not == "edge: edt token, fixed"
+    assert found.evidence.verdict == UNDETERMINED
+
+
+def test_an_artefact_names_its_families():
+    assert "fixed" in MainTable().families()
+    nothing = SimpleNamespace(entries=[], manifest=None)
+    empty = TaskStudy(task=SimpleNamespace(name="x"), scored=nothing, families=FAMILIES)
+    with pytest.raises(ConfigError, match="no setting with a score on dev"):
+        _ = empty.choices

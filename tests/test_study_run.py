@@ -1,0 +1,260 @@
+"""The study from the command line on a small part of the embedded benchmark: every artefact, traced to its scores."""
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from hydra import compose, initialize_config_dir
+
+from edt.cli import main
+from edt.cli.app import config_folder
+from edt.store.layout import find_runs
+from edt.store.manifest import Manifest
+from edt.store.parts import read_examples, read_generations
+
+FAMILIES = """
+fixed: {make: edt.strategies.Fixed, axes: {t0: {values: [0, 0.7, 1.2], high: [1.8], ends: [0]}}}
+kld_token: {make: edt.strategies.KLD, fixed: {granularity: token}, axes: {t0: {values: [0.7, 1.2]}, sigma: {values: [2]}}}
+kld_instance: {make: edt.strategies.KLD, fixed: {granularity: instance}, axes: {t0: {values: [0.7, 1.2]}, sigma: {values: [2]}}}
+edt_token: {make: edt.strategies.EDT, axes: {t0: {values: [0.7, 1.3]}, theta: {values: [0.1, 1]}}}
+edt_instance: {make: edt.strategies.EDT, fixed: {granularity: instance}, axes: {t0: {values: [0.7, 1.3]}, theta: {values: [0.5]}}}
+dynatemp: {make: edt.strategies.Dynatemp, fixed: {t_min: 0.05}, axes: {t_max: {values: [1, 2]}}}
+random_t: {make: edt.strategies.random_t.around, axes: {centre: {values: [0.7, 1.2]}, spread: {values: [0.5]}}}
+"""
+SMALL = ["families=few", "sampling.samples=4", "metrics.bootstrap.resamples=100", "jobs=1", "model.device=cpu"]
+QUICK = [
+    "engine.compile=false",
+    "experiments.efficiency.shape=null",
+    "experiments.efficiency.rows=2",
+    "experiments.efficiency.length=64",
+    "experiments.efficiency.steps=12",
+    "experiments.efficiency.repeats=1",
+    "experiments.best_temperature.permutations=19",
+    "experiments.confidence.background=4",
+    "experiments.ablation.tasks=[mini_xlsum]",
+    "experiments.ablation.t0=[0.7,1.3]",
+    "experiments.ablation.theta=[0,1]",
+    "browser.examples=2",
+    "browser.samples=2",
+]
+ARTEFACTS = {
+    "main_table": ["table.md", "table.tex", "chosen.csv", "comparisons.csv", "grid.csv"],
+    "best_temperature": ["table.md", "histogram.png", "histogram.svg", "instances.csv"],
+    "confidence": ["table.md", "steps.png", "steps.svg", "steps.csv"],
+    "ablation": ["table.md", "heat_maps_mini_xlsum.png", "curves_mini_xlsum.svg", "grid.csv"],
+    "granularity": ["table.md", "table.tex"],
+    "efficiency": ["table.md", "figures.json"],
+    "case_study": ["table.md", "tokens.png", "case.html"],
+    "frontier": ["table.md", "frontier.png", "points.csv"],
+    "claims": ["table.md", "table.tex", "claims.csv"],
+}
+
+
+def few(folder):
+    (folder / "families").mkdir(parents=True)
+    (folder / "families" / "few.yaml").write_text(FAMILIES)
+    return f"--config-dir={folder}"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    words = [few(folder / "configs"), *SMALL, f"paths.runs={folder / 'runs'}", f"paths.results={folder / 'results'}"]
+    assert main(["reproduce", "task=mini_xlsum", "task.limit=6", *words, *QUICK]) == 0
+    return folder, words
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", ARTEFACTS)
+def test_every_artefact_is_written(study, name):
+    folder = study[0] / "results" / "mini" / name
+    for file in ARTEFACTS[name]:
+        assert (folder / file).stat().st_size > 100, file
+
+
+def test_the_manifest_tells_the_choices_and_the_command(study):
+    told = json.loads((study[0] / "results" / "mini" / "manifest.json").read_text())
+    task = told["tasks"]["mini_xlsum"]
+    assert told["command"].startswith("edt reproduce")
+    assert "task.limit=6" in told["command"]
+    assert task["constants"] == "dev"
+    assert task["examples"] == {"dev": 6, "test": 6}
+    assert set(task["chosen"]) == {
+        "fixed",
+        "kld_token",
+        "kld_instance",
+        "edt_token",
+        "edt_instance",
+        "dynatemp",
+        "random_t",
+    }
+
+
+def test_each_value_of_the_table_is_a_row_of_the_scores(study):
+    (run,) = find_runs([study[0] / "runs"])
+    scores = {(row["split"], row["strategy_id"], row["metric"]): row for row in pq.read_table(run.scores).to_pylist()}
+    chosen = rows_of(study[0] / "results" / "mini" / "main_table" / "chosen.csv")
+    assert {row["split"] for row in chosen} == {"dev", "test"}
+    for row in chosen:
+        score = scores[row["split"], row["strategy_id"], row["metric"]]
+        assert float(row["value"]) == score["value"]
+        assert row["signature"] == score["signature"]
+        assert row["generation_id"] == score["generation_id"]
+    table = (study[0] / "results" / "mini" / "main_table" / "table.md").read_text()
+    lines = [line.split(" | ") for line in table.split("## Primary")[0].splitlines() if line.startswith("| mini_xlsum")]
+    assert len(lines) == 8  # seven families and the grammar
+    for line in lines[:-1]:
+        strategy_id = line[3].split(", edge")[0]
+        for column, metric in ((5, "rouge_l"), (6, "self_bleu"), (7, "eda"), (8, "factuality")):
+            score = scores["test", strategy_id, metric]
+            assert line[column] == f"{score['value']:.1f} [{score['lo']:.1f}, {score['hi']:.1f}]"
+
+
+def test_the_grid_holds_what_the_libraries_compute(study):
+    from rouge_score.rouge_scorer import RougeScorer
+    from sacrebleu import sentence_bleu
+
+    (run,) = find_runs([study[0] / "runs"])
+    references = {e.example_id: e.references[0] for e in read_examples(run.examples) if e.split == "test"}
+    generations = read_generations(run, Manifest.read(run.manifest).generation_id).to_pylist()
+    scorer = RougeScorer(["rougeL"])
+    for row in rows_of(study[0] / "results" / "mini" / "main_table" / "grid.csv"):
+        if row["split"] != "test" or row["strategy_id"] not in ("fixed(t0=1.2)", "edt(t0=1.3,theta=1)"):
+            continue
+        texts = {}
+        for g in generations:
+            if g["split"] == "test" and g["strategy_id"] == row["strategy_id"]:
+                texts.setdefault(g["example_id"], []).append(g["text"])
+        rouge = [scorer.score(references[e], t)["rougeL"].fmeasure for e, found in texts.items() for t in found]
+        alike = [
+            sentence_bleu(t, found[:n] + found[n + 1 :], use_effective_order=True).score
+            for found in texts.values()
+            for n, t in enumerate(found)
+        ]
+        assert float(row["rouge_l"]) == pytest.approx(100 * sum(rouge) / len(rouge))
+        assert float(row["self_bleu"]) == pytest.approx(sum(alike) / len(alike))
+
+
+def test_the_claims_follow_from_the_comparisons(study):
+    folder = study[0] / "results" / "mini"
+    (claim,) = [r for r in rows_of(folder / "claims" / "claims.csv") if r["claim"].startswith("EDT beats fixed")]
+    (found,) = [
+        r
+        for r in rows_of(folder / "main_table" / "comparisons.csv")
+        if r["baseline"] == "fixed" and r["figure"] == "eda"
+    ]
+    assert (claim["difference"], claim["lo"], claim["hi"]) == (found["difference"], found["lo"], found["hi"])
+    excludes = float(claim["lo"]) > 0 or float(claim["hi"]) < 0
+    usable = not claim["no_verdict_because"]
+    assert (claim["verdict"] != "undetermined at this scale") == (excludes and usable)
+
+
+def test_the_page_holds_the_sections_and_outputs(study):
+    page = (study[0] / "results" / "mini" / "report.html").read_text()
+    assert all(f'id="{name}"' in page or f"#{name}" in page for name in ARTEFACTS)
+    assert "edt(t0=1.3,theta=1)" in page
+
+
+def test_a_second_call_decodes_nothing_and_one_artefact_alone_is_the_same(study, capsys):
+    folder, words = study
+    before = (folder / "results" / "mini" / "granularity" / "table.md").read_text()
+    capsys.readouterr()
+    again = ["run", "experiment=granularity", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
+    assert main(again) == 0
+    told = capsys.readouterr().err
+    assert "0 of them there before" not in told
+    assert (folder / "results" / "mini" / "granularity" / "table.md").read_text() == before
+
+
+def test_bleu_is_that_of_sacrebleu(tmp_path):
+    from sacrebleu import corpus_bleu
+
+    words = [
+        few(tmp_path / "configs"),
+        *SMALL,
+        f"paths.runs={tmp_path / 'runs'}",
+        f"paths.results={tmp_path / 'results'}",
+    ]
+    assert (
+        main(["run", "experiment=main_table", "task=mini_wmt19", "task.limit=4", *words, "engine.compile=false"]) == 0
+    )
+    (run,) = find_runs([tmp_path / "runs"])
+    references = {e.example_id: e.references[0] for e in read_examples(run.examples) if e.split == "test"}
+    generations = read_generations(run, Manifest.read(run.manifest).generation_id).to_pylist()
+    (row,) = [
+        r
+        for r in rows_of(tmp_path / "results" / "mini" / "main_table" / "grid.csv")
+        if r["split"] == "test" and r["strategy_id"] == "fixed(t0=0.7)"
+    ]
+    scores = []
+    for sample in range(4):
+        texts = {
+            g["example_id"]: g["text"]
+            for g in generations
+            if (g["split"], g["strategy_id"], g["sample"]) == ("test", "fixed(t0=0.7)", sample)
+        }
+        ordered = [[references[e] for e in texts]]
+        scores.append(corpus_bleu(list(texts.values()), ordered, tokenize="zh").score)
+    assert float(row["sacrebleu"]) == pytest.approx(sum(scores) / 4)
+
+
+def refused(capsys, *words):
+    assert main(["reproduce", *words]) == 2
+    return capsys.readouterr().err
+
+
+def test_errors_say_the_way_out(capsys, tmp_path):
+    paths = [f"paths.runs={tmp_path}", f"paths.results={tmp_path}"]
+    assert "task.split=[dev,test]" in refused(capsys, "task=mini_xlsum", "task.split=test", *paths)
+    assert "need 2 or more" in refused(capsys, "sampling.samples=1", *paths)
+    assert "did you mean 'values'" in refused(capsys, "+families.fixed.axes.t0.value=[1]", *paths)
+    assert "cannot be imported" in refused(capsys, "families.fixed.make=edt.strategies.Nothing", *paths)
+    assert "ascending" in refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
+    assert "jobs is 0" in refused(capsys, "jobs=0", *paths)
+
+
+@pytest.mark.parametrize("words", [["task=paper"], ["task=mini"], ["task=paper", "model=hf", "model.path=x"]])
+def test_every_experiment_composes(words):
+    names = sorted(path.stem for path in (Path(config_folder()) / "experiment").glob("*.yaml"))
+    assert set(ARTEFACTS) <= set(names)
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        whole = compose("reproduce", words)
+        assert set(whole.experiments) == set(ARTEFACTS)
+        assert list(whole.task.split) == ["dev", "test"]
+        for name in ARTEFACTS:
+            alone = compose("run", [f"experiment={name}", *words])
+            assert list(alone.experiments) == [name]
+            assert alone.sampling.samples == 8
+            assert alone.metrics.bootstrap.resamples == 10000
+
+
+def test_every_family_starts_with_24_settings():
+    from omegaconf import OmegaConf
+
+    from edt.cli.build import families
+
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        found = families(OmegaConf.to_container(compose("reproduce").families))
+    assert {name: len(family.settings) for name, family in found.items()} == dict.fromkeys(found, 24)
+
+
+def test_the_study_on_real_samples_and_a_real_model(real_data, real_model, tmp_path):
+    words = [
+        few(tmp_path / "configs"),
+        *SMALL,
+        f"paths.runs={tmp_path / 'runs'}",
+        f"paths.results={tmp_path / 'results'}",
+    ]
+    real = ["model=hf", f"model.path={real_model}", "task=paper", f"task.path={real_data}", "task.limit=3"]
+    short = ["sampling.max_new_tokens=12", "task.members.quac.max_prompt_tokens=150", "experiment=[main_table,claims]"]
+    assert main(["reproduce", *real, *short, *words, "engine.compile=false"]) == 0
+    (folder,) = (tmp_path / "results").glob("*")
+    table = (folder / "main_table" / "table.md").read_text()
+    assert all(f"| {name} |" in table for name in ("xlsum", "msmarco", "quac", "wmt19"))
+    assert "not measured" in (folder / "claims" / "table.md").read_text()
