@@ -13,9 +13,9 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from edt.adapters.kld_generate import KLDGenerate
 from edt.adapters.transformers_processor import EDTLogitsProcessor, Observer
+from edt.decoding.kernels import shared_kernels
 from edt.decoding.model import LanguageModel
-from edt.decoding.scale import TEMPERATURE_FLOOR, scale
-from edt.decoding.signals import entropy
+from edt.decoding.scale import TEMPERATURE_FLOOR
 from edt.decoding.step import refuse_temperatures
 from edt.errors import ConfigError
 from edt.records import Prompt
@@ -91,13 +91,14 @@ class RuleProcessor(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """The scaled logits, [R, V]."""
-        entropy_R = entropy(scores)
+        passes = shared_kernels(scores.shape[-1], scores.device)
+        entropy_R = passes.entropy(scores)
         temperature_R = self.held_R
         if self.step == 0 or self.strategy.granularity == "token":
             temperature_R = self.held_R = self._rule(entropy_R, scores.shape[-1])
         self.observe(temperature_R, entropy_R)
         self.step += 1
-        return scores if type(self.strategy) is Fixed else scale(scores, temperature_R)[0]
+        return scores if type(self.strategy) is Fixed else passes.scale(scores, temperature_R)
 
     def _rule(self, entropy_R: Tensor, vocabulary: int) -> Tensor:
         """T per row; entropies that are not finite pass through, for the observer to tell."""

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from edt.decoding.scale import scale
-from edt.decoding.signals import entropy
+from edt.decoding.kernels import Kernels, shared_kernels
 from edt.errors import ConfigError
 from edt.strategies.base import GRANULARITIES, Signals
 from edt.strategies.edt import EDT
@@ -35,7 +34,8 @@ class EDTLogitsProcessor(LogitsProcessor):
     call whose `input_ids` are not the last call's with one more token begins a new text. It needs rows that stay in
     place: beam search reorders them, speculative decoding takes tokens back, and both are refused with a ConfigError
     at the first step that shows it. At and below T = 1e-4 the largest logit wins: rows there are divided by 1e-4.
-    observe: called at each step with the temperatures used and the entropies, to watch or record them.
+    observe: called at each step with the temperatures used and the entropies, to watch or record them. compile: compile
+    the passes over a vocabulary of 8,192 tokens or more, once in a process, where a compiler is found.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class EDTLogitsProcessor(LogitsProcessor):
         n: float = 0.8,
         granularity: str = "token",
         observe: Observer | None = None,
+        compile: bool = True,
     ) -> None:
         """Raises ConfigError for a value out of range, with its place."""
         if granularity not in GRANULARITIES:
@@ -57,7 +58,7 @@ class EDTLogitsProcessor(LogitsProcessor):
         size = max(len(self.t0), len(self.theta))
         for first, second in zip(self.t0.expand(size).tolist(), self.theta.expand(size).tolist(), strict=True):
             EDT(t0=first, theta=second, n=n)
-        self.n, self.granularity, self.observe = n, granularity, observe
+        self.n, self.granularity, self.observe, self.compile = n, granularity, observe, compile
         self.reset()
 
     def reset(self) -> None:
@@ -71,18 +72,23 @@ class EDTLogitsProcessor(LogitsProcessor):
         logits_RV = scores if scores.dtype == torch.float64 else scores.float()
         temperature_R = self._held(input_ids) if self.granularity == "instance" else None
         if temperature_R is None or self.observe is not None:
-            entropy_R = entropy(logits_RV)
+            entropy_R = self._passes(logits_RV).entropy(logits_RV)
             temperature_R = self._rule(entropy_R) if temperature_R is None else temperature_R
             if self.observe is not None:
                 self.observe(temperature_R, entropy_R)
         if self.granularity == "instance":
             self._kept_R, self._seen_RL = temperature_R, input_ids.clone()
-        scaled_RV, _ = scale(logits_RV, temperature_R)
-        return scaled_RV.to(scores.dtype)
+        return self._passes(logits_RV).scale(logits_RV, temperature_R).to(scores.dtype)
 
     def temperature(self, logits_RV: Tensor) -> Tensor:
         """T per row, [R], from raw logits."""
-        return self._rule(entropy(logits_RV))
+        return self._rule(self._passes(logits_RV).entropy(logits_RV))
+
+    def _passes(self, logits_RV: Tensor) -> Kernels:
+        vocabulary, device = logits_RV.shape[-1], logits_RV.device
+        if not self.compile:
+            return Kernels(compile=False, vocabulary=vocabulary, device=device)
+        return shared_kernels(vocabulary, device)
 
     def _rule(self, entropy_R: Tensor) -> Tensor:
         """T per row from the entropies."""
