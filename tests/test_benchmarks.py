@@ -17,6 +17,7 @@ SMALL = {
         ["generate_over_ours", "sweep_over_single", "top_p_over_plain", "memory_over_expanded"],
     ),
     "bench_step": (["--length", "24", "--steps", "5", "--rows", "3"], ["by_vocabulary"]),
+    "bench_processor": (["--length", "8", "--tokens", "3", "--repeats", "2", "--rows", "2"], ["by_vocabulary"]),
 }
 
 
@@ -36,6 +37,10 @@ def test_it_runs_and_ends_with_json(name):
     if name == "bench_sweep":
         assert figures["settings"] * figures["samples"] == 288
         assert figures["rows_over_forward_rows"] > 1
+    elif name == "bench_processor":
+        (ratios,) = figures["by_vocabulary"].values()
+        assert ratios.keys() == {"edt_over_fixed", "fixed_step_ms", "edt_step_ms"}
+        assert figures["repeats"] == 2
     else:
         (ratios,) = figures["by_vocabulary"].values()
         assert ratios["kld_shared_extra_weight_bytes"] == 0

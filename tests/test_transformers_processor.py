@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edt import EDTLogitsProcessor
 from edt.decoding.engine import RowRequest
+from edt.decoding.kernels import WORTH_COMPILING, compiler_found
 from edt.decoding.sampling import Limits, Sampling
 from edt.decoding.signals import entropy
 from edt.decoding.torch_engine import TorchSpec
@@ -77,6 +78,35 @@ def test_scores_are_those_of_the_formula(seed, t0, theta):
     for row in range(3):
         wanted = (logits[row] / by_hand(logits[row], t0, theta)).softmax(-1)
         torch.testing.assert_close(out[row].softmax(-1), wanted, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("granularity", ["token", "instance"])
+def test_an_observer_sees_each_steps_temperature_and_entropy(granularity):
+    seen = []
+    processor = EDTLogitsProcessor(0.9, 0.4, granularity=granularity, observe=lambda t, h: seen.append((t, h)))
+    ids, temperatures = torch.zeros(3, 2, dtype=torch.int64), []
+    for step in range(3):
+        logits = torch.randn(3, 40, generator=torch.Generator().manual_seed(step), dtype=torch.float64) * 3
+        out = processor(ids, logits)
+        temperatures.append([by_hand(row, 0.9, 0.4) for row in logits])
+        used = temperatures[0 if granularity == "instance" else step]
+        assert seen[step][0].tolist() == pytest.approx(used)
+        assert seen[step][1].tolist() == pytest.approx(
+            [float(torch.distributions.Categorical(logits=row).entropy()) for row in logits]
+        )
+        torch.testing.assert_close(out.softmax(-1), (logits / torch.tensor(used).unsqueeze(-1)).softmax(-1))
+        ids = torch.cat([ids, torch.full((3, 1), step)], dim=-1)
+    assert len(seen) == 3
+
+
+@pytest.mark.skipif(not compiler_found(torch.device("cpu")), reason="no C++ compiler here")
+def test_over_a_large_vocabulary_it_is_compiled_unless_told():
+    logits = torch.randn(3, WORTH_COMPILING, generator=torch.Generator().manual_seed(0)) * 4
+    logits[1, ::3] = -torch.inf
+    ids = torch.zeros(3, 2, dtype=torch.int64)
+    compiled, eager = (EDTLogitsProcessor(0.9, 0.4, compile=on)(ids, logits) for on in (True, False))
+    torch.testing.assert_close(compiled.softmax(-1), eager.softmax(-1), rtol=2e-4, atol=1e-8)
+    assert torch.equal(compiled == -torch.inf, eager == -torch.inf)
 
 
 def test_values_per_row_and_per_prompt():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from edt.adapters.transformers_processor import Observer
 from edt.decoding.scale import scale
 from edt.decoding.signals import entropy, kl_divergence
 from edt.errors import ConfigError
@@ -24,14 +25,21 @@ class KLDGenerate:
     p reads the prompts given to `generate`, q those of `plain_input_ids`, [P, L], the same prompts without their
     source, padded on the left; both read the same drawn tokens, with one model. Truncations, penalties and stopping
     criteria of `generate` apply after the temperature; `do_sample=False` takes the largest score. Decoder-only models.
+    observe: called at each step with the temperatures and the entropies with the source.
     """
 
     def __init__(
-        self, *, t0: float, sigma: float, plain_input_ids: Tensor, plain_attention_mask: Tensor | None = None
+        self,
+        *,
+        t0: float,
+        sigma: float,
+        plain_input_ids: Tensor,
+        plain_attention_mask: Tensor | None = None,
+        observe: Observer | None = None,
     ) -> None:
         """Raises ConfigError for a value out of range."""
         KLD(t0=t0, sigma=sigma)
-        self.t0, self.sigma = t0, sigma
+        self.t0, self.sigma, self.observe = t0, sigma, observe
         self.plain_ids_PL = plain_input_ids
         self.plain_mask_PL = torch.ones_like(plain_input_ids) if plain_attention_mask is None else plain_attention_mask
 
@@ -85,7 +93,10 @@ class KLDGenerate:
         nan_R = torch.full_like(kl_R, torch.nan)
         signals = Signals(entropy_R=entropy(p_RV), largest_R=nan_R, kl_R=kl_R, uniform_R=nan_R)
         params = {"t0": torch.full_like(kl_R, self.t0), "sigma": torch.full_like(kl_R, self.sigma)}
-        return scale(p_RV, KLD.temperature(signals, params))[0]
+        temperature_R = KLD.temperature(signals, params)
+        if self.observe is not None:
+            self.observe(temperature_R, signals.entropy_R)
+        return scale(p_RV, temperature_R)[0]
 
 
 class _Context:

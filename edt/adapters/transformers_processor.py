@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from edt.decoding.scale import scale
-from edt.decoding.signals import entropy
+from edt.decoding.kernels import Kernels, shared_kernels
 from edt.errors import ConfigError
 from edt.strategies.base import GRANULARITIES, Signals
 from edt.strategies.edt import EDT
 
 PerRow = float | Sequence[float] | Tensor
+Observer = Callable[[Tensor, Tensor], None]
+"""Is given each step's temperatures and entropies in nats, [R] and [R]."""
 
 
 class EDTLogitsProcessor(LogitsProcessor):
@@ -33,9 +34,20 @@ class EDTLogitsProcessor(LogitsProcessor):
     call whose `input_ids` are not the last call's with one more token begins a new text. It needs rows that stay in
     place: beam search reorders them, speculative decoding takes tokens back, and both are refused with a ConfigError
     at the first step that shows it. At and below T = 1e-4 the largest logit wins: rows there are divided by 1e-4.
+    observe: called at each step with the temperatures used and the entropies, to watch or record them. compile: compile
+    the passes over a vocabulary of 8,192 tokens or more, once in a process, where a compiler is found.
     """
 
-    def __init__(self, t0: PerRow, theta: PerRow, *, n: float = 0.8, granularity: str = "token") -> None:
+    def __init__(
+        self,
+        t0: PerRow,
+        theta: PerRow,
+        *,
+        n: float = 0.8,
+        granularity: str = "token",
+        observe: Observer | None = None,
+        compile: bool = True,
+    ) -> None:
         """Raises ConfigError for a value out of range, with its place."""
         if granularity not in GRANULARITIES:
             raise ConfigError(f"granularity is '{granularity}'; it must be one of {', '.join(GRANULARITIES)}.")
@@ -46,7 +58,7 @@ class EDTLogitsProcessor(LogitsProcessor):
         size = max(len(self.t0), len(self.theta))
         for first, second in zip(self.t0.expand(size).tolist(), self.theta.expand(size).tolist(), strict=True):
             EDT(t0=first, theta=second, n=n)
-        self.n, self.granularity = n, granularity
+        self.n, self.granularity, self.observe, self.compile = n, granularity, observe, compile
         self.reset()
 
     def reset(self) -> None:
@@ -58,29 +70,40 @@ class EDTLogitsProcessor(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """The scaled logits, [R, V], in the dtype of `scores`. input_ids: [R, L], the tokens so far."""
         logits_RV = scores if scores.dtype == torch.float64 else scores.float()
+        temperature_R = self._held(input_ids) if self.granularity == "instance" else None
+        if temperature_R is None or self.observe is not None:
+            entropy_R = self._passes(logits_RV).entropy(logits_RV)
+            temperature_R = self._rule(entropy_R) if temperature_R is None else temperature_R
+            if self.observe is not None:
+                self.observe(temperature_R, entropy_R)
         if self.granularity == "instance":
-            temperature_R = self._of_instance(input_ids, logits_RV)
-        else:
-            temperature_R = self.temperature(logits_RV)
-        scaled_RV, _ = scale(logits_RV, temperature_R)
-        return scaled_RV.to(scores.dtype)
+            self._kept_R, self._seen_RL = temperature_R, input_ids.clone()
+        return self._passes(logits_RV).scale(logits_RV, temperature_R).to(scores.dtype)
 
     def temperature(self, logits_RV: Tensor) -> Tensor:
         """T per row, [R], from raw logits."""
-        rows = len(logits_RV)
-        t0_R, theta_R = (for_rows(column, rows).to(logits_RV) for column in (self.t0, self.theta))
-        n_R = torch.full_like(t0_R, self.n)
-        entropy_R = entropy(logits_RV)
+        return self._rule(self._passes(logits_RV).entropy(logits_RV))
+
+    def _passes(self, logits_RV: Tensor) -> Kernels:
+        vocabulary, device = logits_RV.shape[-1], logits_RV.device
+        if not self.compile:
+            return Kernels(compile=False, vocabulary=vocabulary, device=device)
+        return shared_kernels(vocabulary, device)
+
+    def _rule(self, entropy_R: Tensor) -> Tensor:
+        """T per row from the entropies."""
+        rows = len(entropy_R)
+        t0_R, theta_R = (for_rows(column, rows).to(entropy_R) for column in (self.t0, self.theta))
         nan_R = torch.full_like(entropy_R, torch.nan)
         signals = Signals(entropy_R=entropy_R, largest_R=nan_R, kl_R=nan_R, uniform_R=nan_R)
-        return EDT.temperature(signals, {"t0": t0_R, "theta": theta_R, "n": n_R})
+        return EDT.temperature(signals, {"t0": t0_R, "theta": theta_R, "n": torch.full_like(t0_R, self.n)})
 
-    def _of_instance(self, input_ids: Tensor, logits_RV: Tensor) -> Tensor:
-        """The temperature of each row's first step."""
-        if self._kept_R is None or not self._goes_on(input_ids):
-            self._kept_R, self._start = self.temperature(logits_RV), input_ids.shape[1]
-        self._seen_RL = input_ids.clone()
-        return self._kept_R
+    def _held(self, input_ids: Tensor) -> Tensor | None:
+        """The temperatures of each row's first step; None when this is a first step."""
+        if self._kept_R is not None and self._goes_on(input_ids):
+            return self._kept_R
+        self._start = input_ids.shape[1]
+        return None
 
     def _goes_on(self, input_ids: Tensor) -> bool:
         """Whether this call is the next step of the same text. Raises ConfigError where rows moved or went back."""

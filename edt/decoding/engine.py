@@ -20,6 +20,9 @@ from edt.errors import ConfigError, ModelError
 from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 
+SIGNALS = frozenset({"entropy", "kl", "uniform"})
+"""What a strategy may read: all that engine=torch gives."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec(ABC):
@@ -51,7 +54,7 @@ class Engine(ABC):
     """Decodes rows of any strategies for chunks of prompts. `signals`: those that it can give to a strategy."""
 
     name: ClassVar[str]
-    signals: ClassVar[frozenset[str]] = frozenset({"entropy", "kl"})
+    signals: ClassVar[frozenset[str]] = SIGNALS
 
     model: LanguageModel
     spec: EngineSpec
@@ -91,15 +94,34 @@ class Engine(ABC):
         """What of the engine and its model can change a token."""
         return {"engine": self.name, "noise": GENERATOR, "model": self.model.identity}
 
+    def coupling(self, sampling: Sampling) -> str:
+        """How the draws of strategies hang together: as asked for, or "engine" where another's generator draws them."""
+        return sampling.coupling
+
+    def refuse_unfit(self, strategies: Sequence[Strategy]) -> None:
+        """Raise ConfigError for a strategy that this engine cannot decode, with one that can."""
+        for strategy in strategies:
+            for signal in sorted(strategy.needs - self.signals):
+                way_out = "Use engine=torch." if signal in SIGNALS else "Let its `needs` name only signals that exist."
+                raise ConfigError(
+                    f"strategy '{strategy.family}' reads '{signal}', which engine '{self.name}' cannot give (it has: "
+                    f"{', '.join(sorted(self.signals))}). {way_out}"
+                )
+
+    def rows_together(self, rows: Sequence[RowRequest]) -> int:
+        """How many of a prompt's rows are decoded at the same time."""
+        return len(rows)
+
     def plan(
         self, prompts: Sequence[Prompt], strategies: Sequence[Strategy], rows: Sequence[RowRequest], limits: Limits
     ) -> Plan:
         """The chunk plan for decoding `rows` of every prompt."""
+        self.refuse_unfit(strategies)
         self.refuse_overlong(prompts, limits)
         longest = max(len(prompt.token_ids) for prompt in prompts) + limits.max_new_tokens
         return plan_chunks(
             prompts,
-            rows_per_prompt=len(rows),
+            rows_per_prompt=self.rows_together(rows),
             new_tokens=limits.max_new_tokens,
             cost=self.cost([strategies[index] for index in {row.strategy for row in rows}], longest),
             budget=self.budget,
@@ -125,11 +147,12 @@ class Engine(ABC):
         limits: Limits,
         rows_per_batch: int,
     ) -> Iterator[Generation]:
-        """Decode `rows` of every prompt of a chunk; generations come prompt by prompt, in the order of `rows`.
+        """Decode `rows` of every prompt of a chunk; generations come batch by batch, as the engine decodes them.
 
-        Raises ModelError when the model gives logits that are not finite, with the example's id, and
-        MemoryExceededError when a batch does not fit into memory.
+        Raises ConfigError for a strategy that the engine cannot decode, ModelError when the model gives logits that are
+        not finite, with the example's id, and MemoryExceededError when a batch does not fit into memory.
         """
+        self.refuse_unfit(strategies)
         with telling_when_exceeded():
             decoded = self.decode(
                 prompts, strategies, rows, sampling=sampling, limits=limits, rows_per_batch=rows_per_batch

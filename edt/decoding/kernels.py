@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from edt.decoding import draw as drawing
 from edt.decoding import noise, signals
+from edt.decoding.scale import scale
 from edt.errors import ConfigError
 
 WORTH_COMPILING = 8192
@@ -56,6 +57,10 @@ class Kernels:
     def kl_divergence(self, p_logits_GV: Tensor, q_logits_GV: Tensor) -> Tensor:
         """See edt.decoding.signals.kl_divergence."""
         return self._run("kl_divergence", len(p_logits_GV), p_logits_GV, q_logits_GV)
+
+    def scale(self, logits_RV: Tensor, temperature_R: Tensor) -> Tensor:
+        """The scaled logits of edt.decoding.scale.scale."""
+        return self._run("scale", len(logits_RV), logits_RV, temperature_R)
 
     def gumbel_noise(self, key_U2: Tensor, step: int, dtype: torch.dtype) -> Tensor:
         """See edt.decoding.noise.gumbel_noise."""
@@ -121,12 +126,23 @@ class Kernels:
             f"noise {dtype}": partial(noise.gumbel_noise, vocabulary=self.vocabulary, dtype=dtype)
             for dtype in (torch.float32, torch.float64)
         }
-        made |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence}
+        made |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence, "scale": scaled}
         return made | {"draw": drawing.draw, "mass": drawing.mass}
 
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., Any]]:
         return {name: torch.compile(function, dynamic=True) for name, function in self._eager.items()}
+
+
+@cache
+def shared_kernels(vocabulary: int, device: torch.device) -> Kernels:
+    """The same passes for all who ask, so that each is compiled once in a process."""
+    return Kernels(compile=None, vocabulary=vocabulary, device=device)
+
+
+def scaled(logits_RV: Tensor, temperature_R: Tensor) -> Tensor:
+    """The scaled logits alone."""
+    return scale(logits_RV, temperature_R)[0]
 
 
 def compiler_found(device: torch.device) -> bool:

@@ -15,7 +15,8 @@ class Sampling:
     """samples: outputs per example and strategy. seed: of the noise. max_new_tokens: None leaves it to the task.
 
     coupling: "identity" gives all strategies the same noise (paired comparisons); "independent" adds the strategy to
-    the noise key. trace: keep entropy and temperature of every token with each output.
+    the noise key. An engine whose draws come from another generator gives neither; its runs say "engine" instead.
+    trace: keep entropy and temperature of every token with each output.
     """
 
     samples: int = 4

@@ -8,18 +8,21 @@ from torch import Tensor
 PROBABILITY_FLOOR = 1e-7
 """Lower clip of probabilities in the KL divergence, as in the public code of arXiv 2306.01286."""
 
+NO_WEIGHT = -1e4
+"""A shifted logit whose weight is 0 in every float type, and that times 0 is 0, as −inf is not."""
+
 
 def entropy(logits_RV: Tensor) -> Tensor:
     """H = −Σ p ln p of softmax(logits), [R], >= 0.
 
     With z = logits − max and S = Σ e^z, H = ln S − Σ z·e^z / S: no difference of large numbers, so float32 is good to
-    about 2e-6. A logit of −inf is a token of probability 0 and adds 0.
+    about 2e-6. A logit of −inf is a token of probability 0 and adds 0. Works in place on its own arrays: over a large
+    vocabulary, a fresh array costs more than what is computed in it. No gradient.
     """
-    z_RV = logits_RV - logits_RV.amax(dim=-1, keepdim=True)
+    z_RV = (logits_RV - logits_RV.amax(dim=-1, keepdim=True)).clamp_(min=NO_WEIGHT)
     weight_RV = z_RV.exp()
     total_R = weight_RV.sum(dim=-1)
-    z_RV = z_RV.masked_fill(weight_RV == 0, 0.0)
-    return (total_R.log() - (z_RV * weight_RV).sum(dim=-1) / total_R).clamp(min=0.0)
+    return (total_R.log() - z_RV.mul_(weight_RV).sum(dim=-1) / total_R).clamp(min=0.0)
 
 
 def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:

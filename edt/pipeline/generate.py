@@ -64,6 +64,7 @@ def generate_task(
 
 def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Prepared:
     """Load the examples, encode the prompts, and derive the run's identity from them."""
+    engine.refuse_unfit(request.strategies)
     limits = task.limits(request.sampling)
     budget = prompt_budget(engine.model, task, limits)
     examples = {split: task.task.load(split) for split in task.splits}
@@ -75,7 +76,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         **engine.identity(),
         "task": task.task.name,
         "seed": request.sampling.seed,
-        "coupling": request.sampling.coupling,
+        "coupling": engine.coupling(request.sampling),
         "limits": limits.identity(),
         "prompts": prompts_digest(prompts),
     }

@@ -1,0 +1,137 @@
+"""A strategy as arguments of transformers' `generate`. Shapes: R rows of a call, V vocabulary, L tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from edt.adapters.kld_generate import KLDGenerate
+from edt.adapters.transformers_processor import EDTLogitsProcessor, Observer
+from edt.decoding.kernels import shared_kernels
+from edt.decoding.model import LanguageModel
+from edt.decoding.scale import TEMPERATURE_FLOOR
+from edt.decoding.step import refuse_temperatures
+from edt.errors import ConfigError
+from edt.records import Prompt
+from edt.strategies.base import Signals, Strategy
+from edt.strategies.edt import EDT
+from edt.strategies.fixed import Fixed
+from edt.strategies.kld import KLD
+from edt.strategies.rows import StrategyTable
+
+
+def refuse_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
+    """Raise ConfigError for what `generate` has no equal for."""
+    guided = "kl" in strategy.needs
+    kld = strategy if isinstance(strategy, KLD) else None
+    reasons = {
+        "truncates first (order=truncate_first)": strategy.order != "temperature_first",
+        "truncates by top_n_sigma": strategy.top_n_sigma is not None,
+        "guides an encoder-decoder by KL": guided and encoder_decoder,
+        "reads 'kl' by another rule than kld's": guided and type(strategy) is not KLD,
+        "runs a second model (mode=dual)": kld is not None and kld.mode != "shared",
+        "holds a KL-guided temperature (granularity=instance)": guided and strategy.granularity != "token",
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise ConfigError(
+                f"strategy {strategy.strategy_id} {reason}, which transformers' generate cannot do; use engine=torch."
+            )
+
+
+def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> dict[str, Any]:
+    """What makes `generate` decode by this strategy and show its temperatures: transformers' own arguments as far as
+    they go (a fixed temperature, top-k, top-p, min-p), our processors for the rest.
+    """
+    fixed_t = strategy.t0 if type(strategy) is Fixed else None
+    if fixed_t is not None and fixed_t <= TEMPERATURE_FLOOR:
+        return {"do_sample": False, "logits_processor": LogitsProcessorList([RuleProcessor(strategy, observe)])}
+    how: dict[str, Any] = {
+        "do_sample": True,
+        "temperature": 1.0 if fixed_t is None else fixed_t,
+        "top_k": 0 if strategy.top_k is None else strategy.top_k,
+        "top_p": 1.0 if strategy.top_p is None else strategy.top_p,
+        "min_p": strategy.min_p,
+    }
+    if isinstance(strategy, KLD):
+        return {**how, "custom_generate": guided_loop(strategy, model, prompts, observe)}
+    processor: LogitsProcessor = RuleProcessor(strategy, observe)
+    if type(strategy) is EDT:
+        processor = EDTLogitsProcessor(
+            strategy.t0, strategy.theta, n=strategy.n, granularity=strategy.granularity, observe=observe
+        )
+    return {**how, "logits_processor": LogitsProcessorList([processor])}
+
+
+def guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> KLDGenerate:
+    """The loop that reads the prompts without their source too."""
+    plain_PL, mask_PL = padded([prompt.plain_ids for prompt in prompts], model)
+    return KLDGenerate(
+        t0=strategy.t0,
+        sigma=strategy.sigma,
+        plain_input_ids=plain_PL,
+        plain_attention_mask=mask_PL,
+        observe=observe,
+    )
+
+
+class RuleProcessor(LogitsProcessor):
+    """The rule of any strategy that reads the entropy alone. A fixed temperature is shown, and left to `generate`."""
+
+    def __init__(self, strategy: Strategy, observe: Observer) -> None:
+        """For one call of `generate`: a temperature per instance is that of the first step."""
+        self.strategy, self.observe = strategy, observe
+        self.step, self.held_R = 0, torch.empty(0)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """The scaled logits, [R, V]."""
+        passes = shared_kernels(scores.shape[-1], scores.device)
+        entropy_R = passes.entropy(scores)
+        temperature_R = self.held_R
+        if self.step == 0 or self.strategy.granularity == "token":
+            temperature_R = self.held_R = self._rule(entropy_R, scores.shape[-1])
+        self.observe(temperature_R, entropy_R)
+        self.step += 1
+        return scores if type(self.strategy) is Fixed else passes.scale(scores, temperature_R)
+
+    def _rule(self, entropy_R: Tensor, vocabulary: int) -> Tensor:
+        """T per row; entropies that are not finite pass through, for the observer to tell."""
+        table = StrategyTable.of([self.strategy], dtype=entropy_R.dtype, device=entropy_R.device)
+        nan_R = torch.full_like(entropy_R, torch.nan)
+        largest_R = torch.full_like(entropy_R, math.log(vocabulary))
+        signals = Signals(entropy_R=entropy_R, largest_R=largest_R, kl_R=nan_R, uniform_R=nan_R)
+        strategy_R = torch.zeros_like(entropy_R, dtype=torch.int64)
+        temperature_R = table.temperature(strategy_R, signals)
+        finite_R = torch.isfinite(entropy_R)
+        refuse_temperatures(temperature_R[finite_R], strategy_R[finite_R], table, self.step)
+        return temperature_R
+
+
+@contextmanager
+def plain_generation(model: Any) -> Iterator[None]:
+    """Hide the checkpoint's own generation settings (a repetition penalty, a top-k): they are no part of a strategy."""
+    own = model.generation_config
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        bos_token_id=own.bos_token_id, decoder_start_token_id=own.decoder_start_token_id
+    )
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def padded(texts: Sequence[Sequence[int]], model: LanguageModel, *, left: bool = True) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask, [P, L]; a decoder needs its padding on the left, where no token follows it."""
+    width = max(len(text) for text in texts)
+    ids_PL = torch.full((len(texts), width), model.pad_id)
+    mask_PL = torch.zeros_like(ids_PL)
+    for place, text in enumerate(texts):
+        at = slice(width - len(text), width) if left else slice(0, len(text))
+        ids_PL[place, at], mask_PL[place, at] = torch.tensor(list(text)), 1
+    return ids_PL.to(model.device), mask_PL.to(model.device)

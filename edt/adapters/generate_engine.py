@@ -1,0 +1,174 @@
+"""The generate engine: transformers' own `model.generate`, one call per chunk of prompts and strategy.
+
+It shares nothing between samples, settings or prefixes: the baseline that the torch engine is measured against.
+Shapes: R rows of a call, L tokens of its longest prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from edt.adapters.generate_call import arguments, padded, plain_generation, refuse_strategy
+from edt.adapters.generate_record import Record
+from edt.decoding.engine import Engine, EngineSpec, RowRequest
+from edt.decoding.model import LanguageModel
+from edt.decoding.plan import Cost
+from edt.decoding.rows import Rows
+from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.stops import StopWatch
+from edt.ids import canonical_json, seeded_rank
+from edt.records import Prompt
+from edt.strategies.base import Strategy
+
+LOGIT_COPIES = 4
+"""Arrays of the logits' size that a row holds at the peak of a step: the model's, the warpers', the probabilities."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateSpec(EngineSpec):
+    """Nothing to set beside the plan."""
+
+    def build(self, model: LanguageModel) -> GenerateEngine:
+        """The engine over a loaded model."""
+        return GenerateEngine(model=model, spec=self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateEngine(Engine):
+    """Decodes by `model.generate`. Its draws come from torch's generator, seeded for each call from what it decodes:
+    the same chunk gives the same tokens, but strategies share no noise (`coupling: engine`).
+    """
+
+    name = "generate"
+    signals = frozenset({"entropy", "kl"})
+
+    def identity(self) -> dict[str, Any]:
+        """See Engine."""
+        return {**super().identity(), "noise": "torch.multinomial"}
+
+    def coupling(self, sampling: Sampling) -> str:
+        """See Engine."""
+        return "engine"
+
+    def refuse_unfit(self, strategies: Sequence[Strategy]) -> None:
+        """See Engine; and whatever `generate` has no equal for."""
+        super().refuse_unfit(strategies)
+        for strategy in strategies:
+            refuse_strategy(strategy, encoder_decoder=self.model.is_encoder_decoder)
+
+    def rows_together(self, rows: Sequence[RowRequest]) -> int:
+        """See Engine: a call decodes one strategy."""
+        return max(len(samples) for samples in samples_by_strategy(rows).values())
+
+    def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
+        """See Engine. Each row has its own copy of the prompt, in both contexts where there are two."""
+        contexts = 2 if any("kl" in strategy.needs for strategy in strategies) else 1
+        return Cost(
+            per_token=contexts * self.model.cache_bytes_per_token,
+            per_row=LOGIT_COPIES * contexts * self.model.vocabulary * self.model.signal_dtype.itemsize,
+            shared_prompt=False,
+        )
+
+    def decode(
+        self,
+        prompts: Sequence[Prompt],
+        strategies: Sequence[Strategy],
+        rows: Sequence[RowRequest],
+        *,
+        sampling: Sampling,
+        limits: Limits,
+        rows_per_batch: int,
+    ) -> Iterator[tuple[Sequence[tuple[int, RowRequest]], Rows]]:
+        """See Engine. A call takes all prompts and all of a strategy's samples, as far as `rows_per_batch` allows."""
+        for index, samples in samples_by_strategy(rows).items():
+            for places, some in calls(len(prompts), samples, rows_per_batch):
+                batch = [(place, RowRequest(index, sample)) for place in places for sample in some]
+                chosen = [prompts[place] for place in places]
+                yield batch, self._call(chosen, strategies[index], some, sampling, limits)
+
+    @torch.inference_mode()
+    def _call(
+        self,
+        prompts: Sequence[Prompt],
+        strategy: Strategy,
+        samples: Sequence[int],
+        sampling: Sampling,
+        limits: Limits,
+    ) -> Rows:
+        """One `generate`: rows prompt by prompt, in each the samples in their order."""
+        model, watch = self.model, self.stop_watch(limits)
+        how = arguments(strategy, model, prompts, record := Record(prompts))
+        sequences = 1 if not how["do_sample"] else len(samples)  # generate takes one greedy row per prompt
+        ids_PL, mask_PL = padded([p.token_ids for p in prompts], model, left=not model.is_encoder_decoder)
+        start = 1 if model.is_encoder_decoder else ids_PL.shape[1]
+        devices = [model.device] if model.device.type == "cuda" else []
+        with plain_generation(model.model), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(call_seed(prompts, strategy, samples[0], sampling))
+            out_RL: Tensor = model.model.generate(
+                input_ids=ids_PL,
+                attention_mask=mask_PL,
+                max_new_tokens=limits.max_new_tokens,
+                num_return_sequences=sequences,
+                eos_token_id=sorted(model.eos_ids) or None,
+                pad_token_id=model.pad_id,
+                stopping_criteria=StoppingCriteriaList([StopStrings(watch, start)]),
+                **how,
+            )
+        rows = record.rows(out_RL[:, start:].cpu(), limits.max_new_tokens, model.eos_ids, watch)
+        return rows if sequences == len(samples) else repeated(rows, len(samples))
+
+
+class StopStrings(StoppingCriteria):
+    """Stops the rows whose new tokens, from place `start` on, hold a stop string."""
+
+    def __init__(self, watch: StopWatch, start: int) -> None:
+        self.watch, self.start = watch, start
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        """Rows that are at their end, [R] bool."""
+        return self.watch.stopped(input_ids[:, self.start :].cpu()).to(input_ids.device)
+
+
+def samples_by_strategy(rows: Sequence[RowRequest]) -> dict[int, list[int]]:
+    """The samples wanted of each strategy, in the order of `rows`."""
+    found: dict[int, list[int]] = {}
+    for row in rows:
+        found.setdefault(row.strategy, []).append(row.sample)
+    return found
+
+
+def calls(prompts: int, samples: Sequence[int], most: int) -> Iterator[tuple[range, Sequence[int]]]:
+    """The (prompts, samples) of each call, such that none has more than `most` rows."""
+    together = min(len(samples), most)
+    step = max(1, most // together)
+    for first in range(0, prompts, step):
+        for at in range(0, len(samples), together):
+            yield range(first, min(first + step, prompts)), samples[at : at + together]
+
+
+def call_seed(prompts: Sequence[Prompt], strategy: Strategy, first_sample: int, sampling: Sampling) -> int:
+    """The seed of a call: 64 bits of what it decodes."""
+    first = prompts[0]
+    ids = [prompt.example_id for prompt in prompts]
+    return seeded_rank(
+        sampling.seed, canonical_json([first.task, first.split, ids, strategy.strategy_id, first_sample])
+    )
+
+
+def repeated(rows: Rows, times: int) -> Rows:
+    """Each row so many times."""
+    many = Rows(
+        strategy_A=rows.strategy_A.repeat_interleave(times),
+        keys=[(0, 0)] * (times * len(rows.strategy_A)),
+        max_new_tokens=rows.max_new_tokens,
+    )
+    for name in ("tokens_AS", "temperature_AS", "entropy_AS", "floored_AS", "length_A"):
+        setattr(many, name, getattr(rows, name).repeat_interleave(times, dim=0))
+    many.reason_A = [reason for reason in rows.reason_A for _ in range(times)]
+    return many
