@@ -10,15 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from study_page_fixture import HOSTILE, study_page
 
 from edt.report import html
 from edt.report.browser import browser_data
 from edt.report.cells import cells_of, leading_number
 from edt.report.embed import inline_svg, plain, script_json, script_text
-from edt.report.interactive import axes, chart_data, pareto_front
+from edt.report.interactive import axes, chart_data
 from edt.report.page import PageTable, Point
 from edt.report.palette import DARK, LIGHT, MARKS, family_style
 
@@ -86,26 +84,6 @@ def test_an_output_without_its_example_is_refused():
 
 
 # Charts
-
-
-def test_the_front_by_hand():
-    assert pareto_front([(60, 50), (70, 60), (65, 60), (55, 55), (80, 90), (60, 50)]) == [0, 1, 4]
-    assert pareto_front([]) == []
-
-
-scores = st.lists(st.tuples(st.integers(0, 8).map(float), st.integers(0, 8).map(float)), max_size=12)
-
-
-@given(scores)
-def test_the_front_is_what_none_beats(pairs):
-    def beats(a, b):
-        return a[0] >= b[0] and a[1] <= b[1] and a != b
-
-    expected = {pair for pair in pairs if not any(beats(other, pair) for other in pairs)}
-    found = [pairs[place] for place in pareto_front(pairs)]
-    assert set(found) == expected
-    assert len(found) == len(expected)
-    assert found == sorted(found, key=lambda pair: pair[1])
 
 
 def a_point(params, **metrics):

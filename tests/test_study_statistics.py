@@ -87,6 +87,11 @@ def test_the_front_is_what_nothing_dominates(points):
     assert found == {a for a in pairs if not any(dominated(a, b) for b in pairs)}
 
 
+def test_the_front_by_hand():
+    assert pareto([60, 70, 65, 55, 80, 60], [50, 60, 60, 55, 90, 50]) == [0, 1, 4]
+    assert pareto([], []) == []
+
+
 def test_hypervolume_by_hand():
     # two points at (q/Q*, s/S*) = (0.5, 0.2) and (1, 0.6): 0.5·(0.6 − 0.2) + 1·(1 − 0.6)
     quality, self_bleu = np.array([20.0, 40.0, 10.0]), np.array([20.0, 60.0, 90.0])

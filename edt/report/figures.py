@@ -9,19 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from edt.report.page import PageFigure
+from edt.report.palette import LIGHT
 from edt.store.atomic import write_atomically, write_text
 
-PALETTE = {
-    "fixed": "#000000",
-    "kld token": "#0072B2",
-    "kld instance": "#56B4E9",
-    "edt token": "#D55E00",
-    "edt instance": "#E69F00",
-    "dynatemp": "#009E73",
-    "random t": "#CC79A7",
-}
-"""Colours that colour-blind readers tell apart (Okabe & Ito 2008), by family."""
-MARKERS = {"fixed": "o", "kld token": "s", "kld instance": "D", "edt token": "^", "edt instance": "v", "dynatemp": "P"}
+FAMILIES = ("fixed", "kld token", "kld instance", "edt token", "edt instance", "dynatemp", "random t")
+"""The study's own families, in the order that gives them the colours of the page's charts."""
+MARKERS = ("o", "s", "D", "^", "P", "v", "p", "X")
 STYLE: Any = {
     "svg.hashsalt": "edt",
     "svg.fonttype": "none",
@@ -36,13 +29,13 @@ DPI = 150
 
 
 def colour_of(family: str) -> str:
-    """A family's colour; grey for one that has none of its own."""
-    return PALETTE.get(family, "#777777")
+    """A family's colour; grey for one that the study does not know."""
+    return LIGHT[FAMILIES.index(family)] if family in FAMILIES else "#777777"
 
 
 def marker_of(family: str) -> str:
     """A family's marker."""
-    return MARKERS.get(family, "X")
+    return MARKERS[FAMILIES.index(family)] if family in FAMILIES else MARKERS[-1]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from edt.report.frame import HEADINGS, QUALITY_COLUMN
 from edt.report.page import Interval, Point, StudyPage
 from edt.report.palette import family_style
+from edt.study.front import pareto
 
 BETTER = {"↑": "higher", "↓": "lower"}
 MISSING: Interval = (None, None, None)
@@ -105,20 +106,7 @@ def front_of(points: Sequence[Point], places: Sequence[int]) -> list[int]:
     """Those of the places whose points have quality and Self-BLEU and are on the front of these."""
     pairs = {place: (value_of(points[place], QUALITY_COLUMN), value_of(points[place], "self_bleu")) for place in places}
     known = [(place, (q, s)) for place, (q, s) in pairs.items() if q is not None and s is not None]
-    return [known[member][0] for member in pareto_front([pair for _, pair in known])]
-
-
-def pareto_front(pairs: Sequence[tuple[float, float]]) -> list[int]:
-    """The (quality, Self-BLEU) that none beats: no other has at least the quality at most the Self-BLEU, one strictly.
-
-    In ascending Self-BLEU; of equal pairs the first.
-    """
-    order = sorted(range(len(pairs)), key=lambda place: (pairs[place][1], -pairs[place][0], place))
-    found: list[int] = []
-    for place in order:
-        if not found or pairs[place][0] > pairs[found[-1]][0]:
-            found.append(place)
-    return found
+    return [known[member][0] for member in pareto([q for _, (q, _) in known], [s for _, (_, s) in known])]
 
 
 def value_of(point: Point, metric: str) -> float | None:

@@ -29,7 +29,7 @@ class Front:
     self_bleu_BN: Floats
 
 
-def pareto(quality_N: Floats, self_bleu_N: Floats) -> list[int]:
+def pareto(quality_N: Sequence[float] | Floats, self_bleu_N: Sequence[float] | Floats) -> list[int]:
     """The settings that none beats in both: no other has at least the quality at most the Self-BLEU, one strictly.
 
     In ascending Self-BLEU; of equal settings the first.
