@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from time import monotonic
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+
+LINE_EACH = 60.0
+"""Seconds between the lines that stand for a bar where there is no terminal."""
 
 
 class Progress:
@@ -36,7 +39,23 @@ class Progress:
         )
         with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bar:
             identifier = bar.add_task(label, total=total, completed=done)
-            yield lambda rows: bar.advance(identifier, rows)
+            yield Advance(self, bar, identifier)
         if not self.console.is_terminal:
             seconds = monotonic() - began
             self.console.print(f"{label}: {total} rows, {done} of them there before, {seconds:.1f} s", highlight=False)
+
+
+class Advance:
+    """Advances a task's bar; where there is no terminal, says every minute how far it is."""
+
+    def __init__(self, progress: Progress, bar: RichProgress, identifier: TaskID) -> None:
+        self.progress, self.bar, self.identifier = progress, bar, identifier
+        self.told = monotonic()
+
+    def __call__(self, rows: int) -> None:
+        """So many more rows are done."""
+        self.bar.advance(self.identifier, rows)
+        if not self.progress.console.is_terminal and monotonic() - self.told >= LINE_EACH:
+            self.told = monotonic()
+            task = self.bar.tasks[self.identifier]
+            self.progress.say(f"{task.description}: {task.completed:.0f} of {task.total:.0f} rows")
