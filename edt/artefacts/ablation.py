@@ -90,7 +90,7 @@ def curves(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> PageFigu
             over_theta, over_t0 = axes[2 * row : 2 * row + 2]
             lines(over_theta, grid.theta, grid.t0, lambda x, line, m=metric: value(task, line, x, m), "T0")
             lines(over_t0, grid.t0, grid.theta, lambda x, line, m=metric: value(task, x, line, m), "θ")
-            over_theta.set(xlabel="θ", ylabel=heading(task, metric), xscale="symlog")
+            over_theta.set(xlabel="θ", ylabel=heading(task, metric))
             over_theta.set_xscale("symlog", linthresh=0.05)
             over_t0.set(xlabel="T0", ylabel=heading(task, metric))
         return save(figure, folder, f"curves_{name}", title=f"{name}: over θ and over T0", caption="On test.")
@@ -104,7 +104,8 @@ def lines(axis: Any, xs: Sequence[float], each: Sequence[float], at: Any, label:
     for place, line in enumerate(each):
         colour = colours(place / max(1, len(each) - 1) * 0.9)
         axis.plot(xs, [at(x, line) for x in xs], marker=".", lw=1.1, color=colour, label=f"{line:g}")
-    axis.legend(title=label, fontsize=6, title_fontsize=7, ncols=2, frameon=False)
+    where = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    axis.legend(title=label, fontsize=6, title_fontsize=7, frameon=False, **where)
 
 
 def eda_table(grid: Ablation, name: str, task: TaskStudy) -> PageTable:

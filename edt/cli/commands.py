@@ -65,10 +65,16 @@ def report(config: dict[str, Any]) -> None:
 def reproduce(config: dict[str, Any]) -> None:
     """Decode what the artefacts need, once, and write them."""
     from edt.pipeline import reproduce as pipeline
+    from edt.pipeline.track import check_tracking, track_study
 
     request = build.study_request(config, generation_request(config))
-    pipeline.reproduce(request)
+    tracking = build.construct(config["tracking"], "tracking")
+    check_tracking(tracking, pipeline.number_of_settings(request))
+    study = pipeline.reproduce(request)
     print(f"artefacts: {request.results}")
+    results = study.tasks.values()
+    scores = [score for task in results for score in task.scored.scores]
+    track_study(tracking, scores, [task.scored.run for task in results])
 
 
 def generation_request(config: dict[str, Any]) -> Any:

@@ -100,6 +100,11 @@ class StudyRequest:
         )
 
 
+def number_of_settings(request: StudyRequest) -> int:
+    """The settings that every task begins with."""
+    return sum(len(family.settings) for family in request.protocol.families.values())
+
+
 def reproduce(request: StudyRequest) -> Study:
     """Decode what is missing, score, and write every artefact with the study's manifest."""
     console = Console(stderr=True)
