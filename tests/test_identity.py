@@ -51,6 +51,7 @@ ROWS = {
     "strategy.top_n_sigma": 1.0,
     "strategy.order": None,
     "sampling.samples": 9,
+    "families.*": None,
 }
 # Outside the hash.
 OUTSIDE = {
@@ -61,6 +62,12 @@ OUTSIDE = {
     "metrics.*": None,
     "sampling.trace": "true",
     "paths.traces": "elsewhere",
+    "paths.results": "elsewhere",
+    # Of a study: what is chosen and shown from the rows.
+    "widenings": None,
+    "jobs": None,
+    "browser.*": None,
+    "experiments.*": None,
     "tracking": "wandb",
     "tracking.*": None,
     "model.trust_remote_code": None,
@@ -104,6 +111,12 @@ def classes(key):
 @pytest.mark.parametrize("task", ["xlsum", "msmarco", "quac", "wmt19"])
 def test_every_key_is_classified_once(base, task):
     for key in leaves(composed([*base, f"task={task}"])):
+        assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
+
+
+def test_every_key_of_a_study_is_classified_once(base):
+    whole = composed([word for word in base if not word.startswith("strategy")], command="reproduce")
+    for key in leaves(whole):
         assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
 
 
