@@ -21,9 +21,10 @@ MAY_IMPORT = {
     "store": BASE,
     "decoding": BASE | {"tasks", "strategies", "metrics", "store"},
     "adapters": BASE | {"tasks", "strategies", "metrics", "store", "decoding"},
-    "report": BASE | {"tasks", "strategies", "metrics", "store"},
-    "pipeline": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report"},
-    "cli": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "pipeline"},
+    "tuning": BASE | {"strategies"},
+    "report": BASE | {"tasks", "strategies", "metrics", "store", "tuning"},
+    "pipeline": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "tuning", "report"},
+    "cli": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "tuning", "report", "pipeline"},
     "__main__": {"cli"},
     "__init__": {"adapters"},  # on demand alone: the next test holds that `import edt` is light
 }
@@ -63,6 +64,7 @@ def test_imports_go_one_way(path):
         ("edt.metrics.suite", ["torch", "transformers", "datasets"]),
         ("edt.store.parts", ["torch", "transformers", "datasets"]),
         ("edt.report.table", ["torch", "transformers", "datasets"]),
+        ("edt.report.tune_page", ["torch", "transformers", "datasets", "optuna"]),
         ("edt.tasks.xlsum", ["torch", "transformers", "datasets"]),
         ("edt.tasks.wmt19", ["torch", "transformers", "datasets"]),
         ("edt.tasks.mini", ["torch", "transformers", "datasets"]),

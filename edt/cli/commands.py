@@ -30,6 +30,14 @@ def run(config: dict[str, Any]) -> None:
     report_study([score for score in scores if score.strategy_id in asked], runs)
 
 
+def tune(config: dict[str, Any]) -> None:
+    """Search for a setting on dev, and judge it on test."""
+    from edt.cli.tune import tune_request
+    from edt.pipeline.tune import tune
+
+    tune(tune_request(config))
+
+
 def score(config: dict[str, Any]) -> None:
     """Score run folders again."""
     from edt.pipeline.report import report_study

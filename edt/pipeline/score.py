@@ -89,8 +89,7 @@ def score_run(
         Scored(outputs=entry, measured=measured, quality=manifest.quality)
         for entry, measured in zip(outputs, found, strict=True)
     ]
-    # One key per scale: another quality metric or sample count has other maxima.
-    key = digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
+    key = scale_key(manifest, spec, n_samples)
     scores = []
     for split in dict.fromkeys(entry.outputs.split for entry in scored):
         constants, note = constants_for(split, scored, spec.eda, frozen, key)
@@ -105,6 +104,11 @@ def score_run(
             whole = with_eda(entry.measured, eda_value)
             scores += [score_record(manifest, entry.outputs, m, spec, n_samples) for m in whole.values()]
     return scores
+
+
+def scale_key(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> str:
+    """What EDA's constants are frozen under: another quality metric or sample count has other maxima."""
+    return digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
 
 
 def split_weights(outputs: Sequence[Outputs], spec: BootstrapSpec) -> dict[str, Floats]:
