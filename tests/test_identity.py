@@ -51,6 +51,9 @@ ROWS = {
     "strategy.top_n_sigma": 1.0,
     "strategy.order": None,
     "sampling.samples": 9,
+    # of edt tune: which settings are rows
+    "space.*": None,
+    "baseline.*": None,
 }
 # Outside the hash.
 OUTSIDE = {
@@ -60,6 +63,7 @@ OUTSIDE = {
     "engine.compile": "false",
     "metrics.*": None,
     "model.trust_remote_code": None,
+    "search.*": None,
 }
 
 
@@ -100,6 +104,13 @@ def classes(key):
 @pytest.mark.parametrize("task", ["xlsum", "msmarco", "quac", "wmt19"])
 def test_every_key_is_classified_once(base, task):
     for key in leaves(composed([*base, f"task={task}"])):
+        assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
+
+
+@pytest.mark.parametrize("space", ["edt", "kld", "fixed", "dynatemp"])
+def test_every_key_of_tune_is_classified_once(base, space):
+    words = [word for word in base if not word.startswith("strategy")]
+    for key in leaves(composed([*words, f"space={space}"], "tune")):
         assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
 
 

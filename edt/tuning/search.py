@@ -20,7 +20,7 @@ def search(
 
     known: measurements that need no pass. show: is told of everything tried so far, at the start and after each pass.
     """
-    measured = {**known, **trials.known()}
+    measured = {**known, **trials.known}
     show(trials.told())
     while batch := trials.next_batch():
         settings = {asked.setting.strategy_id: asked.setting for asked in batch}
