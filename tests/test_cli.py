@@ -214,6 +214,26 @@ def test_multirun_runs_each_point_of_the_sweep(capsys, local):
     assert capsys.readouterr().out.count("fixed(t0=0.7)") == 2
 
 
+def test_multirun_over_tasks_and_models_merges_in_one_report(capsys, tmp_path):
+    """Axes that a grid cannot hold: each point has a model and a task of its own, and the report joins them."""
+    sweep = ["task=mini_xlsum,mini_quac", "model=mini,mini_base", "strategy=fixed"]
+    small = ["task.limit=2", "task.test_size=4", "sampling.samples=2", "sampling.max_new_tokens=4"]
+    assert main(["run", "--multirun", *sweep, *small, f"paths.runs={tmp_path}"]) == 0
+    apart = capsys.readouterr().out
+    assert main(["report", f"runs={tmp_path}", f"paths.runs={tmp_path}"]) == 0
+    table = capsys.readouterr().out
+    for task in ("mini_xlsum", "mini_quac"):
+        assert table.count(f" {task} ") == 2
+        for model in ("mini", "mini_base"):
+            assert apart.count(f"test · {model} ") == table.count(f"test · {model} ") == 2
+    rows = [line[line.index("fixed(t0=0.7)") :].rstrip() for line in table.splitlines() if "fixed(t0=0.7)" in line]
+    assert len(rows) == 4
+    joint = [
+        study for study in (tmp_path / "studies").iterdir() if (study / "table.md").read_text().count("fixed") == 4
+    ]
+    assert len(joint) == 1
+
+
 def test_user_configs_overlay(capsys, tmp_path, local):
     (tmp_path / "mine" / "strategy").mkdir(parents=True)
     (tmp_path / "mine" / "strategy" / "hot.yaml").write_text("defaults: [fixed, _self_]\nt0: 1.7\n")

@@ -52,6 +52,9 @@ ROWS = {
     "strategy.order": None,
     "sampling.samples": 9,
     "families.*": None,
+    # of edt tune: which settings are rows
+    "space.*": None,
+    "baseline.*": None,
 }
 # Outside the hash.
 OUTSIDE = {
@@ -71,6 +74,7 @@ OUTSIDE = {
     "tracking": "wandb",
     "tracking.*": None,
     "model.trust_remote_code": None,
+    "search.*": None,
 }
 
 
@@ -117,6 +121,13 @@ def test_every_key_is_classified_once(base, task):
 def test_every_key_of_a_study_is_classified_once(base):
     whole = composed([word for word in base if not word.startswith("strategy")], command="reproduce")
     for key in leaves(whole):
+        assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
+
+
+@pytest.mark.parametrize("space", ["edt", "kld", "fixed", "dynatemp"])
+def test_every_key_of_tune_is_classified_once(base, space):
+    words = [word for word in base if not word.startswith("strategy")]
+    for key in leaves(composed([*words, f"space={space}"], "tune")):
         assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
 
 

@@ -22,10 +22,11 @@ MAY_IMPORT = {
     "decoding": BASE | {"tasks", "strategies", "metrics", "store"},
     "adapters": BASE | {"tasks", "strategies", "metrics", "store", "decoding"},
     "study": BASE | {"strategies", "metrics"},
-    "report": BASE | {"tasks", "strategies", "metrics", "store", "study"},
-    "pipeline": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "study"},
+    "tuning": BASE | {"strategies"},
+    "report": BASE | {"tasks", "strategies", "metrics", "store", "study", "tuning"},
+    "pipeline": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "study", "tuning", "report"},
     "artefacts": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "study", "pipeline"},
-    "cli": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "report", "study", "pipeline"},
+    "cli": BASE | {"tasks", "strategies", "metrics", "store", "decoding", "study", "tuning", "report", "pipeline"},
     "__main__": {"cli"},
     "__init__": {"adapters"},  # on demand alone: the next test holds that `import edt` is light
 }
@@ -70,6 +71,7 @@ def test_imports_go_one_way(path):
         ("edt.report.trace_terminal", ["torch", "transformers", "datasets"]),
         ("edt.report.demo_page", ["torch", "transformers", "datasets"]),
         ("edt.report.html", ["torch", "transformers", "datasets"]),
+        ("edt.report.tune_page", ["torch", "transformers", "datasets", "optuna"]),
         ("edt.tasks.xlsum", ["torch", "transformers", "datasets"]),
         ("edt.tasks.wmt19", ["torch", "transformers", "datasets"]),
         ("edt.tasks.mini", ["torch", "transformers", "datasets"]),

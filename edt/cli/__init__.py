@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "run": "decode, score and print the table of quality, diversity and EDA",
+    "tune": "search a strategy's parameters on dev, and judge the chosen setting on test",
     "generate": "decode and store only",
     "score": "score runs that lie on disk, without a model",
     "reproduce": "the study's tables and figures: decode once, choose on dev, report on test",

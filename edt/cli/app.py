@@ -73,6 +73,7 @@ def command_function(command: str) -> Callable[[PlainConfig], None]:
 
     functions: dict[str, Callable[[PlainConfig], None]] = {
         "run": commands.run,
+        "tune": commands.tune,
         "generate": commands.generate,
         "score": commands.score,
         "report": commands.report,

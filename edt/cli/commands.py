@@ -9,7 +9,7 @@ from edt.cli import build
 
 def generate(config: dict[str, Any]) -> None:
     """Decode what is missing and say where it lies."""
-    from edt.pipeline.study import generate_study
+    from edt.pipeline.session import generate_study
 
     for run, _ in generate_study(generation_request(config)):
         print(run.path)
@@ -23,7 +23,7 @@ def run(config: dict[str, Any]) -> None:
     from edt.pipeline.ideal import FAMILY
     from edt.pipeline.report import report_study
     from edt.pipeline.score import score_study
-    from edt.pipeline.study import generate_study
+    from edt.pipeline.session import generate_study
     from edt.pipeline.track import check_tracking, track_study
 
     request = generation_request(config)
@@ -36,6 +36,14 @@ def run(config: dict[str, Any]) -> None:
     shown = [score for score in scores if score.strategy_id in asked]
     report_study(shown, runs)
     track_study(tracking, shown, runs)
+
+
+def tune(config: dict[str, Any]) -> None:
+    """Search for a setting on dev, and judge it on test."""
+    from edt.cli.tune import tune_request
+    from edt.pipeline.tune import tune
+
+    tune(tune_request(config))
 
 
 def score(config: dict[str, Any]) -> None:

@@ -124,6 +124,18 @@ def measure_statistics(
     name: str, statistics: Statistics, aggregate: Callable[[Statistics], Floats], signature: str, weights_BE: Floats
 ) -> Measured:
     """The value and its resamples from statistics that add up over examples."""
-    value = float(aggregate(statistics.sum(axis=0)))
     resampled = resampled_values(aggregate, statistics, weights_BE)
-    return Measured(metric=name, value=None if np.isnan(value) else value, resampled_B=resampled, signature=signature)
+    return Measured(metric=name, value=value_of(statistics, aggregate), resampled_B=resampled, signature=signature)
+
+
+def measure_value(metric: Metric, samples: SampleSet) -> Measured:
+    """Score a set of samples with one metric, without resamples: for a search, which reads the value alone."""
+    statistics = metric.statistics(samples)
+    value = None if statistics is None else value_of(statistics, metric.aggregate)
+    return Measured(metric=metric.name, value=value, resampled_B=None, signature=metric.signature(samples))
+
+
+def value_of(statistics: Statistics, aggregate: Callable[[Statistics], Floats]) -> float | None:
+    """The value from statistics that add up over examples; None where it is undefined."""
+    value = float(aggregate(statistics.sum(axis=0)))
+    return None if np.isnan(value) else value

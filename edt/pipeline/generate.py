@@ -34,21 +34,16 @@ class Prepared:
     limits: Limits
     manifest: Manifest
 
+    def only(self, splits: Sequence[Split]) -> Prepared:
+        """The same run, with the prompts of these splits alone to decode."""
+        return replace(self, prompts={split: self.prompts[split] for split in splits})
+
 
 def generate_task(
-    request: GenerationRequest,
-    task: TaskRequest,
-    engine: Engine,
-    progress: Progress,
-    *,
-    only: Sequence[Split] | None = None,
+    request: GenerationRequest, prepared: Prepared, engine: Engine, progress: Progress
 ) -> tuple[RunFolder, Manifest]:
-    """Decode what is missing of one task; the run's folder and manifest. only: these splits of those in the run."""
-    prepared = prepare(request, task, engine)
+    """Decode what is missing of one task, in the splits that have prompts; the run's folder and manifest."""
     fresh = prepared.manifest
-    if only is not None:
-        prepared = replace(prepared, prompts={split: prepared.prompts[split] for split in only})
-    progress.say(*shortening_notes(fresh))
     run = RunFolder.named(request.runs, model=fresh.model, task=fresh.task, generation_id=fresh.generation_id)
     with run.writing():
         manifest = Manifest.read(run.manifest) if run.manifest.is_file() else fresh

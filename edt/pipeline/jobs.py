@@ -11,12 +11,12 @@ from multiprocessing import get_context
 import torch
 from rich.console import Console
 
-from edt.decoding.model import LanguageModel
 from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
 from edt.pipeline.progress import Progress
 from edt.pipeline.protocol import Decoded, Protocol, decode_task
-from edt.pipeline.request import GenerationRequest, TaskRequest
+from edt.pipeline.request import GenerationRequest
+from edt.pipeline.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,8 @@ class Job:
     """One task's share of a study."""
 
     request: GenerationRequest
-    task: TaskRequest
+    place: int
+    """Of the task in the request."""
     protocol: Protocol
     metrics: MetricsSpec
 
@@ -41,9 +42,8 @@ def jobs_for(asked: int | None, tasks: int) -> int:
 def decode_tasks(jobs: Sequence[Job], processes: int) -> list[Decoded]:
     """Decode every task, several at a time where more than one process is to be used."""
     if processes == 1:
-        progress = Progress()
-        engine = jobs[0].request.engine.build(LanguageModel.load(jobs[0].request.model))
-        return [decode_task(j.request, j.task, j.protocol, j.metrics, engine, progress) for j in jobs]
+        session = Session.open(jobs[0].request)
+        return [decode_task(session, job.place, job.protocol, job.metrics) for job in jobs]
     threads = max(1, (os.cpu_count() or 1) // processes)
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (threads,)) as pool:
         return list(pool.map(_decode, jobs))
@@ -54,8 +54,7 @@ def _begin(threads: int) -> None:
 
 
 def _decode(job: Job) -> Decoded:
-    engine = job.request.engine.build(LanguageModel.load(job.request.model))
     progress = Progress(
         Console(stderr=True, force_terminal=False)
     )  # bars of several processes would overwrite each other
-    return decode_task(job.request, job.task, job.protocol, job.metrics, engine, progress)
+    return decode_task(Session.open(job.request, progress), job.place, job.protocol, job.metrics)

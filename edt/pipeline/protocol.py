@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edt.decoding.engine import Engine
 from edt.errors import ConfigError
 from edt.metrics.suite import BootstrapSpec, MetricsSpec
-from edt.pipeline.generate import generate_task
 from edt.pipeline.outputs import read_outputs
-from edt.pipeline.progress import Progress
-from edt.pipeline.request import GenerationRequest, TaskRequest
 from edt.pipeline.score import ScoredRun, score_outputs
+from edt.pipeline.session import Session
 from edt.records import Split
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
@@ -47,34 +44,25 @@ class Decoded:
     families: Mapping[str, Family]
 
 
-def decode_task(
-    request: GenerationRequest,
-    task: TaskRequest,
-    protocol: Protocol,
-    metrics: MetricsSpec,
-    engine: Engine,
-    progress: Progress,
-) -> Decoded:
-    """Decode everything that the protocol asks of one task; what lies there already is not decoded again."""
+def decode_task(session: Session, place: int, protocol: Protocol, metrics: MetricsSpec) -> Decoded:
+    """Decode everything that the protocol asks of the task at `place`; what lies there is not decoded again."""
     families = dict(protocol.families)
-    run, _ = generate_task(with_settings(request, families), task, engine, progress, only=["dev"])
+    samples = session.request.sampling.samples
+    ((run, _),) = session.decode(settings_of(families), places=[place], splits=["dev"])
     for _ in range(protocol.widenings):
-        wider = widened(families, dev_scores(run, metrics, request.sampling.samples))
+        wider = widened(families, dev_scores(run, metrics, samples))
         if wider == families:
             break
         families = wider
-        generate_task(with_settings(request, families), task, engine, progress, only=["dev"])
-    further = protocol.further.get(task.task.name, ())
-    generate_task(with_settings(request, families, further), task, engine, progress, only=["test"])
+        session.decode(settings_of(families), places=[place], splits=["dev"])
+    further = protocol.further.get(session.request.tasks[place].task.name, ())
+    session.decode(settings_of(families, further), places=[place], splits=["test"])
     return Decoded(run=run, families=families)
 
 
-def with_settings(
-    request: GenerationRequest, families: Mapping[str, Family], further: Sequence[Strategy] = ()
-) -> GenerationRequest:
-    """The request for all settings of the families, and further ones."""
-    settings = {s.strategy_id: s for s in [*strategies_of(list(families.values())), *further]}
-    return replace(request, strategies=tuple(settings.values()))
+def settings_of(families: Mapping[str, Family], further: Sequence[Strategy] = ()) -> list[Strategy]:
+    """All settings of the families, and further ones, each once."""
+    return list({s.strategy_id: s for s in [*strategies_of(list(families.values())), *further]}.values())
 
 
 def dev_scores(run: RunFolder, metrics: MetricsSpec, n_samples: int) -> dict[str, float | None]:

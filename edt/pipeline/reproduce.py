@@ -110,8 +110,10 @@ def reproduce(request: StudyRequest) -> Study:
     console = Console(stderr=True)
     protocol = request.protocol
     tasks = request.generation.tasks
-    shared = {"request": request.generation, "protocol": protocol, "metrics": request.metrics}
-    jobs = [Job(task=task, **shared) for task in tasks]  # type: ignore[arg-type]
+    jobs = [
+        Job(request=request.generation, place=place, protocol=protocol, metrics=request.metrics)
+        for place in range(len(tasks))
+    ]
     decoded = decode_tasks(jobs, jobs_for(request.jobs, len(tasks)))
     console.print("scoring", highlight=False)
     study = Study(

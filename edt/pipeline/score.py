@@ -108,8 +108,7 @@ def score_run(
         Scored(outputs=entry, measured=found, quality=manifest.quality)
         for entry, found in zip(outputs, measured, strict=True)
     ]
-    # One key per scale: another quality metric or sample count has other maxima.
-    key = digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
+    key = scale_key(manifest, spec, n_samples)
     entries: list[Scored] = []
     by_split = {}
     for split in dict.fromkeys(entry.outputs.split for entry in scored):
@@ -138,6 +137,11 @@ def with_eda(entry: Scored, constants: EdaConstants | None, note: str, n_samples
         if name == "self_bleu":
             ordered["eda"] = eda_value
     return replace(entry, measured=ordered)
+
+
+def scale_key(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> str:
+    """What EDA's constants are frozen under: another quality metric or sample count has other maxima."""
+    return digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
 
 
 def combined(quality: Measured, self_bleu: Measured, constants: EdaConstants, signature: str, note: str) -> Measured:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from edt.decoding.engine import Engine
-from edt.decoding.model import LanguageModel
 from edt.decoding.pieces import Pieces
 from edt.decoding.teacher import traced_output
 from edt.pipeline.ask import decode_traced
-from edt.pipeline.generate import Prepared, prepare
-from edt.pipeline.request import GenerationRequest, TaskRequest
+from edt.pipeline.generate import Prepared
+from edt.pipeline.request import GenerationRequest
+from edt.pipeline.session import Session
 from edt.records import Example, Generation, Prompt, TracedOutput
 from edt.strategies.base import Strategy
 
@@ -27,23 +27,18 @@ class Tracer:
     request: GenerationRequest
 
     @cached_property
+    def session(self) -> Session:
+        """The study's model, loaded."""
+        return Session.open(self.request)
+
+    @property
     def engine(self) -> Engine:
         """The engine over the study's model."""
-        return self.request.engine.build(LanguageModel.load(self.request.model))
-
-    @cached_property
-    def _prepared(self) -> dict[str, Prepared]:
-        return {}
-
-    @cached_property
-    def _tasks(self) -> Mapping[str, TaskRequest]:
-        return {task.task.name: task for task in self.request.tasks}
+        return self.session.engine
 
     def prepared(self, task: str) -> Prepared:
         """The task's examples and prompts."""
-        if task not in self._prepared:
-            self._prepared[task] = prepare(self.request, self._tasks[task], self.engine)
-        return self._prepared[task]
+        return self.session.prepared([request.task.name for request in self.request.tasks].index(task))
 
     def examples(self, task: str, count: int) -> list[Example]:
         """The first examples of test."""

@@ -4,12 +4,13 @@ RUNS/<model>-<task>-<generation_id>/        one run: one model on one task
     manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet
     scores.parquet  eda_constants.json  statistics/*.npz
 RUNS/studies/<study_id>/                    what several runs share
-    table.csv  table.md  steps-<run>-<split>.png and .svg, for runs that have traces
+    table.csv  table.md  report.html  steps-<run>-<split>.png and .svg, for runs that have traces
+RUNS/tune/<family>-<sampler>-<id>/          one search for a setting
+    trials.sqlite3  trials.csv  tune.json  table.md  tune.html
 """
 
 from __future__ import annotations
 
-import fcntl
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,10 @@ from pathlib import Path
 from edt.errors import StoreError
 from edt.ids import digest
 from edt.store.atomic import unwritable
+from edt.store.lock import held
 
 STUDIES = "studies"
+SEARCHES = "tune"
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,11 @@ class RunFolder:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the run for writing. Raises StoreError when another process does, or when it cannot be written."""
-        lock = self.path / ".lock"
-        try:
-            self.generations.mkdir(parents=True, exist_ok=True)
-            file = lock.open("w")
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-        with file:
+        with held(self.path, "run folder"):
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StoreError(f"run folder {self.path} is being written by another process; wait for it.") from error
+                self.generations.mkdir(exist_ok=True)
+            except OSError as error:
+                raise unwritable(self.generations, error) from error
             yield
 
 
@@ -97,6 +94,11 @@ def short_name(model: str) -> str:
 def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:
     """The folder of the study that consists of these runs, whatever strategies they hold."""
     return runs / STUDIES / digest(sorted(generation_ids))
+
+
+def search_folder(runs: Path, name: str) -> Path:
+    """The folder of a search for a setting."""
+    return runs / SEARCHES / name
 
 
 def find_runs(paths: Sequence[Path]) -> list[RunFolder]:

@@ -1,0 +1,35 @@
+"""`edt tune`: from its configuration to a typed request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edt.cli import build
+from edt.cli.commands import generation_request
+from edt.errors import ConfigError
+
+
+def tune_request(config: dict[str, Any]) -> Any:
+    """The typed request; the baseline of fixed temperatures stands for the strategies."""
+    from edt.pipeline.tune import TuneRequest
+
+    return TuneRequest(
+        search=build.construct(config["search"], "search"),
+        space=search_space(config["space"]),
+        metrics=build.construct(config["metrics"], "metrics"),
+        generation=generation_request({**config, "strategy": config["baseline"]}),
+    )
+
+
+def search_space(node: Any) -> Any:
+    """The space of the `space` node: `_target_` is the family, everything else one of its parameters."""
+    from edt.strategies.base import Strategy
+    from edt.tuning.space import SearchSpace
+
+    if not isinstance(node, Mapping) or build.TARGET not in node:
+        raise ConfigError("space is no family's space; choose one, as space=edt, or give space._target_ a strategy.")
+    family = build.imported(node[build.TARGET], "space")
+    if not issubclass(family, Strategy):
+        raise ConfigError(f"space._target_ is '{node[build.TARGET]}', which is no strategy, as edt.strategies.EDT is.")
+    return SearchSpace.of(family, {name: value for name, value in node.items() if name != build.TARGET})

@@ -1,0 +1,201 @@
+"""Pictures of a search as plotly figures: the plane of two parameters, all parameters, the front, and the history.
+
+Texts are escaped here, since plotly reads markup in labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from edt.tuning.axes import Axis, Choice, Range
+from edt.tuning.record import SearchResult, Tried, best_so_far, distinct
+
+SCALE = "Viridis"
+"""Perceptually even, and readable without colour vision; dark is low, and low is good."""
+HEIGHT = 460
+TICKS = 6
+CHOSEN, BASELINE = "#d1495b", "#7a7a7a"
+
+
+def figures(result: SearchResult) -> dict[str, go.Figure]:
+    """The pictures by title; without a range to draw over there is no first one."""
+    found = {}
+    ranges = [name for name, axis in result.axes.items() if isinstance(axis, Range)]
+    if len(ranges) >= 2:
+        found[f"EDA over {ranges[0]} and {ranges[1]}"] = plane(result, ranges[0], ranges[1])
+    elif ranges:
+        found[f"EDA over {ranges[0]}"] = curve(result, ranges[0])
+    found["All parameters"] = parallel(result)
+    found["Quality and Self-BLEU"] = trade_off(result)
+    found["The best so far"] = history(result)
+    return found
+
+
+def plane(result: SearchResult, x: str, y: str) -> go.Figure:
+    """EDA over two parameters: cells where a whole grid of them was tried and nothing else varies, else points."""
+    tried = distinct(result.tried)
+    figure = go.Figure()
+    if result.spec.sampler == "grid" and len(result.axes) == 2:
+        columns, rows = result.axes[x].grid(), result.axes[y].grid()
+        eda = {(one.params[x], one.params[y]): one.eda for one in tried}
+        cells = [[eda.get((column, row)) for column in columns] for row in rows]
+        figure.add_heatmap(
+            x=columns, y=rows, z=cells, colorscale=SCALE, colorbar={"title": "EDA"}, hoverongaps=False,
+            hovertemplate=f"{escape(x)} %{{x}}<br>{escape(y)} %{{y}}<br>EDA %{{z:.2f}}<extra></extra>",
+        )  # fmt: skip
+    else:
+        figure.add_scatter(
+            x=[one.params[x] for one in tried], y=[one.params[y] for one in tried], name="tried",
+            marker={**shaded(tried), "size": 11}, **hovering(tried),
+        )  # fmt: skip
+    figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.params[y]], **star(result.chosen))
+    return laid_out(figure, x=axis_layout(x, result.axes[x]), y=axis_layout(y, result.axes[y]))
+
+
+def curve(result: SearchResult, x: str) -> go.Figure:
+    """EDA over the one parameter that is a range."""
+    tried = sorted(distinct(result.tried), key=lambda one: float(one.params[x] or 0))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[one.params[x] for one in tried], y=[one.eda for one in tried], name="tried",
+        marker={"size": 9, "color": "#3b528b"}, **hovering(tried),
+    )  # fmt: skip
+    figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.eda], **star(result.chosen))
+    return laid_out(figure, x=axis_layout(x, result.axes[x]), y={"title": "EDA on dev"})
+
+
+def parallel(result: SearchResult) -> go.Figure:
+    """Parallel coordinates: a line per setting through its parameters, quality, Self-BLEU and EDA."""
+    tried = distinct(result.tried)
+    dimensions = [parameter_dimension(name, axis, tried) for name, axis in result.axes.items()]
+    dimensions += [
+        {"label": "quality, % of Q*", "values": [one.quality_share for one in tried]},
+        {"label": "Self-BLEU, % of S*", "values": [one.self_bleu_share for one in tried]},
+        {"label": "EDA", "values": [one.eda for one in tried]},
+    ]
+    line = {"color": [one.eda for one in tried], "colorscale": SCALE, "showscale": True}
+    figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
+    return figure.update_layout(height=HEIGHT, margin={"l": 90, "r": 60, "t": 70, "b": 40})
+
+
+def parameter_dimension(name: str, axis: Axis, tried: Sequence[Tried]) -> dict[str, object]:
+    """One parameter of the parallel coordinates: choices by their place, a logarithmic range by its logarithm."""
+    values = [one.params[name] for one in tried]
+    if isinstance(axis, Choice):
+        texts = ["off" if value is None else escape(str(value)) for value in axis.values]
+        places = [axis.values.index(value) for value in values]
+        span = [-0.5, len(texts) - 0.5]
+        return {
+            "label": escape(name),
+            "values": places,
+            "tickvals": list(range(len(texts))),
+            "ticktext": texts,
+            "range": span,
+        }
+    numbers = [float(value) for value in values]  # type: ignore[arg-type]
+    if not axis.log:
+        return {"label": escape(name), "values": numbers, "range": [axis.low, axis.high]}
+    low, high = math.log10(axis.low), math.log10(axis.high)
+    ticks = [low + (high - low) * place / (TICKS - 1) for place in range(TICKS)]
+    return {
+        "label": escape(name),
+        "values": [math.log10(number) for number in numbers],
+        "range": [low, high],
+        "tickvals": ticks,
+        "ticktext": [f"{10**tick:.2g}" for tick in ticks],
+    }
+
+
+def trade_off(result: SearchResult) -> go.Figure:
+    """Quality against Self-BLEU: all settings, the front, and the fixed temperatures."""
+    single = result.tasks[0] if len(result.tasks) == 1 else None
+    tried, fixed = distinct(result.tried), sorted(result.baseline, key=lambda one: float(one.params["t0"] or 0))
+
+    def point(settings: Sequence[Tried]) -> dict[str, list[float]]:
+        if single is None:
+            return {"x": [one.self_bleu_share for one in settings], "y": [one.quality_share for one in settings]}
+        return {
+            "x": [one.by_task[single].self_bleu for one in settings],
+            "y": [one.by_task[single].quality for one in settings],
+        }
+
+    figure = go.Figure()
+    figure.add_scatter(
+        **point(fixed), **hovering(fixed, mode="lines+markers"), name="fixed temperatures",
+        marker={"symbol": "square", "size": 8, "color": BASELINE}, line={"color": BASELINE, "dash": "dot"},
+    )  # fmt: skip
+    figure.add_scatter(**point(tried), **hovering(tried), name="tried", marker={**shaded(tried), "size": 9})
+    figure.add_scatter(
+        **point(result.front), **hovering(result.front, mode="lines"), name="front", line={"color": "#20639b"}
+    )
+    figure.add_scatter(**point([result.chosen]), **star(result.chosen))
+    of = ("", "") if single is not None else (", % of S*, mean of the tasks", ", % of Q*, mean of the tasks")
+    return laid_out(
+        figure, x={"title": f"Self-BLEU on dev{of[0]} (lower is better)"}, y={"title": f"quality on dev{of[1]}"}
+    )
+
+
+def history(result: SearchResult) -> go.Figure:
+    """EDA of each trial in turn, with the lowest until then and that of the best fixed temperature."""
+    places = list(range(1, len(result.tried) + 1))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=places, y=[one.eda for one in result.tried], **hovering(result.tried), name="trial",
+        marker={"color": "#8ab6d6", "size": 8},
+    )  # fmt: skip
+    figure.add_scatter(
+        x=places, y=best_so_far(result.tried), mode="lines", name="best so far",
+        line={"shape": "hv", "color": CHOSEN, "width": 3},
+    )  # fmt: skip
+    fixed = result.best_fixed
+    figure.add_hline(
+        y=fixed.eda, line={"color": BASELINE, "dash": "dot"}, annotation_text=escape(fixed.strategy_id),
+        annotation_position="top right",
+    )  # fmt: skip
+    return laid_out(figure, x={"title": "trials"}, y={"title": "EDA on dev"})
+
+
+def shaded(tried: Sequence[Tried]) -> dict[str, object]:
+    """Markers coloured by EDA."""
+    return {
+        "color": [one.eda for one in tried],
+        "colorscale": SCALE,
+        "colorbar": {"title": "EDA"},
+        "line": {"width": 0.5, "color": "white"},
+    }
+
+
+def hovering(tried: Sequence[Tried], mode: str = "markers") -> dict[str, object]:
+    """What a pointer over a setting shows."""
+    texts = [f"{escape(one.strategy_id)}<br>EDA {one.eda:.2f}" for one in tried]
+    return {"mode": mode, "text": texts, "hovertemplate": "%{text}<extra></extra>"}
+
+
+def star(chosen: Tried) -> dict[str, object]:
+    """How the chosen setting is marked."""
+    marker = {"symbol": "star", "size": 18, "color": CHOSEN, "line": {"width": 1, "color": "white"}}
+    return {**hovering([chosen]), "name": "chosen", "marker": marker}
+
+
+def axis_layout(name: str, axis: Axis) -> dict[str, object]:
+    """A parameter's axis."""
+    if isinstance(axis, Range) and axis.log:
+        return {"title": escape(name), "type": "log", "dtick": "D2"}
+    return {"title": escape(name)}
+
+
+def laid_out(figure: go.Figure, *, x: dict[str, object], y: dict[str, object]) -> go.Figure:
+    """The figure with its axes, and its legend above, clear of the colour bar."""
+    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
+    return figure.update_layout(
+        template="plotly_white",
+        height=HEIGHT,
+        margin={"l": 70, "r": 30, "t": 60, "b": 60},
+        xaxis=x,
+        yaxis=y,
+        legend=legend,
+    )

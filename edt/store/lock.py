@@ -1,0 +1,30 @@
+"""One process at a time in a folder."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edt.errors import StoreError
+from edt.store.atomic import unwritable
+
+
+@contextmanager
+def held(folder: Path, what: str) -> Iterator[None]:
+    """Hold `folder`, which is made, while the context lasts; `what` names it in errors.
+
+    Raises StoreError when another process holds it, or when it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"{what} {folder} is being written by another process; wait for it.") from error
+        yield

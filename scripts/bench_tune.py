@@ -1,0 +1,133 @@
+"""How close a search comes to a dense grid: TPE and random search with a third of the grid's evaluations.
+
+    python -m scripts.bench_tune [--quick]
+
+The grid of T0 × θ is decoded once, on dev; each search then decodes its own settings through the same code, a batch per
+pass, for several seeds. A gap is the lowest EDA that a search found less the grid's lowest; below 0 the search found a
+better setting than any on the grid. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scripts.bench_common import show, where
+
+from hydra import compose, initialize_config_dir  # isort: skip  after bench_common, which sets the threads' policy
+from omegaconf import OmegaConf
+
+from edt.cli.app import config_folder
+from edt.cli.tune import tune_request
+from edt.pipeline.session import Session
+from edt.pipeline.tune import Evaluator, TuneRequest
+from edt.pipeline.tune_progress import SearchProgress
+from edt.tuning.record import best
+from edt.tuning.search import search
+from edt.tuning.trials import Trials
+
+SAMPLERS = ("tpe", "random")
+
+
+def request_of(args: argparse.Namespace, runs: Path) -> TuneRequest:
+    """The request that `edt tune` would make."""
+    words = [
+        f"task={args.task}",
+        f"task.limit={args.limit}",
+        f"sampling.samples={args.samples}",
+        f"space.t0.points={args.points}",
+        f"space.theta.points={args.points}",
+        f"paths.runs={runs}",
+    ]
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
+        config: Any = OmegaConf.to_container(compose(config_name="tune", overrides=words), resolve=True)
+    request: TuneRequest = tune_request(config)
+    return request
+
+
+def lowest_of(request: TuneRequest, evaluate: Evaluator, sampler: str, seed: int, args: argparse.Namespace) -> float:
+    """The lowest EDA that one search finds."""
+    spec = replace(request.search, sampler=sampler, seed=seed, trials=args.trials, batch=args.batch)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Trials(Path(folder) / "trials.sqlite3", f"{sampler}-{seed}", request.space, spec) as trials,
+    ):
+        return best(search(trials, evaluate, {}, lambda tried: None)).eda
+
+
+def arguments() -> argparse.Namespace:
+    """The command line; `--quick` sets the sizes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", default="mini_xlsum", help="one of the mini tasks")
+    parser.add_argument("--limit", type=int, default=100, help="dev examples")
+    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--points", type=int, default=12, help="grid points of each axis")
+    parser.add_argument("--trials", type=int, help="of a search (default: a third of the grid)")
+    parser.add_argument("--batch", type=int, default=8, help="settings per pass")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="10 examples, 6 × 6 points, 2 seeds, batches of 4")
+    args = parser.parse_args()
+    if args.quick:
+        args.limit, args.points, args.seeds, args.batch = 10, 6, 2, 4
+    args.trials = args.points**2 // 3 if args.trials is None else args.trials
+    return args
+
+
+def rows_of(lowest: dict[str, list[float]], grid: float) -> Sequence[Sequence[str]]:
+    """The table: a row for the grid, one for each sampler."""
+    told = [["dense grid", f"{grid:.2f}", "", ""]]
+    for sampler, values in lowest.items():
+        each = " ".join(f"{value:.2f}" for value in values)
+        told.append([sampler, f"{statistics.median(values):.2f}", f"{statistics.median(values) - grid:+.2f}", each])
+    return told
+
+
+def main() -> None:
+    """Run the benchmark and print it."""
+    args = arguments()
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        request = request_of(args, Path(folder))
+        session = Session.open(request.generation, SearchProgress())
+        evaluate = Evaluator.calibrated(session, (0,), request.metrics)
+        points = request.space.grid()
+        measured = evaluate([request.space.setting(point) for point in points])
+        by_setting = {name: by_task[args.task].eda for name, by_task in measured.items()}
+        winner = min(by_setting, key=lambda name: by_setting[name])
+        with session.progress.search(len(SAMPLERS) * args.seeds * args.trials):  # type: ignore[attr-defined]
+            lowest = {
+                sampler: [lowest_of(request, evaluate, sampler, seed, args) for seed in range(args.seeds)]
+                for sampler in SAMPLERS
+            }
+    grid = by_setting[winner]
+    median = {sampler: statistics.median(values) for sampler, values in lowest.items()}
+    figures = {
+        "tpe_gap_median": round(median["tpe"] - grid, 3),
+        "random_gap_median": round(median["random"] - grid, 3),
+        "tpe_minus_random_median": round(median["tpe"] - median["random"], 3),
+        "grid_evaluations": len(points),
+        "search_evaluations": args.trials,
+        "grid_eda": round(grid, 3),
+        "grid_setting": winner,
+        "fixed_eda": round(min(by_task[args.task].eda for by_task in evaluate.baseline.values()), 3),
+        "tpe_eda": [round(value, 3) for value in lowest["tpe"]],
+        "random_eda": [round(value, 3) for value in lowest["random"]],
+        "task": args.task,
+        "examples": args.limit,
+        "samples": args.samples,
+        "batch": args.batch,
+        "seconds": round(time.perf_counter() - began, 1),
+        **where(session.engine.model),
+    }
+    title = f"Lowest EDA on dev: {len(points)} grid points, {args.trials} trials of each search, {args.seeds} seeds"
+    show(title, ["search", "lowest (median)", "gap", "each seed"], rows_of(lowest, grid), figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,370 @@
+"""`edt tune` from the command line: what it decodes, what its choice hangs on, what it leaves, and what it refuses."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rouge_score.rouge_scorer import RougeScorer
+
+from edt.cli import main
+from edt.metrics.eda import EdaConstants
+from edt.records import Score
+from edt.report.frame import table_rows
+from edt.report.tune_figures import figures
+from edt.report.tune_page import page
+from edt.store.layout import RunFolder
+from edt.store.manifest import Manifest
+from edt.store.parts import read_examples, read_generations, read_scores
+from edt.tuning.axes import Choice, Range
+from edt.tuning.record import Measures, SearchResult, Tried
+from edt.tuning.spec import SearchSpec
+
+SMALL = [
+    "task=mini_xlsum",
+    "task.limit=3",
+    "task.dev_size=6",
+    "task.test_size=6",
+    "sampling.samples=2",
+    "sampling.max_new_tokens=24",
+    "baseline.t0=[0,1]",
+]
+GRID = ["search.sampler=grid", "space.t0.points=2", "space.theta.points=2", "space.t0.low=0.5", "search.batch=3"]
+
+
+def words(runs, *more):
+    return ["tune", *SMALL, f"paths.runs={runs}", *more]
+
+
+def folder_of(runs):
+    (folder,) = (runs / "tune").iterdir()
+    return folder
+
+
+def trials_of(runs):
+    rows = list(csv.DictReader((folder_of(runs) / "trials.csv").read_text().splitlines()))
+    return [row for row in rows if row["trial"]], [row for row in rows if not row["trial"]]
+
+
+def run_of(runs, task="mini_xlsum"):
+    (path,) = runs.glob(f"mini-{task}-*")
+    run = RunFolder(path)
+    return run, Manifest.read(run.manifest)
+
+
+def rows_of(runs):
+    run, manifest = run_of(runs)
+    return read_generations(run, manifest.generation_id).to_pylist()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The small grid, searched to its end."""
+    runs = tmp_path_factory.mktemp("whole")
+    assert main(words(runs, *GRID)) == 0
+    return runs
+
+
+def test_each_trial_is_decoded_on_dev_and_only_the_judged_on_test(whole):
+    tried, fixed = trials_of(whole)
+    assert len(tried) == 4
+    found = {split: {r["strategy_id"] for r in rows_of(whole) if r["split"] == split} for split in ("dev", "test")}
+    assert found["dev"] == {row["strategy_id"] for row in [*tried, *fixed]}
+    lowest = [min(rows, key=lambda row: float(row["eda"]))["strategy_id"] for rows in (tried, fixed)]
+    assert found["test"] == set(lowest)
+    told = json.loads((folder_of(whole) / "tune.json").read_text())
+    assert [told["chosen"]["strategy_id"], told["best_fixed"]["strategy_id"]] == lowest
+
+
+def test_a_trials_values_by_another_program(whole):
+    """Quality by rouge_score from the generations on disk, EDA by hand from the frozen constants."""
+    run, _ = run_of(whole)
+    references = {e.example_id: e.references for e in read_examples(run.examples) if e.split == "dev"}
+    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+    tried, fixed = trials_of(whole)
+    quality = {}
+    for strategy_id in (row["strategy_id"] for row in [*tried, *fixed]):
+        of = [r for r in rows_of(whole) if (r["split"], r["strategy_id"]) == ("dev", strategy_id)]
+        assert len(of) == 6
+        values = [
+            max(scorer.score(ref, r["text"])["rougeL"].fmeasure for ref in references[r["example_id"]]) for r in of
+        ]
+        quality[strategy_id] = 100 * sum(values) / len(values)
+    (constants,) = (EdaConstants(**c) for c in json.loads(run.constants.read_text()).values())
+    assert constants.source == "dev"
+    assert constants.q_star == pytest.approx(max(quality[row["strategy_id"]] for row in fixed), abs=1e-8)
+    assert constants.s_star == max(float(row["mini_xlsum self_bleu"]) for row in fixed)
+    for row in [*tried, *fixed]:
+        q, s = quality[row["strategy_id"]], float(row["mini_xlsum self_bleu"])
+        assert float(row["mini_xlsum quality"]) == pytest.approx(q, abs=1e-8)
+        by_hand = 100 * ((max(0, 1 - q / constants.q_star) ** 2 + (s / constants.s_star) ** 2) / 2) ** 0.5
+        assert float(row["eda"]) == pytest.approx(by_hand, abs=1e-8)
+
+
+def test_the_searchs_values_are_those_of_the_scores(whole):
+    run, manifest = run_of(whole)
+    scores = {(s.strategy_id, s.metric): s.value for s in read_scores(run, manifest.generation_id) if s.split == "dev"}
+    for row in trials_of(whole)[0]:
+        assert float(row["eda"]) == pytest.approx(scores[row["strategy_id"], "eda"], abs=1e-9)
+        assert float(row["mini_xlsum self_bleu"]) == pytest.approx(scores[row["strategy_id"], "self_bleu"], abs=1e-9)
+
+
+def plant(run, manifest, strategy_id):
+    """Make a setting near the ideal on test: the reference and every second word of it, which share no pair of words."""
+    references = {e.example_id: e.references[0].split() for e in read_examples(run.examples) if e.split == "test"}
+    for path in run.parts():
+        table = pq.read_table(path)
+        rows = table.to_pylist()
+        for row in rows:
+            if (row["split"], row["strategy_id"]) == ("test", strategy_id):
+                row["text"] = " ".join(references[row["example_id"]][:: row["sample"] + 1])
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+
+
+def test_selection_never_sees_test(whole, tmp_path):
+    """A setting that test would choose by far, planted there beforehand, changes nothing."""
+    tried, _ = trials_of(whole)
+    worst = max(tried, key=lambda row: float(row["eda"]))
+    single = [f"strategy.t0={worst['t0']}", f"strategy.theta={worst['theta']}"]
+    small = [*SMALL[:-1], "task.split=[dev,test]", "strategy=edt", *single]
+    assert main(["run", *small, f"paths.runs={tmp_path}"]) == 0
+    plant(*run_of(tmp_path), worst["strategy_id"])
+    assert main(words(tmp_path, *GRID)) == 0
+    assert (folder_of(tmp_path) / "trials.csv").read_text() == (folder_of(whole) / "trials.csv").read_text()
+    run, manifest = run_of(tmp_path)
+    on_test = {
+        s.strategy_id: s.value
+        for s in read_scores(run, manifest.generation_id)
+        if (s.split, s.metric) == ("test", "eda")
+    }
+    assert min(set(on_test) - {"grammar"}, key=on_test.__getitem__) == worst["strategy_id"]
+    chosen = json.loads((folder_of(tmp_path) / "tune.json").read_text())["chosen"]["strategy_id"]
+    assert chosen != worst["strategy_id"]
+
+
+def test_when_the_choice_is_made_test_is_not_decoded(tmp_path, monkeypatch):
+    from edt.pipeline import tune
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune, "judge", stop)
+    assert main(words(tmp_path, *GRID)) == 130
+    assert {row["split"] for row in rows_of(tmp_path)} == {"dev"}
+
+
+@pytest.mark.parametrize("search", [GRID, ["search.trials=8", "search.batch=3"]], ids=["grid", "tpe"])
+def test_a_killed_tune_resumes_with_its_trials(tmp_path, monkeypatch, capsys, search):
+    from edt.pipeline import generate
+
+    whole = tmp_path / "whole"
+    assert main(words(whole, *search)) == 0
+    honest, written = generate.write_part, []
+
+    def dying(run, path, generations, generation_id):
+        written.append(path)
+        if len(written) == 3:  # the baseline, a pass, and then within the second pass
+            raise KeyboardInterrupt
+        honest(run, path, generations, generation_id)
+
+    monkeypatch.setattr(generate, "write_part", dying)
+    killed = tmp_path / "killed"
+    assert main(words(killed, *search)) == 130
+    assert not (folder_of(killed) / "trials.csv").exists()
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert main(words(killed, *search)) == 0
+    assert "\n3 of " in capsys.readouterr().err
+    assert (folder_of(killed) / "trials.csv").read_text() == (folder_of(whole) / "trials.csv").read_text()
+    keys = [(r["split"], r["example_id"], r["strategy_id"], r["sample"]) for r in rows_of(killed)]
+    assert len(keys) == len(set(keys)) == len(rows_of(whole))
+
+
+def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeypatch, capsys):
+    from edt.decoding.engine import Engine
+
+    before = {path: path.read_bytes() for path in folder_of(whole).glob("*[vdl]") if path.suffix != ".json"}
+    assert len(before) == 3
+    monkeypatch.setattr(Engine, "generate", None)
+    assert main(words(whole, *GRID)) == 0
+    said = capsys.readouterr()
+    assert {path: path.read_bytes() for path in before} == before
+    assert "4 of 4 trials, best EDA on dev" in said.err
+    assert "on dev (mini_xlsum) among 4 trials of grid: edt(" in said.out
+
+
+def test_more_trials_go_on_and_another_space_starts_anew(tmp_path):
+    search = ["search.sampler=random", "search.batch=2"]
+    assert main(words(tmp_path, *search, "search.trials=2")) == 0
+    first, _ = trials_of(tmp_path)
+    assert main(words(tmp_path, *search, "search.trials=4")) == 0
+    assert trials_of(tmp_path)[0][:2] == first
+    assert len(trials_of(tmp_path)[0]) == 4
+    assert main(words(tmp_path, *search, "search.trials=2", "space.t0.high=2")) == 0
+    assert len(list((tmp_path / "tune").iterdir())) == 2
+
+
+def test_two_objectives_end_with_the_front_judged_on_test(tmp_path, capsys):
+    assert main(words(tmp_path, "search.objective=multi", "search.trials=6", "search.batch=6")) == 0
+    tried, fixed = trials_of(tmp_path)
+
+    def beaten(row):
+        q, s = float(row["quality_share"]), float(row["self_bleu_share"])
+        others = [(float(o["quality_share"]), float(o["self_bleu_share"])) for o in tried]
+        return any(a >= q and b <= s and (a, b) != (q, s) for a, b in others)
+
+    wanted = {row["strategy_id"] for row in tried if not beaten(row)}
+    assert set(json.loads((folder_of(tmp_path) / "tune.json").read_text())["front"]) == wanted
+    lowest_fixed = min(fixed, key=lambda row: float(row["eda"]))["strategy_id"]
+    assert {r["strategy_id"] for r in rows_of(tmp_path) if r["split"] == "test"} == {*wanted, lowest_fixed}
+    assert f"of a front of {len(wanted)}" in capsys.readouterr().out
+
+
+def test_one_setting_for_all_tasks_or_one_for_each(tmp_path):
+    both = ["task=mini", "task.limit=2", "~task.members.mini_msmarco", "~task.members.mini_wmt19", *GRID]
+    words = ["tune", *SMALL[4:], *both]
+    assert main([*words, f"paths.runs={tmp_path / 'joint'}"]) == 0
+    tried, _ = trials_of(tmp_path / "joint")
+    for row in tried:
+        apart = [float(row["mini_xlsum eda"]), float(row["mini_quac eda"])]
+        assert float(row["eda"]) == pytest.approx(sum(apart) / 2, abs=1e-9)
+    shutil.copytree(tmp_path / "joint", tmp_path / "apart", ignore=shutil.ignore_patterns("tune"))
+    assert main([*words, f"paths.runs={tmp_path / 'apart'}", "search.per_task=true"]) == 0
+    found = {}
+    for folder in (tmp_path / "apart" / "tune").iterdir():
+        rows = list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
+        (task,) = (name.split()[0] for name in rows[0] if name.endswith(" eda"))
+        found[task] = {row["strategy_id"]: float(row["eda"]) for row in rows}
+    assert set(found) == {"mini_xlsum", "mini_quac"}
+    for task, edas in found.items():
+        assert {r["strategy_id"]: float(r[f"{task} eda"]) for r in tried}.items() <= edas.items()
+
+
+ERRORS = {
+    "no such space": (["space=etd"], ["space 'etd'", "did you mean 'edt'"]),
+    "no such parameter": (["space.thta=1"], ["'space' has no key 'thta'", "did you mean 'theta'"]),
+    "no such key": (["+space.t0.hgh=1"], ["space.t0 has no key 'hgh'", "did you mean 'high'"]),
+    "added parameter": (["+space.thta=1"], ["no parameter 'thta'"]),
+    "nothing varies": (["space.t0=1", "space.theta=1"], ["varies nothing", "space.t0={low:"]),
+    "backwards": (["space.t0.low=4"], ["space.t0 goes from 4 to 3.0"]),
+    "invalid corner": (["space.t0.low=0"], ["no valid setting", "t0 is 0"]),
+    "no strategy": (["space._target_=edt.records.Example"], ["space._target_", "no strategy"]),
+    "no class": (["space._target_=nope.Nope"], ["nope.Nope", "PYTHONPATH"]),
+    "no space": (["space=null"], ["override cannot be read"]),
+    "sampler": (["search.sampler=tep"], ["search.sampler is 'tep'", "did you mean 'tpe'"]),
+    "trials": (["search.trials=0"], ["search.trials is 0"]),
+    "half a trial": (["search.trials=1.5"], ["search.trials is 1.5", "whole number"]),
+    "batch": (["search.batch=0"], ["search.batch is 0"]),
+    "one sample": (["sampling.samples=1"], ["sampling.samples is 1", "2 samples"]),
+    "split": (["task.split=test"], ["task.split is ['test']", "task.split=[dev,test]"]),
+    "baseline without greedy": (["baseline.t0=[1]"], ["no greedy setting", "baseline.t0"]),
+    "baseline truncates": (["baseline.top_p=0.9"], ["baseline holds", "without truncation"]),
+    "baseline of another family": (["strategy@baseline=edt", "baseline.t0=1"], ["baseline holds edt("]),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_are_one_sentence(case, capsys, tmp_path):
+    given, expected = ERRORS[case]
+    assert main(words(tmp_path, *given)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.strip().splitlines()) == 1, said.err
+    assert all(word in said.err for word in expected), said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_any_quality_gives_no_scale(capsys, tmp_path):
+    assert main(words(tmp_path, "model=mini_base", "sampling.max_new_tokens=1")) == 2
+    assert "give EDA no scale on dev" in capsys.readouterr().err
+
+
+def test_constants_that_are_given_are_used(tmp_path):
+    assert main(words(tmp_path, *GRID, "metrics.eda.q_star=50", "metrics.eda.s_star=80")) == 0
+    for row in trials_of(tmp_path)[0]:
+        q, s = float(row["mini_xlsum quality"]), float(row["mini_xlsum self_bleu"])
+        assert float(row["eda"]) == pytest.approx(
+            100 * ((max(0, 1 - q / 50) ** 2 + (s / 80) ** 2) / 2) ** 0.5, abs=1e-9
+        )
+
+
+# The page
+
+EVIL = "</script><img src=x onerror=alert(1)>"
+
+
+def result_of(axes, points, sampler="random", tasks=("task",), name="edt"):
+    tried = []
+    for number, params in enumerate(points):
+        measures = Measures(
+            quality=50 + number, self_bleu=40 + number, eda=30 + number, quality_share=90 + number, self_bleu_share=50
+        )
+        tried.append(
+            Tried(number=number, strategy_id=f"{name}({number})", params=params, by_task=dict.fromkeys(tasks, measures))
+        )
+    fixed = Tried(number=0, strategy_id="fixed(t0=0)", params={"t0": 0.0}, by_task=tried[-1].by_task)
+    return SearchResult(
+        name=name, model=name, tasks=tasks, axes=axes, spec=SearchSpec(sampler=sampler), n_samples=2,
+        tried=tuple(tried), baseline=(fixed,),
+    )  # fmt: skip
+
+
+def sections_of(result):
+    common = {"task": "task", "split": "test", "model_name": "m", "family": "edt", "params": {}, "granularity": "token"}
+    numbers = {"value": 1.0, "lo": 0.5, "hi": 1.5, "confidence": 0.95, "n_examples": 2, "n_samples": 2}
+    ids = {"strategy_id": result.chosen.strategy_id, "signature": "s", "generation_id": "g"}
+    return table_rows([Score(**common, **numbers, **ids, metric=metric) for metric in ("rouge_l", "self_bleu", "eda")])
+
+
+T0, THETA = Range(low=0.1, high=2, points=2), Range(low=0.1, high=10, log=True, points=2)
+PAGES = {
+    "plane": ({"t0": T0, "theta": THETA}, [{"t0": 0.5, "theta": 1.0}, {"t0": 1.5, "theta": 5.0}], "tpe", 4),
+    "heat map": ({"t0": T0, "theta": THETA}, [{"t0": a, "theta": b} for a in (0.1, 2) for b in (0.1, 10)], "grid", 4),
+    "curve and choice": ({"t0": T0, "top_p": Choice(values=(None, 0.9))}, [{"t0": 1, "top_p": None}], "random", 4),
+}
+
+
+def chromium():
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    return found or pytest.skip("there is no chromium or google-chrome to show the page")
+
+
+@pytest.mark.parametrize("case", PAGES)
+def test_the_page_shows_its_pictures_without_a_network(case, tmp_path):
+    axes, points, sampler, n_figures = PAGES[case]
+    result = result_of(axes, points, sampler, tasks=("one", "two") if case == "plane" else ("task",))
+    path = tmp_path / "tune.html"
+    path.write_text(page(result, sections_of(result), "In short."), encoding="utf-8")
+    shown = subprocess.run(
+        [
+            chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", "--no-first-run", "--proxy-server=127.0.0.1:1",
+            f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom", path.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    body = re.sub(r"<script.*?</script>", "", shown.stdout, flags=re.DOTALL)
+    drawn = re.findall(r'id="figure-\d+" class="plotly-graph-div js-plotly-plot"', body)
+    assert len(drawn) == n_figures
+    assert "In short." in body
+    assert ("heatmaplayer" in body and "<image" in body) == (case == "heat map")
+
+
+def test_spaces_of_choices_alone_have_no_plane():
+    result = result_of({"top_k": Choice(values=(1, None))}, [{"top_k": 1}, {"top_k": None}])
+    assert list(figures(result)) == ["All parameters", "Quality and Self-BLEU", "The best so far"]
+
+
+def test_the_page_escapes_every_text_and_loads_nothing():
+    axes = {EVIL: Choice(values=(EVIL, "b")), f"2{EVIL}": T0, f"3{EVIL}": THETA}
+    points = [{EVIL: EVIL, f"2{EVIL}": 1.0, f"3{EVIL}": 1.0}]
+    result = result_of(axes, points, tasks=(EVIL,), name=EVIL)
+    html = page(result, sections_of(result), EVIL)
+    assert "<img src=x" not in html
+    assert html.count("</script>") == len(re.findall(r"<script[ >]", html))
+    _, _, rest = html.partition("</script>")  # plotly.js itself, which names addresses in its own texts
+    assert not re.findall(r"""<[^>]*(?:src|href)\s*=|@import|url\(""", rest)
