@@ -33,6 +33,7 @@ class Primary:
     eda: Comparison | None
     matched: Comparison | None
     factuality: Comparison | None
+    matched_factuality: Comparison | None
     why_not: str
     """Why no verdict may be drawn; empty where one may."""
 
@@ -76,6 +77,7 @@ def primary_comparisons(study: Study) -> list[Primary]:
                     eda=task.compare(own, other, "eda", study.confidence),
                     matched=task.compare_fronts(family, baseline, study.confidence),
                     factuality=task.compare(own, other, "factuality", study.confidence),
+                    matched_factuality=task.compare_fronts(family, baseline, study.confidence, "factuality"),
                     why_not=edge_note(task, family, baseline),
                 )
             )
@@ -157,6 +159,7 @@ def primary_table(primary: list[Primary], study: Study) -> PageTable:
             difference_cell(p.matched),
             p_cell(matched[f"{p.task} {p.baseline}"]),
             difference_cell(p.factuality),
+            difference_cell(p.matched_factuality),
             p.why_not or MISSING,
         ]
         for p in primary
@@ -171,6 +174,7 @@ def primary_table(primary: list[Primary], study: Study) -> PageTable:
             "Δquality at matched Self-BLEU (above 0 is better)",
             "p (Holm)",
             "Δfactuality",
+            "Δfactuality at matched Self-BLEU",
             "no verdict because",
         ],
         rows=rows,
@@ -203,11 +207,13 @@ def comparison_rows(primary: list[Primary]) -> list[dict[str, object]]:
     """The primary comparisons in full digits."""
     rows = []
     for p in primary:
-        for figure, found in (
-            ("eda", p.eda),
-            ("quality at matched self_bleu", p.matched),
-            ("factuality", p.factuality),
-        ):
+        figures = {
+            "eda": p.eda,
+            "quality at matched self_bleu": p.matched,
+            "factuality": p.factuality,
+            "factuality at matched self_bleu": p.matched_factuality,
+        }
+        for figure, found in figures.items():
             if found is not None:
                 rows.append(
                     {

@@ -89,13 +89,16 @@ class TaskStudy:
             confidence=confidence,
         )
 
-    def front(self, family: str) -> Front:
-        """The family's settings that are on its front on dev, with their values on test."""
+    def front(self, family: str, metric: str = QUALITY) -> Front:
+        """The family's settings that are on its front of quality and Self-BLEU on dev, with their values on test.
+
+        metric: what stands for quality in the values; the members are the same for all.
+        """
         names = [s.strategy_id for s in self.families[family].settings.values()]
-        on_dev = [[self.value("dev", name, metric) for metric in (QUALITY, "self_bleu")] for name in names]
+        on_dev = [[self.value("dev", name, column) for column in (QUALITY, "self_bleu")] for name in names]
         members = [names[place] for place in pareto(*np.array(on_dev).T)]
         quality, self_bleu = (
-            [self.measured("test", name, metric) for name in members] for metric in (QUALITY, "self_bleu")
+            [self.measured("test", name, column) for name in members] for column in (metric, "self_bleu")
         )
         return Front(
             strategy_ids=members,
@@ -105,9 +108,11 @@ class TaskStudy:
             self_bleu_BN=np.stack([found.resampled_B for found in self_bleu if found is not None], axis=-1),  # type: ignore[misc]
         )
 
-    def compare_fronts(self, family: str, baseline: str, confidence: float) -> Comparison | None:
-        """Quality at matched Self-BLEU, the family's front less the baseline's."""
-        return matched_difference(self.front(family), self.front(baseline), confidence=confidence)
+    def compare_fronts(self, family: str, baseline: str, confidence: float, metric: str = QUALITY) -> Comparison | None:
+        """A metric at matched Self-BLEU, the family's front less the baseline's; None where the task has no such one."""
+        if self.measured("test", self.choices[family].strategy_id, metric) is None:
+            return None
+        return matched_difference(self.front(family, metric), self.front(baseline, metric), confidence=confidence)
 
     def value(self, split: Split, strategy_id: str, metric: str) -> float:
         """A value; NaN where it is missing."""
