@@ -109,7 +109,7 @@ class TaskStudy:
         )
 
     def compare_fronts(self, family: str, baseline: str, confidence: float, metric: str = QUALITY) -> Comparison | None:
-        """A metric at matched Self-BLEU, the family's front less the baseline's; None where the task has no such one."""
+        """A metric at matched Self-BLEU, the family's front less the baseline's; None where the task has no such."""
         if self.measured("test", self.choices[family].strategy_id, metric) is None:
             return None
         return matched_difference(self.front(family, metric), self.front(baseline, metric), confidence=confidence)
