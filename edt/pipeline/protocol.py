@@ -18,6 +18,10 @@ from edt.study.families import Family, strategies_of
 from edt.study.selection import choose
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
+NO_SCALE = (
+    "EDA is missing on dev, since the best quality of the fixed temperatures there is 0 (the model does not do this "
+    "task), so no setting can be chosen; give metrics.eda.q_star and metrics.eda.s_star to go on with it"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +42,11 @@ class Protocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """A task's run with the families as they were widened."""
+    """A task's run with the families as they were widened. left_out: why nothing can be chosen; empty where it can."""
 
     run: RunFolder
     families: Mapping[str, Family]
+    left_out: str = ""
 
 
 def decode_task(session: Session, place: int, protocol: Protocol, metrics: MetricsSpec) -> Decoded:
@@ -49,12 +54,16 @@ def decode_task(session: Session, place: int, protocol: Protocol, metrics: Metri
     families = dict(protocol.families)
     samples = session.request.sampling.samples
     ((run, _),) = session.decode(settings_of(families), places=[place], splits=["dev"])
+    on_dev = dev_scores(run, metrics, samples)
+    if all(value is None for value in on_dev.values()):
+        return Decoded(run=run, families=families, left_out=NO_SCALE)
     for _ in range(protocol.widenings):
-        wider = widened(families, dev_scores(run, metrics, samples))
+        wider = widened(families, on_dev)
         if wider == families:
             break
         families = wider
         session.decode(settings_of(families), places=[place], splits=["dev"])
+        on_dev = dev_scores(run, metrics, samples)
     further = protocol.further.get(session.request.tasks[place].task.name, ())
     session.decode(settings_of(families, further), places=[place], splits=["test"])
     return Decoded(run=run, families=families)

@@ -115,11 +115,16 @@ def reproduce(request: StudyRequest) -> Study:
         for place in range(len(tasks))
     ]
     decoded = decode_tasks(jobs, jobs_for(request.jobs, len(tasks)))
+    left_out = {t.task.name: d.left_out for t, d in zip(tasks, decoded, strict=True) if d.left_out}
+    for name, why in left_out.items():
+        console.print(f"{name} is left out: {why}.", highlight=False, soft_wrap=True)
+    if len(left_out) == len(tasks):
+        raise ConfigError(f"every task is left out: {next(iter(left_out.values()))}.")
     console.print("scoring", highlight=False)
     study = Study(
         request=request.generation,
         metrics=request.metrics,
-        tasks={t.task.name: task_study(request, t, d) for t, d in zip(tasks, decoded, strict=True)},
+        tasks={t.task.name: task_study(request, t, d) for t, d in zip(tasks, decoded, strict=True) if not d.left_out},
     )
     outcomes: dict[str, Outcome] = {}
     for name, artefact in request.artefacts.items():
@@ -128,7 +133,8 @@ def reproduce(request: StudyRequest) -> Study:
     console.print("report.html", highlight=False)
     sections = [outcome.section for outcome in outcomes.values()]
     write_page(study, sections, request.results / "report.html", request.browser)
-    write_text(request.results / "manifest.json", json.dumps(study_manifest(request, study), indent=1) + "\n")
+    manifest = {**study_manifest(request, study), "left_out": left_out}
+    write_text(request.results / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return study
 
 

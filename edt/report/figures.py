@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,10 +60,12 @@ def panels(count: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[t
 def save(figure: Any, folder: Path, name: str, *, title: str, caption: str = "") -> PageFigure:
     """Write `name`.png and `name`.svg; the figure for the page."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
-    write_text(folder / f"{name}.svg", svg)
-    write_atomically(folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=DPI))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font", UserWarning)  # of a model's text
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        svg = buffer.getvalue()
+        write_text(folder / f"{name}.svg", svg)
+        write_atomically(folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=DPI))
     return PageFigure(title=title, svg=svg[svg.index("<svg") :], caption=caption)
 
 

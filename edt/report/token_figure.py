@@ -14,6 +14,13 @@ COLUMNS = 96
 """Characters of a line."""
 CHARACTER, LINE = 0.075, 0.22
 """Width of a character and height of a line, in inches."""
+CHINESE_FONTS = (
+    "Noto Sans Mono CJK SC",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "PingFang SC",
+    "SimHei",
+)
 WIDE = "\u2e80"
 """From here on characters are two columns wide (Chinese, Japanese, Korean)."""
 
@@ -26,6 +33,7 @@ def token_figure(outputs: Sequence[TracedOutput], folder: Path, name: str, *, ti
     from edt.report.colours import RAMP, Scale
 
     lines = [line for output in outputs for line in laid_out(output)]
+    family = fonts()
     temperatures = [token.temperature for output in outputs for token in output.tokens]
     scale = Scale.of(temperatures)
     height = LINE * (len(lines) + 1)
@@ -35,10 +43,20 @@ def token_figure(outputs: Sequence[TracedOutput], folder: Path, name: str, *, ti
         for row, line in enumerate(lines):
             for column, text, temperature in line:
                 style = {} if temperature is None else token_style(scale, temperature)
-                axis.text(column, row + 0.5, text, fontsize=8, family="monospace", va="center", **style)
+                axis.text(column, row + 0.5, text, fontsize=8, family=family, va="center", **style)
         mappable = mpl.cm.ScalarMappable(Normalize(scale.low, scale.high), RAMP)
         figure.colorbar(mappable, ax=axis, orientation="horizontal", shrink=0.4, aspect=40, label="temperature")
         return save(figure, folder, name, title=title, caption=caption)
+
+
+def fonts() -> list[str]:
+    """A monospaced font, and those of the usual ones for Chinese that are installed; without one the PNG shows boxes,
+    the SVG leaves the choice to whoever shows it.
+    """
+    from matplotlib.font_manager import get_font_names
+
+    installed = set(get_font_names())
+    return ["DejaVu Sans Mono", *(name for name in CHINESE_FONTS if name in installed)]
 
 
 def token_style(scale: Any, temperature: float) -> dict[str, Any]:
