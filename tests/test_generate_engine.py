@@ -16,7 +16,7 @@ from edt.decoding.sampling import Limits, Sampling
 from edt.decoding.torch_engine import TorchSpec
 from edt.errors import ConfigError, ModelError
 from edt.pipeline.request import GenerationRequest, TaskRequest
-from edt.pipeline.study import generate_study
+from edt.pipeline.session import generate_study
 from edt.records import Prompt
 from edt.store.manifest import Manifest
 from edt.store.parts import read_generations

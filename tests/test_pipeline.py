@@ -16,7 +16,7 @@ from edt.metrics.suite import EdaSpec, MetricsSpec
 from edt.pipeline.report import read_study
 from edt.pipeline.request import GenerationRequest, TaskRequest
 from edt.pipeline.score import score_study
-from edt.pipeline.study import generate_study
+from edt.pipeline.session import generate_study
 from edt.store import atomic
 from edt.store.manifest import Manifest
 from edt.store.parts import read_generations
