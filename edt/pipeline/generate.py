@@ -199,9 +199,10 @@ def new_pass(
 def rows_on_disk(run: RunFolder, manifest: Manifest) -> dict[tuple[str, str], set[Row]]:
     """The done-set: rows by (split, example)."""
     done: dict[tuple[str, str], set[Row]] = defaultdict(set)
-    table = read_generations(run, manifest.generation_id, ["split", "example_id", "strategy_id", "sample"])
-    for row in table.to_pylist():
-        done[row["split"], row["example_id"]].add((row["strategy_id"], row["sample"]))
+    names = ("split", "example_id", "strategy_id", "sample")
+    table = read_generations(run, manifest.generation_id, names)
+    for split, example_id, strategy_id, sample in zip(*(table[name].to_pylist() for name in names), strict=True):
+        done[split, example_id].add((strategy_id, sample))
     return done
 
 
