@@ -22,13 +22,14 @@ def measure_all(
     run: RunFolder, manifest: Manifest, outputs: Sequence[Outputs], spec: MetricsSpec, n_samples: int
 ) -> list[dict[str, Measured]]:
     """Every metric of each setting but EDA, in processes where there is enough to score."""
+    examples = {entry.split: entry.examples for entry in outputs}
     context = {
         "run": run,
         "manifest": manifest,
         "spec": spec,
         "n_samples": n_samples,
         "weights": split_weights(outputs, spec.bootstrap),
-        "examples_ids": {entry.split: digest([asdict(e) for e in entry.examples]) for entry in outputs},
+        "examples_ids": {split: digest([asdict(example) for example in of]) for split, of in examples.items()},
     }
     texts = n_samples * sum(len(entry.examples) for entry in outputs)
     processes = processes_for(spec.processes, texts=texts, items=len(outputs))
