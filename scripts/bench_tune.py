@@ -4,15 +4,16 @@
 
 The grid of T0 × θ is decoded once, on dev; each search then decodes its own settings through the same code, a batch per
 pass, for several seeds. A gap is the lowest EDA that a search found less the grid's lowest; below 0 the search found a
-better setting than any on the grid. The last line is one JSON object.
+better setting than any on the grid. The last line is one JSON object. With
+--runs FOLDER what was decoded is kept there, and a benchmark that was stopped goes on from it.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,6 @@ from edt.cli.app import config_folder
 from edt.cli.tune import tune_request
 from edt.pipeline.session import Session
 from edt.pipeline.tune import Evaluator, TuneRequest
-from edt.pipeline.tune_progress import SearchProgress
 from edt.tuning.record import best
 from edt.tuning.search import search
 from edt.tuning.trials import Trials
@@ -58,7 +58,9 @@ def lowest_of(request: TuneRequest, evaluate: Evaluator, sampler: str, seed: int
         tempfile.TemporaryDirectory() as folder,
         Trials(Path(folder) / "trials.sqlite3", f"{sampler}-{seed}", request.space, spec) as trials,
     ):
-        return best(search(trials, evaluate, {}, lambda tried: None)).eda
+        lowest = best(search(trials, evaluate, {}, lambda tried: None)).eda
+    print(f"{sampler}, seed {seed}: {lowest:.2f}", file=sys.stderr)
+    return lowest
 
 
 def arguments() -> argparse.Namespace:
@@ -71,6 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trials", type=int, help="of a search (default: a third of the grid)")
     parser.add_argument("--batch", type=int, default=8, help="settings per pass")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--runs", help="folder to keep what is decoded in (default: a temporary one)")
     parser.add_argument("--quick", action="store_true", help="10 examples, 6 × 6 points, 2 seeds, batches of 4")
     args = parser.parse_args()
     if args.quick:
@@ -91,20 +94,18 @@ def rows_of(lowest: dict[str, list[float]], grid: float) -> Sequence[Sequence[st
 def main() -> None:
     """Run the benchmark and print it."""
     args = arguments()
-    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        request = request_of(args, Path(folder))
-        session = Session.open(request.generation, SearchProgress())
+        request = request_of(args, Path(folder if args.runs is None else args.runs))
+        session = Session.open(request.generation)
         evaluate = Evaluator.calibrated(session, (0,), request.metrics)
         points = request.space.grid()
         measured = evaluate([request.space.setting(point) for point in points])
         by_setting = {name: by_task[args.task].eda for name, by_task in measured.items()}
         winner = min(by_setting, key=lambda name: by_setting[name])
-        with session.progress.search(len(SAMPLERS) * args.seeds * args.trials):  # type: ignore[attr-defined]
-            lowest = {
-                sampler: [lowest_of(request, evaluate, sampler, seed, args) for seed in range(args.seeds)]
-                for sampler in SAMPLERS
-            }
+        lowest = {
+            sampler: [lowest_of(request, evaluate, sampler, seed, args) for seed in range(args.seeds)]
+            for sampler in SAMPLERS
+        }
     grid = by_setting[winner]
     median = {sampler: statistics.median(values) for sampler, values in lowest.items()}
     figures = {
@@ -122,7 +123,6 @@ def main() -> None:
         "examples": args.limit,
         "samples": args.samples,
         "batch": args.batch,
-        "seconds": round(time.perf_counter() - began, 1),
         **where(session.engine.model),
     }
     title = f"Lowest EDA on dev: {len(points)} grid points, {args.trials} trials of each search, {args.seeds} seeds"

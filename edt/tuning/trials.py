@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,8 +25,6 @@ from edt.tuning.record import Measures, Tried, aims
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -42,6 +39,7 @@ class Trials:
     """The study of one search. The measurements of a setting are kept by its id, so that none is measured twice."""
 
     def __init__(self, path: Path, name: str, space: SearchSpace, spec: SearchSpec) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.path, self.space, self.spec = path, space, spec
         self.distributions = {name: distribution_of(axis) for name, axis in space.axes.items()}
         self.points = shuffled(space.grid(), spec.seed) if spec.sampler == "grid" else []
@@ -154,15 +152,7 @@ def distribution_of(axis: Axis) -> BaseDistribution:
 def sampler_of(spec: SearchSpec, number: int) -> BaseSampler:
     """The sampler for trial `number`; that of a grid has nothing to choose."""
     seed = seeded_rank(spec.seed, f"trial {number}") % 2**32
-    return TPESampler(seed=seed, gamma=good_trials) if spec.sampler == "tpe" else RandomSampler(seed=seed)
-
-
-def good_trials(told: int) -> int:
-    """How many of so many trials TPE takes for good: a quarter, at most 25.
-
-    Optuna's tenth is 3 or 4 of the few dozen trials that a search has, too few to draw a whole batch from.
-    """
-    return min(math.ceil(told / 4), 25)
+    return TPESampler(seed=seed) if spec.sampler == "tpe" else RandomSampler(seed=seed)
 
 
 def shuffled(points: list[dict[str, Value]], seed: int) -> list[dict[str, Value]]:
