@@ -164,12 +164,15 @@ def test_the_page_holds_the_sections_and_outputs(study):
 def test_a_second_call_decodes_nothing_and_one_artefact_alone_is_the_same(study, capsys):
     folder, words = study
     before = (folder / "results" / "mini" / "granularity" / "table.md").read_text()
+    whole = (folder / "results" / "mini" / "manifest.json").read_text()
     capsys.readouterr()
     again = ["run", "experiment=granularity", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
     assert main(again) == 0
     told = capsys.readouterr().err
     assert "0 of them there before" not in told
     assert (folder / "results" / "mini" / "granularity" / "table.md").read_text() == before
+    assert (folder / "results" / "mini" / "granularity" / "report.html").is_file()
+    assert (folder / "results" / "mini" / "manifest.json").read_text() == whole
 
 
 def test_bleu_is_that_of_sacrebleu(tmp_path):

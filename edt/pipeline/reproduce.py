@@ -83,6 +83,11 @@ class StudyRequest:
             )
 
     @property
+    def home(self) -> Path:
+        """The folder of the page and the manifest: that of the one artefact, or the one above those of several."""
+        return self.results / next(iter(self.artefacts)) if len(self.artefacts) == 1 else self.results
+
+    @property
     def protocol(self) -> StudyProtocol:
         """Which settings to decode: every family that an artefact names, with the baseline that sets EDA's scale."""
         wanted = dict.fromkeys(["fixed", *(name for a in self.artefacts.values() for name in a.families())])
@@ -132,9 +137,9 @@ def reproduce(request: StudyRequest) -> Study:
         outcomes[name] = artefact.write(study, request.results / name, outcomes)
     console.print("report.html", highlight=False)
     sections = [outcome.section for outcome in outcomes.values()]
-    write_page(study, sections, request.results / "report.html", request.browser)
+    write_page(study, sections, request.home / "report.html", request.browser)
     manifest = {**study_manifest(request, study), "left_out": left_out}
-    write_text(request.results / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    write_text(request.home / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return study
 
 
