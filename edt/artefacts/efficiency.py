@@ -168,8 +168,8 @@ class Efficiency(Artefact):
             note=(
                 f"{self.rows} rows of one prompt of {self.length} tokens; {self.steps} steps on prescribed tokens, all "
                 "strategies in turn at each step; medians over steps, 95 % bootstrap intervals of the median ratio of "
-                f"neighbours; {facts['threads']} threads. KLD dual holds the weights twice. On a CPU the other memory is "
-                "resident memory above that before, which leaves out what is taken from memory freed earlier."
+                f"neighbours; {facts['threads']} threads. KLD dual holds the weights twice. On a CPU the other memory "
+                "is resident memory above that before, which leaves out what is taken from memory freed earlier."
             ),
         )
 
