@@ -229,7 +229,9 @@ def test_multirun_over_tasks_and_models_merges_in_one_report(capsys, tmp_path):
     rows = [line[line.index("fixed(t0=0.7)") :].rstrip() for line in table.splitlines() if "fixed(t0=0.7)" in line]
     assert len(rows) == 4
     joint = [
-        study for study in (tmp_path / "studies").iterdir() if (study / "table.md").read_text().count("fixed(t0=0.7)") == 4
+        study
+        for study in (tmp_path / "studies").iterdir()
+        if (study / "table.md").read_text().count("fixed(t0=0.7)") == 4
     ]
     assert len(joint) == 1
 

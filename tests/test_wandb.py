@@ -220,7 +220,7 @@ def test_report_and_manifests_are_artifacts_of_files_in_the_runs_own_folder(mach
     study = study_id(machine)
     for run in machine.offline.values():
         found = run.artifacts()
-        assert set(found[f"report-{study}"]) == {"table.csv", "table.md"}
+        assert set(found[f"report-{study}"]) == {"table.csv", "table.md", "report.html"}
         assert set(found[f"manifest-{study}"]) == {f"{task}.json" for task in TASKS}
         for files in found.values():
             for path in files.values():
@@ -306,7 +306,7 @@ def test_an_online_export_again_resumes_and_overwrites(again):
             values = {k: v for k, v in run["summary"].items() if "/" in k}
             assert values == {k: v for k, v in first[name].items() if "/" in k}
         study = study_id(again)
-        assert server.artifact_files[f"report-{study}"] == {"table.csv", "table.md"}
+        assert server.artifact_files[f"report-{study}"] == {"table.csv", "table.md", "report.html"}
         assert server.artifact_files[f"manifest-{study}"] == {f"{task}.json" for task in TASKS}
         tables = [path for path in server.uploaded if path.startswith("/file/media/table/outputs")]
         assert len(tables) >= 3
@@ -385,8 +385,9 @@ def test_traces_become_plots(again):
             entropy = [[1.0, 2.0, 6.0] if row["sample"] == 0 else [3.0] for row in table.to_pylist()]
             temperature = [None if row["sample"] else [0.5, 0.25] for row in table.to_pylist()]
             metadata = table.schema.metadata
-            table = table.append_column("trace_entropy", pa.array(entropy, type=pa.list_(pa.float64())))
-            table = table.append_column("trace_temperature", pa.array(temperature, type=pa.list_(pa.float64())))
+            for name, values in (("trace_entropy", entropy), ("trace_temperature", temperature)):
+                place = table.column_names.index(name)
+                table = table.set_column(place, name, pa.array(values, type=pa.list_(pa.float64())))
             pq.write_table(table.replace_schema_metadata(metadata), path)
     code = (
         "import sys; from pathlib import Path; from edt.pipeline import track; from edt.store.layout import find_runs;"

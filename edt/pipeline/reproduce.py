@@ -23,6 +23,7 @@ from edt.pipeline.study_page import Browser, write_page
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.page import Section
 from edt.store.atomic import write_text
+from edt.store.layout import study_folder
 from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
 from edt.strategies.base import Strategy
@@ -137,7 +138,8 @@ def reproduce(request: StudyRequest) -> Study:
         outcomes[name] = artefact.write(study, request.results / name, outcomes)
     console.print("report.html", highlight=False)
     sections = [outcome.section for outcome in outcomes.values()]
-    write_page(study, sections, request.home / "report.html", request.browser)
+    shared = study_folder(request.generation.runs, [t.scored.manifest.generation_id for t in study.tasks.values()])
+    write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
     manifest = {**study_manifest(request, study), "left_out": left_out}
     write_text(request.home / "manifest.json", json.dumps(manifest, indent=1) + "\n")
     return study

@@ -26,8 +26,8 @@ class Browser:
     samples: int = 4
 
 
-def write_page(study: Study, sections: Sequence[Section], path: Path, browser: Browser) -> None:
-    """Write the page."""
+def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path], browser: Browser) -> None:
+    """Write the page to each of the paths."""
     examples, outputs = browsed(study, browser)
     facts = environment()
     page = StudyPage(
@@ -49,7 +49,9 @@ def write_page(study: Study, sections: Sequence[Section], path: Path, browser: B
         examples=examples,
         outputs=outputs,
     )
-    write_text(path, study_html(page))
+    text = study_html(page)
+    for path in paths:
+        write_text(path, text)
 
 
 def sizes(study: Study, split: Split) -> str:
