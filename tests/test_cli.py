@@ -217,7 +217,7 @@ def test_multirun_runs_each_point_of_the_sweep(capsys, local):
 def test_multirun_over_tasks_and_models_merges_in_one_report(capsys, tmp_path):
     """Axes that a grid cannot hold: each point has a model and a task of its own, and the report joins them."""
     sweep = ["task=mini_xlsum,mini_quac", "model=mini,mini_base", "strategy=fixed"]
-    small = ["task.limit=2", "task.test_size=4", "sampling.samples=2", "sampling.max_new_tokens=4"]
+    small = ["task.limit=2", "sampling.samples=2", "sampling.max_new_tokens=4"]
     assert main(["run", "--multirun", *sweep, *small, f"paths.runs={tmp_path}"]) == 0
     apart = capsys.readouterr().out
     assert main(["report", f"runs={tmp_path}", f"paths.runs={tmp_path}"]) == 0
