@@ -1,5 +1,6 @@
 """What the README shows works as it stands there."""
 
+import itertools
 import os
 import re
 import shlex
@@ -22,12 +23,19 @@ def test_the_readme_shows_commands():
     assert len(COMMANDS_SHOWN) >= 8
 
 
-@pytest.mark.parametrize(
-    "line", [line for line in COMMANDS_SHOWN if len(line.split()) > 2 and "=" in line and "--multirun" not in line]
-)
+@pytest.mark.parametrize("line", [line for line in COMMANDS_SHOWN if len(line.split()) > 2 and "=" in line])
 def test_each_command_composes(line, capsys):
     command, *words = shlex.split(line)[1:]
-    assert main([command, *words, "--cfg", "job"]) == 0, capsys.readouterr().err
+    for point in points_of(words):
+        assert main([command, *point, "--cfg", "job"]) == 0, capsys.readouterr().err
+
+
+def points_of(words):
+    """The commands that --multirun makes of one, whose axes are values with commas between them; else the command."""
+    if "--multirun" not in words:
+        return [words]
+    axes = [word.partition("=") for word in words if word != "--multirun"]
+    return itertools.product(*([f"{key}={value}" for value in values.split(",")] for key, _, values in axes))
 
 
 def test_the_strategy_of_the_readme_runs(tmp_path, tiny_folder):

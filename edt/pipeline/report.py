@@ -56,7 +56,8 @@ def scores_page(sections: Sections, runs: Sequence[RunFolder]) -> StudyPage:
     models = list(dict.fromkeys(group.model for group in sections))
     examples: list[PageExample] = []
     outputs: list[PageOutput] = []
-    if len(models) == 1:  # examples are told apart by task, so those of several models would be one
+    tasks = [Manifest.read(run.manifest).task for run in runs]
+    if len(models) == 1 and len(set(tasks)) == len(tasks):  # examples are told apart by task alone
         for run in runs:
             shown = {row.strategy_id: row.family for rows in sections.values() for row in rows}
             found = run_outputs(run, shown)

@@ -35,9 +35,11 @@ def point_of(group: Group, row: TableRow, task: str) -> Point:
 
 
 def task_label(group: Group, sections: Sections) -> str:
-    """The task, with its model where there are several."""
+    """The task, with its model where there are several, and its run where a model has several of it."""
     models = {found.model for found in sections}
-    return group.task if len(models) == 1 else f"{group.task} · {group.model}"
+    runs = {g.generation_id for g in sections if (g.task, g.model) == (group.task, group.model)}
+    parts = [group.task, *([group.model] if len(models) > 1 else []), *([group.generation_id] if len(runs) > 1 else [])]
+    return " · ".join(parts)
 
 
 def ideals_of(sections: Sections) -> dict[str, tuple[float, float]]:
