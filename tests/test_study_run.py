@@ -220,6 +220,8 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     assert "cannot be imported" in refused(capsys, "families.fixed.make=edt.strategies.Nothing", *paths)
     assert "ascending" in refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
     assert "jobs is 0" in refused(capsys, "jobs=0", *paths)
+    assert main(["run", "experiment=main_tabel", *paths]) == 2
+    assert "main_tabel" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["task=paper"], ["task=mini"], ["task=paper", "model=hf", "model.path=x"]])
