@@ -24,6 +24,7 @@ from edt.store.atomic import write_text
 from edt.study.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
 from edt.study.verdicts import Evidence
 
+UNTOLD = "a loss shows that half of the samples do not tell which temperature is best, not that none is"
 LEAST_SAMPLES = 4
 """Two halves of at least two samples, which Self-BLEU needs."""
 
@@ -61,7 +62,8 @@ class BestTemperature(Artefact):
             name="best_temperature", title=self.title, tables=[table], figures=[histograms(found, folder)]
         )
         evidence: list[Evidence] = [
-            evidence_of(name, entry.gain, supports_if="above 0") for name, entry in found.items()
+            evidence_of(name, entry.gain, supports_if="above 0", why_not=UNTOLD if entry.gain.hi < 0.0 else "")
+            for name, entry in found.items()
         ]
         return Outcome(section=section, evidence={"no_single_temperature_suits_all": evidence})
 

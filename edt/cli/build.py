@@ -170,7 +170,9 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
     from edt.pipeline.study_page import Browser
     from edt.store.layout import short_name
 
-    experiments = config["experiments"]
+    experiments = dict(
+        sorted(config["experiments"].items(), key=lambda item: item[0] == "claims")
+    )  # it reads the others
     return StudyRequest(
         generation=generation,
         metrics=construct(config["metrics"], "metrics"),
