@@ -1,9 +1,9 @@
-"""EDA's constants for a task: given, frozen in the run, taken from dev, or from the split itself."""
+"""EDA's constants for a task: given, a study's own, frozen in the run, taken from dev, or from the split itself."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +15,12 @@ from edt.store.atomic import write_text
 
 BASELINE_FAMILY = "fixed"
 PROVISIONAL: ConstantsSource = "own split (provisional)"
+MISSING = (
+    "EDA is missing: its constants are the best quality and the largest Self-BLEU of fixed temperatures, and there is "
+    "none above 0 here. They need 2 samples or more, and fixed temperatures in the same run: repeat the command once "
+    "with strategy=fixed strategy.t0=[0,0.4,0.7,1,1.3] in place of its strategy, then as it was (task.split=[dev,test] "
+    "in both takes the constants from dev). Or give metrics.eda.q_star and metrics.eda.s_star."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +76,25 @@ class FrozenConstants:
 
 
 def constants_for(
-    split: str, scored: Sequence[Scored], spec: EdaSpec, frozen: FrozenConstants, key: str
+    split: str,
+    scored: Sequence[Scored],
+    spec: EdaSpec,
+    frozen: FrozenConstants,
+    key: str,
+    baseline_ids: Collection[str] | None = None,
 ) -> tuple[EdaConstants | None, str]:
     """The constants for one split of a task, and the note that qualifies them.
 
-    In this order: given in the configuration; frozen in the run; the fixed family's maxima on dev, greedy among
-    them (frozen now); the fixed family's maxima on the split itself (provisional); none, and EDA is missing.
+    In this order: given in the configuration; the maxima on dev of a study's own baseline, whatever else the run
+    holds (frozen if nothing was); frozen in the run; the fixed family's maxima on dev, greedy among them (frozen now);
+    the fixed family's maxima on the split itself (provisional); none, and EDA is missing.
+
+    baseline_ids: the strategies that a study takes its constants from; None outside a study.
     """
     if spec.q_star is not None and spec.s_star is not None:
         return EdaConstants(q_star=spec.q_star, s_star=spec.s_star, source="override"), ""
+    if baseline_ids is not None:
+        return study_constants(scored, baseline_ids, frozen, key)
     known = frozen.get(key)
     if known is not None:
         return known, ""
@@ -90,15 +106,30 @@ def constants_for(
             return constants, ""
     constants = maxima(baseline(scored, split), PROVISIONAL)
     if constants is None:
-        return None, (
-            "EDA is missing: its constants are the best quality and largest Self-BLEU of fixed-temperature settings, "
-            "and there is none above 0 here. Add strategy=fixed settings and 2 samples or more, or give "
-            "metrics.eda.q_star and s_star."
-        )
+        return None, MISSING
     way_out = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
     return constants, (
         f"EDA is provisional: Q* = {constants.q_star:.4g} and S* = {constants.s_star:.4g} are the best of the fixed "
         f"temperatures on this very split; to take them from dev, {way_out}."
+    )
+
+
+def study_constants(
+    scored: Sequence[Scored], baseline_ids: Collection[str], frozen: FrozenConstants, key: str
+) -> tuple[EdaConstants | None, str]:
+    """The maxima of these strategies on dev: they hang on the study alone, not on what else was decoded or frozen."""
+    own = [entry for entry in scored if entry.outputs.split == "dev" and entry.outputs.strategy_id in baseline_ids]
+    constants = maxima(own, "dev")
+    if constants is None:
+        return None, MISSING
+    known = frozen.get(key)
+    if known is None:
+        frozen.freeze(key, constants)
+    if known in (None, constants):
+        return constants, ""
+    return constants, (
+        f"EDA's constants are the study's or search's own; edt run and edt score use those that the run had frozen "
+        f"before: Q* = {known.q_star:.4g}, S* = {known.s_star:.4g}."
     )
 
 

@@ -50,13 +50,14 @@ def scored(outputs: Outputs, manifest: Manifest, spec: MetricsSpec, n_samples: i
 def freeze_constants(
     run: RunFolder, manifest: Manifest, baseline: Sequence[Scored], spec: MetricsSpec, n_samples: int
 ) -> EdaConstants:
-    """EDA's constants for the run's task: given, frozen before, or the baseline's maxima on dev, frozen now.
+    """EDA's constants for the run's task: given, or the baseline's maxima on dev, whatever else the run holds.
 
     Raises ConfigError where there are none, since a search needs the scale.
     """
     frozen = FrozenConstants.read(run.constants)
-    constants, note = constants_for(DEV, baseline, spec.eda, frozen, scale_key(manifest, spec, n_samples))
-    if constants is None or note:
+    own = {entry.outputs.strategy_id for entry in baseline}
+    constants, _ = constants_for(DEV, baseline, spec.eda, frozen, scale_key(manifest, spec, n_samples), own)
+    if constants is None:
         raise ConfigError(
             f"task '{manifest.task}': the fixed temperatures of `baseline` give EDA no scale on dev: the best quality "
             "or the largest Self-BLEU among them is 0. Give metrics.eda.q_star and metrics.eda.s_star."

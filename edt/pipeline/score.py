@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import edt
@@ -36,11 +36,17 @@ class ScoredRun:
     scores: Sequence[Score]
 
 
-def score_study(runs: Sequence[RunFolder], spec: MetricsSpec, *, samples: int | None) -> list[Score]:
+def score_study(
+    runs: Sequence[RunFolder],
+    spec: MetricsSpec,
+    *,
+    samples: int | None,
+    baseline_ids: Collection[str] | None = None,
+) -> list[Score]:
     """Score every run, write each run's scores, and freeze EDA's constants where dev gives them.
 
-    samples: per example; None takes as many as every strategy of every run has. Raises StoreError where a run has no
-    strategy with so many.
+    samples: per example; None takes as many as every strategy of every run has. baseline_ids: see score_outputs.
+    Raises StoreError where a run has no strategy with so many.
     """
     if samples is not None and (not isinstance(samples, int) or samples < 1):
         raise ConfigError(f"samples is {samples!r}; it is a number of samples per example, 1 or more, or null for all.")
@@ -49,16 +55,24 @@ def score_study(runs: Sequence[RunFolder], spec: MetricsSpec, *, samples: int | 
     n_samples = common_samples(outputs, runs) if samples is None else samples
     scores: list[Score] = []
     for run, manifest, found in zip(runs, manifests, outputs, strict=True):
-        scored = score_outputs(run, manifest, found, spec, n_samples)
+        scored = score_outputs(run, manifest, found, spec, n_samples, baseline_ids)
         write_scores(run, scored.scores, manifest.generation_id)
         scores.extend(scored.scores)
     return scores
 
 
 def score_outputs(
-    run: RunFolder, manifest: Manifest, outputs: Sequence[Outputs], spec: MetricsSpec, n_samples: int
+    run: RunFolder,
+    manifest: Manifest,
+    outputs: Sequence[Outputs],
+    spec: MetricsSpec,
+    n_samples: int,
+    baseline_ids: Collection[str] | None = None,
 ) -> ScoredRun:
-    """Score the complete settings of a run; EDA's constants are frozen where these outputs hold the dev split."""
+    """Score the complete settings of a run; EDA's constants are frozen where these outputs hold the dev split.
+
+    baseline_ids: the strategies that set EDA's scale; None leaves it to `constants_for`.
+    """
     complete = [entry for entry in outputs if is_complete(entry, n_samples, manifest.task)]
     if not complete:
         raise StoreError(
@@ -66,7 +80,8 @@ def score_outputs(
             "were. Ask for fewer (samples=…), or generate more (sampling.samples=…)."
         )
     frozen = FrozenConstants.read(run.constants)
-    scored = score_run(run, manifest, [*complete, *ideal_outputs(complete, n_samples)], spec, n_samples, frozen)
+    everything = [*complete, *ideal_outputs(complete, n_samples)]
+    scored = score_run(run, manifest, everything, spec, n_samples, frozen, baseline_ids)
     frozen.write()
     return scored
 
@@ -101,6 +116,7 @@ def score_run(
     spec: MetricsSpec,
     n_samples: int,
     frozen: FrozenConstants,
+    baseline_ids: Collection[str] | None = None,
 ) -> ScoredRun:
     """All measurements and scores of one run."""
     measured = measure_all(run, manifest, outputs, spec, n_samples)
@@ -112,7 +128,7 @@ def score_run(
     entries: list[Scored] = []
     by_split = {}
     for split in dict.fromkeys(entry.outputs.split for entry in scored):
-        constants, note = constants_for(split, scored, spec.eda, frozen, key)
+        constants, note = constants_for(split, scored, spec.eda, frozen, key, baseline_ids)
         by_split[split] = constants
         of_split = [entry for entry in scored if entry.outputs.split == split]
         entries += [with_eda(entry, constants, note, n_samples) for entry in of_split]

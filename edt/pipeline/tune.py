@@ -115,7 +115,7 @@ class Evaluator:
 
     @classmethod
     def calibrated(cls, session: Session, places: Sequence[int], spec: MetricsSpec) -> Evaluator:
-        """Decode the baseline on dev, and take EDA's constants from it where none are given or frozen."""
+        """Decode the baseline on dev, and take EDA's constants from it where none are given."""
         samples = session.request.sampling.samples
         strategy_ids = [strategy.strategy_id for strategy in session.request.strategies]
         found, constants = {}, {}
@@ -174,6 +174,7 @@ def judge(request: TuneRequest, session: Session, places: Sequence[int], result:
         for one in result.judged
     ]
     runs = [run for run, _ in session.decode(settings, places=places, splits=(TEST,))]
-    scores = score_study(runs, request.metrics, samples=request.generation.sampling.samples)
+    samples = request.generation.sampling.samples
+    scores = score_study(runs, request.metrics, samples=samples, baseline_ids=set(fixed))
     wanted = {*(setting.strategy_id for setting in settings), FAMILY}
     return [score for score in scores if score.split == TEST and score.strategy_id in wanted]
