@@ -5,9 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edt.artefacts.main_table import MainTable, evidence_of, primary_comparisons
+from edt.artefacts.main_table import (
+    MainTable,
+    Primary,
+    evidence_of,
+    holm_adjusted,
+    primary_comparisons,
+    primary_evidence,
+    primary_table,
+)
 from edt.errors import ConfigError
-from edt.metrics.bootstrap import resample_weights
+from edt.metrics.bootstrap import Comparison, resample_weights
 from edt.metrics.eda import EdaConstants
 from edt.metrics.mean import mean_statistics, mean_value
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, measure_statistics
@@ -52,12 +60,12 @@ def entry(split, strategy, quality_E, self_bleu_E, weights):
     return Scored(outputs=outputs, measured=measured, quality="rouge_l")
 
 
-def simulated(seed, *, effect=0.0, planted=None):
+def simulated(seed, *, effect=0.0, planted=None, resamples=RESAMPLES):
     """A task where EDT's quality is higher by `effect`. planted: a strategy id that is superb on test alone."""
     rng = np.random.default_rng(seed)
     entries = []
     for split in ("dev", "test"):
-        weights = resample_weights([str(n) for n in range(EXAMPLES)], RESAMPLES, seed=7)
+        weights = resample_weights([str(n) for n in range(EXAMPLES)], resamples, seed=7)
         hard_E = rng.normal(0, 6, EXAMPLES)
         for name, family in FAMILIES.items():
             for strategy in family.settings.values():
@@ -78,8 +86,8 @@ def simulated(seed, *, effect=0.0, planted=None):
     return TaskStudy(task=SimpleNamespace(name=f"task{seed}"), scored=run, families=FAMILIES)
 
 
-def study(**tasks):
-    metrics = MetricsSpec(bootstrap=BootstrapSpec(resamples=RESAMPLES))
+def study(resamples=RESAMPLES, **tasks):
+    metrics = MetricsSpec(bootstrap=BootstrapSpec(resamples=resamples))
     request = SimpleNamespace(sampling=SimpleNamespace(samples=8))
     return Study(request=request, metrics=metrics, tasks=tasks)
 
@@ -136,12 +144,14 @@ def test_holm_holds_the_chance_of_any_false_alarm():
 
 
 def test_verdicts_over_simulated_tasks():
-    better = study(a=simulated(1, effect=6.0), b=simulated(2, effect=6.0))
-    mixed = study(a=simulated(1, effect=6.0), b=simulated(2, effect=-6.0))
-    neither = study(a=simulated(1), b=simulated(2))
+    def of(first, second, resamples=1000):
+        tasks = [simulated(seed, effect=effect, resamples=resamples) for seed, effect in ((1, first), (2, second))]
+        return study(resamples, a=tasks[0], b=tasks[1])
+
+    better, mixed, neither = of(6.0, 6.0), of(6.0, -6.0), of(0.0, 0.0)
 
     def verdict(of):
-        return in_every([p.evidence for p in primary_comparisons(of) if p.baseline == "fixed"])
+        return in_every(primary_evidence(primary_comparisons(of), "fixed", 0.95))
 
     assert verdict(mixed) == CONTRADICTED
     assert verdict(neither) == UNDETERMINED
@@ -150,6 +160,37 @@ def test_verdicts_over_simulated_tasks():
     assert verdict(better) == expected
     without_edges = [evidence_of(p.task, p.eda) for p in primary_comparisons(better) if p.baseline == "fixed"]
     assert in_every(without_edges) == SUPPORTED
+    few = of(6.0, -6.0, resamples=RESAMPLES)
+    assert "400 resamples, fewer than 1000" in primary_comparisons(few)[0].why_not
+    assert verdict(few) == UNDETERMINED
+
+
+def comparison(p_value):
+    return Comparison(difference=-1.0, lo=-2.0, hi=-0.1, p_value=p_value)
+
+
+def primary(task, baseline, p_value):
+    eda = None if p_value is None else comparison(p_value)
+    nothing = {"matched": None, "factuality": None, "matched_factuality": None, "why_not": ""}
+    return Primary(task=task, family="edt_token", baseline=baseline, eda=eda, **nothing)
+
+
+def test_a_verdict_on_a_primary_comparison_needs_the_corrected_p():
+    """By hand: of p = 0.001, 0.02, 0.03, 0.04, Holm makes 0.004, 0.06, 0.06, 0.06."""
+    found = [primary("a", "fixed", 0.02), primary("a", "kld_token", 0.001)]
+    found += [primary("b", "fixed", 0.03), primary("b", "kld_token", 0.04)]
+    fixed, kld = (primary_evidence(found, name, 0.95) for name in ("fixed", "kld_token"))
+    assert [e.p_adjusted for e in [*fixed, *kld]] == pytest.approx([0.06, 0.06, 0.004, 0.06])
+    assert [e.verdict for e in [*fixed, *kld]] == [UNDETERMINED, UNDETERMINED, SUPPORTED, UNDETERMINED]
+    assert [e.verdict for e in primary_evidence(found, "fixed", 0.90)] == [SUPPORTED, SUPPORTED]
+
+
+def test_a_missing_comparison_counts_among_the_tests_and_shows_no_p():
+    found = [primary("a", "fixed", 0.02), primary("a", "kld_token", None), primary("b", "fixed", float("nan"))]
+    assert holm_adjusted([p.eda for p in found]) == [pytest.approx(0.06), None, None]
+    table = primary_table(found, study())
+    assert [row[3] for row in table.rows] == ["0.06", "–", "–"]
+    assert [row[5] for row in table.rows] == ["–", "–", "–"]
 
 
 def test_a_choice_on_an_edge_gives_no_verdict():
@@ -159,9 +200,9 @@ def test_a_choice_on_an_edge_gives_no_verdict():
         for name, f in FAMILIES.items()
     }
     narrow = TaskStudy(task=task.task, scored=task.scored, families=edge)
-    found = primary_comparisons(study(a=narrow))[0]
+    found = primary_comparisons(study(1000, a=narrow))[0]
     assert found.why_not == "edge: edt token, fixed"
-    assert found.evidence.verdict == UNDETERMINED
+    assert [e.verdict for e in primary_evidence([found], "fixed", 0.95)] == [UNDETERMINED]
 
 
 def test_an_artefact_names_its_families():

@@ -196,6 +196,10 @@ def test_the_null_raises_few_false_alarms():
 )
 def test_a_verdict_needs_an_interval_that_excludes_zero(difference, lo, hi, sign, expected):
     assert Evidence(about="t", difference=difference, lo=lo, hi=hi, supports_if=sign).verdict == expected
+    assert (
+        Evidence(about="t", difference=difference, lo=lo, hi=hi, supports_if=sign, p_adjusted=0.06).verdict
+        == UNDETERMINED
+    )
     unusable = Evidence(about="t", difference=difference, lo=lo, hi=hi, supports_if=sign, usable=False, why="edge")
     assert unusable.verdict == UNDETERMINED
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edt.artefacts.base import Artefact
-from edt.artefacts.cells import MISSING
+from edt.artefacts.cells import MISSING, p_cell
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
 from edt.report.documents import csv_of, write_tables
 from edt.report.page import PageTable, Section
 from edt.store.atomic import write_text
-from edt.study.verdicts import Evidence, in_every
+from edt.study.verdicts import Evidence, in_every, without_verdict
 
 NOT_MEASURED = "not measured"
 
@@ -89,7 +89,11 @@ class Claims(Artefact):
 
     def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
         """table.md/.tex and claims.csv."""
-        found = {name: entries for outcome in outcomes.values() for name, entries in outcome.evidence.items()}
+        found = {
+            name: [without_verdict(e, study.too_few(e.about) if e.about in study.tasks else "") for e in entries]
+            for outcome in outcomes.values()
+            for name, entries in outcome.evidence.items()
+        }
         table = scorecard(found)
         write_tables(folder, "table", [table])
         write_text(folder / "claims.csv", csv_of(evidence_rows(found)))
@@ -109,18 +113,20 @@ def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
         columns=["the paper says", "verdict", "figure, by task", "difference", "no verdict because", "artefact"],
         rows=rows,
         note=(
-            "Per task a claim is supported or contradicted where the interval of its figure excludes 0; over tasks it "
-            "is supported only if it is in all of them, and contradicted if it is in any one. Verdicts are about this "
-            "model, these tasks and this size."
+            "Per task a claim is supported or contradicted where the interval of its figure excludes 0, and for the "
+            "primary comparisons also p after Holm's correction is within the level; over tasks it is supported only "
+            "if it is in all of them, and contradicted if it is in any one. Verdicts are about this model, these "
+            "tasks and this size."
         ),
     )
 
 
 def figure(entry: Evidence) -> str:
-    """The difference with its interval."""
+    """The difference with its interval, and p where it was corrected."""
     if math.isnan(entry.difference):
         return MISSING
-    return f"{entry.difference:+.3g} [{entry.lo:+.3g}, {entry.hi:+.3g}]"
+    corrected = "" if entry.p_adjusted is None else f", p (Holm) {p_cell(entry.p_adjusted)}"
+    return f"{entry.difference:+.3g} [{entry.lo:+.3g}, {entry.hi:+.3g}]{corrected}"
 
 
 def evidence_rows(found: Mapping[str, Sequence[Evidence]]) -> list[dict[str, object]]:
@@ -132,6 +138,7 @@ def evidence_rows(found: Mapping[str, Sequence[Evidence]]) -> list[dict[str, obj
             "difference": entry.difference,
             "lo": entry.lo,
             "hi": entry.hi,
+            "p_adjusted": entry.p_adjusted,
             "supports_if": entry.supports_if,
             "verdict": entry.verdict,
             "no_verdict_because": entry.why,

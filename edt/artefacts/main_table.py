@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edt.artefacts.base import Artefact
@@ -37,11 +38,6 @@ class Primary:
     why_not: str
     """Why no verdict may be drawn; empty where one may."""
 
-    @property
-    def evidence(self) -> Evidence:
-        """For the claim that the family beats the baseline: lower EDA."""
-        return evidence_of(self.task, self.eda, why_not=self.why_not)
-
 
 def evidence_of(about: str, found: Comparison | None, *, why_not: str = "", supports_if: str = "below 0") -> Evidence:
     """A comparison as evidence; a missing one is not usable."""
@@ -55,6 +51,25 @@ def evidence_of(about: str, found: Comparison | None, *, why_not: str = "", supp
         usable=found is not None and not why_not,
         why=why_not or ("missing" if found is None else ""),
     )
+
+
+def primary_evidence(primary: Sequence[Primary], baseline: str, confidence: float) -> list[Evidence]:
+    """For the claim that the family beats this baseline: lower EDA, after Holm's correction over all comparisons."""
+    adjusted = holm_adjusted([p.eda for p in primary])
+    return [
+        replace(evidence_of(p.task, p.eda, why_not=p.why_not), p_adjusted=p_value, level=1.0 - confidence)
+        for p, p_value in zip(primary, adjusted, strict=True)
+        if p.baseline == baseline
+    ]
+
+
+def holm_adjusted(comparisons: Sequence[Comparison | None]) -> list[float | None]:
+    """Holm-adjusted p-values in their order; a missing comparison counts among the tests and has none itself."""
+    p_values = [1.0 if found is None or math.isnan(found.p_value) else found.p_value for found in comparisons]
+    adjusted = holm({str(n): p_value for n, p_value in enumerate(p_values)})
+    return [
+        None if found is None or math.isnan(found.p_value) else adjusted[str(n)] for n, found in enumerate(comparisons)
+    ]
 
 
 def edge_note(task: TaskStudy, *families: str) -> str:
@@ -78,7 +93,7 @@ def primary_comparisons(study: Study) -> list[Primary]:
                     matched=task.compare_fronts(family, baseline, study.confidence),
                     factuality=task.compare(own, other, "factuality", study.confidence),
                     matched_factuality=task.compare_fronts(family, baseline, study.confidence, "factuality"),
-                    why_not=edge_note(task, family, baseline),
+                    why_not="; ".join(filter(None, (edge_note(task, family, baseline), study.too_few(name)))),
                 )
             )
     return found
@@ -101,7 +116,7 @@ class MainTable(Artefact):
         write_text(folder / "comparisons.csv", csv_of(comparison_rows(primary)))
         write_text(folder / "grid.csv", csv_of(grid_rows(study)))
         section = Section(name="main_table", title=self.title, tables=tables)
-        beats = {base: [p.evidence for p in primary if p.baseline == base] for _, base in PRIMARY}
+        beats = {base: primary_evidence(primary, base, study.confidence) for _, base in PRIMARY}
         return Outcome(
             section=section, evidence={"edt_beats_fixed": beats["fixed"], "edt_beats_kld": beats["kld_token"]}
         )
@@ -148,21 +163,21 @@ def chosen_table(study: Study) -> PageTable:
 
 def primary_table(primary: list[Primary], study: Study) -> PageTable:
     """The primary comparisons with Holm's correction over all of them."""
-    adjusted = holm({f"{p.task} {p.baseline}": 1.0 if p.eda is None else p.eda.p_value for p in primary})
-    matched = holm({f"{p.task} {p.baseline}": 1.0 if p.matched is None else p.matched.p_value for p in primary})
+    adjusted = holm_adjusted([p.eda for p in primary])
+    matched = holm_adjusted([p.matched for p in primary])
     rows = [
         [
             p.task,
             f"{p.family} − {p.baseline}".replace("_", " "),
             difference_cell(p.eda),
-            p_cell(adjusted[f"{p.task} {p.baseline}"]),
+            p_cell(p_eda),
             difference_cell(p.matched),
-            p_cell(matched[f"{p.task} {p.baseline}"]),
+            p_cell(p_matched),
             difference_cell(p.factuality),
             difference_cell(p.matched_factuality),
             p.why_not or MISSING,
         ]
-        for p in primary
+        for p, p_eda, p_matched in zip(primary, adjusted, matched, strict=True)
     ]
     return PageTable(
         title="Primary comparisons",

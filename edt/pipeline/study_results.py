@@ -22,6 +22,7 @@ from edt.strategies.base import Strategy
 from edt.study.families import Family
 from edt.study.front import Front, matched_difference, pareto
 from edt.study.selection import Choice, choose
+from edt.study.verdicts import too_few
 from edt.tasks.base import Task
 
 QUALITY = "quality"
@@ -57,6 +58,12 @@ class TaskStudy:
     def ideal(self) -> Scored | None:
         """The grammar's own answers on test, for a generated task."""
         return self._entries.get(("test", GRAMMAR))
+
+    @property
+    def clusters(self) -> int:
+        """The clusters of test, which are what the bootstrap draws."""
+        examples = next(entry.outputs.examples for (split, _), entry in self._entries.items() if split == "test")
+        return len({example.cluster_id for example in examples})
 
     @property
     def constants(self) -> EdaConstants | None:
@@ -152,6 +159,10 @@ class Study:
     def confidence(self) -> float:
         """The level of the intervals."""
         return self.metrics.bootstrap.confidence
+
+    def too_few(self, task: str) -> str:
+        """Why a task's bootstrap is too small for a verdict; empty where it is not."""
+        return too_few(resamples=self.metrics.bootstrap.resamples, clusters=self.tasks[task].clusters)
 
     @property
     def family_names(self) -> Sequence[str]:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined at this scale"
+LEAST_RESAMPLES = 1000
+"""With fewer, an interval's ends are noise, and p cannot get small enough for a correction over eight tests."""
+LEAST_CLUSTERS = 30
+"""With fewer, percentile intervals of a bootstrap are too short."""
+
+
+def too_few(*, resamples: int, clusters: int) -> str:
+    """Why a bootstrap of this size gives no verdict; empty where it does."""
+    if clusters < LEAST_CLUSTERS:
+        return f"{clusters} clusters on test, fewer than {LEAST_CLUSTERS}"
+    return f"{resamples} resamples, fewer than {LEAST_RESAMPLES}" if resamples < LEAST_RESAMPLES else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +24,8 @@ class Evidence:
     """One figure that speaks for or against a claim: a difference with its interval, and which sign is for it.
 
     about: where it was measured (a task). usable: False where no verdict may be drawn from it (a choice on the edge
-    of its grid); why says so.
+    of its grid); why says so. p_adjusted: of a figure that is one of several tested together, corrected for that;
+    None for a figure by itself. level: what it is compared with.
     """
 
     about: str
@@ -23,13 +35,24 @@ class Evidence:
     supports_if: str = "below 0"
     usable: bool = True
     why: str = ""
+    p_adjusted: float | None = None
+    level: float = 0.05
 
     @property
     def verdict(self) -> str:
-        """Supported or contradicted where the interval excludes 0, else undetermined."""
+        """Supported or contradicted where the interval excludes 0 and the corrected p is within the level."""
         if not self.usable or not self.lo <= self.hi or self.lo <= 0.0 <= self.hi:
             return UNDETERMINED
+        if self.p_adjusted is not None and not self.p_adjusted <= self.level:
+            return UNDETERMINED
         return SUPPORTED if (self.hi < 0.0) == (self.supports_if == "below 0") else CONTRADICTED
+
+
+def without_verdict(entry: Evidence, why: str) -> Evidence:
+    """The same figure, from which no verdict may be drawn; empty `why` leaves it as it is."""
+    if not why or why in entry.why:
+        return entry
+    return replace(entry, usable=False, why="; ".join(filter(None, (entry.why, why))))
 
 
 def in_every(evidence: Sequence[Evidence]) -> str:
