@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 
 from edt.cli import main
@@ -175,6 +176,53 @@ def test_a_second_call_decodes_nothing_and_one_artefact_alone_is_the_same(study,
     assert (folder / "results" / "mini" / "manifest.json").read_text() == whole
 
 
+def test_constants_hang_on_the_study_alone(study, tmp_path):
+    """A run folder with settings and a frozen scale from before gives the same constants and choices."""
+    mine = [f"paths.runs={tmp_path / 'runs'}", f"paths.results={tmp_path / 'results'}", "engine.compile=false"]
+    shared = ["task=mini_xlsum", "task.limit=6", "model.device=cpu"]
+    before = ["strategy=fixed", "strategy.t0=[0,2.5]", "task.split=[dev,test]", "sampling.samples=4"]
+    assert main(["run", *before, *shared, mine[0], mine[2], "metrics.bootstrap.resamples=10"]) == 0
+    (run,) = find_runs([tmp_path / "runs"])
+    frozen = {key: known | {"q_star": 99.0} for key, known in json.loads(run.constants.read_text()).items()}
+    run.constants.write_text(json.dumps(frozen))
+    words = [word for word in study[1] if not word.startswith("paths.")]
+    assert main(["run", "experiment=main_table", *shared, *words, *mine]) == 0
+    whole, own = (
+        json.loads(path.read_text())["tasks"]["mini_xlsum"]
+        for path in (
+            study[0] / "results" / "mini" / "manifest.json",
+            tmp_path / "results" / "mini" / "main_table" / "manifest.json",
+        )
+    )
+    assert (own["q_star"], own["s_star"], own["chosen"]) == (whole["q_star"], whole["s_star"], whole["chosen"])
+    assert own["q_star"] != 99.0
+    assert json.loads(run.constants.read_text()) == frozen
+    notes = {row["note"] for row in pq.read_table(run.scores).to_pylist() if row["metric"] == "eda"}
+    assert all("edt run and edt score use those that the run had frozen before" in note for note in notes)
+
+
+def test_a_smaller_study_does_not_write_over_a_larger_one(study, capsys):
+    folder, words = study
+    before = (folder / "results" / "mini" / "main_table" / "table.md").read_text()
+    for smaller, told in (
+        (["task=mini_xlsum", "task.limit=5"], "has 6 examples of a split, here task.limit=5"),
+        (["task=mini_quac", "task.limit=6"], "it has the task mini_xlsum"),
+        (["task=mini_xlsum", "task.limit=6", "metrics.bootstrap.resamples=50"], "it has 100 resamples, this one 50"),
+    ):
+        assert main(["run", "experiment=main_table", *words, *smaller]) == 2
+        error = capsys.readouterr().err
+        assert told in error
+        assert "paths.results=" in error
+    assert (folder / "results" / "mini" / "main_table" / "table.md").read_text() == before
+
+
+def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
+    assert main(["reproduce", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK]) == 0
+    # 3 + 2 + 2 + 4 + 2 + 2 + 2 settings on dev; the ablation's four on test, of which edt(0.7, 1) and (1.3, 1) are there
+    told = "17 settings × 6 dev examples and 19 × 6 test examples, 4 samples each: 864 rows"
+    assert told in capsys.readouterr().err
+
+
 def test_bleu_is_that_of_sacrebleu(tmp_path):
     from sacrebleu import corpus_bleu
 
@@ -219,6 +267,8 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     assert "did you mean 'values'" in refused(capsys, "+families.fixed.axes.t0.value=[1]", *paths)
     assert "cannot be imported" in refused(capsys, "families.fixed.make=edt.strategies.Nothing", *paths)
     assert "ascending" in refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
+    assert "families.fixed has no t0 = 0" in refused(capsys, "families.fixed.axes.t0.values=[0.5,1]", *paths)
+    assert "experiment=[main_table,claims]" in refused(capsys, "experiment=claims", *paths)
     assert "jobs is 0" in refused(capsys, "jobs=0", *paths)
     assert main(["run", "experiment=main_tabel", *paths]) == 2
     assert "main_tabel" in capsys.readouterr().err
@@ -239,14 +289,25 @@ def test_every_experiment_composes(words):
             assert alone.metrics.bootstrap.resamples == 10000
 
 
-def test_every_family_starts_with_24_settings():
+@pytest.mark.parametrize(("words", "settings"), [([], 24), (["protocol=small"], 8)])
+def test_every_family_starts_with_as_many_settings(words, settings):
     from omegaconf import OmegaConf
 
     from edt.cli.build import families
 
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        found = families(OmegaConf.to_container(compose("reproduce").families))
-    assert {name: len(family.settings) for name, family in found.items()} == dict.fromkeys(found, 24)
+        found = families(OmegaConf.to_container(compose("reproduce", words).families))
+    assert set(found) == set(yaml.safe_load(FAMILIES))
+    assert {name: len(family.settings) for name, family in found.items()} == dict.fromkeys(found, settings)
+
+
+def test_the_small_study_goes_to_a_folder_of_its_own():
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        for command, words in (("reproduce", []), ("run", ["experiment=main_table"])):
+            small = compose(command, [*words, "protocol=small"])
+            assert (small.paths.results, small.task.limit, small.sampling.samples) == ("results/trial", 60, 4)
+            assert small.metrics.bootstrap.resamples == 1000
+            assert list(small.task.split) == ["dev", "test"]
 
 
 def test_the_study_on_real_samples_and_a_real_model(real_data, real_model, tmp_path, capsys):

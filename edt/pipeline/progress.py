@@ -50,12 +50,17 @@ class Advance:
 
     def __init__(self, progress: Progress, bar: RichProgress, identifier: TaskID) -> None:
         self.progress, self.bar, self.identifier = progress, bar, identifier
-        self.told = monotonic()
+        self.began = self.told = monotonic()
+        self.rows = 0
 
     def __call__(self, rows: int) -> None:
         """So many more rows are done."""
         self.bar.advance(self.identifier, rows)
+        self.rows += rows
         if not self.progress.console.is_terminal and monotonic() - self.told >= LINE_EACH:
             self.told = monotonic()
             task = self.bar.tasks[self.identifier]
-            self.progress.say(f"{task.description}: {task.completed:.0f} of {task.total:.0f} rows")
+            left = (self.told - self.began) / max(1, self.rows) * ((task.total or 0) - task.completed)
+            self.progress.say(
+                f"{task.description}: {task.completed:.0f} of {task.total:.0f} rows, about {left / 60:.0f} min left"
+            )

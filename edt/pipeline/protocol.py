@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edt.errors import ConfigError
 from edt.metrics.suite import BootstrapSpec, MetricsSpec
-from edt.pipeline.outputs import read_outputs
-from edt.pipeline.score import ScoredRun, score_outputs
+from edt.pipeline.dev_scores import read_dev
+from edt.pipeline.score import score_outputs
 from edt.pipeline.session import Session
 from edt.records import Split
 from edt.store.layout import RunFolder
-from edt.store.manifest import Manifest
 from edt.strategies.base import Strategy
 from edt.study.families import Family, strategies_of
 from edt.study.selection import choose
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
+BASELINE = "fixed"
+"""The family that sets EDA's scale, and that others are compared with."""
 NO_SCALE = (
     "EDA is missing on dev, since the best quality of the fixed temperatures there is 0 (the model does not do this "
     "task), so no setting can be chosen; give metrics.eda.q_star and metrics.eda.s_star to go on with it"
@@ -38,6 +39,16 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.widenings < 0:
             raise ConfigError(f"widenings is {self.widenings}; it is how often a grid may grow, 0 or more.")
+        if not any(strategy.params().get("t0") == 0 for strategy in self.families[BASELINE].settings.values()):
+            raise ConfigError(
+                f"families.{BASELINE} has no t0 = 0; greedy decoding belongs to the settings that set EDA's scale. Add "
+                f"0 to families.{BASELINE}.axes.t0.values."
+            )
+
+    @property
+    def baseline_ids(self) -> frozenset[str]:
+        """The settings whose best scores on dev are EDA's constants: the fixed family before it is widened."""
+        return frozenset(strategy.strategy_id for strategy in self.families[BASELINE].settings.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +61,15 @@ class Decoded:
 
 
 def decode_task(session: Session, place: int, protocol: Protocol, metrics: MetricsSpec) -> Decoded:
-    """Decode everything that the protocol asks of the task at `place`; what lies there is not decoded again."""
+    """Decode everything that the protocol asks of the task at `place`; what lies there is not decoded again.
+
+    Settings that the run holds from elsewhere have no say in the choices.
+    """
     families = dict(protocol.families)
-    samples = session.request.sampling.samples
-    ((run, _),) = session.decode(settings_of(families), places=[place], splits=["dev"])
-    on_dev = dev_scores(run, metrics, samples)
+    further = protocol.further.get(session.request.tasks[place].task.name, ())
+    session.progress.say(plan(session, place, settings_of(families), settings_of(families, further)))
+    light = replace(metrics, bootstrap=BootstrapSpec(resamples=1), processes=1)  # intervals are left for later
+    run, on_dev = decode_dev(session, place, families, protocol.baseline_ids, light)
     if all(value is None for value in on_dev.values()):
         return Decoded(run=run, families=families, left_out=NO_SCALE)
     for _ in range(protocol.widenings):
@@ -62,29 +77,41 @@ def decode_task(session: Session, place: int, protocol: Protocol, metrics: Metri
         if wider == families:
             break
         families = wider
-        session.decode(settings_of(families), places=[place], splits=["dev"])
-        on_dev = dev_scores(run, metrics, samples)
-    further = protocol.further.get(session.request.tasks[place].task.name, ())
+        run, on_dev = decode_dev(session, place, families, protocol.baseline_ids, light)
     session.decode(settings_of(families, further), places=[place], splits=["test"])
     return Decoded(run=run, families=families)
+
+
+def plan(session: Session, place: int, on_dev: Sequence[Strategy], on_test: Sequence[Strategy]) -> str:
+    """What is to be decoded, before it is: settings × examples × samples of both splits."""
+    splits = session.prepared(place).manifest.splits
+    dev, test = (splits[split]["examples"] for split in SPLITS)
+    samples = session.request.sampling.samples
+    rows = (len(on_dev) * dev + len(on_test) * test) * samples
+    return (
+        f"{session.request.tasks[place].task.name}: {len(on_dev)} settings × {dev} dev examples and {len(on_test)} × "
+        f"{test} test examples, {samples} samples each: {rows:,} rows, more where a family's best lies on an end"
+    )
+
+
+def decode_dev(
+    session: Session,
+    place: int,
+    families: Mapping[str, Family],
+    baseline_ids: Collection[str],
+    metrics: MetricsSpec,
+) -> tuple[RunFolder, dict[str, float | None]]:
+    """Decode the families on dev; the task's run, and EDA by strategy id."""
+    settings = settings_of(families)
+    ((run, manifest),) = session.decode(settings, places=[place], splits=["dev"])
+    outputs = read_dev(run, manifest, [strategy.strategy_id for strategy in settings])
+    scored = score_outputs(run, manifest, outputs, metrics, session.request.sampling.samples, baseline_ids)
+    return run, {entry.outputs.strategy_id: entry.measured["eda"].value for entry in scored.entries}
 
 
 def settings_of(families: Mapping[str, Family], further: Sequence[Strategy] = ()) -> list[Strategy]:
     """All settings of the families, and further ones, each once."""
     return list({s.strategy_id: s for s in [*strategies_of(list(families.values())), *further]}.values())
-
-
-def dev_scores(run: RunFolder, metrics: MetricsSpec, n_samples: int) -> dict[str, float | None]:
-    """EDA on dev by strategy id; its intervals are left for later."""
-    light = replace(metrics, bootstrap=BootstrapSpec(resamples=1), processes=1)
-    scored = score_split(run, light, n_samples, "dev")
-    return {entry.outputs.strategy_id: entry.measured["eda"].value for entry in scored.entries}
-
-
-def score_split(run: RunFolder, metrics: MetricsSpec, n_samples: int, split: Split) -> ScoredRun:
-    """Score one split of a run."""
-    manifest = Manifest.read(run.manifest)
-    return score_outputs(run, manifest, read_outputs(run, manifest, [split]), metrics, n_samples)
 
 
 def widened(families: Mapping[str, Family], on_dev: Mapping[str, float | None]) -> dict[str, Family]:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.console import Console
 
 from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
-from edt.pipeline.environment import environment
 from edt.pipeline.jobs import Job, decode_tasks, jobs_for
 from edt.pipeline.outputs import read_outputs
 from edt.pipeline.protocol import SPLITS, Decoded
 from edt.pipeline.protocol import Protocol as StudyProtocol
 from edt.pipeline.request import GenerationRequest, TaskRequest
 from edt.pipeline.score import score_outputs
+from edt.pipeline.study_manifest import refuse_smaller, write_study_manifest
 from edt.pipeline.study_page import Browser, write_page
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.page import Section
-from edt.store.atomic import write_text
 from edt.store.layout import study_folder
 from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
@@ -71,6 +69,11 @@ class StudyRequest:
     def __post_init__(self) -> None:
         if not self.artefacts:
             raise ConfigError("no artefact is asked for; give experiment=main_table, or a list of experiments.")
+        if not any(artefact.families() for artefact in self.artefacts.values()):
+            raise ConfigError(
+                f"experiment={next(iter(self.artefacts))} only reads what other artefacts have found, and none is "
+                "asked for; add them, as experiment=[main_table,claims], or leave experiment out for all."
+            )
         for task in self.generation.tasks:
             if set(task.splits) != set(SPLITS):
                 raise ConfigError(
@@ -114,6 +117,8 @@ def number_of_settings(request: StudyRequest) -> int:
 def reproduce(request: StudyRequest) -> Study:
     """Decode what is missing, score, and write every artefact with the study's manifest."""
     console = Console(stderr=True)
+    for folder in dict.fromkeys([request.results, request.home]):
+        refuse_smaller(folder, request.generation, request.metrics)
     protocol = request.protocol
     tasks = request.generation.tasks
     jobs = [
@@ -140,8 +145,7 @@ def reproduce(request: StudyRequest) -> Study:
     sections = [outcome.section for outcome in outcomes.values()]
     shared = study_folder(request.generation.runs, [t.scored.manifest.generation_id for t in study.tasks.values()])
     write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
-    manifest = {**study_manifest(request, study), "left_out": left_out}
-    write_text(request.home / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    write_study_manifest(request.home, study, command=request.command, left_out=left_out)
     return study
 
 
@@ -154,19 +158,7 @@ def task_study(request: StudyRequest, task: TaskRequest, decoded: Decoded) -> Ta
         *(s.strategy_id for artefact in request.artefacts.values() for s in artefact.further(task.task.name)),
     }
     asked = [entry for entry in outputs if entry.strategy_id in wanted]
-    scored = score_outputs(decoded.run, manifest, asked, request.metrics, request.generation.sampling.samples)
+    samples = request.generation.sampling.samples
+    scored = score_outputs(decoded.run, manifest, asked, request.metrics, samples, request.protocol.baseline_ids)
     write_scores(decoded.run, scored.scores, manifest.generation_id)
     return TaskStudy(task=task.task, scored=scored, families=decoded.families)
-
-
-def study_manifest(request: StudyRequest, study: Study) -> dict[str, Any]:
-    """What the results were made with."""
-    return {
-        "command": request.command,
-        **environment(),
-        "model": request.generation.model.path,
-        "samples": request.generation.sampling.samples,
-        "seed": request.generation.sampling.seed,
-        "resamples": request.metrics.bootstrap.resamples,
-        "tasks": {name: task.about() for name, task in study.tasks.items()},
-    }
