@@ -227,7 +227,7 @@ def test_one_sample_leaves_self_bleu_and_eda_missing_not_zero(ask):
 def test_eda_without_a_fixed_family_is_missing(ask):
     score = scores_of(run_of(ask([EDT(t0=1, theta=1)])))["test", "edt(t0=1,theta=1)", "eda"]
     assert score.value is None
-    assert "fixed-temperature" in score.note
+    assert "strategy=fixed" in score.note
 
 
 def test_eda_constants_given(ask):
