@@ -182,6 +182,7 @@ def test_a_verdict_on_a_primary_comparison_needs_the_corrected_p():
     fixed, kld = (primary_evidence(found, name, 0.95) for name in ("fixed", "kld_token"))
     assert [e.p_adjusted for e in [*fixed, *kld]] == pytest.approx([0.06, 0.06, 0.004, 0.06])
     assert [e.verdict for e in [*fixed, *kld]] == [UNDETERMINED, UNDETERMINED, SUPPORTED, UNDETERMINED]
+    assert [e.reason for e in kld] == ["", "p after correction is above 0.05"]
     assert [e.verdict for e in primary_evidence(found, "fixed", 0.90)] == [SUPPORTED, SUPPORTED]
 
 

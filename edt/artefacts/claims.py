@@ -107,7 +107,9 @@ def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
         entries = found.get(claim.evidence)
         verdict = NOT_MEASURED if entries is None else in_every(entries)
         rows.append([claim.text, verdict, claim.figure, "", "", claim.artefact])
-        rows += [["", entry.verdict, entry.about, figure(entry), entry.why or MISSING, ""] for entry in entries or ()]
+        rows += [
+            ["", entry.verdict, entry.about, figure(entry), entry.reason or MISSING, ""] for entry in entries or ()
+        ]
     return PageTable(
         title="Scorecard",
         columns=["the paper says", "verdict", "figure, by task", "difference", "no verdict because", "artefact"],
@@ -141,7 +143,7 @@ def evidence_rows(found: Mapping[str, Sequence[Evidence]]) -> list[dict[str, obj
             "p_adjusted": entry.p_adjusted,
             "supports_if": entry.supports_if,
             "verdict": entry.verdict,
-            "no_verdict_because": entry.why,
+            "no_verdict_because": entry.reason,
         }
         for claim in CLAIMS
         for entry in found.get(claim.evidence, ())

@@ -41,11 +41,18 @@ class Evidence:
     @property
     def verdict(self) -> str:
         """Supported or contradicted where the interval excludes 0 and the corrected p is within the level."""
-        if not self.usable or not self.lo <= self.hi or self.lo <= 0.0 <= self.hi:
-            return UNDETERMINED
-        if self.p_adjusted is not None and not self.p_adjusted <= self.level:
+        if self.reason or not self.lo <= self.hi or self.lo <= 0.0 <= self.hi:
             return UNDETERMINED
         return SUPPORTED if (self.hi < 0.0) == (self.supports_if == "below 0") else CONTRADICTED
+
+    @property
+    def reason(self) -> str:
+        """Why no verdict may be drawn, whatever the interval; empty where one may."""
+        if not self.usable:
+            return self.why or "not usable"
+        if self.p_adjusted is not None and not self.p_adjusted <= self.level:
+            return f"p after correction is above {self.level:.2g}"
+        return ""
 
 
 def without_verdict(entry: Evidence, why: str) -> Evidence:
