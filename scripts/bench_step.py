@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from scripts.bench_common import SHAPES, load_model, median_ratio, seconds_of, show, where
+from scripts.bench_common import load_model, median_ratio, parser_of, seconds_of, show, where
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 
@@ -78,15 +78,10 @@ def figures_of(seconds: dict[str, list[float]]) -> dict[str, float]:
 
 def arguments() -> argparse.Namespace:
     """The command line; `--quick` sets the sizes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="folder of a model (default: random ones of --shape)")
-    parser.add_argument("--shape", choices=list(SHAPES), default="smollm-135m")
-    parser.add_argument("--dtype", help="default: float32 on a CPU, bfloat16 on a GPU")
+    parser = parser_of(__doc__, length=512, quick="one vocabulary of 49,152, 24 steps")
     parser.add_argument("--vocabularies", type=int, nargs="+", default=[8192, 49152, 151936])
     parser.add_argument("--rows", type=int, default=8)
-    parser.add_argument("--length", type=int, default=512, help="tokens of the prompt")
     parser.add_argument("--steps", type=int, default=64)
-    parser.add_argument("--quick", action="store_true", help="one vocabulary of 49,152, 24 steps")
     args = parser.parse_args()
     if args.quick:
         args.vocabularies, args.steps = [49152], 24
