@@ -96,8 +96,13 @@ def by_family(rows: Sequence[TableRow]) -> list[TableRow]:
 
 def group_of(score: Score) -> Group:
     """The section that a score belongs to."""
-    model = score.model_name.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
+    model = model_label(score.model_name)
     return Group(model, score.task, score.split, score.n_examples, score.n_samples, score.generation_id)
+
+
+def model_label(path: str) -> str:
+    """What tables and figures call a model: the end of its path or hub id."""
+    return path.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
 
 
 def columns_in(sections: Sections) -> list[str]:
