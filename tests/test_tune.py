@@ -165,11 +165,11 @@ def test_a_killed_tune_resumes_with_its_trials(tmp_path, monkeypatch, capsys, se
     assert main(words(whole, *search)) == 0
     honest, written = generate.write_part, []
 
-    def dying(run, path, generations, generation_id):
+    def dying(path, generations, generation_id):
         written.append(path)
         if len(written) == 3:  # the baseline, a pass, and then within the second pass
             raise KeyboardInterrupt
-        honest(run, path, generations, generation_id)
+        honest(path, generations, generation_id)
 
     monkeypatch.setattr(generate, "write_part", dying)
     killed = tmp_path / "killed"

@@ -93,7 +93,7 @@ class MainTable(Artefact):
     def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
         """table.md/.tex, chosen.csv (score rows), comparisons.csv, grid.csv."""
         primary = primary_comparisons(study)
-        tables = [chosen_table(study), primary_table(primary, study), ranges_table(study)]
+        tables = [chosen_table(study), primary_table(primary), ranges_table(study)]
         write_tables(folder, "table", tables)
         chosen = {(t, c.strategy_id) for t, task in study.tasks.items() for c in task.choices.values()}
         scores = [s for task in study.tasks.values() for s in task.scored.scores if (s.task, s.strategy_id) in chosen]
@@ -146,7 +146,7 @@ def chosen_table(study: Study) -> PageTable:
     )
 
 
-def primary_table(primary: list[Primary], study: Study) -> PageTable:
+def primary_table(primary: list[Primary]) -> PageTable:
     """The primary comparisons with Holm's correction over all of them."""
     adjusted = holm({f"{p.task} {p.baseline}": 1.0 if p.eda is None else p.eda.p_value for p in primary})
     matched = holm({f"{p.task} {p.baseline}": 1.0 if p.matched is None else p.matched.p_value for p in primary})
