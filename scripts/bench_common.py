@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,17 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from edt.decoding.clock import Peak, median_ratio, peak_memory, resident, seconds_of, synchronize
+from edt.decoding.clock import median_ratio, peak_memory, seconds_of, synchronize
 from edt.decoding.model import LanguageModel, ModelSpec
 from edt.decoding.random_model import SHAPES, VOCABULARY, random_model, random_prompts
 
 __all__ = [
-    "SHAPES",
-    "Peak",
     "alternate",
     "load_model",
     "median_ratio",
+    "parser_of",
     "peak_memory",
     "random_prompts",
-    "resident",
     "seconds_of",
     "show",
     "synchronize",
@@ -36,14 +34,20 @@ __all__ = [
 ]
 
 
-def device_of(args: Namespace) -> torch.device:
-    """A GPU when there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def parser_of(about: str | None, *, length: int, quick: str) -> ArgumentParser:
+    """The options of every benchmark that has a model. length: of a prompt, unless told. quick: what it then does."""
+    parser = ArgumentParser(description=about, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="folder of a model (default: a random one of --shape)")
+    parser.add_argument("--shape", choices=list(SHAPES), default="smollm-135m")
+    parser.add_argument("--dtype", help="default: float32 on a CPU, bfloat16 on a GPU")
+    parser.add_argument("--length", type=int, default=length, help="tokens of a prompt")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    return parser
 
 
 def load_model(args: Namespace, vocabulary: int | None = None) -> LanguageModel:
     """The folder `--model`, or a random Llama of `--shape`; float32 on a CPU, bfloat16 on a GPU unless `--dtype`."""
-    device = device_of(args)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = args.dtype or ("bfloat16" if device.type == "cuda" else "float32")
     if args.model:
         loaded = LanguageModel.load(ModelSpec(path=args.model, dtype=dtype, device=str(device)))

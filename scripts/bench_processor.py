@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from scripts.bench_common import SHAPES, load_model, median_ratio, random_prompts, show, synchronize, where
+from scripts.bench_common import load_model, median_ratio, parser_of, random_prompts, show, synchronize, where
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 from torch import Tensor
@@ -86,17 +86,12 @@ def measure(model: LanguageModel, args: Any) -> dict[str, list[float]]:
 
 def arguments() -> argparse.Namespace:
     """The command line; `--quick` sets the sizes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="folder of a model (default: random ones of --shape)")
-    parser.add_argument("--shape", choices=list(SHAPES), default="smollm-135m")
-    parser.add_argument("--dtype", help="default: float32 on a CPU, bfloat16 on a GPU")
+    parser = parser_of(__doc__, length=32, quick="one vocabulary of 49,152, short prompts, 4 tokens a call")
     parser.add_argument("--vocabularies", type=int, nargs="+", default=[8192, 49152, 151936])
     parser.add_argument("--rows", type=int, default=8)
-    parser.add_argument("--length", type=int, default=32, help="tokens of the prompt")
     parser.add_argument("--tokens", type=int, default=10, help="new tokens of a call")
     parser.add_argument("--repeats", type=int, default=20, help="calls of each contender")
     parser.add_argument("--cpu-time", action="store_true", help="the process's CPU time: for a machine that others use")
-    parser.add_argument("--quick", action="store_true", help="one vocabulary of 49,152, short prompts, 4 tokens a call")
     args = parser.parse_args()
     if args.quick:
         args.vocabularies, args.length, args.tokens = [49152], 8, 4

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from scripts.bench_common import SHAPES, load_model, median_ratio, random_prompts, seconds_of, show, where
+from scripts.bench_common import load_model, median_ratio, parser_of, seconds_of, show, where
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 
 from edt.decoding.kernels import Kernels
 from edt.decoding.model import LanguageModel
-from edt.decoding.replay import WARM_UP, Contender, replay
+from edt.decoding.replay import WARM_UP, Contender, contenders_of, replay
 from edt.decoding.streams import RowStreams
 from edt.strategies import EDT, KLD, Fixed
 from edt.strategies.base import Signals, Strategy
@@ -44,21 +44,10 @@ class BareStreams(RowStreams):
         return Signals(entropy_R=zero_R, largest_R=zero_R, kl_R=zero_R, uniform_R=zero_R)
 
 
-def contenders_of(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, Contender]:
+def all_contenders(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, Contender]:
     """All contenders on the same prompt."""
-    (prompt,) = random_prompts(model, 1, args.length)
-    found = {
-        name: Contender(
-            strategy,
-            model,
-            second=second if name == "kld dual" else None,
-            kernels=kernels,
-            prompt=prompt,
-            rows=args.rows,
-            steps=args.steps,
-        )
-        for name, strategy in CONTENDERS.items()
-    }
+    sizes = {"length": args.length, "rows": args.rows, "steps": args.steps}
+    found = contenders_of(CONTENDERS, model, second=second, kernels=kernels, **sizes)
     found["bare"].streams.__class__ = BareStreams
     return found
 
@@ -66,13 +55,13 @@ def contenders_of(model: LanguageModel, second: LanguageModel, kernels: Kernels,
 @torch.inference_mode()
 def measure(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, list[float]]:
     """Seconds of each contender at each step."""
-    return replay(contenders_of(model, second, kernels, args), model.vocabulary, args.steps)
+    return replay(all_contenders(model, second, kernels, args), model.vocabulary, args.steps)
 
 
 @torch.inference_mode()
 def models_used(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, set[int]]:
     """The models whose contexts each contender holds, by identity."""
-    return {name: found.models for name, found in contenders_of(model, second, kernels, args).items()}
+    return {name: found.models for name, found in all_contenders(model, second, kernels, args).items()}
 
 
 def figures_of(seconds: dict[str, list[float]]) -> dict[str, float]:
@@ -89,15 +78,10 @@ def figures_of(seconds: dict[str, list[float]]) -> dict[str, float]:
 
 def arguments() -> argparse.Namespace:
     """The command line; `--quick` sets the sizes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="folder of a model (default: random ones of --shape)")
-    parser.add_argument("--shape", choices=list(SHAPES), default="smollm-135m")
-    parser.add_argument("--dtype", help="default: float32 on a CPU, bfloat16 on a GPU")
+    parser = parser_of(__doc__, length=512, quick="one vocabulary of 49,152, 24 steps")
     parser.add_argument("--vocabularies", type=int, nargs="+", default=[8192, 49152, 151936])
     parser.add_argument("--rows", type=int, default=8)
-    parser.add_argument("--length", type=int, default=512, help="tokens of the prompt")
     parser.add_argument("--steps", type=int, default=64)
-    parser.add_argument("--quick", action="store_true", help="one vocabulary of 49,152, 24 steps")
     args = parser.parse_args()
     if args.quick:
         args.vocabularies, args.steps = [49152], 24

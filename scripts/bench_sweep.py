@@ -16,10 +16,10 @@ from dataclasses import replace
 from typing import Any
 
 from scripts.bench_common import (
-    SHAPES,
     alternate,
     load_model,
     median_ratio,
+    parser_of,
     peak_memory,
     random_prompts,
     seconds_of,
@@ -101,16 +101,11 @@ def by_ours(
 
 def arguments() -> argparse.Namespace:
     """The command line; `--quick` sets the sizes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="folder of a model (default: a random one of --shape)")
-    parser.add_argument("--shape", choices=list(SHAPES), default="smollm-135m")
-    parser.add_argument("--dtype", help="default: float32 on a CPU, bfloat16 on a GPU")
+    parser = parser_of(__doc__, length=512, quick="1 prompt, one repeat")
     parser.add_argument("--prompts", type=int, default=4)
-    parser.add_argument("--length", type=int, default=512, help="tokens of a prompt")
     parser.add_argument("--tokens", type=int, default=32, help="new tokens")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--max-rows", type=int, default=2048)
-    parser.add_argument("--quick", action="store_true", help="1 prompt, one repeat")
     args = parser.parse_args()
     if args.quick:
         args.prompts, args.repeats = 1, 1

@@ -10,7 +10,7 @@ from traces import HOSTILE, hostile_trace
 
 from edt.report.contrast import Block, Column, Setting, Shapes, Show
 from edt.report.demo_page import demo_page
-from edt.report.templating import source_hash
+from edt.report.embed import source_hash
 from edt.report.trace_page import trace_page
 from edt.report.visible import visible
 

@@ -16,7 +16,7 @@ from edt.metrics.eda import EdaConstants
 from edt.records import Score
 from edt.report.frame import table_rows
 from edt.report.tune_figures import figures
-from edt.report.tune_page import page
+from edt.report.tune_page import tune_page
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations, read_scores
@@ -165,11 +165,11 @@ def test_a_killed_tune_resumes_with_its_trials(tmp_path, monkeypatch, capsys, se
     assert main(words(whole, *search)) == 0
     honest, written = generate.write_part, []
 
-    def dying(run, path, generations, generation_id):
+    def dying(path, generations, generation_id):
         written.append(path)
         if len(written) == 3:  # the baseline, a pass, and then within the second pass
             raise KeyboardInterrupt
-        honest(run, path, generations, generation_id)
+        honest(path, generations, generation_id)
 
     monkeypatch.setattr(generate, "write_part", dying)
     killed = tmp_path / "killed"
@@ -338,7 +338,7 @@ def test_the_page_shows_its_pictures_without_a_network(case, tmp_path):
     axes, points, sampler, n_figures = PAGES[case]
     result = result_of(axes, points, sampler, tasks=("one", "two") if case == "plane" else ("task",))
     path = tmp_path / "tune.html"
-    path.write_text(page(result, sections_of(result), "In short."), encoding="utf-8")
+    path.write_text(tune_page(result, sections_of(result), "In short."), encoding="utf-8")
     shown = subprocess.run(
         [
             chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
@@ -363,7 +363,7 @@ def test_the_page_escapes_every_text_and_loads_nothing():
     axes = {EVIL: Choice(values=(EVIL, "b")), f"2{EVIL}": T0, f"3{EVIL}": THETA}
     points = [{EVIL: EVIL, f"2{EVIL}": 1.0, f"3{EVIL}": 1.0}]
     result = result_of(axes, points, tasks=(EVIL,), name=EVIL)
-    html = page(result, sections_of(result), EVIL)
+    html = tune_page(result, sections_of(result), EVIL)
     assert "<img src=x" not in html
     assert html.count("</script>") == len(re.findall(r"<script[ >]", html))
     _, _, rest = html.partition("</script>")  # plotly.js itself, which names addresses in its own texts

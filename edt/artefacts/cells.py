@@ -6,6 +6,7 @@ import math
 
 from edt.metrics.bootstrap import Comparison
 from edt.metrics.suite import Measured
+from edt.report.frame import digits_of
 from edt.study.selection import Choice
 
 MISSING = "–"
@@ -16,7 +17,7 @@ def value_cell(measured: Measured | None, confidence: float) -> str:
     if measured is None or measured.value is None:
         return MISSING
     lo, hi = measured.bounds(confidence)
-    digits = 2 if measured.metric in ("temperature", "distinct_correct") else 1
+    digits = digits_of(measured.metric)
     value = f"{measured.value:.{digits}f}"
     return value if lo is None or hi is None else f"{value} [{lo:.{digits}f}, {hi:.{digits}f}]"
 

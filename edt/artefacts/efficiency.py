@@ -15,8 +15,8 @@ from edt.artefacts.base import Artefact
 from edt.decoding.clock import peak_memory, ratios
 from edt.decoding.kernels import Kernels
 from edt.decoding.model import LanguageModel
-from edt.decoding.random_model import random_model, random_prompts
-from edt.decoding.replay import Contender, replay
+from edt.decoding.random_model import random_model
+from edt.decoding.replay import Contender, contenders_of, replay
 from edt.pipeline.environment import environment
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
@@ -122,19 +122,8 @@ class Efficiency(Artefact):
         self, model: LanguageModel, second: LanguageModel, kernels: Kernels, strategies: Mapping[str, Strategy]
     ) -> dict[str, Contender]:
         """Rows of the same prompt under each strategy."""
-        (prompt,) = random_prompts(model, 1, self.length)
-        return {
-            name: Contender(
-                strategy,
-                model,
-                second=second if name == "kld dual" else None,
-                kernels=kernels,
-                prompt=prompt,
-                rows=self.rows,
-                steps=self.steps,
-            )
-            for name, strategy in strategies.items()
-        }
+        sizes = {"length": self.length, "rows": self.rows, "steps": self.steps}
+        return contenders_of(strategies, model, second=second, kernels=kernels, **sizes)
 
     def peaks(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels) -> list[int]:
         """Bytes beside the weights at the peak of prompt and steps, in each repeat."""

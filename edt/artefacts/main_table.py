@@ -108,7 +108,7 @@ class MainTable(Artefact):
     def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
         """table.md/.tex, chosen.csv (score rows), comparisons.csv, grid.csv."""
         primary = primary_comparisons(study)
-        tables = [chosen_table(study), primary_table(primary, study), ranges_table(study)]
+        tables = [chosen_table(study), primary_table(primary), ranges_table(study)]
         write_tables(folder, "table", tables)
         chosen = {(t, c.strategy_id) for t, task in study.tasks.items() for c in task.choices.values()}
         scores = [s for task in study.tasks.values() for s in task.scored.scores if (s.task, s.strategy_id) in chosen]
@@ -161,7 +161,7 @@ def chosen_table(study: Study) -> PageTable:
     )
 
 
-def primary_table(primary: list[Primary], study: Study) -> PageTable:
+def primary_table(primary: list[Primary]) -> PageTable:
     """The primary comparisons with Holm's correction over all of them."""
     adjusted = holm_adjusted([p.eda for p in primary])
     matched = holm_adjusted([p.matched for p in primary])

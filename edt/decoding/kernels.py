@@ -77,7 +77,7 @@ class Kernels:
         stream_R: Tensor,
     ) -> Tensor:
         """See edt.decoding.draw.draw."""
-        if self._compiles("draw", min(len(logits_BV), len(branch_R), len(noise_UV))):
+        if self._compiles(min(len(logits_BV), len(branch_R), len(noise_UV))):
             return self._run("draw", 2, logits_BV, branch_R, temperature_R, cutoff_R, noise_UV, stream_R)
         blocks = self._blocks(len(branch_R))
         cuts = [None if cutoff_R is None else cutoff_R[at] for at in blocks]
@@ -90,7 +90,7 @@ class Kernels:
 
     def mass(self, logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor) -> Tensor:
         """See edt.decoding.draw.mass."""
-        if self._compiles("mass", min(len(logits_BV), len(branch_R))):
+        if self._compiles(min(len(logits_BV), len(branch_R))):
             return self._run("mass", 2, logits_BV, branch_R, temperature_R, cutoff_R)
         blocks = self._blocks(len(branch_R))
         return torch.cat([drawing.mass(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at]) for at in blocks])
@@ -105,12 +105,12 @@ class Kernels:
         size = max(1, BLOCK // self.vocabulary)
         return [slice(start, start + size) for start in range(0, rows, size)]
 
-    def _compiles(self, name: str, size: int) -> bool:
+    def _compiles(self, size: int) -> bool:
         """A size of 1 is compiled apart by torch, which takes longer than it saves."""
         return self.compiled and size > 1
 
     def _run(self, name: str, size: int, *tensors: Tensor | None) -> Tensor:
-        if not self._compiles(name, size):
+        if not self._compiles(size):
             return self._eager[name](*tensors)
         try:
             found: Tensor = self._compiled[name](*tensors)

@@ -11,11 +11,13 @@ from edt.decoding.clock import seconds_of
 from edt.decoding.contexts import SharedContexts, SharedPrefill
 from edt.decoding.kernels import Kernels
 from edt.decoding.model import LanguageModel
+from edt.decoding.random_model import random_prompts
 from edt.decoding.rows import Rows
 from edt.decoding.step import one_step
 from edt.decoding.streams import Prefilled
 from edt.records import Prompt
 from edt.strategies.base import Strategy
+from edt.strategies.kld import KLD
 from edt.strategies.rows import StrategyTable
 
 WARM_UP = 2
@@ -57,6 +59,32 @@ class Contender:
         """The models whose contexts it holds, by identity."""
         held = (self.streams.first, self.streams.second)
         return {id(contexts.language_model) for contexts in held if isinstance(contexts, SharedContexts)}
+
+
+def contenders_of(
+    strategies: Mapping[str, Strategy],
+    model: LanguageModel,
+    *,
+    second: LanguageModel,
+    kernels: Kernels,
+    length: int,
+    rows: int,
+    steps: int,
+) -> dict[str, Contender]:
+    """Each strategy's rows of the same prompt of `length` random tokens; `second` is for those of dual mode."""
+    (prompt,) = random_prompts(model, 1, length)
+    return {
+        name: Contender(
+            strategy,
+            model,
+            second=second if isinstance(strategy, KLD) and strategy.mode == "dual" else None,
+            kernels=kernels,
+            prompt=prompt,
+            rows=rows,
+            steps=steps,
+        )
+        for name, strategy in strategies.items()
+    }
 
 
 @torch.inference_mode()

@@ -55,11 +55,6 @@ class EdaConstants:
         _require_positive("q_star", self.q_star)
         _require_positive("s_star", self.s_star)
 
-    @property
-    def omega(self) -> float:
-        """ω = Q*/S*, the weight of Self-BLEU against quality."""
-        return self.q_star / self.s_star
-
     def score(self, quality: ArrayLike | None, self_bleu: ArrayLike | None) -> NDArray[np.float64]:
         """`eda` with these constants."""
         return eda(quality, self_bleu, q_star=self.q_star, s_star=self.s_star)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from edt.decoding.engine import Engine, EngineSpec, RowRequest
 from edt.decoding.model import ModelSpec
 from edt.decoding.sampling import Limits, Sampling
@@ -44,12 +42,6 @@ class Asked:
             [self.sampling.samples, self.sampling.seed, self.sampling.coupling, limits.identity()],
         ]
         return self.folder / f"{name}-{digest(content)}"
-
-
-def screen() -> Console:
-    """The terminal, or a width to read at where there is none."""
-    console = Console()
-    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
 
 
 def decode_traced(

@@ -18,13 +18,15 @@ from edt.decoding.teacher import forced_logits
 from edt.errors import ConfigError
 from edt.metrics.bleu_tokenizer import bleu_tokenizer
 from edt.metrics.self_bleu import self_bleu
-from edt.pipeline.ask import Asked, decode_traced, screen
-from edt.pipeline.trace import SETTING, model_name
+from edt.pipeline.ask import PLAIN_WIDTH, Asked, decode_traced
+from edt.pipeline.trace import SETTING
 from edt.records import Generation, Prompt
 from edt.report.contrast import Block, Column, Setting, Shapes, Show
 from edt.report.demo_page import demo_page
 from edt.report.demo_terminal import print_show
+from edt.report.screen import screen
 from edt.store.atomic import write_text
+from edt.store.layout import short_name
 from edt.strategies import Fixed
 from edt.strategies.base import Strategy
 from edt.tasks.prompts import text_prompt
@@ -91,9 +93,9 @@ def show(demo: Demo, asked: Asked) -> None:
         shapes=None if demo.distribution is None else shapes(demo.distribution, engine),
         blocks=tuple(blocks(demo, prompts, strategies, generations)),
     )
-    path = asked.place(f"{model_name(asked.model.path)}-demo", prompts, strategies, limits) / "demo.html"
+    path = asked.place(f"{short_name(asked.model.path)}-demo", prompts, strategies, limits) / "demo.html"
     write_text(path, demo_page(found), setting=SETTING)
-    console = screen()
+    console = screen(plain_width=PLAIN_WIDTH)
     print_show(found, console)
     console.print(f"page: {path}", highlight=False, markup=False, soft_wrap=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from edt.errors import ConfigError
 from edt.metrics.eda import EdaConstants
@@ -19,24 +18,12 @@ from edt.tuning.record import Measures
 DEV: Split = "dev"
 
 
-def dev_scores(
+def measured_on_dev(
     run: RunFolder, manifest: Manifest, strategy_ids: Sequence[str], spec: MetricsSpec, n_samples: int
 ) -> list[Scored]:
     """Quality and Self-BLEU of these strategies on dev, in the order of `strategy_ids`."""
-    found = {entry.strategy_id: entry for entry in read_dev(run, manifest, strategy_ids)}
+    found = {entry.strategy_id: entry for entry in read_outputs(run, manifest, [DEV], strategy_ids)}
     return [scored(found[strategy_id], manifest, spec, n_samples) for strategy_id in strategy_ids]
-
-
-def read_dev(run: RunFolder, manifest: Manifest, strategy_ids: Sequence[str]) -> list[Outputs]:
-    """What these strategies generated on dev: the run is read as if it held nothing else."""
-    wanted = set(strategy_ids)
-    passes = [
-        replace(planned, rows=tuple(row for row in planned.rows if row[0] in wanted))
-        for planned in manifest.passes
-        if planned.split == DEV
-    ]
-    narrow = replace(manifest, splits={DEV: manifest.splits[DEV]}, passes=tuple(passes))
-    return [e for e in read_outputs(run, narrow) if e.split == DEV and e.strategy_id in wanted]
 
 
 def scored(outputs: Outputs, manifest: Manifest, spec: MetricsSpec, n_samples: int) -> Scored:

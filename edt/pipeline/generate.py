@@ -239,7 +239,7 @@ def decode_passes(
                 manifest = manifest.with_changed_pass(number, smaller(planned, chunk, error, progress))
                 manifest.write(run.manifest)
             else:
-                write_part(run, run.part(number, chunk), generations, manifest.generation_id)
+                write_part(run.part(number, chunk), generations, manifest.generation_id)
                 advance(len(generations))
             todo = chunks_to_do(request, prepared, run, manifest)
     return manifest

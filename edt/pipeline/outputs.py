@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +55,15 @@ class Outputs:
         return [sum(found[k] for k in range(n_samples)) / n_samples for found in self.temperatures]
 
 
-def read_outputs(run: RunFolder, manifest: Manifest, splits: Sequence[str] | None = None) -> list[Outputs]:
-    """What was generated in a run, in all of its splits or some, in the order of the manifest's splits and passes."""
+def read_outputs(
+    run: RunFolder,
+    manifest: Manifest,
+    splits: Sequence[str] | None = None,
+    strategy_ids: Collection[str] | None = None,
+) -> list[Outputs]:
+    """What was generated in a run, in the order of the manifest's splits and passes: by all strategies in all splits,
+    or by some in some.
+    """
     examples: dict[str, list[Example]] = {}
     for example in read_examples(run.examples):
         examples.setdefault(example.split, []).append(example)
@@ -66,7 +73,7 @@ def read_outputs(run: RunFolder, manifest: Manifest, splits: Sequence[str] | Non
     found: list[Outputs] = []
     for split in manifest.splits if splits is None else splits:
         rows = tables_by_strategy(table.filter(pc.equal(table["split"], split)))
-        present = [name for name in order if name in rows]
+        present = [name for name in order if name in rows and (strategy_ids is None or name in strategy_ids)]
         found += [outputs_of(split, name, rows[name], params, examples[split]) for name in present]
     return found
 

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.console import Console
 
 from edt.pipeline.steps import write_step_figures
-from edt.records import Example, Score
+from edt.records import Score
 from edt.report.frame import Sections, table_rows
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, StudyPage
 from edt.report.score_page import ideals_of, points_of, qualities_of, sizes_of
+from edt.report.screen import screen
 from edt.report.table import csv_text, markdown, print_table
 from edt.store.atomic import write_text
 from edt.store.layout import RunFolder, study_folder
 from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations, read_scores
+from edt.tasks.prompts import prompt_text
 
 BROWSED_EXAMPLES, BROWSED_SAMPLES = 8, 4
 """Of each task, in the page's browser of outputs."""
@@ -41,9 +42,7 @@ def report_study(scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
     write_text(folder / "table.md", markdown(sections))
     write_text(folder / "table.csv", csv_text(scores))
     write_text(folder / "report.html", study_html(scores_page(sections, runs)))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
+    console = screen(plain_width=PLAIN_WIDTH)
     print_table(sections, console)
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
     console.print(f"charts and outputs: {folder}/report.html", highlight=False, soft_wrap=True)
@@ -84,7 +83,7 @@ def run_outputs(run: RunFolder, shown: Mapping[str, str]) -> tuple[list[PageExam
     wanted = pc.and_(pc.equal(table["split"], split), pc.is_in(table["example_id"], value_set=ids))
     rows = table.filter(pc.and_(wanted, pc.less(table["sample"], BROWSED_SAMPLES))).to_pylist()
     return [
-        PageExample(task=e.task, example_id=e.example_id, prompt=prompt_of(e), references=e.references)
+        PageExample(task=e.task, example_id=e.example_id, prompt=prompt_text(e.parts), references=e.references)
         for e in examples
     ], [
         PageOutput(
@@ -99,9 +98,3 @@ def run_outputs(run: RunFolder, shown: Mapping[str, str]) -> tuple[list[PageExam
         for row in rows
         if row["strategy_id"] in shown
     ]
-
-
-def prompt_of(example: Example) -> str:
-    """The prompt's text, unshortened."""
-    parts = example.parts
-    return parts.head + parts.source + "".join(parts.turns) + parts.tail

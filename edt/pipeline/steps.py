@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from edt.records import Score, Split
+from edt.report.frame import model_label
 from edt.report.steps import by_strategy, rendered, steps_figure
 from edt.store.atomic import write_atomically
 from edt.store.layout import RunFolder
@@ -48,8 +49,7 @@ def write_figure(run: RunFolder, split: str, strategies: Collection[str], folder
     if not rows:
         return []
     rows.sort(key=lambda row: order[row["strategy_id"]])
-    model = manifest.model.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
-    figure = steps_figure(f"{manifest.task}, {split}, {model}", by_strategy(rows))
+    figure = steps_figure(f"{manifest.task}, {split}, {model_label(manifest.model)}", by_strategy(rows))
     paths = [folder / f"steps-{run.path.name}-{split}.{kind}" for kind in KINDS]
     for path, kind in zip(paths, KINDS, strict=True):
         content = rendered(figure, kind)

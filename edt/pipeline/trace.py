@@ -12,13 +12,15 @@ from edt.decoding.pieces import Pieces
 from edt.decoding.sampling import Limits
 from edt.decoding.teacher import traced_output
 from edt.errors import ConfigError, near_miss
-from edt.pipeline.ask import Asked, decode_traced, screen
+from edt.pipeline.ask import PLAIN_WIDTH, Asked, decode_traced
 from edt.pipeline.generate import prompt_budget
 from edt.pipeline.request import TaskRequest
 from edt.records import Example, Prompt, Trace
+from edt.report.screen import screen
 from edt.report.trace_page import trace_page
 from edt.report.trace_terminal import print_trace
 from edt.store.atomic import write_text
+from edt.store.layout import short_name
 from edt.store.traces import write_trace
 from edt.strategies.base import Strategy
 from edt.tasks.prompts import encode, text_prompt
@@ -66,11 +68,11 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
     question = asked_question(request, engine.model)
     strategies = without_sourceless(request.strategies, question.prompt)
     trace = traced(request, engine, question, strategies)
-    about = f"{model_name(request.asked.model.path)}-{question.prompt.task}"
+    about = f"{short_name(request.asked.model.path)}-{question.prompt.task}"
     folder = request.asked.place(about, [question.prompt], strategies, question.limits)
     write_trace(folder / "trace.parquet", trace)
     write_text(folder / "trace.html", trace_page(trace), setting=SETTING)
-    console = screen()
+    console = screen(plain_width=PLAIN_WIDTH)
     print_trace(trace, console, details=details)
     for name, file in (("page", "trace.html"), ("table", "trace.parquet")):
         console.print(f"{name}: {folder / file}", highlight=False, markup=False, soft_wrap=True)
@@ -137,8 +139,3 @@ def without_sourceless(strategies: Sequence[Strategy], prompt: Prompt) -> Sequen
         raise ConfigError(f"{told}, or ask for another strategy.")
     print(f"left out {told}.", file=sys.stderr)
     return kept
-
-
-def model_name(path: str) -> str:
-    """A model's short name for a folder."""
-    return path.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]

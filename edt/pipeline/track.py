@@ -27,15 +27,17 @@ from edt.report.setting import (
     setting_config,
     summary_of,
 )
+from edt.report.visible import shortened
 from edt.report.wandb_spec import Tracking, Untracked
 from edt.store.layout import RunFolder, study_folder
 from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations
+from edt.tasks.prompts import prompt_text
 
 TRACES = {"trace_entropy": "mean entropy (nats)", "trace_temperature": "mean temperature"}
 """Optional columns of the generations, a number per step, and what their plots are called."""
 PROMPT_CHARACTERS = 1000
-"""Characters of a prompt that the table of outputs shows."""
+"""Characters of a prompt that the table of outputs shows: its beginning and its end say what is asked."""
 
 
 @dataclass(frozen=True)
@@ -205,19 +207,10 @@ def outputs_row(
 ) -> list[Cell]:
     """One example's row of the table of outputs."""
     example = tracked.examples[key]
-    parts = example.parts
-    prompt = shortened(f"{parts.head}{parts.source}{''.join(parts.turns)}{parts.tail}")
+    prompt = shortened(prompt_text(example.parts), PROMPT_CHARACTERS)
     texts = [samples[k]["text"] if k in samples else None for k in range(n_samples)]
     means = [sum(row[name] for row in samples.values()) / len(samples) for name in ("t_mean", "h_mean")]
     return [tracked.manifest.task, *key, prompt, "\n".join(example.references), *texts, *means]
-
-
-def shortened(text: str) -> str:
-    """A long text without its middle: its beginning and its end say what is asked."""
-    if len(text) <= PROMPT_CHARACTERS:
-        return text
-    half = PROMPT_CHARACTERS // 2
-    return f"{text[:half]} … {text[-half:]}"
 
 
 def trace_plots(rows: Sequence[tuple[TrackedRun, Sequence[Mapping[str, Any]]]]) -> dict[str, Lines]:

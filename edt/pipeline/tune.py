@@ -10,7 +10,7 @@ from edt.ids import digest
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
 from edt.pipeline.constants import BASELINE_FAMILY
-from edt.pipeline.dev_scores import DEV, by_strategy, dev_scores, freeze_constants
+from edt.pipeline.dev_scores import DEV, by_strategy, freeze_constants, measured_on_dev
 from edt.pipeline.ideal import FAMILY
 from edt.pipeline.request import GenerationRequest
 from edt.pipeline.score import score_study
@@ -120,7 +120,7 @@ class Evaluator:
         strategy_ids = [strategy.strategy_id for strategy in session.request.strategies]
         found, constants = {}, {}
         for run, manifest in session.decode(places=places, splits=(DEV,)):
-            found[manifest.task] = dev_scores(run, manifest, strategy_ids, spec, samples)
+            found[manifest.task] = measured_on_dev(run, manifest, strategy_ids, spec, samples)
             constants[manifest.task] = freeze_constants(run, manifest, found[manifest.task], spec, samples)
         baseline = by_strategy(found, constants)
         return cls(session=session, places=places, spec=spec, constants=constants, baseline=baseline)
@@ -131,7 +131,7 @@ class Evaluator:
         strategy_ids = [setting.strategy_id for setting in settings]
         decoded = self.session.decode(settings, places=self.places, splits=(DEV,))
         found = {
-            manifest.task: dev_scores(run, manifest, strategy_ids, self.spec, samples) for run, manifest in decoded
+            manifest.task: measured_on_dev(run, manifest, strategy_ids, self.spec, samples) for run, manifest in decoded
         }
         return by_strategy(found, self.constants)
 

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
 from edt.pipeline.environment import environment
 from edt.pipeline.report import PLAIN_WIDTH
 from edt.records import Score
 from edt.report.frame import table_rows
+from edt.report.screen import screen
 from edt.report.table import markdown, print_table
-from edt.report.tune_page import page
+from edt.report.tune_page import tune_page
 from edt.store.atomic import write_text
 from edt.tuning.record import SearchResult, Tried
 
@@ -28,8 +27,8 @@ def report_search(result: SearchResult, scores: Sequence[Score], folder: Path, a
     write_text(folder / "table.md", f"{markdown(sections)}\n{told}\n")
     write_text(folder / "trials.csv", trials_csv(result))
     write_text(folder / "tune.json", json.dumps(origin(result, asked), indent=1, ensure_ascii=False) + "\n")
-    write_text(folder / "tune.html", page(result, sections, told))
-    console = Console() if Console().is_terminal else Console(width=PLAIN_WIDTH)
+    write_text(folder / "tune.html", tune_page(result, sections, told))
+    console = screen(plain_width=PLAIN_WIDTH)
     print_table(sections, console)
     console.print(told, highlight=False, markup=False, soft_wrap=True)
     console.print(

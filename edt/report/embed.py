@@ -59,13 +59,17 @@ def script_text(source: str) -> str:
     return source.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def source_hash(script: str) -> str:
+    """The source expression that lets a Content-Security-Policy run exactly this script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
 def content_policy(scripts: Sequence[str]) -> str:
     """A Content-Security-Policy under which these scripts alone run and nothing is loaded from anywhere.
 
     'unsafe-eval' is for plotly's WebGL traces, which compile their drawing functions.
     """
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(["'unsafe-eval'", *(f"'sha256-{digest}'" for digest in hashes)])
+    allowed = " ".join(["'unsafe-eval'", *map(source_hash, scripts)])
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"

@@ -20,6 +20,8 @@ HEADINGS = {
     "empty_share": "empty %",
     "temperature": "mean T",
 }
+MEASURED_COLUMNS = ("metric", "value", "lo", "hi", "confidence", "n_examples", "n_samples", "signature")
+"""What a table of scores in long form says of each; whose score it is, and what is noted of it, stand around these."""
 WITHOUT_INTERVAL = ("distinct_correct", "empty_share", "temperature")
 """Metrics whose interval is left to the CSV."""
 
@@ -94,8 +96,13 @@ def by_family(rows: Sequence[TableRow]) -> list[TableRow]:
 
 def group_of(score: Score) -> Group:
     """The section that a score belongs to."""
-    model = score.model_name.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
+    model = model_label(score.model_name)
     return Group(model, score.task, score.split, score.n_examples, score.n_samples, score.generation_id)
+
+
+def model_label(path: str) -> str:
+    """What tables and figures call a model: the end of its path or hub id."""
+    return path.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
 
 
 def columns_in(sections: Sections) -> list[str]:
@@ -110,11 +117,16 @@ def quality_name(rows: Sequence[TableRow]) -> str:
     return " and ".join(QUALITY[metric] for metric in sorted(metrics))
 
 
+def digits_of(metric: str) -> int:
+    """The decimals that a metric is shown with: 1 on a scale of 100, 2 on the small ones."""
+    return 2 if metric in ("temperature", "distinct_correct") else 1
+
+
 def cell_text(score: Score | None) -> str:
     """`value [lo, hi]`; a dash for what is missing."""
     if score is None or score.value is None:
         return "–"
-    digits = 2 if score.metric in ("temperature", "distinct_correct") else 1
+    digits = digits_of(score.metric)
     value = f"{score.value:.{digits}f}"
     if score.metric in WITHOUT_INTERVAL or score.lo is None or score.hi is None:
         return value

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
-import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -13,6 +10,7 @@ from edt.report.cells import cells_of
 from edt.report.embed import content_policy, inline_svg, script_json, script_text, unsurrogated
 from edt.report.interactive import chart_data
 from edt.report.page import StudyPage
+from edt.report.templating import rendered, resource
 
 STYLES = ("page.css", "controls.css", "outputs.css", "print.css")
 PROGRAM = ("core.js", "tables.js", "charts.js", "sweep.js", "tokens.js", "outputs.js", "main.js")
@@ -25,18 +23,22 @@ def study_html(page: StudyPage) -> str:
     Model texts reach it as data alone: autoescaped, or as JSON that the program shows by `textContent`.
     """
     scripts = page_scripts(page)
-    rendered = (
-        environment()
-        .get_template("page.html.j2")
-        .render(
-            page=page,
-            policy=content_policy(scripts),
-            styles=Markup("\n".join(resource(name) for name in STYLES)),  # noqa: S704  the package's own files
-            scripts=[Markup(script) for script in scripts],  # noqa: S704  the package's and plotly's own
-            data=Markup(script_json({**chart_data(page), **browser_data(page)})),  # noqa: S704  script_json escapes
-        )
+    text = rendered(
+        "page.html.j2",
+        page=page,
+        policy=content_policy(scripts),
+        styles=Markup("\n".join(resource(name) for name in STYLES)),  # noqa: S704  the package's own files
+        scripts=[Markup(script) for script in scripts],  # noqa: S704  the package's and plotly's own
+        data=Markup(script_json({**chart_data(page), **browser_data(page)})),  # noqa: S704  script_json escapes
+        cells_of=cells_of,
+        drawing=drawing,
     )
-    return unsurrogated(rendered)
+    return unsurrogated(text)
+
+
+def drawing(svg: str, prefix: str) -> Markup:
+    """An SVG drawing as an element of the page."""
+    return Markup(inline_svg(svg, prefix))  # noqa: S704  inline_svg checks it
 
 
 def page_scripts(page: StudyPage) -> list[str]:
@@ -44,22 +46,3 @@ def page_scripts(page: StudyPage) -> list[str]:
     program = "\n".join(resource(name) for name in PROGRAM)
     charts = [get_plotlyjs()] if page.points else []
     return [script_text(source) for source in [*charts, f"(() => {{\n'use strict';\n{program}\n}})();"]]
-
-
-def environment() -> jinja2.Environment:
-    """The templates, where everything is escaped and an unknown name is an error."""
-    found = jinja2.Environment(
-        loader=jinja2.PackageLoader("edt.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.globals["cells_of"] = cells_of
-    found.globals["drawing"] = lambda svg, prefix: Markup(inline_svg(svg, prefix))  # noqa: S704  inline_svg checks it
-    return found
-
-
-def resource(name: str) -> str:
-    """A file beside the templates."""
-    return (resources.files("edt.report") / "templates" / name).read_text(encoding="utf-8")

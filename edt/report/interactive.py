@@ -6,14 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edt.report.frame import HEADINGS, QUALITY_COLUMN
+from edt.report.frame import HEADINGS, QUALITY_COLUMN, digits_of
 from edt.report.page import Interval, Point, StudyPage
 from edt.report.palette import family_style
 from edt.study.front import pareto
 
 BETTER = {"↑": "higher", "↓": "lower"}
 MISSING: Interval = (None, None, None)
-TWO_DIGITS = ("temperature", "distinct_correct")
 
 
 def chart_data(page: StudyPage) -> dict[str, Any]:
@@ -70,7 +69,7 @@ def metric_data(name: str) -> dict[str, Any]:
         "name": name,
         "label": heading.rstrip(" ↑↓"),
         "better": BETTER.get(heading[-1], ""),
-        "digits": 2 if name in TWO_DIGITS else 1,
+        "digits": digits_of(name),
     }
 
 

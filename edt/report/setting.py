@@ -8,24 +8,12 @@ from statistics import fmean
 from typing import Any
 
 from edt.records import Score
-from edt.report.frame import column_of
+from edt.report.frame import MEASURED_COLUMNS, column_of
 
 Cell = str | float | int | None
 MEAN = "mean"
 """Takes the task's place in the name of a mean over tasks."""
-SCORE_COLUMNS = (
-    "task",
-    "split",
-    "metric",
-    "value",
-    "lo",
-    "hi",
-    "confidence",
-    "n_examples",
-    "n_samples",
-    "signature",
-    "note",
-)
+SCORE_COLUMNS = ("task", "split", *MEASURED_COLUMNS, "note")
 
 
 @dataclass(frozen=True, kw_only=True)

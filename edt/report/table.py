@@ -12,29 +12,28 @@ from rich.markup import escape
 from rich.table import Table
 
 from edt.records import Score
-from edt.report.frame import HEADINGS, Group, Sections, TableRow, cell_text, columns_in, notes_in, quality_name
-
-CSV_COLUMNS = (
-    "metric",
-    "value",
-    "lo",
-    "hi",
-    "confidence",
-    "n_examples",
-    "n_samples",
-    "signature",
-    "generation_id",
-    "note",
+from edt.report.frame import (
+    HEADINGS,
+    MEASURED_COLUMNS,
+    WITHOUT_INTERVAL,
+    Group,
+    Sections,
+    TableRow,
+    cell_text,
+    columns_in,
+    notes_in,
+    quality_name,
 )
+
+CSV_COLUMNS = (*MEASURED_COLUMNS, "generation_id", "note")
 WIDE = 140
 """A terminal narrower than this gets each interval under its value, and no columns without one."""
-DETAILS = ("distinct_correct", "empty_share", "temperature")
 
 
 def print_table(sections: Sections, console: Console) -> None:
     """Print the joint table, a section per model, task and split, with the notes below."""
     wide = console.width >= WIDE
-    columns = [column for column in columns_in(sections) if wide or column not in DETAILS]
+    columns = [column for column in columns_in(sections) if wide or column not in WITHOUT_INTERVAL]
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     table.add_column("task")
     table.add_column("strategy", no_wrap=True)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from edt.report.frame import Sections, columns_in
 from edt.report.table import heading, legend, row_texts, section_label
+from edt.report.templating import rendered
 from edt.report.tune_figures import figures
 from edt.tuning.record import SearchResult, distinct
 
-TEMPLATES = Path(__file__).parent / "templates"
 BEST_SHOWN = 15
 
 
-def page(result: SearchResult, sections: Sections, summary: str) -> str:
+def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
     """The page. Every text is escaped by the template; plotly.js stands in the file."""
     columns = columns_in(sections)
     table = [
@@ -29,8 +26,8 @@ def page(result: SearchResult, sections: Sections, summary: str) -> str:
         for place, (title, figure) in enumerate(figures(result).items())
     ]
     lowest = sorted(distinct(result.tried), key=lambda one: one.eda)[:BEST_SHOWN]
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("tune.html.j2").render(
+    return rendered(
+        "tune.html.j2",
         result=result,
         summary=summary,
         columns=[heading(column) for column in columns],

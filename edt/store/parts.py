@@ -66,7 +66,7 @@ GENERATION_ID = b"edt.generation_id"
 PARTS_DIGEST = b"edt.parts_digest"
 
 
-def write_part(run: RunFolder, path: Path, generations: Sequence[Generation], generation_id: str) -> None:
+def write_part(path: Path, generations: Sequence[Generation], generation_id: str) -> None:
     """Write one part, whole or not at all, stamped with the run that it belongs to."""
     table = flat_table([as_row(generation) for generation in generations], GENERATION_TYPES)
     write_table(path, table.replace_schema_metadata({GENERATION_ID: generation_id.encode()}))

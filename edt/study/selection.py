@@ -16,7 +16,6 @@ class Choice:
 
     family: str
     strategy_id: str
-    dev_value: float
     tried: int
     edges: Mapping[str, str]
 
@@ -40,6 +39,4 @@ def choose(family: Family, on_dev: Mapping[str, float | None], *, lower_is_bette
         )
     sign = 1 if lower_is_better else -1
     best = min(known, key=lambda name: sign * known[name])
-    return Choice(
-        family=family.name, strategy_id=best, dev_value=known[best], tried=len(found), edges=family.edges(best)
-    )
+    return Choice(family=family.name, strategy_id=best, tried=len(found), edges=family.edges(best))
