@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from edt.errors import ConfigError
 from edt.metrics.suite import BootstrapSpec, MetricsSpec
-from edt.pipeline.dev_scores import read_dev
+from edt.pipeline.outputs import read_outputs
 from edt.pipeline.score import score_outputs
 from edt.pipeline.session import Session
 from edt.records import Split
@@ -104,7 +104,7 @@ def decode_dev(
     """Decode the families on dev; the task's run, and EDA by strategy id."""
     settings = settings_of(families)
     ((run, manifest),) = session.decode(settings, places=[place], splits=["dev"])
-    outputs = read_dev(run, manifest, [strategy.strategy_id for strategy in settings])
+    outputs = read_outputs(run, manifest, ["dev"], [strategy.strategy_id for strategy in settings])
     scored = score_outputs(run, manifest, outputs, metrics, session.request.sampling.samples, baseline_ids)
     return run, {entry.outputs.strategy_id: entry.measured["eda"].value for entry in scored.entries}
 
