@@ -38,8 +38,13 @@ class Confidence(Artefact):
 
     def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
         """steps.png/.svg, table.md/.tex, steps.csv."""
-        found = {name: self.traced(study, name) for name in study.tasks}
-        table = sureness(found)
+        found = {name: self.traced(study, name, "edt_token") for name in study.tasks}
+        by_family = {
+            (name, family): found[name] if family == "edt_token" else self.traced(study, name, family)
+            for name in study.tasks
+            for family in self.families()
+        }
+        table = sureness(by_family)
         write_tables(folder, "table", [table])
         write_text(
             folder / "steps.csv", csv_of([row for name, entry in found.items() for row in step_rows(name, entry)])
@@ -48,10 +53,10 @@ class Confidence(Artefact):
         section = Section(name="confidence", title=self.title, tables=[table], figures=[figure])
         return Outcome(section=section, evidence={})
 
-    def traced(self, study: Study, task: str) -> list[Generation]:
-        """Outputs of the EDT setting that was chosen on dev."""
+    def traced(self, study: Study, task: str, family: str) -> list[Generation]:
+        """Outputs of the family's setting that was chosen on dev."""
         results = study.tasks[task]
-        strategy = results.strategy(results.choices["edt_token"].strategy_id)
+        strategy = results.strategy(results.choices[family].strategy_id)
         ids = [example.example_id for example in study.tracer.examples(task, self.background)]
         return study.tracer.generations(task, ids, [strategy], self.samples)
 
@@ -96,21 +101,27 @@ def mean_entropy(generations: Sequence[Generation]) -> list[float]:
     return [float(np.mean([row[step] for row in rows if len(row) > step])) for step in range(longest)]
 
 
-def sureness(found: Mapping[str, Sequence[Generation]]) -> PageTable:
-    """How the steps divide into sure and unsure ones, and the temperatures at both."""
+def sureness(found: Mapping[tuple[str, str], Sequence[Generation]]) -> PageTable:
+    """By task and family: how the steps divide into sure and unsure ones, the temperatures at both, endless outputs."""
     rows = []
-    for name, generations in found.items():
+    for (task, family), generations in found.items():
         entropy = np.concatenate([traces(generation)[0] for generation in generations])
         temperature = np.concatenate([traces(generation)[1] for generation in generations])
         sure = entropy < SURE
         means = [f"{values.mean():.2f}" if len(values) else "–" for values in (temperature[sure], temperature[~sure])]
         shares = [f"{100 * sure.mean():.0f}", f"{entropy.mean():.2f}", f"{np.median(entropy):.2f}"]
-        rows.append([name, str(len(entropy)), *shares, *means])
+        endless = 100 * np.mean([generation.finish_reason == "length" for generation in generations])
+        name = f"{family.replace('_', ' ')}: {generations[0].strategy_id}"
+        rows.append([task, name, str(len(entropy)), *shares, *means, f"{endless:.0f}"])
+    columns = ["task", "chosen on dev", "steps", "% sure", "mean H", "median H", "mean T where sure"]
     return PageTable(
         title="Sure and unsure steps",
-        columns=["task", "steps", "% sure", "mean H", "median H", "mean T where sure", "mean T elsewhere"],
+        columns=[*columns, "mean T elsewhere", "% outputs without an end"],
         rows=rows,
-        note=f"Sure: entropy below {SURE:g} nats. Texts drawn by EDT at the setting chosen on dev; descriptive.",
+        note=(
+            f"Sure: entropy below {SURE:g} nats. Without an end: the output ran into the limit of new tokens. The same "
+            "examples, samples and noise for both families; descriptive."
+        ),
     )
 
 
