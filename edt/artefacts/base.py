@@ -17,6 +17,7 @@ class Artefact:
     """An artefact that needs all of the study's families and nothing else."""
 
     title: ClassVar[str]
+    reads_others: ClassVar[bool] = False
 
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""

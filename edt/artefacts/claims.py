@@ -82,6 +82,7 @@ class Claims(Artefact):
     """Reads what the artefacts before it have found; measures nothing itself."""
 
     title = "What the paper says, and what was found"
+    reads_others = True
 
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""

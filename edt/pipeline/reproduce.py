@@ -41,6 +41,8 @@ class Artefact(Protocol):
     """One table or figure of the study, over the common generations."""
 
     title: str
+    reads_others: bool
+    """Whether it measures nothing itself, so that it says nothing alone."""
 
     def families(self) -> Sequence[str]:
         """The families whose settings it needs, by name."""
@@ -69,7 +71,7 @@ class StudyRequest:
     def __post_init__(self) -> None:
         if not self.artefacts:
             raise ConfigError("no artefact is asked for; give experiment=main_table, or a list of experiments.")
-        if not any(artefact.families() for artefact in self.artefacts.values()):
+        if all(artefact.reads_others for artefact in self.artefacts.values()):
             raise ConfigError(
                 f"experiment={next(iter(self.artefacts))} only reads what other artefacts have found, and none is "
                 "asked for; add them, as experiment=[main_table,claims], or leave experiment out for all."
