@@ -52,3 +52,21 @@ def generate(model, prompts, strategies, *, spec=None, samples=2, tokens=12, sto
 def tokens_of(found):
     """Their tokens."""
     return {key: generation.token_ids for key, generation in found.items()}
+
+
+def check_ends(model, found, *, tokens, stop):
+    """Each row ends as its finish reason says, and its text before the stop string."""
+    for g in found.values():
+        raw = model.decode([g.token_ids])[0]
+        if g.finish_reason == "eos":
+            assert g.token_ids[-1] == 2
+            assert 2 not in g.token_ids[:-1]
+        elif g.finish_reason == "stop":
+            assert raw.endswith(stop)
+            assert sum(raw.count(word) for word in stop) == 1
+        else:
+            assert len(g.token_ids) == tokens
+        before = raw
+        for word in stop:
+            before = before.split(word)[0]
+        assert g.text == before.strip()

@@ -9,7 +9,7 @@ import engine_rows
 import pytest
 import scipy.stats
 import torch
-from engine_rows import OF_GENERATE, tokens_of
+from engine_rows import OF_GENERATE, check_ends, tokens_of
 
 from edt.adapters.generate_engine import GenerateSpec, calls
 from edt.decoding.engine import RowRequest
@@ -111,19 +111,10 @@ def test_recorded_temperatures_are_those_of_the_recorded_tokens(tiny, prompts, s
 
 
 def test_ends_at_eos_stop_string_and_length(tiny, prompts):
-    found = generate(tiny, prompts, [Fixed(t0=1.5), KLD(t0=1.5, sigma=9)], samples=60, tokens=30, stop=("e", "zq"))
+    stop = ("e", "zq")
+    found = generate(tiny, prompts, [Fixed(t0=1.5), KLD(t0=1.5, sigma=9)], samples=60, tokens=30, stop=stop)
     assert {g.finish_reason for g in found.values()} == {"eos", "stop", "length"}
-    for g in found.values():
-        raw = tiny.decode([g.token_ids])[0]
-        if g.finish_reason == "eos":
-            assert g.token_ids[-1] == 2
-            assert 2 not in g.token_ids[:-1]
-        elif g.finish_reason == "stop":
-            assert raw.endswith(("e", "zq"))
-            assert raw.count("e") + raw.count("zq") == 1
-        else:
-            assert len(g.token_ids) == 30
-        assert g.text == raw.split("e")[0].split("zq")[0].strip()
+    check_ends(tiny, found, tokens=30, stop=stop)
 
 
 def test_a_call_is_a_function_of_what_it_decodes(tiny, prompts):
