@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -75,3 +76,85 @@ def real_model() -> Path:
     if folder is None:
         pytest.skip("EDT_REAL_MODEL names no folder with a real model")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def prompts(tiny):
+    """Four prompts of unequal length."""
+    from engine_rows import TEXTS, prompt
+
+    return [prompt(tiny, number, text) for number, text in enumerate(TEXTS)]
+
+
+@pytest.fixture
+def local(tiny_folder, tmp_path) -> list[str]:
+    """Words for a small real run on local files, with the random model."""
+    (tmp_path / "news.eng").write_text("\n".join(f"Sentence {i}." for i in range(6)) + "\n")
+    (tmp_path / "news.zho").write_text("\n".join(f"句子{i}。" for i in range(6)) + "\n")
+    return [
+        "model=hf",
+        f"model.path={tiny_folder}",
+        "model.device=cpu",
+        "task=wmt19",
+        f"task.path={tmp_path}",
+        "task.limit=2",
+        "sampling.samples=2",
+        "sampling.max_new_tokens=4",
+        f"paths.runs={tmp_path / 'runs'}",
+    ]
+
+
+@pytest.fixture(scope="session")
+def news(tmp_path_factory) -> Path:
+    """A dozen sentences with their translations, half of them dev and half test."""
+    folder = tmp_path_factory.mktemp("news")
+    lines = [f"Sentence number {i}, {'long ' * (i % 4)}indeed." for i in range(12)]
+    (folder / "news.eng").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "news.zho").write_text("\n".join(f"第{i}句话,的确。" for i in range(12)) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def ask(tiny_folder, news, tmp_path):
+    """Makes requests for small runs of the random model on the news."""
+    from small_runs import FIXED
+
+    from edt.decoding.model import ModelSpec
+    from edt.decoding.sampling import Sampling
+    from edt.decoding.torch_engine import TorchSpec
+    from edt.pipeline.request import GenerationRequest, TaskRequest
+    from edt.tasks.base import Template
+    from edt.tasks.wmt19 import WMT19
+
+    template = Template(head="Translate: ", source="{sentence}", tail=" =>")
+
+    def make(strategies=FIXED, samples=2, splits=("test",), seed=0, max_rows=6, spec=TorchSpec, runs=None, **task):
+        return GenerationRequest(
+            model=ModelSpec(path=str(tiny_folder), device="cpu"),
+            engine=spec(max_rows=max_rows),
+            tasks=(TaskRequest(task=WMT19(template=template, path=str(news), **task), splits=splits),),
+            strategies=tuple(strategies),
+            sampling=Sampling(samples=samples, seed=seed, max_new_tokens=6),
+            runs=runs or tmp_path / "runs",
+            config={},
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory):
+    """The mini tasks, decoded, scored and exported by `edt run tracking=wandb`; no test may change it."""
+    from wandb_machine import exporting_machine
+
+    return exporting_machine(tmp_path_factory.mktemp("machine"))
+
+
+@pytest.fixture
+def again(machine, tmp_path):
+    """The same machine afresh, without exports."""
+    from wandb_machine import Machine
+
+    made = Machine(tmp_path)
+    shutil.copytree(machine.runs, made.runs, dirs_exist_ok=True, ignore=shutil.ignore_patterns("wandb"))
+    return made

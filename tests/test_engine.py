@@ -5,48 +5,14 @@ import math
 import pytest
 import scipy.stats
 import torch
+from engine_rows import check_ends, generate, prompt, tokens_of
 
 from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
 from edt.decoding.sampling import Limits, Sampling
 from edt.decoding.torch_engine import TorchSpec
-from edt.errors import ConfigError, ModelError
-from edt.records import Prompt
+from edt.errors import ModelError
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
-
-TEXTS = ["The capital", "Once upon a time there was a small model that", "a", "x y z x y z x y"]
-
-
-def prompt(tiny, number, text):
-    return Prompt(
-        task="task",
-        split="test",
-        example_id=f"example-{number}",
-        cluster_id=f"example-{number}",
-        token_ids=tuple(tiny.tokenize(text)),
-        plain_ids=tuple(tiny.tokenize(text[:3])),
-        truncated_tokens=0,
-    )
-
-
-@pytest.fixture(scope="module")
-def prompts(tiny):
-    return [prompt(tiny, number, text) for number, text in enumerate(TEXTS)]
-
-
-def generate(tiny, prompts, strategies, *, samples=2, tokens=12, stop=(), rows=None, batch=None, spec=None, **how):
-    engine = (spec or TorchSpec()).build(tiny)
-    limits = Limits(max_new_tokens=tokens, stop=stop)
-    rows = rows or [RowRequest(s, k) for s in range(len(strategies)) for k in range(samples)]
-    found = engine.generate(
-        prompts, strategies, rows, sampling=Sampling(samples=samples, **how), limits=limits, rows_per_batch=batch or 512
-    )
-    return {(g.example_id, g.strategy_id, g.sample): g for g in found}
-
-
-def tokens_of(found):
-    return {key: generation.token_ids for key, generation in found.items()}
-
 
 MIXED = [
     Fixed(t0=0),
@@ -169,84 +135,11 @@ def test_seed_and_coupling(tiny, prompts):
         assert ids[0] != ids[1]
 
 
-def test_divergence_by_hand_at_the_first_step(tiny, prompts):
-    """KLD's temperature from two forward passes of our own: with the source and without."""
-    p, strategy = prompts[1], KLD(t0=1.0, sigma=2.0)
-    generation = generate(tiny, [p], [strategy], samples=1, tokens=1)[p.example_id, strategy.strategy_id, 0]
-    with_source = tiny.model(torch.tensor([p.token_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
-    without = tiny.model(torch.tensor([p.plain_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
-    divergence = float((with_source * (with_source / without).log()).sum())
-    assert generation.t_mean == pytest.approx(2 ** (-divergence / 2.0), rel=1e-9)
-
-
-def test_both_contexts_of_kld_read_the_same_tokens(tiny, prompts):
-    p, strategy = prompts[1], KLD(t0=1.2, sigma=2.0)
-    generation = generate(tiny, [p], [strategy], samples=1, tokens=6)[p.example_id, strategy.strategy_id, 0]
-    drawn, temperatures = list(generation.token_ids), []
-    for step in range(len(drawn)):
-        p_logits = tiny.model(torch.tensor([[*p.token_ids, *drawn[:step]]])).logits[0, -1].softmax(-1).clamp(min=1e-7)
-        q_logits = tiny.model(torch.tensor([[*p.plain_ids, *drawn[:step]]])).logits[0, -1].softmax(-1).clamp(min=1e-7)
-        temperatures.append(1.2 * 2 ** (-float((p_logits * (p_logits / q_logits).log()).sum()) / 2.0))
-    assert generation.t_min == pytest.approx(min(temperatures), rel=1e-9)
-    assert generation.t_max == pytest.approx(max(temperatures), rel=1e-9)
-    assert generation.t_mean == pytest.approx(sum(temperatures) / len(temperatures), rel=1e-9)
-
-
-def test_dual_mode_draws_what_shared_mode_draws(tiny, prompts, tiny_folder):
-    for second in (None, str(tiny_folder)):
-        both = [
-            generate(tiny, prompts, [Fixed(t0=1), KLD(t0=1.2, sigma=2, **mode)])
-            for mode in ({}, {"mode": "dual", "model": second})
-        ]
-        drawn = [[g.token_ids for g in found.values()] for found in both]
-        assert drawn[0] == drawn[1]
-
-
-@pytest.mark.parametrize("other", [[], [Fixed(t0=1), KLD(t0=1.3, sigma=2, mode="dual")]])
-def test_dual_mode_per_instance_drops_the_second_model_after_the_first_step(tiny, prompts, other):
-    strategy = KLD(t0=1.2, sigma=2, mode="dual", granularity="instance")
-    found = generate(tiny, prompts, [strategy, *other], samples=3, stop=("e",))
-    alone = generate(tiny, prompts, [strategy, *other], samples=3, stop=("e",), spec=ReferenceSpec())
-    assert tokens_of(found) == tokens_of(alone)
-    for g in found.values():
-        assert g.granularity == "token" or g.t_min == g.t_max
-
-
-def test_kld_settings_must_agree_on_the_second_model(tiny, prompts):
-    with pytest.raises(ConfigError, match="agree on mode"):
-        generate(tiny, prompts, [KLD(t0=1, sigma=1), KLD(t0=1, sigma=1, mode="dual")])
-
-
-def test_second_model_needs_the_same_tokenizer(tiny, prompts, tmp_path, tiny_folder):
-    import json
-    import shutil
-
-    other = tmp_path / "other"
-    shutil.copytree(tiny_folder, other)
-    tokenizer = json.loads((other / "tokenizer.json").read_text())
-    swapped = {"A": tokenizer["model"]["vocab"]["B"], "B": tokenizer["model"]["vocab"]["A"]}
-    tokenizer["model"]["vocab"].update(swapped)
-    (other / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(ModelError, match="another tokenizer"):
-        generate(tiny, prompts, [KLD(t0=1, sigma=1, mode="dual", model=str(other))])
-
-
 def test_ends_at_eos_stop_string_and_length(tiny, prompts):
-    found = generate(tiny, prompts, [Fixed(t0=1.5)], samples=60, tokens=30, stop=("e", "zq"))
-    reasons = {g.finish_reason for g in found.values()}
-    assert reasons == {"eos", "stop", "length"}
-    for g in found.values():
-        assert "e" not in g.text
-        raw = tiny.decode([g.token_ids])[0]
-        if g.finish_reason == "eos":
-            assert g.token_ids[-1] == 2
-            assert 2 not in g.token_ids[:-1]
-        elif g.finish_reason == "stop":
-            assert raw.endswith(("e", "zq"))
-            assert raw.count("e") + raw.count("zq") == 1
-        else:
-            assert len(g.token_ids) == 30
-        assert g.text == raw.split("e")[0].split("zq")[0].strip()
+    stop = ("e", "zq")
+    found = generate(tiny, prompts, [Fixed(t0=1.5)], samples=60, tokens=30, stop=stop)
+    assert {g.finish_reason for g in found.values()} == {"eos", "stop", "length"}
+    check_ends(tiny, found, tokens=30, stop=stop)
 
 
 def test_dropping_finished_rows_changes_nothing(tiny, prompts):

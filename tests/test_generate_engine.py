@@ -2,75 +2,26 @@
 
 import dataclasses
 import math
+from functools import partial
 from typing import ClassVar
 
+import engine_rows
 import pytest
 import scipy.stats
 import torch
+from engine_rows import OF_GENERATE, check_ends, tokens_of
 
 from edt.adapters.generate_engine import GenerateSpec, calls
 from edt.decoding.engine import RowRequest
 from edt.decoding.model import ModelSpec
 from edt.decoding.reference import ReferenceSpec
-from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.sampling import Limits
 from edt.decoding.torch_engine import TorchSpec
 from edt.errors import ConfigError, ModelError
-from edt.pipeline.request import GenerationRequest, TaskRequest
-from edt.pipeline.session import generate_study
 from edt.records import Prompt
-from edt.store.manifest import Manifest
-from edt.store.parts import read_generations
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Strategy
-from edt.tasks.base import Template
-from edt.tasks.wmt19 import WMT19
 
-TEXTS = ["The capital", "Once upon a time there was a small model that", "a", "x y z x y z x y"]
-ALL = [
-    Fixed(t0=0),
-    Fixed(t0=0.9),
-    Fixed(t0=1, top_k=5),
-    EDT(t0=1.2, theta=0.7),
-    EDT(t0=1, theta=0.2, top_p=0.8),
-    EDT(t0=1.3, theta=0.4, granularity="instance"),
-    KLD(t0=1.2, sigma=1.5),
-    KLD(t0=0.8, sigma=3, min_p=0.1),
-    Dynatemp(t_min=0.2, t_max=1.5),
-    Dynatemp(t_min=0.2, t_max=1.5, granularity="instance", top_k=20),
-]
-
-
-def prompt(tiny, number, text):
-    return Prompt(
-        task="task",
-        split="test",
-        example_id=f"example-{number}",
-        cluster_id=f"example-{number}",
-        token_ids=tuple(tiny.tokenize(text)),
-        plain_ids=tuple(tiny.tokenize(text[:3])),
-        truncated_tokens=0,
-    )
-
-
-@pytest.fixture(scope="module")
-def prompts(tiny):
-    return [prompt(tiny, number, text) for number, text in enumerate(TEXTS)]
-
-
-def generate(model, prompts, strategies, *, spec=None, samples=2, tokens=12, stop=(), rows=None, batch=512, seed=0):
-    engine = (spec or GenerateSpec()).build(model)
-    found = engine.generate(
-        prompts,
-        strategies,
-        rows or [RowRequest(s, k) for s in range(len(strategies)) for k in range(samples)],
-        sampling=Sampling(samples=samples, seed=seed),
-        limits=Limits(max_new_tokens=tokens, stop=stop),
-        rows_per_batch=batch,
-    )
-    return {(g.example_id, g.strategy_id, g.sample): g for g in found}
-
-
-def tokens_of(found):
-    return {key: g.token_ids for key, g in found.items()}
+generate = partial(engine_rows.generate, spec=GenerateSpec())
 
 
 def temperature_by_hand(tiny, prompt, strategy):
@@ -138,7 +89,7 @@ def test_greedy_equals_the_reference_token_by_token(tiny, prompts, stop):
         assert g.t_mean == pytest.approx(other.t_mean, rel=1e-3, abs=1e-12)
 
 
-@pytest.mark.parametrize("strategy", ALL, ids=lambda s: s.strategy_id)
+@pytest.mark.parametrize("strategy", OF_GENERATE, ids=lambda s: s.strategy_id)
 def test_recorded_temperatures_are_those_of_the_recorded_tokens(tiny, prompts, strategy):
     """The text, read again token by token, has the temperatures and entropies that the record tells."""
     found = generate(tiny, prompts, [strategy], tokens=6, stop=("e",))
@@ -160,31 +111,22 @@ def test_recorded_temperatures_are_those_of_the_recorded_tokens(tiny, prompts, s
 
 
 def test_ends_at_eos_stop_string_and_length(tiny, prompts):
-    found = generate(tiny, prompts, [Fixed(t0=1.5), KLD(t0=1.5, sigma=9)], samples=60, tokens=30, stop=("e", "zq"))
+    stop = ("e", "zq")
+    found = generate(tiny, prompts, [Fixed(t0=1.5), KLD(t0=1.5, sigma=9)], samples=60, tokens=30, stop=stop)
     assert {g.finish_reason for g in found.values()} == {"eos", "stop", "length"}
-    for g in found.values():
-        raw = tiny.decode([g.token_ids])[0]
-        if g.finish_reason == "eos":
-            assert g.token_ids[-1] == 2
-            assert 2 not in g.token_ids[:-1]
-        elif g.finish_reason == "stop":
-            assert raw.endswith(("e", "zq"))
-            assert raw.count("e") + raw.count("zq") == 1
-        else:
-            assert len(g.token_ids) == 30
-        assert g.text == raw.split("e")[0].split("zq")[0].strip()
+    check_ends(tiny, found, tokens=30, stop=stop)
 
 
 def test_a_call_is_a_function_of_what_it_decodes(tiny, prompts):
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    first = tokens_of(generate(tiny, prompts, ALL))
+    first = tokens_of(generate(tiny, prompts, OF_GENERATE))
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(8)
-    assert tokens_of(generate(tiny, prompts, ALL)) == first
-    alone = generate(tiny, prompts, ALL, rows=[RowRequest(3, 0), RowRequest(3, 1)])
+    assert tokens_of(generate(tiny, prompts, OF_GENERATE)) == first
+    alone = generate(tiny, prompts, OF_GENERATE, rows=[RowRequest(3, 0), RowRequest(3, 1)])
     assert tokens_of(alone).items() <= first.items()
-    assert tokens_of(generate(tiny, prompts, ALL, seed=1)) != first
+    assert tokens_of(generate(tiny, prompts, OF_GENERATE, seed=1)) != first
 
 
 def test_settings_and_samples_share_no_noise(tiny, prompts):
@@ -335,74 +277,8 @@ def test_a_strategy_of_ones_own(tiny, prompts):
         generate(tiny, prompts, [Cold()])
 
 
-@pytest.fixture
-def ask(tiny_folder, tmp_path):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "news.eng").write_text("\n".join(f"Sentence {i} {'long ' * (i % 3)}." for i in range(12)) + "\n")
-    (folder / "news.zho").write_text("\n".join(f"第{i}句话。" for i in range(12)) + "\n")
-    task = WMT19(template=Template(head="Translate: ", source="{sentence}", tail=" =>"), path=str(folder))
-
-    def make(strategies, samples=2, spec=None, runs="runs"):
-        return GenerationRequest(
-            model=ModelSpec(path=str(tiny_folder), device="cpu"),
-            engine=spec or GenerateSpec(max_rows=6),
-            tasks=(TaskRequest(task=task, splits=("test",)),),
-            strategies=tuple(strategies),
-            sampling=Sampling(samples=samples, max_new_tokens=6),
-            runs=tmp_path / runs,
-            config={},
-        )
-
-    return make
-
-
-def run_of(request):
-    ((run, manifest),) = generate_study(request)
-    return run, manifest
-
-
-def bytes_of(run):
-    return {path.name: path.read_bytes() for path in run.parts()}
-
-
-def test_a_run_resumes_chunk_by_chunk(ask):
-    run, _ = run_of(ask(ALL))
-    whole = bytes_of(run)
-    assert len(whole) > 1
-    for path in run.parts()[1:]:
-        path.unlink()
-    assert run_of(ask(ALL))[0] == run
-    assert bytes_of(run) == whole
-
-
-def test_more_rows_are_added_to_the_same_run(ask):
-    run, manifest = run_of(ask(ALL[:2], samples=1))
-    before = bytes_of(run)
-    assert run_of(ask(ALL, samples=3))[0] == run
-    assert {name: bytes_of(run)[name] for name in before} == before
-    table = read_generations(run, manifest.generation_id, ["example_id", "strategy_id", "sample"]).to_pylist()
-    keys = {tuple(row.values()) for row in table}
-    assert len(keys) == len(table) == 6 * len(ALL) * 3
-
-
-def test_its_runs_are_apart_from_those_of_our_own_draws(ask):
-    own, theirs = run_of(ask(ALL[:2])), run_of(ask(ALL[:2], spec=TorchSpec()))
-    assert own[0].path != theirs[0].path
-    identities = [Manifest.read(run.manifest).identity for run, _ in (own, theirs)]
-    differing = {key for key in identities[0] if identities[0][key] != identities[1][key]}
-    assert differing == {"engine", "noise", "coupling"}
-    assert (identities[0]["engine"], identities[0]["coupling"]) == ("generate", "engine")
-
-
-def test_a_run_that_cannot_be_is_refused_before_anything_is_written(ask, tmp_path):
-    with pytest.raises(ConfigError, match="random_t"):
-        run_of(ask([Fixed(t0=1), RandomT(q0=0.1, q25=0.2, q50=0.3, q75=0.4, q100=0.5)]))
-    assert not (tmp_path / "runs").exists()
-
-
 def test_the_plan_counts_one_strategys_rows(tiny, prompts):
     """Settings are decoded one after the other, so they need no room beside each other."""
-    rows = [RowRequest(s, k) for s in range(len(ALL)) for k in range(4)]
-    plan = GenerateSpec(max_rows=16).build(tiny).plan(prompts, ALL, rows, Limits(max_new_tokens=4, stop=()))
+    rows = [RowRequest(s, k) for s in range(len(OF_GENERATE)) for k in range(4)]
+    plan = GenerateSpec(max_rows=16).build(tiny).plan(prompts, OF_GENERATE, rows, Limits(max_new_tokens=4, stop=()))
     assert [len(chunk) for chunk in plan.chunks] == [4]

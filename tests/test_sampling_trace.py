@@ -57,23 +57,13 @@ def test_tracing_changes_no_token(tiny):
 
 
 @pytest.fixture
-def words(tiny_folder, tmp_path):
-    (tmp_path / "news.eng").write_text("\n".join(f"Sentence {i}." for i in range(6)) + "\n")
-    (tmp_path / "news.zho").write_text("\n".join(f"句子{i}。" for i in range(6)) + "\n")
+def words(local):
     return [
-        "model=hf",
-        f"model.path={tiny_folder}",
-        "model.device=cpu",
-        "task=wmt19",
-        f"task.path={tmp_path}",
-        "task.limit=2",
-        "sampling.samples=2",
-        "sampling.max_new_tokens=4",
+        *local,
         "strategy.fixed.t0=[0.5,1]",
         "strategy.edt.t0=0.9",
         "strategy.edt.theta=0.5",
         "strategy.kld=null",
-        f"paths.runs={tmp_path / 'runs'}",
     ]
 
 

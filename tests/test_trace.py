@@ -5,6 +5,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+from command_line import refused
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from rich.console import Console
@@ -29,14 +30,6 @@ def words(tiny_folder, tmp_path):
         f"paths.traces={tmp_path / 'traces'}",
         f"paths.runs={tmp_path / 'runs'}",
     ]
-
-
-def refused(capsys, *words):
-    assert main(["trace", *words]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.strip().splitlines()) == 1, said.err
-    return said.err
 
 
 def test_a_prompt_is_traced_printed_and_written(words, tmp_path, capsys):
@@ -119,14 +112,14 @@ ERRORS = {
 @pytest.mark.parametrize("case", ERRORS)
 def test_errors_are_one_sentence(case, capsys, words, tmp_path):
     given, expected = ERRORS[case]
-    said = refused(capsys, *words, *given)
+    said = refused(capsys, "trace", *words, *given)
     assert all(word in said for word in expected), said
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_takes_no_files_is_told_with_its_own_setting(words, capsys, tmp_path):
     (tmp_path / "traces").write_text("in the way")
-    assert "paths.traces=FOLDER" in refused(capsys, *words, "prompt=Hello", "strategy=fixed")
+    assert "paths.traces=FOLDER" in refused(capsys, "trace", *words, "prompt=Hello", "strategy=fixed")
 
 
 TEXTS = [

@@ -1,0 +1,96 @@
+"""The space of a search: its points, its settings, and what it refuses."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edt.errors import ConfigError
+from edt.strategies import EDT, KLD, Dynatemp
+from edt.tuning.axes import Choice, Range
+from edt.tuning.space import SearchSpace
+from edt.tuning.spec import SearchSpec
+
+T0 = {"low": 0.05, "high": 3.0}
+THETA = {"low": 0.05, "high": 5.0, "log": True}
+
+
+def test_grid_points_by_hand():
+    assert Range(low=0, high=1, points=3).grid() == [0, 0.5, 1]
+    assert Range(low=0.01, high=1, log=True, points=3).grid() == [0.01, 0.1, 1]
+    assert Range(low=0.5, high=2, log=True, points=1).grid() == [1]
+    assert Range(low=1, high=3, points=5, whole=True).grid() == [1, 2, 3]
+    assert Choice(values=(None, 0.9)).grid() == [None, 0.9]
+
+
+@given(st.floats(0.05, 3.0))
+def test_numbers_are_rounded_and_stay_in_the_range(value):
+    rounded = Range(low=0.05, high=3.0).rounded(value)
+    assert 0.05 <= rounded <= 3.0
+    assert abs(rounded - value) <= 5e-4 * value
+    assert len(f"{rounded:.10g}".replace(".", "").strip("0")) <= 4
+
+
+def test_a_setting_of_the_space():
+    space = SearchSpace.of(EDT, {"t0": T0, "theta": 0.5, "top_k": {"low": 5, "high": 50}, "granularity": ["instance"]})
+    wanted = EDT(t0=0.7123, theta=0.5, top_k=6, granularity="instance")
+    assert space.setting({"t0": 0.712345, "top_k": 6}) == wanted
+    assert set(space.axes) == {"t0", "top_k"}
+
+
+ERRORS = {
+    "nothing varies": ({"t0": 1.0, "theta": 0.5}, "varies nothing"),
+    "unknown parameter": ({"t0": T0, "theta": 1, "thta": 1}, r"no parameter 'thta' \(did you mean 'theta'\?\)"),
+    "missing parameter": ({"t0": T0}, "needs a value for 'theta'"),
+    "unknown key": ({"t0": {**T0, "hgh": 1}, "theta": 1}, r"space.t0 has no key 'hgh' \(did you mean 'high'\?\)"),
+    "no number": ({"t0": {"low": "a", "high": 1}, "theta": 1}, "space.t0.low is 'a'"),
+    "no end": ({"t0": {"low": 0.1}, "theta": 1}, "space.t0.high is None"),
+    "infinite": ({"t0": {"low": 0.1, "high": math.inf}, "theta": 1}, "space.t0.high is inf"),
+    "backwards": ({"t0": {"low": 2, "high": 1}, "theta": 1}, "goes from 2 to 1; low must be below high"),
+    "logarithm of 0": ({"t0": 1, "theta": {"low": 0, "high": 1, "log": True}}, "a low above 0"),
+    "log is no truth": ({"t0": {**T0, "log": 1}, "theta": 1}, "space.t0.log is 1; it must be true or false"),
+    "points": ({"t0": {**T0, "points": 0}, "theta": 1}, "space.t0.points is 0"),
+    "invalid corner": ({"t0": {"low": 0, "high": 1}, "theta": 1}, r"no valid setting \(t0=0.*t0 is 0"),
+    "invalid choice": ({"t0": T0, "theta": 1, "top_p": [0.9, 2]}, r"top_p=2\).*top_p is 2"),
+    "half a token": ({"t0": 1, "theta": 1, "top_k": {"low": 1.5, "high": 9}}, "must be whole numbers"),
+    "empty choice": ({"t0": [], "theta": 1}, "space.t0 is an empty list"),
+    "choice twice": ({"t0": [1, 1], "theta": 1}, "holds a value twice"),
+    "nested choice": ({"t0": [[1], 2], "theta": 1}, "a choice is among"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_wrong_spaces_are_refused(case):
+    node, message = ERRORS[case]
+    with pytest.raises(ConfigError, match=message):
+        SearchSpace.of(EDT, node)
+
+
+def test_corners_of_two_parameters_are_tried_together():
+    with pytest.raises(ConfigError, match=r"t_min=2.*t_max=1"):
+        SearchSpace.of(Dynatemp, {"t_min": {"low": 0, "high": 2}, "t_max": {"low": 1, "high": 3}})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"sampler": "tep"}, r"search.sampler is 'tep' \(did you mean 'tpe'\?\)"),
+        ({"objective": "edas"}, r"did you mean 'eda'"),
+        ({"trials": 0}, "search.trials is 0"),
+        ({"batch": 0}, "search.batch is 0"),
+    ],
+)
+def test_wrong_searches_are_refused(spec, message):
+    with pytest.raises(ConfigError, match=message):
+        SearchSpec(**spec)
+
+
+def test_spaces_that_differ_are_told_apart():
+    def described(**changes):
+        return SearchSpace.of(EDT, {"t0": T0, "theta": THETA, "top_p": None, **changes}).description()
+
+    others = [{"theta": 0.5}, {"top_p": 0.9}, {"t0": {**T0, "high": 2}}, {"t0": {**T0, "log": True}}, {"n": 0.5}]
+    assert all(described(**other) != described() for other in others)
+    assert described(t0={"low": 0.05, "high": 3}) == described()
+    assert SearchSpace.of(KLD, {"t0": T0, "sigma": math.inf}).description()["constants"] == {"sigma": "inf"}

@@ -1,0 +1,72 @@
+"""W&B sweeps and the dashboard: what they ask edt for."""
+
+import shlex
+from pathlib import Path
+
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from wandb_machine import WORDS, Machine
+
+from edt.cli.app import config_folder
+from edt.cli.commands import generation_request
+
+SWEEP = yaml.safe_load((config_folder() / "wandb_sweep.yaml").read_text())
+
+
+def test_a_sweep_of_several_settings_is_refused_before_anything_is_decoded(tmp_path):
+    machine = Machine(tmp_path)
+    sweep = {"WANDB_SWEEP_ID": "swp", "WANDB_RUN_ID": "swprun"}
+    said = machine.edt("run", *WORDS, "tracking=wandb", fails=True, **sweep)
+    assert "asks for one setting, and this command has 3" in said
+    assert "strategy=edt strategy.t0=0.7" in said
+    assert not list(machine.runs.iterdir())
+
+
+def sweep_words(values):
+    """The words that `wandb agent` gives to `edt run`, by wandb's own expansion of the sweep's command."""
+    from wandb.sdk.launch.sweeps import utils
+
+    expanded = utils.create_sweep_command_args({"args": {name: {"value": value} for name, value in values.items()}})
+    command = utils.create_sweep_command(SWEEP["command"])
+    words = [word for part in command for word in (expanded["args_no_hyphens"] if "args_no" in part else [part])]
+    assert words[:3] == ["${env}", "edt", "run"]
+    return words[3:]
+
+
+def test_the_sweeps_command_composes_to_one_setting():
+    words = sweep_words({"strategy.t0": 0.61, "strategy.theta": 1.25})
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
+        config = OmegaConf.to_container(compose(config_name="run", overrides=words), resolve=True)
+    (strategy,) = generation_request(config).strategies
+    assert strategy.strategy_id == "edt(t0=0.61,theta=1.25)"
+    assert config["tracking"]["_target_"].endswith("WandbSpec")
+    for bounds in SWEEP["parameters"].values():
+        assert bounds["min"] < bounds["max"]
+
+
+def test_an_agents_run_has_the_sweeps_id_and_its_metric(tmp_path):
+    """As the sweep's README says: the fixed temperatures first, in the same runs, then a point of the sweep."""
+    machine = Machine(tmp_path)
+    small = ["task=mini_xlsum", *WORDS[1:5]]
+    machine.edt("run", *small, "task.split=dev", "strategy=fixed_grid", "strategy.t0=[0,1]")
+    words = sweep_words({"strategy.t0": 0.61, "strategy.theta": 1.25})
+    machine.edt("run", *words, *small, WANDB_SWEEP_ID="swp", WANDB_RUN_ID="swprun")
+    (run,) = machine.exported().values()
+    assert (run.id, run.run["sweep_id"]) == ("swprun", "swp")
+    assert run.config["theta"] == 1.25
+    assert SWEEP["metric"] == {"name": "mean/dev/eda", "goal": "minimize"}
+    assert run.summary["mean/dev/eda"] == run.summary["mini_xlsum/dev/eda"]
+    (history,) = run.of("history")
+    assert history["item"]["mean/dev/eda"] == run.summary["mean/dev/eda"]
+
+
+def test_the_dashboards_commands_compose(capsys):
+    from edt.cli import main
+
+    page = (Path(__file__).parent.parent / "experiments" / "wandb_dashboard" / "README.md").read_text()
+    lines = [line.split("  #")[0].strip() for line in page.splitlines() if line.startswith("edt ")]
+    assert len(lines) >= 4
+    for line in lines:
+        command, *words = shlex.split(line)[1:]
+        assert main([command, *words, "--cfg", "job"]) == 0, capsys.readouterr().err
