@@ -189,7 +189,7 @@ def test_a_verdict_on_a_primary_comparison_needs_the_corrected_p():
 def test_a_missing_comparison_counts_among_the_tests_and_shows_no_p():
     found = [primary("a", "fixed", 0.02), primary("a", "kld_token", None), primary("b", "fixed", float("nan"))]
     assert holm_adjusted([p.eda for p in found]) == [pytest.approx(0.06), None, None]
-    table = primary_table(found, study())
+    table = primary_table(found)
     assert [row[3] for row in table.rows] == ["0.06", "–", "–"]
     assert [row[5] for row in table.rows] == ["–", "–", "–"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -163,8 +163,3 @@ class Study:
     def too_few(self, task: str) -> str:
         """Why a task's bootstrap is too small for a verdict; empty where it is not."""
         return too_few(resamples=self.metrics.bootstrap.resamples, clusters=self.tasks[task].clusters)
-
-    @property
-    def family_names(self) -> Sequence[str]:
-        """The families that were decoded."""
-        return list(next(iter(self.tasks.values())).families)
