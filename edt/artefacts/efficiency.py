@@ -47,8 +47,8 @@ BLOCK = 2 * len(CONTENDERS)
 RESAMPLES = 10_000
 FEWEST_REPEATS = 3
 """Repeats of the memory's measurement below which their range gives no verdict."""
-PART = 4
-"""Memory is measured over the steps ÷ this."""
+PART, FEWEST_STEPS = 8, WARM_UP + 4
+"""What is not timed (compiling, memory) takes the steps ÷ PART, and so many at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +84,16 @@ class Efficiency(Artefact):
                 f"experiments.efficiency.shape is '{self.shape}'{near_miss(self.shape, SHAPES)}; it must be one of "
                 f"{', '.join(SHAPES)}, or null for the study's own model."
             )
-        for name, least in {"rows": 1, "length": 8, "steps": WARM_UP + PART, "repeats": 1}.items():
+        for name, least in {"rows": 1, "length": 8, "steps": FEWEST_STEPS, "repeats": 1}.items():
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"experiments.efficiency.{name} is {getattr(self, name)}; it must be {least} or more."
                 )
 
     @property
-    def memory_steps(self) -> int:
-        """Steps over which memory is measured."""
-        return max(WARM_UP + PART, self.steps // PART)
+    def short_steps(self) -> int:
+        """Steps of what is not timed."""
+        return max(FEWEST_STEPS, self.steps // PART)
 
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""
@@ -140,7 +140,7 @@ class Efficiency(Artefact):
         self, model: LanguageModel, second: LanguageModel, kernels: Kernels, confidence: float
     ) -> dict[str, Figures]:
         """All contenders in turn, step by step; then the memory of each alone."""
-        replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.steps // 8)  # compiles
+        replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.short_steps)  # compiles
         seconds = replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.steps)
         peaks = {name: self.peaks(name, model, second, kernels) for name in CONTENDERS}
         weights = sum(parameter.numel() * parameter.element_size() for parameter in model.model.parameters())
@@ -176,7 +176,7 @@ class Efficiency(Artefact):
 
     def peaks(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels) -> list[int]:
         """Bytes of tensors beside the weights at the peak of prompt and steps, in each repeat."""
-        short = replace(self, steps=self.memory_steps)
+        short = replace(self, steps=self.short_steps)
         found = []
         for _ in range(self.repeats):
             with peak_allocated(model.device) as peak:
@@ -211,7 +211,7 @@ class Efficiency(Artefact):
                 f"process, {facts['threads']} threads. Time: medians over steps, and {100 * confidence:g} % intervals "
                 f"of the median ratio in the same step, from a bootstrap of blocks of {BLOCK} steps (neighbours are "
                 f"alike; two rounds of the turn), widened for few blocks. Other memory: bytes of all tensors but the "
-                f"weights, as torch hands them out, at the peak of the prompt and {self.memory_steps} steps; median "
+                f"weights, as torch hands them out, at the peak of the prompt and {self.short_steps} steps; median "
                 f"and range of {self.repeats} repeats, which is no confidence interval. KLD dual holds the weights "
                 "twice."
             ),
