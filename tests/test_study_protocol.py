@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from edt.artefacts import frontier
 from edt.artefacts.main_table import (
     MainTable,
     Primary,
@@ -26,6 +27,7 @@ from edt.pipeline.score import ScoredRun, combined
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.strategies import EDT, KLD, Fixed
 from edt.study.families import Axis, Family
+from edt.study.front import hypervolume
 from edt.study.holm import holm
 from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, in_every
 
@@ -212,3 +214,15 @@ def test_an_artefact_names_its_families():
     empty = TaskStudy(task=SimpleNamespace(name="x"), scored=nothing, families=FAMILIES)
     with pytest.raises(ConfigError, match="no setting with a score on dev"):
         _ = empty.choices
+
+
+def test_the_hypervolumes_interval_says_how_many_resamples_it_is_of(monkeypatch):
+    task = simulated(0)
+    front, scale = task.front("fixed"), {"q_star": CONSTANTS.q_star, "s_star": CONSTANTS.s_star}
+    values_B = [100 * hypervolume(q, s, **scale) for q, s in zip(front.quality_BN, front.self_bleu_BN, strict=True)]
+    for most, used in ((50, 50), (1000, RESAMPLES)):
+        monkeypatch.setattr(frontier, "RESAMPLES", most)
+        table = frontier.front_table(study(task=task))
+        lo, hi = np.quantile(values_B[:used], [0.025, 0.975])
+        assert table.rows[0][2].endswith(f"[{lo:.1f}, {hi:.1f}]")
+        assert f"from the first {used} of the 400 resamples" in table.note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from edt.study.verdicts import Evidence
 
 METRICS = {QUALITY: False, "self_bleu": True, "eda": True, "factuality": False}
 """Whether low is good."""
+REVERSED = "reversed between dev and test"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,26 +136,52 @@ def evidence(study: Study) -> dict[str, list[Evidence]]:
     """The best against the worst value of one parameter, the other held at its choice; both chosen on dev."""
     found: dict[str, list[Evidence]] = {"t0_matters": [], "theta_matters": [], "bad_theta_is_worse_than_fixed": []}
     for name, task in study.tasks.items():
-        best = task.choices["edt_token"].strategy_id
         for parameter, claim in (("t0", "t0_matters"), ("theta", "theta_matters")):
-            worst = worst_along(task, best, parameter)
-            difference = task.compare(worst, best, "eda", study.confidence)
-            found[claim].append(evidence_of(name, difference, supports_if="above 0"))
-        fixed = task.choices["fixed"].strategy_id
-        difference = task.compare(worst_along(task, best, "theta"), fixed, "eda", study.confidence)
-        why_not = edge_note(task, "fixed")
-        entry = evidence_of(name, difference, why_not=why_not, supports_if="above 0")
-        found["bad_theta_is_worse_than_fixed"].append(entry)
+            found[claim].append(matters(name, task, parameter, study.confidence))
+        found["bad_theta_is_worse_than_fixed"].append(bad_theta(name, task, study.confidence))
     return found
 
 
-def worst_along(task: TaskStudy, best: str, parameter: str) -> str:
-    """The setting with the worst EDA on dev among those that differ from the best in one parameter alone."""
+def matters(about: str, task: TaskStudy, parameter: str, confidence: float) -> Evidence:
+    """EDA on test at the worst value on dev less at the best: support where it is above 0, never a contradiction.
+
+    A reversal (the worst on dev is the better one on test) says that dev misled, not that the parameter does nothing.
+    """
+    best = task.choices["edt_token"].strategy_id
+    worst = worst_along(task, best, parameter)
+    if worst is None:
+        return evidence_of(about, None, why_not=nothing_else(parameter), supports_if="above 0")
+    difference = task.compare(worst, best, "eda", confidence)
+    is_reversed = difference is not None and difference.hi < 0.0
+    return evidence_of(about, difference, why_not=REVERSED if is_reversed else "", supports_if="above 0")
+
+
+def bad_theta(about: str, task: TaskStudy, confidence: float) -> Evidence:
+    """EDA on test at the worst θ on dev less that of the fixed temperature chosen there."""
+    worst = worst_along(task, task.choices["edt_token"].strategy_id, "theta")
+    if worst is None:
+        return evidence_of(about, None, why_not=nothing_else("theta"), supports_if="above 0")
+    difference = task.compare(worst, task.choices["fixed"].strategy_id, "eda", confidence)
+    return evidence_of(about, difference, why_not=edge_note(task, "fixed"), supports_if="above 0")
+
+
+def nothing_else(parameter: str) -> str:
+    """Why there is no worst value."""
+    return f"no other value of {parameter} has an EDA on dev"
+
+
+def worst_along(task: TaskStudy, best: str, parameter: str) -> str | None:
+    """The setting with the worst EDA on dev among the others that differ from the best in one parameter alone.
+
+    Those without an EDA on dev are passed over; None where no other has one.
+    """
     family = task.families["edt_token"]
     place = dict(family.coordinates[best])
-    others = [
-        strategy.strategy_id
+    on_dev = {
+        strategy.strategy_id: task.value("dev", strategy.strategy_id, "eda")
         for coordinates, strategy in family.settings.items()
-        if all(value == place[name] for name, value in coordinates if name != parameter)
-    ]
-    return max(others, key=lambda name: task.value("dev", name, "eda"))
+        if strategy.strategy_id != best
+        and all(value == place[name] for name, value in coordinates if name != parameter)
+    }
+    known = {name: value for name, value in on_dev.items() if not math.isnan(value)}
+    return max(known, key=lambda name: known[name]) if known else None

@@ -118,8 +118,9 @@ def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
         note=(
             "Per task a claim is supported or contradicted where the interval of its figure excludes 0, and for the "
             "primary comparisons also p after Holm's correction is within the level; over tasks it is supported only "
-            "if it is in all of them, and contradicted if it is in any one. Verdicts are about this model, these "
-            "tasks and this size."
+            "if it is in all of them, and contradicted if it is in any one. Verdicts are about this model "
+            "(time and memory: the one named in their rows), these tasks and this size; memory's bounds are the range "
+            "of its repeats."
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,14 @@ import numpy as np
 import torch
 
 from edt.artefacts.base import Artefact
-from edt.decoding.clock import peak_memory, ratios
+from edt.artefacts.cells import MISSING
+from edt.decoding.allocated import peak_allocated
+from edt.decoding.clock import ratios
 from edt.decoding.kernels import Kernels
 from edt.decoding.model import LanguageModel
-from edt.decoding.random_model import random_model
-from edt.decoding.replay import Contender, contenders_of, replay
+from edt.decoding.random_model import SHAPES, random_model
+from edt.decoding.replay import WARM_UP, Contender, contenders_of, replay
+from edt.errors import ConfigError, near_miss
 from edt.pipeline.environment import environment
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
@@ -25,6 +29,7 @@ from edt.report.page import PageTable, Section
 from edt.store.atomic import write_text
 from edt.strategies import EDT, KLD, Fixed
 from edt.strategies.base import Strategy
+from edt.study.blocks import FEWEST, median_interval
 from edt.study.verdicts import Evidence
 
 CONTENDERS: dict[str, Strategy] = {
@@ -37,27 +42,32 @@ COST_ALLOWED = 0.05
 """EDT costs "almost nothing" if a step takes at most this share longer than a fixed one."""
 HALF, ABOUT = 0.5, 0.1
 """"About half the memory" is 40 to 60 % of it."""
-RESAMPLES = 2000
+BLOCK = 2 * len(CONTENDERS)
+"""Steps of a bootstrap block: two rounds, in each of which every contender has had every place in the turn."""
+RESAMPLES = 10_000
+FEWEST_REPEATS = 3
+"""Repeats of the memory's measurement below which their range gives no verdict."""
+PART, FEWEST_STEPS = 8, WARM_UP + 4
+"""What is not timed (compiling, memory) takes the steps ÷ PART, and so many at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One contender: milliseconds per token (median over steps), ratio to fixed of neighbouring steps with its
-    bootstrap interval, bytes of weights, and of everything else at the peak in each of the repeats.
+    """One contender: milliseconds per token (median over steps), the median ratio to fixed in the same step with its
+    interval (None of too few steps), bytes of weights, and of all other tensors at the peak in each of the repeats.
     """
 
     milliseconds: float
     ratio: float
-    lo: float
-    hi: float
+    interval: tuple[float, float] | None
     weights: int
     peaks: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Efficiency(Artefact):
-    """shape: of a random model to measure on, None for the study's model. rows, length, steps: samples of one prompt,
-    its tokens, and the new ones. repeats: of the memory's measurement.
+    """shape: of a model with random weights to measure on, None for the study's model. rows, length, steps: samples of
+    one prompt, its tokens, and the new ones. repeats: of the memory's measurement.
     """
 
     title = "Time, memory and weights"
@@ -68,6 +78,23 @@ class Efficiency(Artefact):
     steps: int = 66
     repeats: int = 3
 
+    def __post_init__(self) -> None:
+        if self.shape is not None and self.shape not in SHAPES:
+            raise ConfigError(
+                f"experiments.efficiency.shape is '{self.shape}'{near_miss(self.shape, SHAPES)}; it must be one of "
+                f"{', '.join(SHAPES)}, or null for the study's own model."
+            )
+        for name, least in {"rows": 1, "length": 8, "steps": FEWEST_STEPS, "repeats": 1}.items():
+            if getattr(self, name) < least:
+                raise ConfigError(
+                    f"experiments.efficiency.{name} is {getattr(self, name)}; it must be {least} or more."
+                )
+
+    @property
+    def short_steps(self) -> int:
+        """Steps of what is not timed."""
+        return max(FEWEST_STEPS, self.steps // PART)
+
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""
         return ()
@@ -76,43 +103,54 @@ class Efficiency(Artefact):
         """table.md/.tex and figures.json."""
         model, second = self.models(study)
         kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
-        found = self.measure(model, second, kernels)
-        told = {"model": model.spec.path, "dtype": str(model.model.dtype), "rows": self.rows, "prompt": self.length}
+        found = self.measure(model, second, kernels, study.confidence)
+        told = {
+            "measured_on": self.measured_on(model),
+            "dtype": str(model.model.dtype),
+            "rows": self.rows,
+            "prompt": self.length,
+            "steps": self.steps - WARM_UP,
+            "confidence": study.confidence,
+            "block": BLOCK,
+        }
         figures = {name: asdict(entry) for name, entry in found.items()}
         write_text(folder / "figures.json", json.dumps({**told, **environment(), "figures": figures}, indent=1) + "\n")
-        table = self.table(found, model)
+        table = self.table(found, model, study.confidence)
         write_tables(folder, "table", [table])
         section = Section(name="efficiency", title=self.title, tables=[table])
-        return Outcome(section=section, evidence=evidence(found, model.spec.path))
+        return Outcome(section=section, evidence=evidence(found, self.measured_on(model)))
+
+    def measured_on(self, model: LanguageModel) -> str:
+        """Which model the figures are of, for everyone who reads one of them."""
+        if self.shape is None:
+            return f"the study's model, {model.spec.path}"
+        return f"{self.shape}'s shape with random weights (not the study's model)"
 
     def models(self, study: Study) -> tuple[LanguageModel, LanguageModel]:
-        """The model, and the same weights loaded a second time."""
-        spec = study.request.model
+        """The model, and its weights a second time."""
         if self.shape is None:
-            return LanguageModel.load(spec), LanguageModel.load(spec)
-        device = study.tracer.engine.model.device
-        dtype = "bfloat16" if device.type == "cuda" else "float32"
-        first, second = (random_model(self.shape, dtype=dtype, device=device) for _ in range(2))
-        return first, second
+            first = LanguageModel.load(study.request.model)
+        else:
+            device = study.tracer.engine.model.device
+            first = random_model(self.shape, dtype="bfloat16" if device.type == "cuda" else "float32", device=device)
+        return first, replace(first, model=copy.deepcopy(first.model))
 
     @torch.inference_mode()
-    def measure(self, model: LanguageModel, second: LanguageModel, kernels: Kernels) -> dict[str, Figures]:
+    def measure(
+        self, model: LanguageModel, second: LanguageModel, kernels: Kernels, confidence: float
+    ) -> dict[str, Figures]:
         """All contenders in turn, step by step; then the memory of each alone."""
-        replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.steps // 8)  # compiles
+        replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.short_steps)  # compiles
         seconds = replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.steps)
         peaks = {name: self.peaks(name, model, second, kernels) for name in CONTENDERS}
         weights = sum(parameter.numel() * parameter.element_size() for parameter in model.model.parameters())
-        rng = np.random.default_rng(0)
         found = {}
         for name in CONTENDERS:
             against = np.array(ratios(seconds[name], seconds["fixed"]))
-            resampled = np.median(rng.choice(against, size=(RESAMPLES, len(against))), axis=-1)
-            lo, hi = np.quantile(resampled, [0.025, 0.975])
             found[name] = Figures(
                 milliseconds=1000 * statistics.median(seconds[name]) / self.rows,
                 ratio=float(np.median(against)),
-                lo=float(lo),
-                hi=float(hi),
+                interval=median_interval(against, length=BLOCK, confidence=confidence, resamples=RESAMPLES, seed=0),
                 weights=weights * (2 if name == "kld dual" else 1),
                 peaks=tuple(peaks[name]),
             )
@@ -126,50 +164,90 @@ class Efficiency(Artefact):
         return contenders_of(strategies, model, second=second, kernels=kernels, **sizes)
 
     def peaks(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels) -> list[int]:
-        """Bytes beside the weights at the peak of prompt and steps, in each repeat."""
-        short = replace(self, steps=self.steps // 4)
+        """Bytes of tensors beside the weights at the peak of prompt and steps, in each repeat."""
+        short = replace(self, steps=self.short_steps)
         found = []
         for _ in range(self.repeats):
-            with peak_memory() as peak:
+            with peak_allocated(model.device) as peak:
                 alone = short.contenders(model, second, kernels, {name: CONTENDERS[name]})
                 replay(alone, model.vocabulary, short.steps)
-            del alone
-            found.append(max(0, peak.extra))
+                del alone
+            found.append(peak.extra)
         return found
 
-    def table(self, found: Mapping[str, Figures], model: LanguageModel) -> PageTable:
+    def table(self, found: Mapping[str, Figures], model: LanguageModel, confidence: float) -> PageTable:
         """A row per contender."""
         rows = [
             [
                 name,
                 f"{entry.milliseconds:.2f}",
-                f"{entry.ratio:.3f} [{entry.lo:.3f}, {entry.hi:.3f}]",
+                ratio_cell(entry),
                 f"{entry.weights / 2**20:.1f}",
-                f"{statistics.median(entry.peaks) / 2**20:.1f}",
+                memory_cell(entry.peaks),
             ]
             for name, entry in found.items()
         ]
         facts = environment()
+        device = facts["device_name"] if model.device.type == "cuda" else "cpu"
+        where = self.measured_on(model)
         return PageTable(
-            title=f"{model.spec.path}, {str(model.model.dtype).removeprefix('torch.')}, {facts['device_name']}",
+            title=f"{where}: {str(model.model.dtype).removeprefix('torch.')}, {device}",
             columns=["strategy", "ms per token", "time ÷ fixed", "weights, MiB", "other memory at the peak, MiB"],
             rows=rows,
             note=(
-                f"{self.rows} rows of one prompt of {self.length} tokens; {self.steps} steps on prescribed tokens, all "
-                "strategies in turn at each step; medians over steps, 95 % bootstrap intervals of the median ratio of "
-                f"neighbours; {facts['threads']} threads. KLD dual holds the weights twice. On a CPU the other memory "
-                "is resident memory above that before, which leaves out what is taken from memory freed earlier."
+                f"Measured on {where}: {self.rows} rows of one prompt of {self.length} tokens, "
+                f"{self.steps - WARM_UP} steps on prescribed tokens, all strategies in turn at each step of one "
+                f"process, {facts['threads']} threads. Time: medians over steps, and {100 * confidence:g} % intervals "
+                f"of the median ratio in the same step, from a bootstrap of blocks of {BLOCK} steps (neighbours are "
+                f"alike; two rounds of the turn), widened for few blocks. Other memory: bytes of all tensors but the "
+                f"weights, as torch hands them out, at the peak of the prompt and {self.short_steps} steps; median "
+                f"and range of {self.repeats} repeats, which is no confidence interval. KLD dual holds the weights "
+                "twice."
             ),
         )
 
 
+def ratio_cell(entry: Figures) -> str:
+    """The ratio with its interval."""
+    bounds = MISSING if entry.interval is None else f"[{entry.interval[0]:.3f}, {entry.interval[1]:.3f}]"
+    return f"{entry.ratio:.3f} {bounds}"
+
+
+def memory_cell(peaks: Sequence[int]) -> str:
+    """The median of the repeats with their least and most."""
+    median, least, most = (value / 2**20 for value in (statistics.median(peaks), min(peaks), max(peaks)))
+    return f"{median:.1f} (range {least:.1f} to {most:.1f})"
+
+
 def evidence(found: Mapping[str, Figures], about: str) -> dict[str, list[Evidence]]:
     """For "costs almost nothing" and "about half the memory of two parallel models"."""
+    return {
+        "edt_costs_nothing": [cost_evidence(found["edt"], about)],
+        "half_the_memory": [memory_evidence(found["edt"], found["kld dual"], about)],
+    }
+
+
+def cost_evidence(edt: Figures, about: str) -> Evidence:
+    """The ratio of times less the one that is allowed."""
+    if edt.interval is None:
+        nan, why = float("nan"), f"fewer than {FEWEST} blocks of {BLOCK} steps give no interval"
+        return Evidence(about=about, difference=nan, lo=nan, hi=nan, usable=False, why=why)
     limit = 1 + COST_ALLOWED
-    edt = found["edt"]
-    cost = Evidence(about=about, difference=edt.ratio - limit, lo=edt.lo - limit, hi=edt.hi - limit)
-    pairs = zip(edt.peaks, found["kld dual"].peaks, strict=True)
-    shares = [(edt.weights + own) / (found["kld dual"].weights + other) for own, other in pairs]
+    lo, hi = edt.interval
+    return Evidence(about=about, difference=edt.ratio - limit, lo=lo - limit, hi=hi - limit)
+
+
+def memory_evidence(edt: Figures, dual: Figures, about: str) -> Evidence:
+    """How far the share of memory is from a half, less what "about" allows; the bounds are those of the repeats."""
+    pairs = zip(edt.peaks, dual.peaks, strict=True)
+    shares = [(edt.weights + own) / (dual.weights + other) for own, other in pairs]
     distances = [abs(share - HALF) - ABOUT for share in shares]
-    memory = Evidence(about=about, difference=statistics.median(distances), lo=min(distances), hi=max(distances))
-    return {"edt_costs_nothing": [cost], "half_the_memory": [memory]}
+    few = len(distances) < FEWEST_REPEATS
+    return Evidence(
+        about=f"{about}; in brackets the range of repeats: {len(distances)}",
+        difference=statistics.median(distances),
+        lo=min(distances),
+        hi=max(distances),
+        usable=not few,
+        why=f"repeats: {len(distances)}, too few for a range; {FEWEST_REPEATS} or more" if few else "",
+    )

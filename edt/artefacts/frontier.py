@@ -22,7 +22,7 @@ from edt.store.atomic import write_text
 from edt.study.front import hypervolume, pareto
 
 RESAMPLES = 1000
-"""Of the bootstrap's resamples, those in which the hypervolume is computed."""
+"""Of the bootstrap's resamples, the most in which the hypervolume is computed: the first so many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,7 @@ def hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
 
 def front_table(study: Study) -> PageTable:
     """Hypervolume of each family and its distance from the fixed temperatures' front."""
+    resamples = study.metrics.bootstrap.resamples
     rows = []
     for name, task in study.tasks.items():
         for family in task.families:
@@ -131,8 +132,9 @@ def front_table(study: Study) -> PageTable:
         rows=rows,
         note=(
             "Hypervolume: percent of the rectangle from (quality 0, S*) to (Q*, Self-BLEU 0) that the front dominates. "
-            f"Values on test of the settings on the front on dev. {100 * study.confidence:g} % intervals; p "
-            "unadjusted; descriptive."
+            f"Values on test of the settings on the front on dev. {100 * study.confidence:g} % intervals, of the "
+            f"hypervolume from the first {min(RESAMPLES, resamples):,} of the {resamples:,} resamples; p unadjusted; "
+            "descriptive."
         ),
     )
 
