@@ -1,5 +1,6 @@
 """The W&B export: offline runs read back with wandb's own reader, online ones at a server on this machine."""
 
+import csv
 import hashlib
 import json
 import os
@@ -8,8 +9,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +21,7 @@ import yaml
 from fake_wandb import fake_wandb
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from wandb.util import get_core_path
+from wandb_machine import HOST, TOKEN, USER, Machine
 
 from edt.cli.app import config_folder
 from edt.cli.commands import generation_request
@@ -29,8 +32,6 @@ from edt.report.setting import mean_by_step, setting_config, summary_of
 from edt.report.wandb_spec import WandbSpec
 
 KEY = "f0e1d2c3b4a5968778695a4b3c2d1e0ff0e1d2c3"
-TOKEN = "hf_quuxTokenOfTheHub"
-USER, HOST = "quuxuser", "quuxhost"
 TASKS = ["mini_msmarco", "mini_quac", "mini_wmt19", "mini_xlsum"]
 SETTINGS = ["fixed(t0=0)", "fixed(t0=1)", "edt(t0=0.7,theta=0.5)"]
 WORDS = [
@@ -47,71 +48,8 @@ WORDS += [
     "strategy.edt.t0=0.7",
     "strategy.edt.theta=0.5",
 ]
+POINT = {"strategy.t0": 0.61, "strategy.theta": 1.25}
 SWEEP = yaml.safe_load((config_folder() / "wandb_sweep.yaml").read_text())
-
-
-class Machine:
-    """A user's machine: a home of its own, whose path no export may tell, with runs somewhere below it."""
-
-    def __init__(self, folder: Path):
-        self.home = folder / "home-of-quux"
-        self.runs = self.home / "work" / "runs"
-        self.runs.mkdir(parents=True)
-
-    def run(self, *words, **variables):
-        """Run python with these words in the home."""
-        wandb_free = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-        own = {"HOME": str(self.home), "USER": USER, "LOGNAME": USER, "HF_TOKEN": TOKEN}
-        own |= {"WANDB_HOST": HOST, "WANDB_USERNAME": USER, "WANDB_USER_EMAIL": f"{USER}@{HOST}"}
-        own |= {"PYTHONPATH": str(Path(__file__).parent.parent), "WANDB_ERROR_REPORTING": "false"}
-        environment = {**wandb_free, **own, **variables}
-        command = [sys.executable, *words]
-        return subprocess.run(command, cwd=self.home, env=environment, capture_output=True, text=True, timeout=200)
-
-    def edt(self, command, *words, fails=False, **variables):
-        """An edt command with these runs; what it said on stdout, or on stderr when it must fail."""
-        shown = self.run("-W", "error", "-m", "edt", command, *words, f"paths.runs={self.runs}", **variables)
-        assert (shown.returncode == 2) if fails else (shown.returncode == 0), shown.stdout + shown.stderr
-        return shown.stderr if fails else shown.stdout
-
-    def folders(self):
-        """The offline runs by id."""
-        found = list((self.runs / "wandb").glob("offline-run-*"))
-        assert len({path.name.rpartition("-")[2] for path in found}) == len(found)
-        return {path.name.rpartition("-")[2]: path for path in found}
-
-    def records(self, folder):
-        """An offline run's records, read with wandb's own reader, as `wandb leet inspect --json` calls it."""
-        (file,) = folder.glob("*.wandb")
-        command = [get_core_path(), "leet", "inspect", "--no-observability", "--json", "--run-file", str(file)]
-        shown = subprocess.run(command, env={"HOME": str(self.home)}, capture_output=True, text=True, check=True)
-        return [json.loads(line) for line in shown.stdout.splitlines()]
-
-    def exported(self):
-        """Every offline run by its name."""
-        read = [Offline(self.records(folder), folder) for folder in self.folders().values()]
-        return {run.name: run for run in read}
-
-
-class Offline:
-    """An offline run as its records tell it."""
-
-    def __init__(self, records, folder):
-        self.records, self.folder = records, folder
-        (self.run,) = self.of("run")
-        self.name, self.id, self.group = self.run["display_name"], self.run["run_id"], self.run.get("run_group")
-        self.config = {k: v for r in [self.run["config"], *self.of("config")] for k, v in r.get("update", {}).items()}
-        self.summary = {k: v for record in self.of("summary") for k, v in record.get("update", {}).items()}
-
-    def of(self, kind):
-        return [record[kind] for record in self.records if record["type"] == kind]
-
-    def table(self, name):
-        content = json.loads((self.folder / "files" / self.summary[f"{name}.path"]).read_text())
-        return [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
-
-    def artifacts(self):
-        return {a["name"]: {c["path"]: c["local_path"] for c in a["manifest"]["contents"]} for a in self.of("artifact")}
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +221,53 @@ def test_online_without_a_key_is_refused_before_anything_is_decoded(tmp_path):
     assert not list(machine.runs.iterdir())
 
 
+def test_a_report_that_cannot_be_exported_is_refused_before_it_is_printed(again):
+    shutil.rmtree(again.runs / "studies")
+    code = 'import sys; from edt.cli import main; sys.exit(main(["report", *sys.argv[1:]]))'
+    shown = again.run("-c", code, "tracking=wandb", "tracking.mode=online", f"paths.runs={again.runs}")
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "no key" in shown.stderr
+    assert not (again.runs / "studies").exists()
+
+
+def test_without_a_network_the_wait_is_told_and_ends(again):
+    """Nobody listens at the port; W&B's client tries again until its time is over."""
+    nobody = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "3"}
+    begun = time.monotonic()
+    shown = again.run("-m", "edt", "report", "tracking=wandb", f"paths.runs={again.runs}", **nobody)
+    assert time.monotonic() - begun < 60
+    assert shown.returncode == 2
+    last = shown.stdout.strip().splitlines()[-1]
+    assert last == "connecting to W&B at http://127.0.0.1:9, at most 3 s (WANDB_INIT_TIMEOUT)"
+    assert "W&B did not take" in shown.stderr
+    assert "tracking.mode=offline" in shown.stderr
+
+
+@pytest.mark.parametrize("command", ["tune", "generate", "score"])
+@pytest.mark.parametrize("word", ["tracking=wandb", "tracking.mode=offline"])
+def test_commands_without_tracking_say_how_their_runs_are_exported(command, word, capsys):
+    from edt.cli import main
+
+    assert main([command, word]) == 2
+    told = capsys.readouterr().err
+    assert f"edt {command} has no tracking" in told
+    assert "edt report tracking=wandb" in told
+
+
+def test_a_searchs_trials_are_exported_from_its_runs(tmp_path):
+    machine = Machine(tmp_path)
+    machine.edt("tune", "task=mini_xlsum", *WORDS[1:5], "baseline.t0=[0,1]", "search.trials=3", "search.batch=3")
+    machine.edt("report", "tracking=wandb")
+    (trials,) = (machine.runs / "tune").glob("*/trials.csv")
+    with trials.open() as lines:
+        measured = {line["strategy_id"]: float(line["eda"]) for line in csv.DictReader(lines)}
+    assert len(measured) == 5
+    exported = machine.exported()
+    assert set(exported) == set(measured)
+    for name, eda in measured.items():
+        assert exported[name].summary["mean/dev/eda"] == pytest.approx(eda, abs=1e-9)
+
+
 def test_a_bad_key_is_an_error_with_the_way_out(again):
     said = again.edt("report", "tracking=wandb", fails=True, WANDB_API_KEY="short")
     assert "key cannot be used" in said
@@ -293,7 +278,8 @@ def test_an_online_export_again_resumes_and_overwrites(again):
     with fake_wandb() as server:
         (again.home / "t").mkdir()  # W&B tells its server where an artifact's files lay: here, below the home
         online = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url, "TMPDIR": str(again.home / "t")}
-        assert "W&B: 3 runs, online." in again.edt("report", "tracking=wandb", **online)
+        said = again.edt("report", "tracking=wandb", **online)
+        assert f"connecting to W&B at {server.url}, at most 90 s (WANDB_INIT_TIMEOUT)\nW&B: 3 runs, online." in said
         assert sorted(run["displayName"] for run in server.runs.values()) == sorted(SETTINGS)
         assert server.resumed == []
         first = {name: dict(run["summary"]) for name, run in server.runs.items()}
@@ -339,19 +325,27 @@ def test_a_sweep_of_several_settings_is_refused_before_anything_is_decoded(tmp_p
     assert not list(machine.runs.iterdir())
 
 
-def sweep_words(values):
-    """The words that `wandb agent` gives to `edt run`, by wandb's own expansion of the sweep's command."""
-    from wandb.sdk.launch.sweeps import utils
+def agent_command(values, folder, monkeypatch):
+    """The command that `wandb agent` starts for a point of the sweep, composed by the installed agent itself."""
+    from wandb import wandb_agent
 
-    expanded = utils.create_sweep_command_args({"args": {name: {"value": value} for name, value in values.items()}})
-    command = utils.create_sweep_command(SWEEP["command"])
-    words = [word for part in command for word in (expanded["args_no_hyphens"] if "args_no" in part else [part])]
-    assert words[:3] == ["${env}", "edt", "run"]
-    return words[3:]
+    started = []
+    monkeypatch.chdir(folder)  # it writes the point's values there
+    monkeypatch.setattr(wandb_agent, "AgentProcess", lambda command, **_: started.append(command) or SimpleNamespace())
+    for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):  # it sets them for good
+        monkeypatch.setenv(name, "")
+    agent = wandb_agent.Agent(api=None, queue=None, sweep_id="swp")
+    agent._sweep_command = SWEEP["command"]
+    arguments = {name: {"value": value} for name, value in values.items()}
+    answer = agent._process_command({"type": "run", "run_id": "r", "program": SWEEP["program"], "args": arguments})
+    assert "exception" not in answer, answer
+    (command,) = started
+    return command
 
 
-def test_the_sweeps_command_composes_to_one_setting():
-    words = sweep_words({"strategy.t0": 0.61, "strategy.theta": 1.25})
+def test_the_sweeps_command_composes_to_one_setting(tmp_path, monkeypatch):
+    env, program, command, *words = agent_command(POINT, tmp_path, monkeypatch)
+    assert (env, program, command) == ("/usr/bin/env", "edt", "run")
     with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
         config = OmegaConf.to_container(compose(config_name="run", overrides=words), resolve=True)
     (strategy,) = generation_request(config).strategies
@@ -361,13 +355,19 @@ def test_the_sweeps_command_composes_to_one_setting():
         assert bounds["min"] < bounds["max"]
 
 
-def test_an_agents_run_has_the_sweeps_id_and_its_metric(tmp_path):
+def test_an_agents_run_has_the_sweeps_id_and_its_metric(tmp_path, monkeypatch):
     """As the sweep's README says: the fixed temperatures first, in the same runs, then a point of the sweep."""
     machine = Machine(tmp_path)
     small = ["task=mini_xlsum", *WORDS[1:5]]
     machine.edt("run", *small, "task.split=dev", "strategy=fixed_grid", "strategy.t0=[0,1]")
-    words = sweep_words({"strategy.t0": 0.61, "strategy.theta": 1.25})
-    machine.edt("run", *words, *small, WANDB_SWEEP_ID="swp", WANDB_RUN_ID="swprun")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "edt"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m edt "$@"\n')
+    program.chmod(0o755)
+    command = [*agent_command(POINT, tmp_path, monkeypatch), *small, f"paths.runs={machine.runs}"]
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    shown = machine.start(command, PATH=path, WANDB_SWEEP_ID="swp", WANDB_RUN_ID="swprun")
+    assert shown.returncode == 0, shown.stderr
     (run,) = machine.exported().values()
     assert (run.id, run.run["sweep_id"]) == ("swprun", "swp")
     assert run.config["theta"] == 1.25
