@@ -1,9 +1,12 @@
 """Where a W&B export goes: offline or to a server on this machine, again, by another way, or not at all."""
 
+import csv
 import shutil
 import subprocess
 import sys
+import time
 
+import pytest
 from fake_wandb import fake_wandb
 from wandb_machine import HOST, KEY, SETTINGS, TASKS, TOKEN, USER, WORDS, Machine, study_id
 
@@ -46,6 +49,53 @@ def test_online_without_a_key_is_refused_before_anything_is_decoded(tmp_path):
     assert not list(machine.runs.iterdir())
 
 
+def test_a_report_that_cannot_be_exported_is_refused_before_it_is_printed(again):
+    shutil.rmtree(again.runs / "studies")
+    code = 'import sys; from edt.cli import main; sys.exit(main(["report", *sys.argv[1:]]))'
+    shown = again.run("-c", code, "tracking=wandb", "tracking.mode=online", f"paths.runs={again.runs}")
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "no key" in shown.stderr
+    assert not (again.runs / "studies").exists()
+
+
+def test_without_a_network_the_wait_is_told_and_ends(again):
+    """Nobody listens at the port; W&B's client tries again until its time is over."""
+    nobody = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "3"}
+    begun = time.monotonic()
+    shown = again.run("-m", "edt", "report", "tracking=wandb", f"paths.runs={again.runs}", **nobody)
+    assert time.monotonic() - begun < 60
+    assert shown.returncode == 2
+    last = shown.stdout.strip().splitlines()[-1]
+    assert last == "connecting to W&B at http://127.0.0.1:9, at most 3 s (WANDB_INIT_TIMEOUT)"
+    assert "W&B did not take" in shown.stderr
+    assert "tracking.mode=offline" in shown.stderr
+
+
+@pytest.mark.parametrize("command", ["tune", "generate", "score"])
+@pytest.mark.parametrize("word", ["tracking=wandb", "tracking.mode=offline"])
+def test_commands_without_tracking_say_how_their_runs_are_exported(command, word, capsys):
+    from edt.cli import main
+
+    assert main([command, word]) == 2
+    told = capsys.readouterr().err
+    assert f"edt {command} has no tracking" in told
+    assert "edt report tracking=wandb" in told
+
+
+def test_a_searchs_trials_are_exported_from_its_runs(tmp_path):
+    machine = Machine(tmp_path)
+    machine.edt("tune", "task=mini_xlsum", *WORDS[1:5], "baseline.t0=[0,1]", "search.trials=3", "search.batch=3")
+    machine.edt("report", "tracking=wandb")
+    (trials,) = (machine.runs / "tune").glob("*/trials.csv")
+    with trials.open() as lines:
+        measured = {line["strategy_id"]: float(line["eda"]) for line in csv.DictReader(lines)}
+    assert len(measured) == 5
+    exported = machine.exported()
+    assert set(exported) == set(measured)
+    for name, eda in measured.items():
+        assert exported[name].summary["mean/dev/eda"] == pytest.approx(eda, abs=1e-9)
+
+
 def test_a_bad_key_is_an_error_with_the_way_out(again):
     said = again.edt("report", "tracking=wandb", fails=True, WANDB_API_KEY="short")
     assert "key cannot be used" in said
@@ -56,7 +106,8 @@ def test_an_online_export_again_resumes_and_overwrites(again):
     with fake_wandb() as server:
         (again.home / "t").mkdir()  # W&B tells its server where an artifact's files lay: here, below the home
         online = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url, "TMPDIR": str(again.home / "t")}
-        assert "W&B: 3 runs, online." in again.edt("report", "tracking=wandb", **online)
+        said = again.edt("report", "tracking=wandb", **online)
+        assert f"connecting to W&B at {server.url}, at most 90 s (WANDB_INIT_TIMEOUT)\nW&B: 3 runs, online." in said
         assert sorted(run["displayName"] for run in server.runs.values()) == sorted(SETTINGS)
         assert server.resumed == []
         first = {name: dict(run["summary"]) for name, run in server.runs.items()}

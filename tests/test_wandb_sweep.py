@@ -1,7 +1,10 @@
 """W&B sweeps and the dashboard: what they ask edt for."""
 
+import os
 import shlex
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -11,6 +14,7 @@ from wandb_machine import WORDS, Machine
 from edt.cli.app import config_folder
 from edt.cli.commands import generation_request
 
+POINT = {"strategy.t0": 0.61, "strategy.theta": 1.25}
 SWEEP = yaml.safe_load((config_folder() / "wandb_sweep.yaml").read_text())
 
 
@@ -23,19 +27,27 @@ def test_a_sweep_of_several_settings_is_refused_before_anything_is_decoded(tmp_p
     assert not list(machine.runs.iterdir())
 
 
-def sweep_words(values):
-    """The words that `wandb agent` gives to `edt run`, by wandb's own expansion of the sweep's command."""
-    from wandb.sdk.launch.sweeps import utils
+def agent_command(values, folder, monkeypatch):
+    """The command that `wandb agent` starts for a point of the sweep, composed by the installed agent itself."""
+    from wandb import wandb_agent
 
-    expanded = utils.create_sweep_command_args({"args": {name: {"value": value} for name, value in values.items()}})
-    command = utils.create_sweep_command(SWEEP["command"])
-    words = [word for part in command for word in (expanded["args_no_hyphens"] if "args_no" in part else [part])]
-    assert words[:3] == ["${env}", "edt", "run"]
-    return words[3:]
+    started = []
+    monkeypatch.chdir(folder)  # it writes the point's values there
+    monkeypatch.setattr(wandb_agent, "AgentProcess", lambda command, **_: started.append(command) or SimpleNamespace())
+    for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):  # it sets them for good
+        monkeypatch.setenv(name, "")
+    agent = wandb_agent.Agent(api=None, queue=None, sweep_id="swp")
+    agent._sweep_command = SWEEP["command"]
+    arguments = {name: {"value": value} for name, value in values.items()}
+    answer = agent._process_command({"type": "run", "run_id": "r", "program": SWEEP["program"], "args": arguments})
+    assert "exception" not in answer, answer
+    (command,) = started
+    return command
 
 
-def test_the_sweeps_command_composes_to_one_setting():
-    words = sweep_words({"strategy.t0": 0.61, "strategy.theta": 1.25})
+def test_the_sweeps_command_composes_to_one_setting(tmp_path, monkeypatch):
+    env, program, command, *words = agent_command(POINT, tmp_path, monkeypatch)
+    assert (env, program, command) == ("/usr/bin/env", "edt", "run")
     with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
         config = OmegaConf.to_container(compose(config_name="run", overrides=words), resolve=True)
     (strategy,) = generation_request(config).strategies
@@ -45,13 +57,19 @@ def test_the_sweeps_command_composes_to_one_setting():
         assert bounds["min"] < bounds["max"]
 
 
-def test_an_agents_run_has_the_sweeps_id_and_its_metric(tmp_path):
+def test_an_agents_run_has_the_sweeps_id_and_its_metric(tmp_path, monkeypatch):
     """As the sweep's README says: the fixed temperatures first, in the same runs, then a point of the sweep."""
     machine = Machine(tmp_path)
     small = ["task=mini_xlsum", *WORDS[1:5]]
     machine.edt("run", *small, "task.split=dev", "strategy=fixed_grid", "strategy.t0=[0,1]")
-    words = sweep_words({"strategy.t0": 0.61, "strategy.theta": 1.25})
-    machine.edt("run", *words, *small, WANDB_SWEEP_ID="swp", WANDB_RUN_ID="swprun")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "edt"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m edt "$@"\n')
+    program.chmod(0o755)
+    command = [*agent_command(POINT, tmp_path, monkeypatch), *small, f"paths.runs={machine.runs}"]
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    shown = machine.start(command, PATH=path, WANDB_SWEEP_ID="swp", WANDB_RUN_ID="swprun")
+    assert shown.returncode == 0, shown.stderr
     (run,) = machine.exported().values()
     assert (run.id, run.run["sweep_id"]) == ("swprun", "swp")
     assert run.config["theta"] == 1.25

@@ -41,12 +41,15 @@ class Machine:
 
     def run(self, *words, **variables):
         """Run python with these words in the home."""
+        return self.start([sys.executable, *words], **variables)
+
+    def start(self, command, **variables):
+        """Run a command in the home."""
         wandb_free = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
         own = {"HOME": str(self.home), "USER": USER, "LOGNAME": USER, "HF_TOKEN": TOKEN}
         own |= {"WANDB_HOST": HOST, "WANDB_USERNAME": USER, "WANDB_USER_EMAIL": f"{USER}@{HOST}"}
         own |= {"PYTHONPATH": str(Path(__file__).parent.parent), "WANDB_ERROR_REPORTING": "false"}
         environment = {**wandb_free, **own, **variables}
-        command = [sys.executable, *words]
         return subprocess.run(command, cwd=self.home, env=environment, capture_output=True, text=True, timeout=200)
 
     def edt(self, command, *words, fails=False, **variables):

@@ -60,12 +60,13 @@ def score(config: dict[str, Any]) -> None:
 def report(config: dict[str, Any]) -> None:
     """Print and write the tables of scores that lie on disk."""
     from edt.pipeline.report import read_study, report_study
-    from edt.pipeline.track import track_study
+    from edt.pipeline.track import check_study, track_study
     from edt.store.layout import find_runs
 
     runs = find_runs(build.run_paths(config["runs"]))
     tracking = build.construct(config["tracking"], "tracking")
     scores = read_study(runs)
+    check_study(tracking, scores, runs)
     report_study(scores, runs)
     track_study(tracking, scores, runs)
 

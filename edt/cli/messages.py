@@ -16,6 +16,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from edt.errors import near_miss
 
 CONFIG_DIR = ("--config-dir", "-cd")
+TRACKED_LATER = ("generate", "score", "tune")
+"""Commands that leave run folders and export nothing by themselves."""
 BAD_OVERRIDE = re.compile(r"Could not override '([^']+)'")
 
 
@@ -48,6 +50,11 @@ def explain_missing_config(error: MissingConfigException) -> str:
 
 def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str:
     """A key that the configuration does not have, with the near miss among its neighbours."""
+    if command in TRACKED_LATER and key.partition(".")[0] == "tracking":
+        return (
+            f"edt {command} has no tracking, but what it decodes lies in ordinary run folders; export every setting in "
+            "them, once they are scored, with edt report tracking=wandb and the same paths.runs."
+        )
     parent, _, name = key.rpartition(".")
     neighbours = known_keys(parent, command, composable(arguments, key))
     if not neighbours:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import edt
 from edt.errors import StoreError
 from edt.ids import digest
+from edt.pipeline.track_files import manifest_file, report_files
 from edt.records import Example, Score
 from edt.report.frame import QUALITY_COLUMN, column_of
 from edt.report.scrub import Scrub
@@ -79,31 +80,48 @@ def check_tracking(tracking: Tracking, n_settings: int) -> None:
         check_export(tracking, n_settings)
 
 
+def check_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
+    """Raise for an export of scored runs that track_study would refuse, before anything is printed or sent."""
+    if isinstance(tracking, Untracked):
+        return
+    from edt.report.wandb_mode import resolved_mode
+
+    if resolved_mode(tracking) != "disabled":
+        check_tracking(tracking, sum(len(tracked_strategies(study, scores)) for study in studies_of(runs)))
+
+
 def track_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
     """Export the scored strategies of the runs, one tracker run each, and say where they are.
 
-    Runs of several models are a study each, the same as if each had been exported alone. Raises StoreError when two
-    runs of a model are of one task, TrackingError when the tracker refuses.
+    Prompts, references and outputs go into the table of outputs alone, those of as many examples as
+    `tracking.outputs` says. Runs of several models are a study each, the same as if each had been exported alone.
+    Raises StoreError when two runs of a model are of one task, TrackingError when the tracker refuses.
     """
     if isinstance(tracking, Untracked):
         return
-    from edt.report.wandb_mode import check_export, falls_back, resolved_mode
+    from edt.report.wandb_mode import check_export, connecting, falls_back, resolved_mode
     from edt.report.wandb_sink import export_settings
 
     mode = resolved_mode(tracking)
     if mode == "disabled":
         return
-    studies = by_model([TrackedRun(run, Manifest.read(run.manifest)) for run in runs])
+    studies = studies_of(runs)
     decoded = [tracked_strategies(study, scores) for study in studies]
     check_export(tracking, sum(map(len, decoded)))
     scrub = Scrub.of()
     folder = runs[0].path.parent if tracking.dir is None else Path(tracking.dir).expanduser()
+    if mode == "online":
+        print(scrub.text(connecting()), flush=True)
+    report = report_files(scores, runs, scrub)
+    templates = tracking.outputs != 0
     count = 0
     for study, strategies in zip(studies, decoded, strict=True):
         study_id = study_digest(study)
         artifacts = {
-            f"report-{study_id}": report_files(runs, scrub),
-            f"manifest-{study_id}": {f"{t.manifest.task}.json": scrub.file(t.run.manifest) for t in study},
+            f"report-{study_id}": report,
+            f"manifest-{study_id}": {
+                f"{t.manifest.task}.json": manifest_file(t.run.manifest, scrub, templates=templates) for t in study
+            },
         }
         settings = settings_of(study_id, study, strategies, scrub, tracking.outputs)
         group = tracking.group or f"study-{study_id}"
@@ -111,10 +129,10 @@ def track_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunF
     print(told(count, mode, folder, keyless=falls_back(tracking)))
 
 
-def by_model(runs: Sequence[TrackedRun]) -> list[list[TrackedRun]]:
+def studies_of(runs: Sequence[RunFolder]) -> list[list[TrackedRun]]:
     """The runs of each model. Raises StoreError when two of them are of one task: they would share their names."""
     studies: dict[str, dict[str, TrackedRun]] = {}
-    for tracked in runs:
+    for tracked in [TrackedRun(run, Manifest.read(run.manifest)) for run in runs]:
         tasks = studies.setdefault(tracked.manifest.model, {})
         other = tasks.setdefault(tracked.manifest.task, tracked)
         if other is not tracked:
@@ -226,13 +244,6 @@ def trace_plots(rows: Sequence[tuple[TrackedRun, Sequence[Mapping[str, Any]]]]) 
         if lines:
             plots[column] = Lines(title=title, lines=lines)
     return plots
-
-
-def report_files(runs: Sequence[RunFolder], scrub: Scrub) -> dict[str, bytes]:
-    """The files of the study's folder: tables, and pages and figures where there are any."""
-    folder = study_folder(runs[0].path.parent, [Manifest.read(run.manifest).generation_id for run in runs])
-    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-    return {path.relative_to(folder).as_posix(): scrub.file(path) for path in paths}
 
 
 def told(count: int, mode: str, folder: Path, *, keyless: bool) -> str:

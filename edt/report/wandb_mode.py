@@ -91,6 +91,15 @@ def has_key() -> bool:
     return found is not None
 
 
+def connecting() -> str:
+    """What to say before a connection is tried: where to, how long that may take, and which setting says so."""
+    with quiet_environment():
+        import wandb
+
+        settings = wandb.setup(settings=wandb.Settings(**QUIET)).settings
+    return f"connecting to W&B at {settings.base_url}, at most {settings.init_timeout:g} s (WANDB_INIT_TIMEOUT)"
+
+
 @contextmanager
 def quiet_environment(workspace: Path | None = None) -> Iterator[None]:
     """Wandb reports no errors to its makers, and stages files in the workspace instead of the home folder."""

@@ -20,8 +20,8 @@ class WandbSpec:
     """Where to export a study, and how much of its outputs.
 
     mode: "auto" is online where W&B finds a key, else offline. group: names the study; None for `study-<id>`.
-    outputs: examples per task and split whose outputs are shown, None for all. dir: its folder `wandb` holds offline
-    runs; None for the folder that the runs lie in.
+    outputs: examples per task and split whose prompts, references and outputs are sent, None for all. dir: its folder
+    `wandb` holds offline runs; None for the folder that the runs lie in.
     """
 
     project: str = "edt"
