@@ -10,13 +10,17 @@ REPLACEABLE = {"tune": re.compile(r"(\+{0,2})(space\.\w+)=(?!\{)")}
 
 
 def ranges_emptied(command: str, words: Sequence[str]) -> list[str]:
-    """The words with `key=null` ahead of each override that may replace a mapping: over null, anything can be set."""
+    """The words with `++key=null` ahead of each override that may replace a mapping: over null, anything can be set.
+
+    Hydra's sweeper keeps one override per key as it is spelt, so the two are never spelt alike.
+    """
     pattern = REPLACEABLE.get(command)
     found = []
     for word in words:
         override = pattern.match(word) if pattern else None
         if override:
             added, key = override.groups()
-            found.append(f"{'++' if added else ''}{key}=null")
+            found.append(f"++{key}=null")
+            word = word[1:] if added == "++" else word
         found.append(word)
     return found

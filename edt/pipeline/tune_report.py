@@ -68,7 +68,9 @@ def origin(result: SearchResult, asked: Mapping[str, object]) -> dict[str, objec
         "asked": dict(asked),
         "options": asdict(result.spec),
         "chosen": asdict(result.chosen),
-        "chosen_at_ends": [{"parameter": e.parameter, "end": e.side, "value": e.value, "note": str(e)} for e in result.ends],
+        "chosen_at_ends": [
+            {"parameter": e.parameter, "end": e.side, "value": e.value, "note": str(e)} for e in result.ends
+        ],
         "best_fixed": asdict(result.best_fixed),
         "front": [one.strategy_id for one in result.front],
         "environment": environment(),

@@ -27,6 +27,7 @@ def figures(result: SearchResult) -> dict[str, go.Figure]:
     """The pictures by title; without numbers to draw over there is no first one."""
     found = {}
     scales = [name for name, axis in result.axes.items() if is_scale(axis)]
+    scales.sort(key=lambda name: isinstance(result.axes[name], Choice))
     if len(scales) >= 2:
         found[f"EDA over {scales[0]} and {scales[1]}"] = plane(result, scales[0], scales[1])
     elif scales:
@@ -196,6 +197,8 @@ def axis_layout(name: str, axis: Axis) -> dict[str, object]:
         ticks = decade_ticks(axis.low, axis.high)
         texts = [f"{tick:g}" for tick in ticks]
         return {"title": escape(name), "type": "log", "tickvals": ticks, "ticktext": texts}
+    if isinstance(axis, Choice):
+        return {"title": escape(name), "tickvals": list(axis.values)}
     return {"title": escape(name)}
 
 
