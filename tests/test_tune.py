@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from edt.metrics.eda import EdaConstants
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations, read_scores
+from edt.tuning.axes import Choice, Range
 
 SMALL = [
     "task=mini_xlsum",
@@ -38,8 +40,11 @@ def folder_of(runs):
 
 
 def trials_of(runs):
-    rows = list(csv.DictReader((folder_of(runs) / "trials.csv").read_text().splitlines()))
-    return [row for row in rows if row["trial"]], [row for row in rows if not row["trial"]]
+    return [csv_rows(folder_of(runs) / name) for name in ("trials.csv", "baseline.csv")]
+
+
+def csv_rows(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
 
 
 def run_of(runs, task="mini_xlsum"):
@@ -180,24 +185,123 @@ def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeyp
     from edt.decoding.engine import Engine
 
     before = {path: path.read_bytes() for path in folder_of(whole).glob("*[vdl]") if path.suffix != ".json"}
-    assert len(before) == 3
+    assert len(before) == 4
     monkeypatch.setattr(Engine, "generate", None)
     assert main(words(whole, *GRID)) == 0
     said = capsys.readouterr()
     assert {path: path.read_bytes() for path in before} == before
     assert "4 of 4 trials, best EDA on dev" in said.err
+    assert "all 4 points of the grid were tried before; nothing more was tried." in said.err
     assert "on dev (mini_xlsum) among 4 trials of grid: edt(" in said.out
 
 
-def test_more_trials_go_on_and_another_space_starts_anew(tmp_path):
+def test_more_trials_go_on_and_another_space_starts_anew(tmp_path, capsys):
     search = ["search.sampler=random", "search.batch=2"]
     assert main(words(tmp_path, *search, "search.trials=2")) == 0
+    assert "a new question" not in capsys.readouterr().err
     first, _ = trials_of(tmp_path)
-    assert main(words(tmp_path, *search, "search.trials=4")) == 0
+    assert main(words(tmp_path, *search, "search.trials=4", "space.t0.points=3")) == 0
     assert trials_of(tmp_path)[0][:2] == first
-    assert len(trials_of(tmp_path)[0]) == 4
+    assert [row["trial"] for row in trials_of(tmp_path)[0]] == ["0", "1", "2", "3"]
+    assert main(words(tmp_path, *search, "search.trials=3")) == 0
+    said = capsys.readouterr()
+    assert "4 of 4 trials" in said.err
+    assert "4 trials are there and 3 are asked for; nothing more was tried" in said.err
+    assert "a new question" not in said.err
+    older = folder_of(tmp_path).name
     assert main(words(tmp_path, *search, "search.trials=2", "space.t0.high=2")) == 0
+    said = capsys.readouterr().err
     assert len(list((tmp_path / "tune").iterdir())) == 2
+    assert f"1 of its kind lie beside it, from the nearest of which, {older}, it differs in space.t0.high." in said
+    assert main(words(tmp_path, *search[1:], "search.trials=2", "search.sampler=grid")) == 0
+    assert "a new question" not in capsys.readouterr().err
+
+
+def test_of_a_grid_that_is_tried_in_part_its_size_is_told(tmp_path, capsys):
+    assert main(words(tmp_path, *GRID, "search.trials=3")) == 0
+    said = capsys.readouterr()
+    assert "among 3 trials of grid, of 4 points of the grid," in said.out
+    assert main(words(tmp_path, *GRID, "search.trials=3")) == 0
+    assert "3 trials are there and 3 are asked for; nothing more was tried" in capsys.readouterr().err
+
+
+def test_a_choice_on_an_end_is_told_everywhere(tmp_path, capsys):
+    """Of two points of t0 and two of theta every choice lies on an end of each."""
+    assert main(words(tmp_path, *GRID)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    told = json.loads((folder_of(tmp_path) / "tune.json").read_text())
+    params = told["chosen"]["params"]
+    wanted = [
+        {"parameter": n, "end": "upper" if params[n] == high else "lower", "value": params[n]}
+        for n, high in (("t0", 3.0), ("theta", 5.0))
+    ]
+    assert [{k: v for k, v in end.items() if k != "note"} for end in told["chosen_at_ends"]] == wanted
+    page = (folder_of(tmp_path) / "tune.html").read_text()
+    table = (folder_of(tmp_path) / "table.md").read_text()
+    for end in told["chosen_at_ends"]:
+        assert f"{end['parameter']}={end['value']:g} lies at the {end['end']} end of its range" in end["note"]
+        assert end["note"] in said
+        assert end["note"] in table
+        assert end["note"] in page
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "grid"])
+def test_a_list_of_values_is_searched(tmp_path, sampler):
+    lists = ["space.t0=[0.5,0.9]", "space.theta=[0.1,1]", f"search.sampler={sampler}", "search.trials=4"]
+    assert main(words(tmp_path, *lists)) == 0
+    tried, _ = trials_of(tmp_path)
+    assert len(tried) == 4
+    assert {row["t0"] for row in tried} <= {"0.5", "0.9"}
+    assert {row["theta"] for row in tried} <= {"0.1", "1"}
+
+
+RANGES = {"edt": ("t0", "theta"), "kld": ("t0", "sigma"), "dynatemp": ("t_min", "t_max", "exponent"), "fixed": ("t0",)}
+"""By space, the parameters that are a range unless told."""
+RANGED = [(space, name) for space, names in RANGES.items() for name in names]
+CONSTANT = [(space, name) for space in RANGES for name in ("top_p", "min_p")]
+
+
+def space_given(*overrides, monkeypatch):
+    """The space that a command line leads to."""
+    from edt.cli import commands
+    from edt.cli.tune import search_space
+
+    found = []
+    monkeypatch.setattr(commands, "tune", lambda config: found.append(search_space(config["space"])))
+    assert main(["tune", *overrides]) == 0
+    return found[0]
+
+
+@pytest.mark.parametrize(("space", "name"), [*RANGED, *CONSTANT])
+def test_every_parameter_of_every_space_takes_a_list_a_range_and_a_constant(space, name, monkeypatch):
+    def given(*overrides):
+        low = ["space.t_min.high=0.5"] if name == "t_max" else []
+        return space_given(f"space={space}", "space.top_k=[5,9]", *low, *overrides, monkeypatch=monkeypatch)
+
+    for plus in ("", "+", "++"):
+        assert given(f"{plus}space.{name}=[1,0.9]").axes[name] == Choice(values=(1, 0.9))
+    for word in (f"space.{name}=0.9", f"++space.{name}=0.9"):
+        assert given(word).constants[name] == 0.9
+        assert name not in given(word).axes
+    whole = given(f"space.{name}={{low:0.8,high:1,log:true,points:3}}").axes[name]
+    assert whole == Range(low=0.8, high=1, log=True, points=3)
+
+
+@pytest.mark.parametrize(("space", "name"), RANGED)
+def test_a_part_of_a_range_can_be_changed_alone(space, name, monkeypatch):
+    usual = space_given(f"space={space}", monkeypatch=monkeypatch).axes[name]
+    high = 0.5 if name == "t_min" else 2
+    for word in (f"space.{name}.high={high}", f"space.{name}={{high:{high}}}"):
+        assert space_given(f"space={space}", word, monkeypatch=monkeypatch).axes[name] == replace(usual, high=high)
+
+
+def test_a_sweep_over_lists(monkeypatch):
+    from edt.cli import commands
+
+    found = []
+    monkeypatch.setattr(commands, "tune", lambda config: found.append(config["space"]["t0"]))
+    assert main(["tune", "--multirun", "space.t0=[0.5,0.9],[0.1,0.2]"]) == 0
+    assert found == [[0.5, 0.9], [0.1, 0.2]]
 
 
 def test_two_objectives_end_with_the_front_judged_on_test(tmp_path, capsys):
@@ -214,6 +318,7 @@ def test_two_objectives_end_with_the_front_judged_on_test(tmp_path, capsys):
     lowest_fixed = min(fixed, key=lambda row: float(row["eda"]))["strategy_id"]
     assert {r["strategy_id"] for r in rows_of(tmp_path) if r["split"] == "test"} == {*wanted, lowest_fixed}
     assert f"of a front of {len(wanted)}" in capsys.readouterr().out
+    assert folder_of(tmp_path).name.startswith("edt-tpe-multi-")
 
 
 def test_one_setting_for_all_tasks_or_one_for_each(tmp_path):
@@ -228,7 +333,7 @@ def test_one_setting_for_all_tasks_or_one_for_each(tmp_path):
     assert main([*words, f"paths.runs={tmp_path / 'apart'}", "search.per_task=true"]) == 0
     found = {}
     for folder in (tmp_path / "apart" / "tune").iterdir():
-        rows = list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
+        rows = [*csv_rows(folder / "trials.csv"), *csv_rows(folder / "baseline.csv")]
         (task,) = (name.split()[0] for name in rows[0] if name.endswith(" eda"))
         found[task] = {row["strategy_id"]: float(row["eda"]) for row in rows}
     assert set(found) == {"mini_xlsum", "mini_quac"}
@@ -238,12 +343,12 @@ def test_one_setting_for_all_tasks_or_one_for_each(tmp_path):
 
 ERRORS = {
     "no such space": (["space=etd"], ["space 'etd'", "did you mean 'edt'"]),
-    "no such parameter": (["space.thta=1"], ["'space' has no key 'thta'", "did you mean 'theta'"]),
+    "no such parameter": (["space.thta=1"], ["no parameter 'thta'", "did you mean 'theta'"]),
     "no such key": (["+space.t0.hgh=1"], ["space.t0 has no key 'hgh'", "did you mean 'high'"]),
     "added parameter": (["+space.thta=1"], ["no parameter 'thta'"]),
     "nothing varies": (["space.t0=1", "space.theta=1"], ["varies nothing", "space.t0={low:"]),
     "backwards": (["space.t0.low=4"], ["space.t0 goes from 4 to 3.0"]),
-    "invalid corner": (["space.t0.low=0"], ["no valid setting", "t0 is 0"]),
+    "invalid corner": (["space.t0.low=0"], ["no valid setting", "t0 is 0", "raise it above 0"]),
     "no strategy": (["space._target_=edt.records.Example"], ["space._target_", "no strategy"]),
     "no class": (["space._target_=nope.Nope"], ["nope.Nope", "PYTHONPATH"]),
     "no space": (["space=null"], ["override cannot be read"]),
@@ -255,7 +360,16 @@ ERRORS = {
     "split": (["task.split=test"], ["task.split is ['test']", "task.split=[dev,test]"]),
     "baseline without greedy": (["baseline.t0=[1]"], ["no greedy setting", "baseline.t0"]),
     "baseline truncates": (["baseline.top_p=0.9"], ["baseline holds", "without truncation"]),
-    "baseline of another family": (["strategy@baseline=edt", "baseline.t0=1"], ["baseline holds edt("]),
+    "baseline of another family": (["strategy@baseline=edt"], ["baseline is EDT", "baseline.t0=[0,…]"]),
+    "baseline by name": (["baseline=edt"], ["baseline is 'edt'", "strategy@baseline=", "baseline.t0=[0,…]"]),
+    "no baseline": (["baseline=null"], ["baseline is None", "strategy@baseline="]),
+    "baseline as a list": (["baseline=[0,1]"], ["'baseline' holds keys", "baseline.t0=…"]),
+    "search by name": (["search=tpe"], ["search is 'tpe'", "search.KEY=…"]),
+    "space as a list": (["space=[1]"], ["override cannot be read"]),
+    "range of no parameter": (["+space.foo.low=0"], ["no parameter 'foo'", "it has:", "theta"]),
+    "list for no parameter": (["space.foo=[0,1]"], ["no parameter 'foo'", "theta"]),
+    "added list for no parameter": (["+space.foo=[0,1]"], ["no parameter 'foo'", "theta"]),
+    "nothing for a parameter": (["space.theta=null"], ["space.theta has no value"]),
 }
 
 
@@ -265,6 +379,11 @@ def test_errors_are_one_sentence(case, capsys, tmp_path):
     said = refused(capsys, *words(tmp_path, *given))
     assert all(word in said for word in expected), said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_baseline_of_several_families_is_refused(capsys):
+    assert main(["tune", "strategy@baseline=paper_all"]) == 2
+    assert "baseline.kld is KLD; EDA's scale comes from fixed temperatures" in capsys.readouterr().err
 
 
 def test_a_model_without_any_quality_gives_no_scale(capsys, tmp_path):

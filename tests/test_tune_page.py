@@ -79,6 +79,31 @@ def test_spaces_of_choices_alone_have_no_plane():
     assert list(figures(result)) == ["All parameters", "Quality and Self-BLEU", "The best so far"]
 
 
+def test_choices_among_numbers_have_a_heat_map_of_their_grid():
+    axes = {"t0": Choice(values=(0.9, 0.5)), "theta": Choice(values=(0.1, 1))}
+    points = [{"t0": a, "theta": b} for a in (0.5, 0.9) for b in (0.1, 1)]
+    cells = figures(result_of(axes, points, "grid"))["EDA over t0 and theta"].data[0]
+    assert (cells.type, list(cells.x), list(cells.y)) == ("heatmap", [0.5, 0.9], [0.1, 1])
+    assert [list(row) for row in cells.z] == [[30, 32], [31, 33]]
+
+
+def test_ticks_of_a_logarithmic_axis_are_written_out():
+    from edt.report.tune_figures import axis_layout
+
+    shown = axis_layout("theta", Range(low=0.05, high=5, log=True))
+    assert shown["ticktext"] == ["0.05", "0.1", "0.2", "0.5", "1", "2", "5"]
+    assert [float(text) for text in shown["ticktext"]] == shown["tickvals"]
+    assert axis_layout("sigma", Range(low=0.01, high=100, log=True))["ticktext"] == ["0.01", "0.1", "1", "10", "100"]
+    assert axis_layout("theta", Range(low=0.6, high=0.9, log=True))["ticktext"] == ["0.6", "0.9"]
+
+
+def test_trials_are_counted_from_0_on_the_page_as_in_the_csv():
+    result = result_of({"t0": T0}, [{"t0": 0.5}, {"t0": 1.5}])
+    assert list(figures(result)["The best so far"].data[0].x) == [0, 1]
+    page = tune_page(result, sections_of(result), "")
+    assert re.findall(r"<td>edt\((\d)\)</td><td>(\d)</td>", page) == [("0", "0"), ("1", "1")]
+
+
 def test_the_page_escapes_every_text_and_loads_nothing():
     axes = {EVIL: Choice(values=(EVIL, "b")), f"2{EVIL}": T0, f"3{EVIL}": THETA}
     points = [{EVIL: EVIL, f"2{EVIL}": 1.0, f"3{EVIL}": 1.0}]

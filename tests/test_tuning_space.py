@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edt.errors import ConfigError
-from edt.strategies import EDT, KLD, Dynatemp
+from edt.strategies import EDT, KLD, Dynatemp, Fixed
 from edt.tuning.axes import Choice, Range
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
 
 T0 = {"low": 0.05, "high": 3.0}
 THETA = {"low": 0.05, "high": 5.0, "log": True}
+PLANE = SearchSpace.of(EDT, {"t0": T0, "theta": THETA, "top_p": None})
 
 
 def test_grid_points_by_hand():
@@ -42,7 +43,8 @@ def test_a_setting_of_the_space():
 ERRORS = {
     "nothing varies": ({"t0": 1.0, "theta": 0.5}, "varies nothing"),
     "unknown parameter": ({"t0": T0, "theta": 1, "thta": 1}, r"no parameter 'thta' \(did you mean 'theta'\?\)"),
-    "missing parameter": ({"t0": T0}, "needs a value for 'theta'"),
+    "missing parameter": ({"t0": T0}, r"space.theta has no value.*needs one for 'theta'"),
+    "unknown parameter's range": ({"t0": T0, "theta": 1, "foo": {"low": 0}}, "no parameter 'foo'; it has: top_k"),
     "unknown key": ({"t0": {**T0, "hgh": 1}, "theta": 1}, r"space.t0 has no key 'hgh' \(did you mean 'high'\?\)"),
     "no number": ({"t0": {"low": "a", "high": 1}, "theta": 1}, "space.t0.low is 'a'"),
     "no end": ({"t0": {"low": 0.1}, "theta": 1}, "space.t0.high is None"),
@@ -87,10 +89,47 @@ def test_wrong_searches_are_refused(spec, message):
 
 
 def test_spaces_that_differ_are_told_apart():
-    def described(**changes):
-        return SearchSpace.of(EDT, {"t0": T0, "theta": THETA, "top_p": None, **changes}).description()
+    def described(points=False, **changes):
+        return SearchSpace.of(EDT, {"t0": T0, "theta": THETA, "top_p": None, **changes}).description(points=points)
 
     others = [{"theta": 0.5}, {"top_p": 0.9}, {"t0": {**T0, "high": 2}}, {"t0": {**T0, "log": True}}, {"n": 0.5}]
     assert all(described(**other) != described() for other in others)
     assert described(t0={"low": 0.05, "high": 3}) == described()
-    assert SearchSpace.of(KLD, {"t0": T0, "sigma": math.inf}).description()["constants"] == {"sigma": "inf"}
+    assert SearchSpace.of(KLD, {"t0": T0, "sigma": math.inf}).description(points=True)["constants"] == {"sigma": "inf"}
+
+
+def test_the_points_of_a_range_tell_grids_apart_and_no_other_searches():
+    def described(count, points):
+        return SearchSpace.of(EDT, {"t0": {**T0, "points": count}, "theta": 1}).description(points=points)
+
+    assert described(5, points=True) != described(6, points=True)
+    assert described(5, points=False) == described(6, points=False)
+
+
+@pytest.mark.parametrize(
+    ("family", "node", "params", "ends"),
+    [
+        (EDT, {"t0": T0, "theta": THETA}, {"t0": 1, "theta": 5}, [("theta", "upper")]),
+        (EDT, {"t0": T0, "theta": THETA}, {"t0": 1, "theta": 4.8}, [("theta", "upper")]),
+        (EDT, {"t0": T0, "theta": THETA}, {"t0": 1, "theta": 4}, []),
+        (EDT, {"t0": T0, "theta": THETA}, {"t0": 0.05, "theta": 0.05}, [("t0", "lower"), ("theta", "lower")]),
+        (EDT, {"t0": T0, "theta": {"low": 0, "high": 1}}, {"t0": 1, "theta": 0}, []),
+        (EDT, {"t0": T0, "theta": {"low": 0, "high": 1}}, {"t0": 1, "theta": 1}, [("theta", "upper")]),
+        (Fixed, {"t0": {"low": 0, "high": 3}, "top_p": {"low": 0.5, "high": 1}}, {"t0": 0, "top_p": 1}, []),
+        (Fixed, {"t0": 1, "top_k": {"low": 1, "high": 50}}, {"top_k": 1}, []),
+        (Fixed, {"t0": 1, "top_k": {"low": 1, "high": 50}}, {"top_k": 50}, [("top_k", "upper")]),
+        (EDT, {"t0": [0.5, 1], "theta": 1}, {"t0": 1}, []),
+    ],
+)
+def test_a_point_on_an_end_of_a_range_beyond_which_there_is_more(family, node, params, ends):
+    """The last 2 % of a range count; in the logarithm of 0.05 to 5 they begin at 5 / 100**0.02 = 4.56."""
+    space = SearchSpace.of(family, node)
+    assert [(end.parameter, end.side) for end in space.ends_of(params)] == ends
+
+
+def test_an_end_is_told_with_the_way_to_widen_it():
+    (end,) = PLANE.ends_of({"t0": 1, "theta": 5})
+    assert str(end) == "theta=5 lies at the upper end of its range, 0.05 to 5; widen it with space.theta.high=…"
+    (end,) = PLANE.ends_of({"t0": 0.05, "theta": 1})
+    assert "the lower end" in str(end)
+    assert str(end).endswith("space.t0.low=…")

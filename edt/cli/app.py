@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 import edt
 from edt.cli import USAGE_ERROR
 from edt.cli.messages import explain
+from edt.cli.replacing import ranges_emptied
 from edt.cli.texts import texts_quoted
 from edt.errors import EdtError
 
@@ -85,16 +86,16 @@ def command_function(command: str) -> Callable[[PlainConfig], None]:
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
     """Compose the configuration, run the command, and print an error as one sentence."""
-    arguments = texts_quoted(command, arguments)
+    arguments = ranges_emptied(command, texts_quoted(command, arguments))
     full_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     saved_arguments, saved_setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"edt {command}", *overrides_first(arguments)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that the error can be told in one place: here
     try:
         hydra_application(command)()
-    except (Failure, HydraException, OmegaConfBaseException, ValueError) as failure:
+    except (Failure, HydraException, OmegaConfBaseException, ValueError, TypeError) as failure:
         error = failure.error if isinstance(failure, Failure) else failure
-        if isinstance(failure, ValueError) and not told_while_composing(failure):
+        if isinstance(failure, ValueError | TypeError) and not told_while_composing(failure):
             raise
         if full_traceback:
             raise error from None
@@ -115,7 +116,7 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def told_while_composing(error: ValueError) -> bool:
+def told_while_composing(error: Exception) -> bool:
     """Whether an error comes from Hydra's reading of the command line, before the command itself had begun."""
     frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     return "application" not in frames

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
@@ -19,6 +19,7 @@ TARGET = "_target_"
 
 def construct(node: PlainConfig, where: str) -> Any:
     """The object that a node describes, nodes inside it first; lists become tuples. `where` names it in errors."""
+    refuse_no_node(node, where)
     factory = imported(node[TARGET], where)
     hints = get_type_hints(factory)
     known = [field.name for field in fields(factory) if field.init]  # type: ignore[arg-type]
@@ -35,6 +36,14 @@ def construct(node: PlainConfig, where: str) -> Any:
         return factory(**values)
     except TypeError as error:
         raise ConfigError(f"'{where}' cannot be built: {error}.") from error
+
+
+def refuse_no_node(node: Any, where: str) -> None:
+    """Raise ConfigError for what describes no object: a plain value, or keys without `_target_`."""
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{where} is {node!r}, which cannot stand for its keys; set one of them: {where}.KEY=….")
+    if TARGET not in node:
+        raise ConfigError(f"{where} has no {TARGET}, which names its class; it has: {', '.join(map(str, node))}.")
 
 
 def constructed_value(value: Any, where: str) -> Any:
@@ -60,7 +69,9 @@ def imported(target: Any, where: str) -> type[Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value from the configuration is of the declared type; types other than plain ones are not judged."""
+    """Whether a value from the configuration is of the declared type; types other than plain ones and dataclasses are
+    not judged.
+    """
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return any(fits(value, option) for option in get_args(hint))
@@ -70,7 +81,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint) if hint in (str, bool, NoneType) else True
+    return isinstance(value, hint) if hint in (str, bool, NoneType) or is_dataclass(hint) else True
 
 
 def spoken(hint: Any) -> str:
@@ -79,6 +90,8 @@ def spoken(hint: Any) -> str:
         return " or ".join(spoken(option) for option in get_args(hint))
     if get_origin(hint) is tuple:
         return f"a list, each item {spoken(get_args(hint)[0])}"
+    if is_dataclass(hint):
+        return f"a configuration of {getattr(hint, '__name__', hint)}, key by key"
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
     return words.get(hint, str(hint))
 
@@ -87,20 +100,31 @@ def strategies(node: PlainConfig) -> tuple[Any, ...]:
     """All settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
     from edt.strategies.grid import grid, refuse_repeats
 
-    families = [node] if TARGET in node else [family for family in node.values() if family is not None]
     found = []
-    for family in families:
+    for where, family in strategy_nodes(node, "strategy").items():
         axes = {name: value for name, value in family.items() if name != TARGET}
-        found += grid(imported(family[TARGET], "strategy"), axes)
+        found += grid(imported(family[TARGET], where), axes)
     if not found:
         raise ConfigError("no strategy is asked for; give one, as strategy=edt or strategy=paper_all.")
     refuse_repeats(found)
     return tuple(found)
 
 
+def strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
+    """The families of a node by where they stand: the node itself, or its values. null leaves one out."""
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{where} is {node!r}; it must be a strategy's configuration, as strategy=edt chooses one.")
+    if TARGET in node:
+        return {where: node}
+    found = {f"{where}.{name}": family for name, family in node.items() if family is not None}
+    for place, family in found.items():
+        refuse_no_node(family, place)
+    return found
+
+
 def task_requests(node: PlainConfig) -> tuple[Any, ...]:
     """The tasks of the `task` node: one, or the members of a list, to which the list's own values apply."""
-    if "members" not in node:
+    if not isinstance(node, Mapping) or "members" not in node:
         return (task_request(node, "task"),)
     from edt.tasks.local import member_path
 
@@ -108,7 +132,12 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
         raise ConfigError(f"task.path is {node['path']!r}; it must be the path of a folder.")
     shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
     requests = []
+    if not isinstance(node["members"], Mapping):
+        raise ConfigError(
+            f"task.members is {node['members']!r}; it holds tasks by name. Choose one, as task=mini_xlsum."
+        )
     for name, member in node["members"].items():
+        refuse_no_node(member, f"task.members.{name}")
         path = {} if node.get("path") is None else {"path": member_path(node["path"], name)}
         requests.append(task_request({**member, **shared, **path}, f"task.members.{name}"))
     return tuple(requests)
@@ -118,6 +147,7 @@ def task_request(node: PlainConfig, where: str) -> Any:
     """One task with the splits to decode."""
     from edt.pipeline.request import TaskRequest
 
+    refuse_no_node(node, where)
     split = node["split"]
     splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
     task = construct({name: value for name, value in node.items() if name != "split"}, where)

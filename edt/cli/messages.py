@@ -19,6 +19,7 @@ CONFIG_DIR = ("--config-dir", "-cd")
 TRACKED_LATER = ("generate", "score", "tune")
 """Commands that leave run folders and export nothing by themselves."""
 BAD_OVERRIDE = re.compile(r"Could not override '([^']+)'")
+BAD_MERGE = re.compile(r"Error merging override \+{0,2}([^=]+)=(.*)", re.DOTALL)
 
 
 def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
@@ -34,8 +35,11 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
         bad = BAD_OVERRIDE.search(str(error))
         if bad:
             return explain_unknown_key(bad.group(1), command, arguments)
+        merged = BAD_MERGE.search(str(error))
+        if merged:
+            return explain_merge(merged.group(1), merged.group(2), command, arguments)
     told = " ".join(str(error).split())
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError | TypeError):
         return f"an override cannot be read ({told}); overrides are key=value, or group=option as in strategy=edt."
     return told
 
@@ -61,6 +65,14 @@ def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str
         return f"'{key}' is no key of this configuration; `edt {command} --cfg job` shows them all."
     where = f"'{parent}'" if parent else "the configuration"
     return f"{where} has no key '{name}'{near_miss(name, neighbours)}; it has: {', '.join(neighbours)}."
+
+
+def explain_merge(key: str, value: str, command: str, arguments: Sequence[str]) -> str:
+    """A value of another kind than what it would replace, with the keys that can be set instead."""
+    keys = known_keys(key, command, composable(arguments, key))
+    if not keys:
+        return f"'{key}' cannot become {value}, which is of another kind; `edt {command} --cfg job` shows what it is."
+    return f"'{key}' holds keys and cannot become {value}; set one of them, as {key}.{keys[0]}=…: {', '.join(keys)}."
 
 
 def composable(arguments: Sequence[str], key: str) -> list[str]:

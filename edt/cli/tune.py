@@ -14,6 +14,7 @@ def tune_request(config: dict[str, Any]) -> Any:
     """The typed request; the baseline of fixed temperatures stands for the strategies."""
     from edt.pipeline.tune import TuneRequest
 
+    refuse_other_baseline(config["baseline"])
     return TuneRequest(
         search=build.construct(config["search"], "search"),
         space=search_space(config["space"]),
@@ -33,3 +34,16 @@ def search_space(node: Any) -> Any:
     if not issubclass(family, Strategy):
         raise ConfigError(f"space._target_ is '{node[build.TARGET]}', which is no strategy, as edt.strategies.EDT is.")
     return SearchSpace.of(family, {name: value for name, value in node.items() if name != build.TARGET})
+
+
+def refuse_other_baseline(node: Any) -> None:
+    """Raise ConfigError unless the baseline is of fixed temperatures, before its points are built."""
+    from edt.pipeline.constants import BASELINE_FAMILY
+
+    way_out = "strategy@baseline=fixed_axis, whose temperatures are baseline.t0=[0,…]."
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"baseline is {node!r}, which is no strategy's configuration; choose one: {way_out}")
+    for where, family in build.strategy_nodes(node, "baseline").items():
+        found = build.imported(family[build.TARGET], where)
+        if getattr(found, "family", None) != BASELINE_FAMILY:
+            raise ConfigError(f"{where} is {found.__name__}; EDA's scale comes from fixed temperatures: {way_out}")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from edt.pipeline.steps import write_step_figures
+from edt.pipeline.variants import variants
 from edt.records import Score
 from edt.report.frame import Sections, table_rows
 from edt.report.html import study_html
@@ -37,8 +38,9 @@ def report_study(scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
     """Print the joint table and write it, as Markdown, CSV and an HTML page, into the study's folder beside the first
     run; with it the steps of the runs that have traces.
     """
-    sections = table_rows(scores)
-    folder = study_folder(runs[0].path.parent, [Manifest.read(run.manifest).generation_id for run in runs])
+    manifests = [Manifest.read(run.manifest) for run in runs]
+    sections = table_rows(scores, variants(manifests))
+    folder = study_folder(runs[0].path.parent, [manifest.generation_id for manifest in manifests])
     write_text(folder / "table.md", markdown(sections))
     write_text(folder / "table.csv", csv_text(scores))
     write_text(folder / "report.html", study_html(scores_page(sections, runs)))

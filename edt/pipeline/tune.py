@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from edt.errors import ConfigError
 from edt.ids import digest
@@ -15,10 +16,11 @@ from edt.pipeline.ideal import FAMILY
 from edt.pipeline.request import GenerationRequest
 from edt.pipeline.score import score_study
 from edt.pipeline.session import Session
-from edt.pipeline.tune_progress import SearchProgress
+from edt.pipeline.tune_progress import SearchProgress, nothing_tried
+from edt.pipeline.tune_question import new_question
 from edt.pipeline.tune_report import report_search
 from edt.records import Score, Split
-from edt.store.layout import search_folder
+from edt.store.layout import search_folder, search_folders
 from edt.store.lock import held
 from edt.strategies.base import Strategy
 from edt.tuning.record import Measures, SearchResult, Tried
@@ -72,20 +74,27 @@ def tune(request: TuneRequest) -> list[SearchResult]:
     session = Session.open(request.generation, progress)
     places = range(len(request.generation.tasks))
     groups = [(place,) for place in places] if request.search.per_task else [tuple(places)]
-    return [tune_tasks(request, session, group, progress) for group in groups]
+    before = search_folders(request.generation.runs)
+    return [tune_tasks(request, session, group, progress, before) for group in groups]
 
 
-def tune_tasks(request: TuneRequest, session: Session, places: Sequence[int], progress: SearchProgress) -> SearchResult:
-    """One search over these tasks, judged and reported."""
+def tune_tasks(
+    request: TuneRequest, session: Session, places: Sequence[int], progress: SearchProgress, before: Sequence[Path]
+) -> SearchResult:
+    """One search over these tasks, judged and reported. before: the folders of earlier commands' searches."""
     evaluate = Evaluator.calibrated(session, places, request.metrics)
     name = search_name(request, session, evaluate)
     folder = search_folder(request.generation.runs, name)
+    question = asked(request, session, evaluate)
+    if not folder.is_dir():
+        progress.say(*new_question(name, question, before))
     with held(folder, "the search in"):
-        with (
-            Trials(folder / "trials.sqlite3", name, request.space, request.search) as trials,
-            progress.search(trials.target) as show,
-        ):
-            tried = search(trials, evaluate, evaluate.baseline, show)
+        with Trials(folder / "trials.sqlite3", name, request.space, request.search) as trials:
+            there = len(trials.told())
+            with progress.search(trials.target) as show:
+                tried = search(trials, evaluate, evaluate.baseline, show)
+            if len(tried) == there:
+                progress.say(nothing_tried(there, request.search, trials.grid_size))
         result = SearchResult(
             name=name,
             model=request.generation.model.path,
@@ -95,9 +104,11 @@ def tune_tasks(request: TuneRequest, session: Session, places: Sequence[int], pr
             n_samples=request.generation.sampling.samples,
             tried=tuple(tried),
             baseline=tuple(baseline_tried(request.generation.strategies, evaluate.baseline)),
+            grid_size=trials.grid_size,
         )
+        result = replace(result, ends=request.space.ends_of(result.chosen.params))
         scores = judge(request, session, places, result)
-        report_search(result, scores, folder, asked(request, session, evaluate))
+        report_search(result, scores, folder, question)
     return result
 
 
@@ -143,7 +154,7 @@ def asked(request: TuneRequest, session: Session, evaluate: Evaluator) -> dict[s
         "samples": request.generation.sampling.samples,
         "stem": request.metrics.rouge_l.stem,
         "constants": {task: asdict(constants) for task, constants in evaluate.constants.items()},
-        "space": request.space.description(),
+        "space": request.space.description(points=request.search.sampler == "grid"),
         "sampler": request.search.sampler,
         "objective": request.search.objective,
         "seed": request.search.seed,
@@ -152,7 +163,9 @@ def asked(request: TuneRequest, session: Session, evaluate: Evaluator) -> dict[s
 
 def search_name(request: TuneRequest, session: Session, evaluate: Evaluator) -> str:
     """The search's name: the same for the same question, however many trials it is given."""
-    return f"{request.space.family.family}-{request.search.sampler}-{digest(asked(request, session, evaluate))}"
+    kind = [request.space.family.family, request.search.sampler]
+    kind += ["multi"] if request.search.objective == "multi" else []
+    return "-".join([*kind, digest(asked(request, session, evaluate))])
 
 
 def baseline_tried(strategies: Sequence[Strategy], measured: Mapping[str, Mapping[str, Measures]]) -> list[Tried]:

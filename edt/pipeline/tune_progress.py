@@ -12,6 +12,7 @@ from rich.progress import Progress as RichProgress
 
 from edt.pipeline.progress import Progress
 from edt.tuning.record import Tried, best
+from edt.tuning.spec import SearchSpec
 
 
 class SearchProgress(Progress):
@@ -33,7 +34,7 @@ class SearchProgress(Progress):
                 told = best_text(tried)
                 bars.update(identifier, completed=len(tried), description=escape(f"trials  {told}"))
                 if tried and not self.console.is_terminal:
-                    self.say(f"{len(tried)} of {target} trials, {told}")
+                    self.say(f"{len(tried)} of {max(target, len(tried))} trials, {told}")
 
             try:
                 yield show
@@ -61,3 +62,11 @@ def best_text(tried: list[Tried]) -> str:
         return "none tried yet"
     lowest = best(tried)
     return f"best EDA on dev {lowest.eda:.2f} at {lowest.strategy_id}"
+
+
+def nothing_tried(there: int, spec: SearchSpec, grid_size: int | None) -> str:
+    """Why a search had nothing left to do."""
+    if there == grid_size:
+        return f"all {there} points of the grid were tried before; nothing more was tried."
+    asked = spec.target(grid_size or 0)
+    return f"{there} trials are there and {asked} are asked for; nothing more was tried (more: search.trials=…)."

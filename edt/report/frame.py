@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from edt.errors import StoreError
 from edt.records import Score
@@ -28,7 +28,10 @@ WITHOUT_INTERVAL = ("distinct_correct", "empty_share", "temperature")
 
 @dataclass(frozen=True)
 class Group:
-    """What shares a section of the table: scores in it are comparable with each other."""
+    """What shares a section of the table: scores in it are comparable with each other.
+
+    variant: what tells its run from another of the same model, task, split and size; empty where there is no other.
+    """
 
     model: str
     task: str
@@ -36,6 +39,12 @@ class Group:
     n_examples: int
     n_samples: int
     generation_id: str
+    variant: str = ""
+
+    @property
+    def label(self) -> str:
+        """The model, with what tells its run from others."""
+        return " · ".join(filter(None, (self.model, self.variant)))
 
 
 @dataclass(frozen=True)
@@ -66,9 +75,11 @@ def column_of(metric: str) -> str:
     return QUALITY_COLUMN if metric in QUALITY else metric
 
 
-def table_rows(scores: Sequence[Score]) -> dict[Group, list[TableRow]]:
+def table_rows(scores: Sequence[Score], variants: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
     """Sections in order of appearance, each with its strategies in order of appearance.
 
+    variants: what is special about a run among these, by generation id; told only of sections that would otherwise have
+    one heading. A run without an entry goes by its id there.
     Raises StoreError when scores of different sample counts would share the table: Self-BLEU, and EDA with it, grows
     with the number of samples.
     """
@@ -83,9 +94,20 @@ def table_rows(scores: Sequence[Score]) -> dict[Group, list[TableRow]]:
         cells = found.setdefault(group_of(score), {}).setdefault(score.strategy_id, {})
         cells[column_of(score.metric)] = score
     return {
-        group: by_family([TableRow(strategy_id, cells) for strategy_id, cells in rows.items()])
+        told_apart(group, found, variants or {}): by_family([TableRow(name, cells) for name, cells in rows.items()])
         for group, rows in found.items()
     }
+
+
+def told_apart(group: Group, groups: Iterable[Group], variants: Mapping[str, str]) -> Group:
+    """The group, with its variant where another has the same heading, and with its run's id where that is the same."""
+    anonymous = replace(group, generation_id="")
+    alike = [found.generation_id for found in groups if replace(found, generation_id="") == anonymous]
+    if len(alike) == 1:
+        return group
+    told = [variants.get(generation_id, "") for generation_id in alike]
+    own = variants.get(group.generation_id, "")
+    return replace(group, variant=own if own and told.count(own) == 1 else group.generation_id)
 
 
 def by_family(rows: Sequence[TableRow]) -> list[TableRow]:
@@ -134,9 +156,10 @@ def cell_text(score: Score | None) -> str:
 
 
 def notes_in(sections: Sections) -> list[str]:
-    """What qualifies values, each with the task and split that it is about."""
+    """What qualifies values, each with the task and split that it is about, and its model where there are several."""
+    several = len({group.label for group in sections}) > 1
     notes = [
-        f"{group.task}, {group.split}: {score.note}"
+        f"{', '.join([*([group.label] if several else []), group.task, group.split])}: {score.note}"
         for group, rows in sections.items()
         for row in rows
         for score in row.cells.values()

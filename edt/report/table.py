@@ -63,7 +63,8 @@ def legend(sections: Sections) -> str:
 def section_label(group: Group, rows: Sequence[TableRow]) -> str:
     """What a section is about, a line each."""
     size = f"{group.n_examples} × {group.n_samples} samples"
-    return "\n".join([group.task, f"{group.split} · {group.model}", size, quality_name(rows)])
+    variant = [group.variant] if group.variant else []
+    return "\n".join([group.task, f"{group.split} · {group.model}", *variant, size, quality_name(rows)])
 
 
 def row_texts(row: TableRow, columns: Sequence[str]) -> list[str]:
@@ -87,7 +88,7 @@ def markdown(sections: Sections) -> str:
     ]
     for group, rows in sections.items():
         size = f"{group.n_examples} × {group.n_samples}"
-        about = [group.task, group.split, group.model, quality_name(rows), size]
+        about = [group.task, group.split, group.label, quality_name(rows), size]
         lines += [markdown_row([*about, *row_texts(row, columns)]) for row in rows]
     return "\n".join([*lines, "", legend(sections), "", *notes_in(sections)]).rstrip() + "\n"
 

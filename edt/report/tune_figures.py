@@ -18,21 +18,31 @@ SCALE = "Viridis"
 """Perceptually even, and readable without colour vision; dark is low, and low is good."""
 HEIGHT = 460
 TICKS = 6
+FINE_DECADES = 3
+"""Decades of a logarithmic axis up to which 2 and 5 have ticks too."""
 CHOSEN, BASELINE = "#d1495b", "#7a7a7a"
 
 
 def figures(result: SearchResult) -> dict[str, go.Figure]:
-    """The pictures by title; without a range to draw over there is no first one."""
+    """The pictures by title; without numbers to draw over there is no first one."""
     found = {}
-    ranges = [name for name, axis in result.axes.items() if isinstance(axis, Range)]
-    if len(ranges) >= 2:
-        found[f"EDA over {ranges[0]} and {ranges[1]}"] = plane(result, ranges[0], ranges[1])
-    elif ranges:
-        found[f"EDA over {ranges[0]}"] = curve(result, ranges[0])
+    scales = [name for name, axis in result.axes.items() if is_scale(axis)]
+    scales.sort(key=lambda name: isinstance(result.axes[name], Choice))
+    if len(scales) >= 2:
+        found[f"EDA over {scales[0]} and {scales[1]}"] = plane(result, scales[0], scales[1])
+    elif scales:
+        found[f"EDA over {scales[0]}"] = curve(result, scales[0])
     found["All parameters"] = parallel(result)
     found["Quality and Self-BLEU"] = trade_off(result)
     found["The best so far"] = history(result)
     return found
+
+
+def is_scale(axis: Axis) -> bool:
+    """Whether an axis can be drawn over: a range, or a choice among numbers."""
+    return isinstance(axis, Range) or all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values
+    )
 
 
 def plane(result: SearchResult, x: str, y: str) -> go.Figure:
@@ -40,11 +50,11 @@ def plane(result: SearchResult, x: str, y: str) -> go.Figure:
     tried = distinct(result.tried)
     figure = go.Figure()
     if result.spec.sampler == "grid" and len(result.axes) == 2:
-        columns, rows = result.axes[x].grid(), result.axes[y].grid()
+        columns, rows = (sorted(result.axes[name].grid(), key=float) for name in (x, y))  # type: ignore[arg-type]
         eda = {(one.params[x], one.params[y]): one.eda for one in tried}
         cells = [[eda.get((column, row)) for column in columns] for row in rows]
         figure.add_heatmap(
-            x=columns, y=rows, z=cells, colorscale=SCALE, colorbar={"title": "EDA"}, hoverongaps=False,
+            x=columns, y=rows, z=cells, xgap=1, ygap=1, colorscale=SCALE, colorbar={"title": "EDA"}, hoverongaps=False,
             hovertemplate=f"{escape(x)} %{{x}}<br>{escape(y)} %{{y}}<br>EDA %{{z:.2f}}<extra></extra>",
         )  # fmt: skip
     else:
@@ -57,7 +67,7 @@ def plane(result: SearchResult, x: str, y: str) -> go.Figure:
 
 
 def curve(result: SearchResult, x: str) -> go.Figure:
-    """EDA over the one parameter that is a range."""
+    """EDA over the one parameter of numbers."""
     tried = sorted(distinct(result.tried), key=lambda one: float(one.params[x] or 0))
     figure = go.Figure()
     figure.add_scatter(
@@ -141,7 +151,7 @@ def trade_off(result: SearchResult) -> go.Figure:
 
 def history(result: SearchResult) -> go.Figure:
     """EDA of each trial in turn, with the lowest until then and that of the best fixed temperature."""
-    places = list(range(1, len(result.tried) + 1))
+    places = [one.number for one in result.tried]
     figure = go.Figure()
     figure.add_scatter(
         x=places, y=[one.eda for one in result.tried], **hovering(result.tried), name="trial",
@@ -156,7 +166,7 @@ def history(result: SearchResult) -> go.Figure:
         y=fixed.eda, line={"color": BASELINE, "dash": "dot"}, annotation_text=escape(fixed.strategy_id),
         annotation_position="top right",
     )  # fmt: skip
-    return laid_out(figure, x={"title": "trials"}, y={"title": "EDA on dev"})
+    return laid_out(figure, x={"title": "trial"}, y={"title": "EDA on dev"})
 
 
 def shaded(tried: Sequence[Tried]) -> dict[str, object]:
@@ -182,10 +192,25 @@ def star(chosen: Tried) -> dict[str, object]:
 
 
 def axis_layout(name: str, axis: Axis) -> dict[str, object]:
-    """A parameter's axis."""
+    """A parameter's axis; a logarithmic one with its ticks written out, which plotly shortens to their first digit."""
     if isinstance(axis, Range) and axis.log:
-        return {"title": escape(name), "type": "log", "dtick": "D2"}
+        ticks = decade_ticks(axis.low, axis.high)
+        texts = [f"{tick:g}" for tick in ticks]
+        return {"title": escape(name), "type": "log", "tickvals": ticks, "ticktext": texts}
+    if isinstance(axis, Choice):
+        return {"title": escape(name), "tickvals": list(axis.values)}
     return {"title": escape(name)}
+
+
+def decade_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times the powers of ten from low to high; over more than FINE_DECADES the powers alone; both ends
+    where fewer than two lie between.
+    """
+    steps = (1, 2, 5) if math.log10(high / low) <= FINE_DECADES else (1,)
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{step}e{exponent}") for exponent in exponents for step in steps]
+    within = [tick for tick in ticks if low <= tick <= high]
+    return within if len(within) >= 2 else [low, high]
 
 
 def laid_out(figure: go.Figure, *, x: dict[str, object], y: dict[str, object]) -> go.Figure:

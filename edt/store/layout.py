@@ -5,8 +5,8 @@ RUNS/<model>-<task>-<generation_id>/        one run: one model on one task
     scores.parquet  eda_constants.json  statistics/*.npz
 RUNS/studies/<study_id>/                    what several runs share
     table.csv  table.md  report.html  steps-<run>-<split>.png and .svg, for runs that have traces
-RUNS/tune/<family>-<sampler>-<id>/          one search for a setting
-    trials.sqlite3  trials.csv  tune.json  table.md  tune.html
+RUNS/tune/<family>-<sampler>[-multi]-<id>/  one search for a setting
+    trials.sqlite3  trials.csv  baseline.csv  tune.json  table.md  tune.html
 """
 
 from __future__ import annotations
@@ -99,6 +99,11 @@ def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:
 def search_folder(runs: Path, name: str) -> Path:
     """The folder of a search for a setting."""
     return runs / SEARCHES / name
+
+
+def search_folders(runs: Path) -> list[Path]:
+    """The folders of all searches that are there."""
+    return sorted(path for path in (runs / SEARCHES).glob("*") if path.is_dir())
 
 
 def find_runs(paths: Sequence[Path]) -> list[RunFolder]:

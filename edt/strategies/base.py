@@ -168,6 +168,6 @@ def require_upper_temperature(strategy: Strategy, t0: float) -> None:
     if t0 == 0:
         raise ConfigError(
             f"strategy '{strategy.family}': t0 is 0, which would be greedy decoding whatever the other parameters; "
-            "ask for it as strategy=fixed strategy.t0=0 (fixed t0=0)."
+            "raise it above 0; greedy decoding is a point of the family 'fixed' (fixed t0=0)."
         )
     strategy.require(0 < t0 < math.inf, "t0", "a temperature above 0")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -17,19 +17,24 @@ def grid(family: type[Strategy], axes: Mapping[str, Any]) -> list[Strategy]:
     Raises ConfigError for a parameter that the family does not have (with the near miss), one that is missing, or an
     empty axis.
     """
-    known = [field.name for field in fields(family)]
-    for name in axes:
-        if name not in known:
-            raise ConfigError(
-                f"strategy '{family.family}' has no parameter '{name}'{near_miss(name, known)}; "
-                f"it has: {', '.join(known)}."
-            )
+    refuse_unknown(family, axes)
     for field in fields(family):
         if field.default is MISSING and axes.get(field.name) is None:
             raise ConfigError(f"strategy '{family.family}' needs a value for '{field.name}': strategy.{field.name}=…")
     lists = {name: as_axis(family.family, name, value) for name, value in axes.items()}
     points = itertools.product(*lists.values())
     return [family(**dict(zip(lists, point, strict=True))) for point in points]
+
+
+def refuse_unknown(family: type[Strategy], names: Iterable[str]) -> None:
+    """Raise ConfigError for a parameter that the family does not have, with the near miss."""
+    known = [field.name for field in fields(family)]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"strategy '{family.family}' has no parameter '{name}'{near_miss(name, known)}; "
+                f"it has: {', '.join(known)}."
+            )
 
 
 def as_axis(family: str, name: str, value: Any) -> list[Any]:

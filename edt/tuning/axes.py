@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from edt.errors import ConfigError, near_miss
 
 Value = float | int | str | bool | None
+Side = Literal["lower", "upper"]
 
 DIGITS = 4
 """Significant digits of a number that is tried: enough for any temperature, and short enough to print."""
 GRID_POINTS = 8
 """Points of a range in a grid, unless told."""
+
+END_SHARE = 0.02
+"""Of a range (of its logarithm where it is logarithmic): a value this near to an end counts as on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,20 @@ class Range:
         """Its smallest and its largest number."""
         return [self.rounded(self.low), self.rounded(self.high)]
 
+    def side(self, value: float) -> Side | None:
+        """The end that a value lies on or within END_SHARE of the range from; None between them."""
+        if self.log:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return "lower" if share <= END_SHARE else "upper" if share >= 1 - END_SHARE else None
+
+    def beyond(self, side: Side) -> float | int:
+        """The next number outside the range."""
+        if self.whole:
+            return int(self.low) - 1 if side == "lower" else int(self.high) + 1
+        return math.nextafter(self.low, -math.inf) if side == "lower" else math.nextafter(self.high, math.inf)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -68,6 +86,23 @@ class Choice:
 
 
 Axis = Range | Choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """A value on an end of its range, so that a better one may lie beyond."""
+
+    parameter: str
+    side: Side
+    value: float
+    axis: Range
+
+    def __str__(self) -> str:
+        key = "high" if self.side == "upper" else "low"
+        return (
+            f"{self.parameter}={self.value:g} lies at the {self.side} end of its range, {self.axis.low:g} to "
+            f"{self.axis.high:g}; widen it with space.{self.parameter}.{key}=…"
+        )
 
 
 def range_of(node: Mapping[str, Any], where: str, *, whole: bool) -> Range:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from edt.tuning.axes import Axis, Value
+from edt.tuning.axes import Axis, End, Value
 from edt.tuning.spec import SearchSpec
 
 
@@ -96,6 +96,10 @@ class SearchResult:
     n_samples: int
     tried: tuple[Tried, ...]
     baseline: tuple[Tried, ...]
+    ends: tuple[End, ...] = ()
+    """Of the ranges, those that the chosen setting lies on."""
+    grid_size: int | None = None
+    """Points of the grid, where the search is one."""
 
     @property
     def chosen(self) -> Tried:

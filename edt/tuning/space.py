@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from edt.errors import ConfigError
 from edt.strategies.base import Strategy
-from edt.strategies.grid import grid
-from edt.tuning.axes import Axis, Range, Value, choice_of, range_of
+from edt.strategies.grid import grid, refuse_unknown
+from edt.tuning.axes import Axis, End, Range, Value, choice_of, range_of
 
 MOST_CORNERS = 4096
 """Corners that are tried before a search begins; of a larger space, the first so many."""
@@ -47,6 +47,13 @@ class SearchSpace:
     @classmethod
     def of(cls, family: type[Strategy], node: Mapping[str, Any]) -> SearchSpace:
         """From plain configuration: a mapping is a range, a list a choice, anything else a constant."""
+        refuse_unknown(family, node)
+        for field in fields(family):
+            if field.default is MISSING and node.get(field.name) is None:
+                raise ConfigError(
+                    f"space.{field.name} has no value, and strategy '{family.family}' needs one for '{field.name}': a "
+                    f"range as space.{field.name}={{low:0.1,high:2}}, a list to choose from, or a constant."
+                )
         whole = {field.name for field in fields(family) if "int" in str(field.type)}
         axes: dict[str, Axis] = {}
         constants: dict[str, Value] = {}
@@ -78,9 +85,29 @@ class SearchSpace:
         points = itertools.product(*(axis.grid() for axis in self.axes.values()))
         return [dict(zip(self.axes, point, strict=True)) for point in points]
 
-    def description(self) -> dict[str, Any]:
-        """Plain JSON that tells two spaces apart."""
-        axes = {name: spoken(asdict(axis)) for name, axis in self.axes.items()}
+    def ends_of(self, params: Mapping[str, Value]) -> tuple[End, ...]:
+        """The ends of ranges that a point lies on, except those beyond which no setting is valid (θ = 0)."""
+        found = []
+        for name, axis in self.axes.items():
+            side = axis.side(params[name]) if isinstance(axis, Range) else None  # type: ignore[arg-type]
+            if side is not None and self._goes_on(params, name, axis.beyond(side)):  # type: ignore[union-attr]
+                found.append(End(parameter=name, side=side, value=params[name], axis=axis))  # type: ignore[arg-type]
+        return tuple(found)
+
+    def _goes_on(self, params: Mapping[str, Value], name: str, value: float) -> bool:
+        try:
+            grid(self.family, {**self.constants, **params, name: value})
+        except ConfigError:
+            return False
+        return True
+
+    def description(self, *, points: bool) -> dict[str, Any]:
+        """Plain JSON that tells two spaces apart. points: with those of a grid, which no other search reads."""
+        left_out = () if points else ("points",)
+        axes = {
+            name: {key: value for key, value in spoken(asdict(axis)).items() if key not in left_out}
+            for name, axis in self.axes.items()
+        }
         target = f"{self.family.__module__}.{self.family.__qualname__}"
         return {"family": target, "axes": axes, "constants": spoken(dict(self.constants))}
 

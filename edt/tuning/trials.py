@@ -69,6 +69,11 @@ class Trials:
         """How many settings the search tries in all."""
         return self.spec.target(len(self.points))
 
+    @property
+    def grid_size(self) -> int | None:
+        """Points of the grid; None where another sampler searches."""
+        return len(self.points) if self.spec.sampler == "grid" else None
+
     def next_batch(self) -> list[Asked]:
         """The trials to measure next: those asked and never told, filled up to a whole batch; none at the end.
 
