@@ -14,7 +14,7 @@ from rich.console import Console
 from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
 from edt.pipeline.progress import Progress
-from edt.pipeline.protocol import Decoded, Protocol, decode_task
+from edt.pipeline.protocol import Decoded, Protocol, decode_task, measure_test
 from edt.pipeline.request import GenerationRequest
 from edt.pipeline.session import Session
 
@@ -28,6 +28,14 @@ class Job:
     """Of the task in the request."""
     protocol: Protocol
     metrics: MetricsSpec
+
+    @property
+    def size(self) -> int:
+        """How long it may take, by what is known before the examples are: settings × the most tokens of a row."""
+        task = self.request.tasks[self.place]
+        families = sum(len(family.settings) for family in self.protocol.families.values())
+        settings = 2 * families + len(self.protocol.further.get(task.task.name, ()))  # on dev, and on test
+        return settings * task.limits(self.request.sampling).max_new_tokens
 
 
 def jobs_for(asked: int | None, tasks: int) -> int:
@@ -45,8 +53,10 @@ def decode_tasks(jobs: Sequence[Job], processes: int) -> list[Decoded]:
         session = Session.open(jobs[0].request)
         return [decode_task(session, job.place, job.protocol, job.metrics) for job in jobs]
     threads = max(1, (os.cpu_count() or 1) // processes)
+    longest_first = sorted(jobs, key=lambda job: -job.size)  # so that no process is left alone with it at the end
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (threads,)) as pool:
-        return list(pool.map(_decode, jobs))
+        found = dict(zip((job.place for job in longest_first), pool.map(_decode, longest_first), strict=True))
+    return [found[job.place] for job in jobs]
 
 
 def _begin(threads: int) -> None:
@@ -57,4 +67,6 @@ def _decode(job: Job) -> Decoded:
     progress = Progress(
         Console(stderr=True, force_terminal=False)
     )  # bars of several processes would overwrite each other
-    return decode_task(Session.open(job.request, progress), job.place, job.protocol, job.metrics)
+    decoded = decode_task(Session.open(job.request, progress), job.place, job.protocol, job.metrics)
+    measure_test(decoded, job.metrics, job.request.sampling.samples)  # while other tasks are decoded
+    return decoded

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from edt.errors import ConfigError
 from edt.metrics.suite import BootstrapSpec, MetricsSpec
+from edt.pipeline.measure import measure_all
 from edt.pipeline.outputs import read_outputs
 from edt.pipeline.score import score_outputs
 from edt.pipeline.session import Session
 from edt.records import Split
 from edt.store.layout import RunFolder
+from edt.store.manifest import Manifest
 from edt.strategies.base import Strategy
 from edt.study.families import Family, strategies_of
 from edt.study.selection import choose
@@ -53,10 +55,14 @@ class Protocol:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """A task's run with the families as they were widened. left_out: why nothing can be chosen; empty where it can."""
+    """A task's run with the families as they were widened.
+
+    strategy_ids: the study's settings in the run. left_out: why nothing can be chosen; empty where it can.
+    """
 
     run: RunFolder
     families: Mapping[str, Family]
+    strategy_ids: frozenset[str] = frozenset()
     left_out: str = ""
 
 
@@ -68,7 +74,7 @@ def decode_task(session: Session, place: int, protocol: Protocol, metrics: Metri
     families = dict(protocol.families)
     further = protocol.further.get(session.request.tasks[place].task.name, ())
     session.progress.say(plan(session, place, settings_of(families), settings_of(families, further)))
-    light = replace(metrics, bootstrap=BootstrapSpec(resamples=1), processes=1)  # intervals are left for later
+    light = without_intervals(metrics)
     run, on_dev = decode_dev(session, place, families, protocol.baseline_ids, light)
     if all(value is None for value in on_dev.values()):
         return Decoded(run=run, families=families, left_out=NO_SCALE)
@@ -78,8 +84,24 @@ def decode_task(session: Session, place: int, protocol: Protocol, metrics: Metri
             break
         families = wider
         run, on_dev = decode_dev(session, place, families, protocol.baseline_ids, light)
-    session.decode(settings_of(families, further), places=[place], splits=["test"])
-    return Decoded(run=run, families=families)
+    settings = settings_of(families, further)
+    session.decode(settings, places=[place], splits=["test"])
+    return Decoded(run=run, families=families, strategy_ids=frozenset(s.strategy_id for s in settings))
+
+
+def measure_test(decoded: Decoded, metrics: MetricsSpec, n_samples: int) -> None:
+    """Make the statistics of test, which are kept beside the run: the scoring of the whole study finds them there."""
+    if decoded.left_out:
+        return
+    manifest = Manifest.read(decoded.run.manifest)
+    outputs = read_outputs(decoded.run, manifest, ["test"], decoded.strategy_ids)
+    complete = [entry for entry in outputs if entry.complete_samples >= n_samples]
+    measure_all(decoded.run, manifest, complete, without_intervals(metrics), n_samples)
+
+
+def without_intervals(metrics: MetricsSpec) -> MetricsSpec:
+    """The metrics for a choice: nothing is resampled, and no process started, since tasks have one each."""
+    return replace(metrics, bootstrap=BootstrapSpec(resamples=1), processes=1)
 
 
 def plan(session: Session, place: int, on_dev: Sequence[Strategy], on_test: Sequence[Strategy]) -> str:

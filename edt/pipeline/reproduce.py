@@ -154,11 +154,7 @@ def reproduce(request: StudyRequest) -> Study:
 def task_study(request: StudyRequest, task: TaskRequest, decoded: Decoded) -> TaskStudy:
     """A task's scores, written beside its run."""
     manifest = Manifest.read(decoded.run.manifest)
-    wanted = {
-        *(s.strategy_id for family in decoded.families.values() for s in family.settings.values()),
-        *(s.strategy_id for artefact in request.artefacts.values() for s in artefact.further(task.task.name)),
-    }
-    asked = read_outputs(decoded.run, manifest, SPLITS, wanted)
+    asked = read_outputs(decoded.run, manifest, SPLITS, decoded.strategy_ids)
     samples = request.generation.sampling.samples
     scored = score_outputs(decoded.run, manifest, asked, request.metrics, samples, request.protocol.baseline_ids)
     write_scores(decoded.run, scored.scores, manifest.generation_id)
