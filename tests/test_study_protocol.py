@@ -4,12 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from edt.artefacts import frontier
-from edt.artefacts.main_table import (
-    MainTable,
+from edt.artefacts.main_table import MainTable
+from edt.artefacts.primary import (
     Primary,
+    edge_note,
     evidence_of,
+    grid_note,
     holm_adjusted,
     primary_comparisons,
     primary_evidence,
@@ -25,7 +28,8 @@ from edt.pipeline.outputs import Outputs
 from edt.pipeline.protocol import widened
 from edt.pipeline.score import ScoredRun, combined
 from edt.pipeline.study_results import Study, TaskStudy
-from edt.strategies import EDT, KLD, Fixed
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, random_t
+from edt.strategies.base import Signals
 from edt.study.families import Axis, Family
 from edt.study.front import hypervolume
 from edt.study.holm import holm
@@ -226,3 +230,57 @@ def test_the_hypervolumes_interval_says_how_many_resamples_it_is_of(monkeypatch)
         lo, hi = np.quantile(values_B[:used], [0.025, 0.975])
         assert table.rows[0][2].endswith(f"[{lo:.1f}, {hi:.1f}]")
         assert f"from the first {used} of the 400 resamples" in table.note
+
+
+def test_a_difference_that_hangs_on_the_finer_grid_gives_no_verdict():
+    worse, same = at(1.4, 0.9), at(0.1, -0.4)
+    better = at(-2.2, -2.9)
+    assert grid_note(worse, None) == ""  # the baseline's grid is no finer
+    assert grid_note(worse, at(1.0, 0.4)) == ""
+    assert grid_note(same, better) == ""  # no verdict to begin with
+    assert grid_note(worse, same) == "hangs on the grid: +0.10 to a baseline as coarse"
+    assert grid_note(worse, better) == "hangs on the grid: -2.20 to a baseline as coarse"
+
+
+def at(difference, lo):
+    return Comparison(difference=difference, lo=lo, hi=2 * difference - lo, p_value=0.01)
+
+
+def test_the_baseline_as_coarse_has_the_familys_values_of_t0_alone():
+    """A fixed grid twice as fine, whose best setting is none of EDT's values of T0."""
+    fine = {**FAMILIES, "edt_token": FAMILIES["edt_token"].at("t0", (0.3, 1.0))}
+    task = simulated(5, resamples=1000)
+    found = primary_comparisons(study(1000, a=TaskStudy(task=task.task, scored=task.scored, families=fine)))
+    own = next(p for p in found if p.baseline == "fixed")
+    assert task.choice_of(fine["fixed"]).strategy_id == "fixed(t0=1.3)"
+    coarse = task.choice_of(fine["fixed"].at("t0", (0.3, 1.0))).strategy_id
+    chosen = task.choice_of(fine["edt_token"]).strategy_id
+    assert coarse in ("fixed(t0=0.3)", "fixed(t0=1)")
+    assert own.coarse_eda == task.compare(chosen, coarse, "eda", 0.95)
+    same = primary_comparisons(study(1000, a=task))[0]
+    assert (same.coarse_eda, same.coarse_matched) == (None, None)
+
+
+def test_a_choice_that_is_a_fixed_temperature_gives_no_verdict():
+    choices = {
+        name: SimpleNamespace(strategy_id=name, is_interior=True) for name in ("edt_token", "kld_token", "fixed")
+    }
+    task = SimpleNamespace(choices=choices, strategy=lambda name: SimpleNamespace(is_constant=name != "kld_token"))
+    assert edge_note(task, "edt_token", "fixed") == "chose a fixed temperature: edt token"
+    assert edge_note(task, "kld_token", "fixed") == ""
+    choices["kld_token"].is_interior = False
+    assert edge_note(task, "edt_token", "kld_token") == "edge: kld token; chose a fixed temperature: edt token"
+
+
+CONSTANT = [EDT(t0=1, theta=0), KLD(t0=1, sigma=float("inf")), Fixed(t0=1), Dynatemp(t_min=0.1, t_max=2, exponent=0)]
+DYNAMIC = [EDT(t0=1, theta=0.01), KLD(t0=1, sigma=1024), Dynatemp(t_min=0.1, t_max=2), random_t.around(1, 0.1)]
+
+
+@pytest.mark.parametrize("strategy", [*CONSTANT, random_t.around(1, 0), *DYNAMIC], ids=lambda s: s.strategy_id)
+def test_which_settings_are_a_fixed_temperature(strategy):
+    """By the temperatures themselves, at signals that differ."""
+    two = torch.tensor([0.1, 5.0])
+    signals = Signals(entropy_R=two, largest_R=torch.full((2,), 6.2), kl_R=two, uniform_R=two / 6)
+    values = {name: torch.full((2,), float(v)) for name, v in strategy.params().items() if not isinstance(v, str)}
+    first, second = strategy.temperature(signals, values).tolist()
+    assert strategy.is_constant == (first == second)

@@ -208,12 +208,37 @@ def test_a_smaller_study_does_not_write_over_a_larger_one(study, capsys):
         (["task=mini_xlsum", "task.limit=5"], "has 6 examples of a split, here task.limit=5"),
         (["task=mini_quac", "task.limit=6"], "it has the task mini_xlsum"),
         (["task=mini_xlsum", "task.limit=6", "metrics.bootstrap.resamples=50"], "it has 100 resamples, this one 50"),
+        (["task=mini_xlsum", "task.limit=6", "model=mini_base"], ""),
     ):
+        if not told:  # another model has a folder of its own, unless it has the same name
+            renamed = folder / "results" / "mini_base"
+            renamed.mkdir()
+            (renamed / "manifest.json").write_bytes((folder / "results" / "mini" / "manifest.json").read_bytes())
+            told = "it is of the model edt:mini"
         assert main(["run", "experiment=main_table", *words, *smaller]) == 2
         error = capsys.readouterr().err
         assert told in error
         assert "paths.results=" in error
     assert (folder / "results" / "mini" / "main_table" / "table.md").read_text() == before
+    assert main(["reproduce", "experiment=[main_table,claims]", "task=mini_xlsum", "task.limit=6", *words]) == 2
+    assert "it has best_temperature, confidence, ablation" in capsys.readouterr().err
+
+
+def test_the_committed_study_can_be_made_again_in_its_place():
+    from edt.pipeline.study_manifest import refuse_smaller
+
+    folder = Path(config_folder()).parent / "results" / "mini"
+    there = json.loads((folder / "manifest.json").read_text())
+    refuse_smaller(folder, there["size"], there["artefacts"])
+
+
+def test_an_artefact_whose_tasks_are_not_in_the_study_says_so_or_takes_another(tmp_path):
+    """Of task=mini_quac: the ablation has nothing to draw, and the case study takes the task that there is."""
+    words = [few(tmp_path / "c"), *SMALL, f"paths.runs={tmp_path / 'r'}", f"paths.results={tmp_path / 'o'}"]
+    wanted = "experiment=[main_table,ablation,case_study]"
+    assert main(["reproduce", "task=mini_quac", "task.limit=2", wanted, "engine.compile=false", *words]) == 0
+    assert "None of its tasks (mini_msmarco, msmarco)" in (tmp_path / "o" / "mini" / "report.html").read_text()
+    assert "mini_quac" in (tmp_path / "o" / "mini" / "case_study" / "case.html").read_text()
 
 
 def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
@@ -263,10 +288,13 @@ def refused(capsys, *words):
 def test_errors_say_the_way_out(capsys, tmp_path):
     paths = [f"paths.runs={tmp_path}", f"paths.results={tmp_path}"]
     assert "task.split=[dev,test]" in refused(capsys, "task=mini_xlsum", "task.split=test", *paths)
-    assert "need 2 or more" in refused(capsys, "sampling.samples=1", *paths)
+    assert "needs 2 or more" in refused(capsys, "sampling.samples=1", *paths)
     assert "did you mean 'values'" in refused(capsys, "+families.fixed.axes.t0.value=[1]", *paths)
     assert "cannot be imported" in refused(capsys, "families.fixed.make=edt.strategies.Nothing", *paths)
-    assert "ascending" in refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
+    backwards = refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
+    assert "ascending" in backwards
+    assert "families.fixed.axes.t0" in backwards
+    assert "best_temperature needs 4 or more" in refused(capsys, "sampling.samples=3", *paths)
     assert "families.fixed has no t0 = 0" in refused(capsys, "families.fixed.axes.t0.values=[0.5,1]", *paths)
     assert "experiment=[main_table,claims]" in refused(capsys, "experiment=claims", *paths)
     assert "jobs is 0" in refused(capsys, "jobs=0", *paths)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edt.artefacts.base import Artefact
-from edt.artefacts.main_table import edge_note, evidence_of
+from edt.artefacts.primary import edge_note, evidence_of
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study, TaskStudy
 from edt.report.documents import csv_of, write_tables
@@ -23,6 +23,7 @@ from edt.study.verdicts import Evidence
 
 METRICS = {QUALITY: False, "self_bleu": True, "eda": True, "factuality": False}
 """Whether low is good."""
+OTHERS = "experiments.ablation.tasks=[…] names others, whose grid is then decoded."
 REVERSED = "reversed between dev and test"
 
 
@@ -52,7 +53,8 @@ class Ablation(Artefact):
         write_tables(folder, "table", tables)
         rows = [row for name, task in found.items() for row in cell_rows(self, name, task, study.confidence)]
         write_text(folder / "grid.csv", csv_of(rows))
-        section = Section(name="ablation", title=self.title, tables=tables, figures=figures)
+        text = [] if found else [f"None of its tasks ({', '.join(self.tasks)}) is in the study: {OTHERS}"]
+        section = Section(name="ablation", title=self.title, text=text, tables=tables, figures=figures)
         return Outcome(section=section, evidence=evidence(study))
 
 

@@ -18,6 +18,7 @@ class Artefact:
 
     title: ClassVar[str]
     reads_others: ClassVar[bool] = False
+    least_samples: ClassVar[int] = 2
 
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""

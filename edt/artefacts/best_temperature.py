@@ -10,8 +10,7 @@ import numpy as np
 
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import p_cell
-from edt.artefacts.main_table import evidence_of
-from edt.errors import ConfigError
+from edt.artefacts.primary import evidence_of
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bootstrap import Comparison, interval, resample_weights, two_sided_p
 from edt.pipeline.outputs import Outputs
@@ -25,8 +24,6 @@ from edt.study.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
 from edt.study.verdicts import Evidence
 
 UNTOLD = "a loss shows that half of the samples do not tell which temperature is best, not that none is"
-LEAST_SAMPLES = 4
-"""Two halves of at least two samples, which Self-BLEU needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +41,8 @@ class BestTemperature(Artefact):
     """Instance by instance, over the fixed temperatures. permutations: of the naive choice's null."""
 
     title = "The best fixed temperature of each instance"
+    least_samples = 4
+    """Two halves, one to choose on and one to score on, of at least two samples, which Self-BLEU needs."""
 
     permutations: int = 999
 
@@ -70,11 +69,6 @@ class BestTemperature(Artefact):
     def of_task(self, task: TaskStudy, study: Study) -> Found:
         """Choose on one half of the samples, score on the other, both ways."""
         n_samples = study.request.sampling.samples
-        if n_samples < LEAST_SAMPLES:
-            raise ConfigError(
-                f"sampling.samples is {n_samples}; best_temperature chooses on one half of the samples and scores on "
-                f"the other, so it needs {LEAST_SAMPLES} or more. Leave it out of experiment=[…] otherwise."
-            )
         family = task.families["fixed"]
         ids = {float(s.t0): s.strategy_id for s in family.settings.values()}  # type: ignore[attr-defined]
         outputs = [task.entry("test", name).outputs for name in ids.values()]

@@ -95,10 +95,19 @@ class Claims(Artefact):
             for outcome in outcomes.values()
             for name, entries in outcome.evidence.items()
         }
+        for entries in found.values():
+            if any(entry.about in study.tasks for entry in entries):
+                entries += [left_out(task, why) for task, why in study.left_out.items()]
         table = scorecard(found)
         write_tables(folder, "table", [table])
         write_text(folder / "claims.csv", csv_of(evidence_rows(found)))
         return Outcome(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
+
+
+def left_out(task: str, why: str) -> Evidence:
+    """A task without figures: what is said of every task is undetermined with it."""
+    nan = float("nan")
+    return Evidence(about=task, difference=nan, lo=nan, hi=nan, usable=False, why=f"left out: {why}")
 
 
 def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
@@ -120,7 +129,8 @@ def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
             "primary comparisons also p after Holm's correction is within the level; over tasks it is supported only "
             "if it is in all of them, and contradicted if it is in any one. Verdicts are about this model "
             "(time and memory: the one named in their rows), these tasks and this size; memory's bounds are the range "
-            "of its repeats."
+            "of its repeats. That a parameter matters, and that no single temperature suits all, can be supported here "
+            "and not contradicted: their contrary is no difference, which no interval shows."
         ),
     )
 

@@ -75,7 +75,7 @@ class Confidence(Artefact):
             caption = (
                 f"Entropy of the next-token distribution at each step for {self.examples} test examples, the "
                 "temperature that EDT draws at (dotted), and the mean entropy over "
-                f"{self.background} examples × {self.samples} samples (grey), at the setting chosen on dev."
+                f"up to {self.background} examples × {self.samples} samples (grey), at the setting chosen on dev."
             )
             return save(figure, folder, "steps", title=self.title, caption=caption)
 

@@ -202,7 +202,8 @@ class Efficiency(Artefact):
                 f"alike; two rounds of the turn), widened for few blocks. Other memory: bytes of all tensors but the "
                 f"weights, as torch hands them out, at the peak of the prompt and {self.short_steps} steps; median "
                 f"and range of {self.repeats} repeats, which is no confidence interval. KLD dual holds the weights "
-                "twice."
+                "twice. The engine computes the entropy of every row, also of a fixed temperature's, so that is not in "
+                "EDT's share here."
             ),
         )
 

@@ -165,7 +165,11 @@ def families(node: PlainConfig) -> dict[str, Any]:
         axes = {}
         for axis, values in entry["axes"].items():
             refuse_unknown(values, [field.name for field in fields(Axis)], f"{where}.axes.{axis}")
-            axes[axis] = Axis(**{key: tuple(float(value) for value in found) for key, found in values.items()})
+            given = {key: tuple(float(value) for value in found) for key, found in values.items()}
+            try:
+                axes[axis] = Axis(**given)
+            except ConfigError as error:
+                raise ConfigError(f"{where}.axes.{axis}: {error}") from error
         found[name] = Family(
             name=name.replace("_", " "),
             make=imported_function(entry["make"], where),

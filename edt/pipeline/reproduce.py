@@ -17,7 +17,7 @@ from edt.pipeline.protocol import SPLITS, Decoded
 from edt.pipeline.protocol import Protocol as StudyProtocol
 from edt.pipeline.request import GenerationRequest, TaskRequest
 from edt.pipeline.score import score_outputs
-from edt.pipeline.study_manifest import refuse_smaller, write_study_manifest
+from edt.pipeline.study_manifest import refuse_smaller, size_of, write_study_manifest
 from edt.pipeline.study_page import Browser, write_page
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.page import Section
@@ -43,6 +43,8 @@ class Artefact(Protocol):
     title: str
     reads_others: bool
     """Whether it measures nothing itself, so that it says nothing alone."""
+    least_samples: int
+    """Of each example, below which it can say nothing."""
 
     def families(self) -> Sequence[str]:
         """The families whose settings it needs, by name."""
@@ -82,11 +84,13 @@ class StudyRequest:
                     f"task '{task.task.name}' has the splits {', '.join(task.splits)}; a study chooses on dev and "
                     "reports on test, so it needs task.split=[dev,test]."
                 )
-        if self.generation.sampling.samples < 2:
-            raise ConfigError(
-                f"sampling.samples is {self.generation.sampling.samples}; Self-BLEU, EDA and every choice of a setting "
-                "need 2 or more."
-            )
+        samples = self.generation.sampling.samples
+        for name, artefact in self.artefacts.items():
+            if samples < artefact.least_samples:
+                raise ConfigError(
+                    f"sampling.samples is {samples}; {name} needs {artefact.least_samples} or more (Self-BLEU, EDA and "
+                    "every choice of a setting 2). Give more, or leave it out of experiment=[…]."
+                )
 
     @property
     def home(self) -> Path:
@@ -119,8 +123,9 @@ def number_of_settings(request: StudyRequest) -> int:
 def reproduce(request: StudyRequest) -> Study:
     """Decode what is missing, score, and write every artefact with the study's manifest."""
     console = Console(stderr=True)
-    for folder in dict.fromkeys([request.results, request.home]):
-        refuse_smaller(folder, request.generation, request.metrics)
+    size = size_of(request.generation, request.metrics)
+    refuse_smaller(request.results, size)
+    refuse_smaller(request.home, size, list(request.artefacts))
     protocol = request.protocol
     tasks = request.generation.tasks
     jobs = [
@@ -138,6 +143,7 @@ def reproduce(request: StudyRequest) -> Study:
         request=request.generation,
         metrics=request.metrics,
         tasks={t.task.name: task_study(request, t, d) for t, d in zip(tasks, decoded, strict=True) if not d.left_out},
+        left_out=left_out,
     )
     outcomes: dict[str, Outcome] = {}
     for name, artefact in request.artefacts.items():
@@ -147,7 +153,7 @@ def reproduce(request: StudyRequest) -> Study:
     sections = [outcome.section for outcome in outcomes.values()]
     shared = study_folder(request.generation.runs, [t.scored.manifest.generation_id for t in study.tasks.values()])
     write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
-    write_study_manifest(request.home, study, command=request.command, left_out=left_out)
+    write_study_manifest(request.home, study, size, command=request.command, artefacts=list(request.artefacts))
     return study
 
 

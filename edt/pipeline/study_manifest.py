@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,18 @@ from edt.store.atomic import write_text
 NAME = "manifest.json"
 
 
-def write_study_manifest(folder: Path, study: Study, *, command: str, left_out: Mapping[str, str]) -> None:
-    """Write the manifest into the folder of the study's page. left_out: tasks with the reason."""
+def write_study_manifest(
+    folder: Path, study: Study, size: Mapping[str, Any], *, command: str, artefacts: Sequence[str]
+) -> None:
+    """Write the manifest into the folder of the study's page. size: see size_of."""
     content = {
         "command": command,
         **environment(),
-        "model": study.request.model.path,
         "seed": study.request.sampling.seed,
-        "size": size_of(study.request, study.metrics),
+        "size": dict(size),
+        "artefacts": list(artefacts),
         "tasks": {name: task.about() for name, task in study.tasks.items()},
-        "left_out": dict(left_out),
+        "left_out": dict(study.left_out),
     }
     write_text(folder / NAME, json.dumps(content, indent=1) + "\n")
 
@@ -34,33 +36,42 @@ def write_study_manifest(folder: Path, study: Study, *, command: str, left_out: 
 def size_of(request: GenerationRequest, metrics: MetricsSpec) -> dict[str, Any]:
     """How large a study was asked for; a limit of None is a whole split."""
     return {
+        "model": request.model.path,
         "tasks": {task.task.name: task.task.limit for task in request.tasks},
         "samples": request.sampling.samples,
         "resamples": metrics.bootstrap.resamples,
     }
 
 
-def refuse_smaller(folder: Path, request: GenerationRequest, metrics: MetricsSpec) -> None:
-    """Raise ConfigError where the folder holds the results of a study that is larger in some respect."""
+def refuse_smaller(folder: Path, size: Mapping[str, Any], artefacts: Sequence[str] | None = None) -> None:
+    """Raise ConfigError where the folder holds the results of another model, or of a study larger in some respect.
+
+    artefacts: those that will stand in the folder's page and manifest; None where these stay as they are.
+    """
     path = folder / NAME
     if not path.is_file():
         return
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))["size"]
-        less = smaller_in(size_of(request, metrics), there)
+        there = json.loads(path.read_text(encoding="utf-8"))
+        less = smaller_in(size, there["size"])
+        missing = [name for name in there["artefacts"] if artefacts is not None and name not in artefacts]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(
             f"{path} is not a study's manifest ({error}); remove {folder}, or give paths.results=FOLDER."
         ) from error
+    if missing and not less:
+        less = f"it has {', '.join(missing)} too"
     if less:
         raise ConfigError(
-            f"{folder} holds a larger study, which this one would write over: {less}. Give another folder, as "
-            f"paths.results=results/trial, or remove {folder}."
+            f"{folder} holds a larger or another study, which this one would write over: {less}. Give another folder, "
+            f"as paths.results=results/trial, or remove {folder}."
         )
 
 
 def smaller_in(asked: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     """In what a study asked for is smaller than one that is there; empty where in nothing."""
+    if there["model"] != asked["model"]:
+        return f"it is of the model {there['model']}"
     for task, limit in there["tasks"].items():
         if task not in asked["tasks"]:
             return f"it has the task {task}"

@@ -106,6 +106,11 @@ class Strategy(ABC):
         return "token"
 
     @property
+    def is_constant(self) -> bool:
+        """Whether these parameters make the rule a fixed temperature (for example EDT's θ = 0)."""
+        return False
+
+    @property
     def entropy_of(self) -> str:
         """The distribution whose entropy the rule reads: "raw" (all tokens) or "kept" (those left by truncation)."""
         return "raw"

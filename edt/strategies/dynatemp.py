@@ -42,6 +42,11 @@ class Dynatemp(Strategy):
         """The entropy that the rule reads: of the kept tokens where truncation comes first."""
         return "kept" if self.order == "truncate_first" else "raw"
 
+    @property
+    def is_constant(self) -> bool:
+        """See Strategy."""
+        return self.exponent == 0 or self.t_min == self.t_max
+
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Temperature per row."""

@@ -43,6 +43,11 @@ class EDT(Strategy):
         kept_only = self.entropy_of == "raw" or (self.entropy_of == "kept" and self.order == "truncate_first")
         self.require(kept_only, "entropy_of", "'raw', or 'kept' together with order=truncate_first")
 
+    @property
+    def is_constant(self) -> bool:
+        """See Strategy."""
+        return self.theta == 0 or self.n == 1
+
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Temperature T0·N^(θ/H) per row (Zhang et al. 2024, Eq. 7). θ = 0 returns T0 exactly; H = 0 returns 0."""

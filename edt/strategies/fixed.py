@@ -24,6 +24,11 @@ class Fixed(Strategy):
         """Ranges as in the class docstring."""
         self.require(0 <= self.t0 < math.inf, "t0", "a temperature of 0 (greedy) or more")
 
+    @property
+    def is_constant(self) -> bool:
+        """See Strategy."""
+        return True
+
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """T0 per row."""

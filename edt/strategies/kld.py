@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -45,6 +46,11 @@ class KLD(Strategy):
                 f"strategy 'kld': model is '{self.model}', but mode is '{self.mode}', which runs one model only; "
                 "set mode=dual for a second model, or model=null."
             )
+
+    @property
+    def is_constant(self) -> bool:
+        """See Strategy."""
+        return math.isinf(self.sigma)
 
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:

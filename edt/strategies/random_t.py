@@ -52,6 +52,11 @@ class RandomT(Strategy):
             raise ConfigError(f"strategy 'random_t': its quantiles are {points}; they must not fall from q0 to q100.")
         self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
 
+    @property
+    def is_constant(self) -> bool:
+        """See Strategy."""
+        return self.q0 == self.q100
+
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Temperature Q(u) per row."""

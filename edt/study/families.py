@@ -32,7 +32,7 @@ class Axis:
         whole = (*reversed(self.low), *self.values, *self.high)
         if not self.values or list(whole) != sorted(set(whole)):
             raise ConfigError(
-                f"an axis of a family has the values {list(self.values)}, below them {list(self.low)}, above them "
+                f"it has the values {list(self.values)}, below them {list(self.low)}, above them "
                 f"{list(self.high)}; give at least one value, ascending, `low` downwards from the first and `high` "
                 "upwards from the last."
             )
@@ -89,6 +89,12 @@ class Family:
         for name, side in self.edges(strategy_id).items():
             axes[name] = self.axes[name].widened(side) or self.axes[name]
         return None if axes == dict(self.axes) else replace(self, axes=axes)
+
+    def at(self, axis: str, values: Sequence[float]) -> Family:
+        """The family with only those values of an axis that are among these; all of them where none is."""
+        own = self.axes[axis]
+        kept = tuple(value for value in own.values if value in values) or own.values
+        return replace(self, axes={**self.axes, axis: replace(own, values=kept, low=(), high=())})
 
 
 def strategies_of(families: Sequence[Family]) -> list[Strategy]:
