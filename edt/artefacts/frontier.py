@@ -131,7 +131,8 @@ def front_table(study: Study) -> PageTable:
         ],
         rows=rows,
         note=(
-            "Hypervolume: percent of the rectangle from (quality 0, S*) to (Q*, Self-BLEU 0) that the front dominates. "
+            "Hypervolume: percent of the rectangle from (quality 0, S*) to (Q*, Self-BLEU 0) that the front dominates, "
+            "a staircase: more settings on a front raise it by their number alone. "
             f"Values on test of the settings on the front on dev. {100 * study.confidence:g} % intervals, of the "
             f"hypervolume from the first {min(RESAMPLES, resamples):,} of the {resamples:,} resamples; p unadjusted; "
             "descriptive."
