@@ -139,9 +139,9 @@ def gains_table(found: Mapping[str, Found], study: Study) -> PageTable:
             "Cross-fitted: chosen on one half of the samples and scored on the other, both ways, on test; "
             f"{100 * study.confidence:g} % interval over clusters. Naive: chosen and scored on the same samples. The "
             "null keeps each instance's noise and gives none a temperature of its own. EDA of a single instance, "
-            "with the constants of the study; of half of the samples, so the best single temperature need not be the main "
-            "table's. A loss says that half of the samples do not tell an instance's temperature; the null's p, whether "
-            "instances differ at all."
+            "with the constants of the study; of half of the samples, so the best single temperature need not be the "
+            "main table's. A loss says that half of the samples do not tell an instance's temperature; the null's p, "
+            "whether instances differ at all."
         ),
     )
 
