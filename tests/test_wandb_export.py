@@ -86,9 +86,9 @@ def test_a_searchs_trials_are_exported_from_its_runs(tmp_path):
     machine = Machine(tmp_path)
     machine.edt("tune", "task=mini_xlsum", *WORDS[1:5], "baseline.t0=[0,1]", "search.trials=3", "search.batch=3")
     machine.edt("report", "tracking=wandb")
-    (trials,) = (machine.runs / "tune").glob("*/trials.csv")
-    with trials.open() as lines:
-        measured = {line["strategy_id"]: float(line["eda"]) for line in csv.DictReader(lines)}
+    tables = [path for name in ("trials.csv", "baseline.csv") for path in (machine.runs / "tune").glob(f"*/{name}")]
+    lines = [line for path in tables for line in csv.DictReader(path.read_text().splitlines())]
+    measured = {line["strategy_id"]: float(line["eda"]) for line in lines}
     assert len(measured) == 5
     exported = machine.exported()
     assert set(exported) == set(measured)
