@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING, p_cell
+from edt.artefacts.primary import evidence_of
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
 from edt.report.documents import csv_of, write_tables
@@ -97,17 +98,11 @@ class Claims(Artefact):
         }
         for entries in found.values():
             if any(entry.about in study.tasks for entry in entries):
-                entries += [left_out(task, why) for task, why in study.left_out.items()]
+                entries += [evidence_of(task, None, why_not=f"left out: {why}") for task, why in study.left_out.items()]
         table = scorecard(found)
         write_tables(folder, "table", [table])
         write_text(folder / "claims.csv", csv_of(evidence_rows(found)))
         return Outcome(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
-
-
-def left_out(task: str, why: str) -> Evidence:
-    """A task without figures: what is said of every task is undetermined with it."""
-    nan = float("nan")
-    return Evidence(about=task, difference=nan, lo=nan, hi=nan, usable=False, why=f"left out: {why}")
 
 
 def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:

@@ -14,6 +14,7 @@ import torch
 
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING
+from edt.artefacts.primary import evidence_of
 from edt.decoding.allocated import peak_allocated
 from edt.decoding.clock import ratios
 from edt.decoding.kernels import Kernels
@@ -231,8 +232,7 @@ def evidence(found: Mapping[str, Figures], about: str) -> dict[str, list[Evidenc
 def cost_evidence(edt: Figures, about: str) -> Evidence:
     """The ratio of times less the one that is allowed."""
     if edt.interval is None:
-        nan, why = float("nan"), f"fewer than {FEWEST} blocks of {BLOCK} steps give no interval"
-        return Evidence(about=about, difference=nan, lo=nan, hi=nan, usable=False, why=why)
+        return evidence_of(about, None, why_not=f"fewer than {FEWEST} blocks of {BLOCK} steps give no interval")
     limit = 1 + COST_ALLOWED
     lo, hi = edt.interval
     return Evidence(about=about, difference=edt.ratio - limit, lo=lo - limit, hi=hi - limit)

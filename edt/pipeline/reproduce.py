@@ -13,7 +13,7 @@ from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
 from edt.pipeline.jobs import Job, decode_tasks, jobs_for
 from edt.pipeline.outputs import read_outputs
-from edt.pipeline.protocol import SPLITS, Decoded
+from edt.pipeline.protocol import BASELINE, SPLITS, Decoded
 from edt.pipeline.protocol import Protocol as StudyProtocol
 from edt.pipeline.request import GenerationRequest, TaskRequest
 from edt.pipeline.score import score_outputs
@@ -100,7 +100,7 @@ class StudyRequest:
     @property
     def protocol(self) -> StudyProtocol:
         """Which settings to decode: every family that an artefact names, with the baseline that sets EDA's scale."""
-        wanted = dict.fromkeys(["fixed", *(name for a in self.artefacts.values() for name in a.families())])
+        wanted = dict.fromkeys([BASELINE, *(name for a in self.artefacts.values() for name in a.families())])
         unknown = [name for name in wanted if name not in self.families]
         if unknown:
             raise ConfigError(
