@@ -259,6 +259,8 @@ def test_the_baseline_as_coarse_has_the_familys_values_of_t0_alone():
     assert own.coarse_eda == task.compare(chosen, coarse, "eda", 0.95)
     same = primary_comparisons(study(1000, a=task))[0]
     assert (same.coarse_eda, same.coarse_matched) == (None, None)
+    more = Family(name="fixed", make=Fixed, axes={"t0": Axis(values=T, high=(2.0,))})  # not tried: no finer for it
+    assert more.at("t0", T) == more
 
 
 def test_a_choice_that_is_a_fixed_temperature_gives_no_verdict():

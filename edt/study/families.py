@@ -94,7 +94,7 @@ class Family:
         """The family with only those values of an axis that are among these; all of them where none is."""
         own = self.axes[axis]
         kept = tuple(value for value in own.values if value in values) or own.values
-        return replace(self, axes={**self.axes, axis: replace(own, values=kept, low=(), high=())})
+        return replace(self, axes={**self.axes, axis: replace(own, values=kept)})
 
 
 def strategies_of(families: Sequence[Family]) -> list[Strategy]:
