@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edt.artefacts.ablation import evidence, worst_along
+from edt.artefacts.ablation import evidence, worst_of
 from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec
 from edt.pipeline.constants import Scored
 from edt.pipeline.score import ScoredRun
@@ -31,7 +31,8 @@ def scored(split, strategy_id, value):
     spread = SPREAD if strategy_id == BEST else 0.0
     resampled = None if value is None else value + spread * np.linspace(-1, 1, 101)
     eda = Measured(metric="eda", value=value, resampled_B=resampled, signature="")
-    outputs = SimpleNamespace(split=split, strategy_id=strategy_id)
+    examples = [SimpleNamespace(cluster_id=str(number)) for number in range(40)]
+    outputs = SimpleNamespace(split=split, strategy_id=strategy_id, examples=examples)
     return Scored(outputs=outputs, measured={"eda": eda}, quality="rouge_l")
 
 
@@ -52,16 +53,29 @@ def found(**changes):
     return {name: entry for name, (entry,) in entries.items()}
 
 
-def test_the_worst_is_another_value_of_that_parameter_alone():
-    assert worst_along(task(), BEST, "t0") == "edt(t0=0.5,theta=1)"
-    assert worst_along(task(), BEST, "theta") == "edt(t0=1,theta=3)"
+def test_the_worst_is_another_value_of_that_parameter():
+    assert worst_of(task(), "t0") == "edt(t0=0.5,theta=1)"
+    assert worst_of(task(), "theta") == "edt(t0=1,theta=3)"
+
+
+def test_each_theta_has_the_t0_that_is_best_for_it():
+    better = {(0.5, 3.0): 15}
+    assert worst_of(task(dev=better), "theta") == "edt(t0=1,theta=0.1)"
+    assert worst_of(task(dev={**better, (1.0, 0.1): 12}), "theta") == "edt(t0=0.5,theta=3)"
+
+
+def test_a_theta_whose_t0_may_lie_beyond_the_grid_gives_no_verdict():
+    t0, theta, bad = found(dev={(1.5, 3.0): 45}).values()
+    assert t0.verdict == SUPPORTED
+    for entry in (theta, bad):
+        assert (entry.verdict, entry.why) == (UNDETERMINED, "edge: t0 of edt(t0=1.5,theta=3)")
 
 
 @pytest.mark.parametrize("missing", [None, float("nan")])
 def test_the_worst_passes_over_settings_without_an_eda(missing):
-    assert worst_along(task(dev={(0.5, 1.0): missing}), BEST, "t0") == "edt(t0=1.5,theta=1)"
-    assert worst_along(task(dev={(1.5, 1.0): missing}), BEST, "t0") == "edt(t0=0.5,theta=1)"
-    assert worst_along(task(dev={(0.5, 1.0): missing, (1.5, 1.0): missing}), BEST, "t0") is None
+    assert worst_of(task(dev={(0.5, 1.0): missing}), "t0") == "edt(t0=1.5,theta=1)"
+    assert worst_of(task(dev={(1.5, 1.0): missing}), "t0") == "edt(t0=0.5,theta=1)"
+    assert worst_of(task(dev={(0.5, 1.0): missing, (1.5, 1.0): missing}), "t0") is None
 
 
 def test_a_parameter_matters_where_the_worst_on_dev_is_worse_on_test():

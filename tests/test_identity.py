@@ -67,6 +67,7 @@ OUTSIDE = {
     "paths.traces": "elsewhere",
     "paths.results": "elsewhere",
     # Of a study: what is chosen and shown from the rows.
+    "refinements": None,
     "widenings": None,
     "jobs": None,
     "browser.*": None,

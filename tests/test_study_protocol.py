@@ -12,7 +12,6 @@ from edt.artefacts.primary import (
     Primary,
     edge_note,
     evidence_of,
-    grid_note,
     holm_adjusted,
     primary_comparisons,
     primary_evidence,
@@ -25,7 +24,7 @@ from edt.metrics.mean import mean_statistics, mean_value
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, measure_statistics
 from edt.pipeline.constants import Scored
 from edt.pipeline.outputs import Outputs
-from edt.pipeline.protocol import widened
+from edt.pipeline.protocol import grow
 from edt.pipeline.score import ScoredRun, combined
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, random_t
@@ -105,7 +104,7 @@ def test_a_setting_that_is_best_on_test_only_is_not_chosen():
     assert planted.front("edt_token").strategy_ids == plain.front("edt_token").strategy_ids
 
 
-def test_widening_reads_dev_alone():
+def test_growing_reads_dev_alone():
     task = simulated(0)
     on_dev = {
         s.strategy_id: task.value("dev", s.strategy_id, "eda") for f in FAMILIES.values() for s in f.settings.values()
@@ -115,10 +114,16 @@ def test_widening_reads_dev_alone():
         name: Family(name=f.name, make=f.make, fixed=f.fixed, axes={"t0": Axis(values=T, high=(1.6, 2.0))})
         for name, f in FAMILIES.items()
     }
-    grown = widened(further, best_at_end)
-    assert [family.axes["t0"].values for family in grown.values()] == [(*T, 1.6)] * 3
+    for refinements in (0, 1):  # on an end, a refinement is a widening; it is not widened twice
+        grown = grow(further, best_at_end, refinements, may_widen=True)
+        assert [(*family.finer, *family.wider) for family in grown.values()] == [((("t0", 1.6),),)] * 3
+    assert grow(further, best_at_end, 0, may_widen=False) == further
     interior = {name: 0.0 if "t0=0.7" in name else value for name, value in on_dev.items()}
-    assert widened(further, interior) == further
+    assert grow(further, interior, 0, may_widen=True) == further
+    finer = grow(further, interior, 1, may_widen=True)
+    assert all(len(family.finer) == 1 for family in finer.values())
+    assert all(0.3 < place[0][1] < 1.3 for family in finer.values() for place in family.finer)
+    assert grow(finer, interior, 1, may_widen=True) == finer  # the new ones have no score, and the budget is spent
 
 
 def p_values(seed, effect):
@@ -230,37 +235,6 @@ def test_the_hypervolumes_interval_says_how_many_resamples_it_is_of(monkeypatch)
         lo, hi = np.quantile(values_B[:used], [0.025, 0.975])
         assert table.rows[0][2].endswith(f"[{lo:.1f}, {hi:.1f}]")
         assert f"from the first {used} of the 400 resamples" in table.note
-
-
-def test_a_difference_that_hangs_on_the_finer_grid_gives_no_verdict():
-    worse, same = at(1.4, 0.9), at(0.1, -0.4)
-    better = at(-2.2, -2.9)
-    assert grid_note(worse, None) == ""  # the baseline's grid is no finer
-    assert grid_note(worse, at(1.0, 0.4)) == ""
-    assert grid_note(same, better) == ""  # no verdict to begin with
-    assert grid_note(worse, same) == "hangs on the grid: +0.10 to a baseline as coarse"
-    assert grid_note(worse, better) == "hangs on the grid: -2.20 to a baseline as coarse"
-
-
-def at(difference, lo):
-    return Comparison(difference=difference, lo=lo, hi=2 * difference - lo, p_value=0.01)
-
-
-def test_the_baseline_as_coarse_has_the_familys_values_of_t0_alone():
-    """A fixed grid twice as fine, whose best setting is none of EDT's values of T0."""
-    fine = {**FAMILIES, "edt_token": FAMILIES["edt_token"].at("t0", (0.3, 1.0))}
-    task = simulated(5, resamples=1000)
-    found = primary_comparisons(study(1000, a=TaskStudy(task=task.task, scored=task.scored, families=fine)))
-    own = next(p for p in found if p.baseline == "fixed")
-    assert task.choice_of(fine["fixed"]).strategy_id == "fixed(t0=1.3)"
-    coarse = task.choice_of(fine["fixed"].at("t0", (0.3, 1.0))).strategy_id
-    chosen = task.choice_of(fine["edt_token"]).strategy_id
-    assert coarse in ("fixed(t0=0.3)", "fixed(t0=1)")
-    assert own.coarse_eda == task.compare(chosen, coarse, "eda", 0.95)
-    same = primary_comparisons(study(1000, a=task))[0]
-    assert (same.coarse_eda, same.coarse_matched) == (None, None)
-    more = Family(name="fixed", make=Fixed, axes={"t0": Axis(values=T, high=(2.0,))})  # not tried: no finer for it
-    assert more.at("t0", T) == more
 
 
 def test_a_choice_that_is_a_fixed_temperature_gives_no_verdict():

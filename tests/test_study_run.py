@@ -6,57 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from hydra import compose, initialize_config_dir
+from small_study import ARTEFACTS, QUICK, SMALL, few
 
 from edt.cli import main
 from edt.cli.app import config_folder
 from edt.store.layout import find_runs
 from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations
-
-FAMILIES = """
-fixed: {make: edt.strategies.Fixed, axes: {t0: {values: [0, 0.7, 1.2], high: [1.8], ends: [0]}}}
-kld_token: {make: edt.strategies.KLD, fixed: {granularity: token}, axes: {t0: {values: [0.7, 1.2]}, sigma: {values: [2]}}}
-kld_instance: {make: edt.strategies.KLD, fixed: {granularity: instance}, axes: {t0: {values: [0.7, 1.2]}, sigma: {values: [2]}}}
-edt_token: {make: edt.strategies.EDT, axes: {t0: {values: [0.7, 1.3]}, theta: {values: [0.1, 1]}}}
-edt_instance: {make: edt.strategies.EDT, fixed: {granularity: instance}, axes: {t0: {values: [0.7, 1.3]}, theta: {values: [0.5]}}}
-dynatemp: {make: edt.strategies.Dynatemp, fixed: {t_min: 0.05}, axes: {t_max: {values: [1, 2]}}}
-random_t: {make: edt.strategies.random_t.around, axes: {centre: {values: [0.7, 1.2]}, spread: {values: [0.5]}}}
-"""
-SMALL = ["families=few", "sampling.samples=4", "metrics.bootstrap.resamples=100", "jobs=1", "model.device=cpu"]
-QUICK = [
-    "engine.compile=false",
-    "experiments.efficiency.shape=null",
-    "experiments.efficiency.rows=2",
-    "experiments.efficiency.length=64",
-    "experiments.efficiency.steps=12",
-    "experiments.efficiency.repeats=1",
-    "experiments.best_temperature.permutations=19",
-    "experiments.confidence.background=4",
-    "experiments.ablation.tasks=[mini_xlsum]",
-    "experiments.ablation.t0=[0.7,1.3]",
-    "experiments.ablation.theta=[0,1]",
-    "browser.examples=2",
-    "browser.samples=2",
-]
-ARTEFACTS = {
-    "main_table": ["table.md", "table.tex", "chosen.csv", "comparisons.csv", "grid.csv"],
-    "best_temperature": ["table.md", "histogram.png", "histogram.svg", "instances.csv"],
-    "confidence": ["table.md", "steps.png", "steps.svg", "steps.csv"],
-    "ablation": ["table.md", "heat_maps_mini_xlsum.png", "curves_mini_xlsum.svg", "grid.csv"],
-    "granularity": ["table.md", "table.tex"],
-    "efficiency": ["table.md", "figures.json"],
-    "case_study": ["table.md", "tokens.png", "case.html"],
-    "frontier": ["table.md", "frontier.png", "points.csv"],
-    "claims": ["table.md", "table.tex", "claims.csv"],
-}
-
-
-def few(folder):
-    (folder / "families").mkdir(parents=True)
-    (folder / "families" / "few.yaml").write_text(FAMILIES)
-    return f"--config-dir={folder}"
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +126,7 @@ def test_a_second_call_decodes_nothing_and_one_artefact_alone_is_the_same(study,
     again = ["run", "experiment=granularity", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
     assert main(again) == 0
     told = capsys.readouterr().err
-    assert "0 of them there before" not in told
+    assert " 0 of them there before" not in told
     assert (folder / "results" / "mini" / "granularity" / "table.md").read_text() == before
     assert (folder / "results" / "mini" / "granularity" / "report.html").is_file()
     assert (folder / "results" / "mini" / "manifest.json").read_text() == whole
@@ -243,8 +199,9 @@ def test_an_artefact_whose_tasks_are_not_in_the_study_says_so_or_takes_another(t
 
 def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
     assert main(["reproduce", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK]) == 0
-    # 3 + 2 + 2 + 4 + 2 + 2 + 2 settings on dev; the ablation's four on test, of which edt(0.7, 1) and (1.3, 1) are there
-    told = "17 settings × 6 dev examples and 19 × 6 test examples, 4 samples each: 864 rows"
+    # 3 + 2 + 2 + 4 + 2 + 2 + 2 settings on grids, 1 more in each of 8 slices; the ablation's four on test, of which
+    # edt(0.7, 1) and (1.3, 1) are there
+    told = "25 settings × 6 dev examples and 27 × 6 test examples, 4 samples each: 1,248 rows"
     assert told in capsys.readouterr().err
 
 
@@ -278,64 +235,6 @@ def test_bleu_is_that_of_sacrebleu(tmp_path):
         ordered = [[references[e] for e in texts]]
         scores.append(corpus_bleu(list(texts.values()), ordered, tokenize="zh").score)
     assert float(row["sacrebleu"]) == pytest.approx(sum(scores) / 4)
-
-
-def refused(capsys, *words):
-    assert main(["reproduce", *words]) == 2
-    return capsys.readouterr().err
-
-
-def test_errors_say_the_way_out(capsys, tmp_path):
-    paths = [f"paths.runs={tmp_path}", f"paths.results={tmp_path}"]
-    assert "task.split=[dev,test]" in refused(capsys, "task=mini_xlsum", "task.split=test", *paths)
-    assert "needs 2 or more" in refused(capsys, "sampling.samples=1", *paths)
-    assert "did you mean 'values'" in refused(capsys, "+families.fixed.axes.t0.value=[1]", *paths)
-    assert "cannot be imported" in refused(capsys, "families.fixed.make=edt.strategies.Nothing", *paths)
-    backwards = refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
-    assert "ascending" in backwards
-    assert "families.fixed.axes.t0" in backwards
-    assert "best_temperature needs 4 or more" in refused(capsys, "sampling.samples=3", *paths)
-    assert "families.fixed has no t0 = 0" in refused(capsys, "families.fixed.axes.t0.values=[0.5,1]", *paths)
-    assert "experiment=[main_table,claims]" in refused(capsys, "experiment=claims", *paths)
-    assert "jobs is 0" in refused(capsys, "jobs=0", *paths)
-    assert main(["run", "experiment=main_tabel", *paths]) == 2
-    assert "main_tabel" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("words", [["task=paper"], ["task=mini"], ["task=paper", "model=hf", "model.path=x"]])
-def test_every_experiment_composes(words):
-    names = sorted(path.stem for path in (Path(config_folder()) / "experiment").glob("*.yaml"))
-    assert set(ARTEFACTS) <= set(names)
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        whole = compose("reproduce", words)
-        assert set(whole.experiments) == set(ARTEFACTS)
-        assert list(whole.task.split) == ["dev", "test"]
-        for name in ARTEFACTS:
-            alone = compose("run", [f"experiment={name}", *words])
-            assert list(alone.experiments) == [name]
-            assert alone.sampling.samples == 8
-            assert alone.metrics.bootstrap.resamples == 10000
-
-
-@pytest.mark.parametrize(("words", "settings"), [([], 24), (["protocol=small"], 8)])
-def test_every_family_starts_with_as_many_settings(words, settings):
-    from omegaconf import OmegaConf
-
-    from edt.cli.build import families
-
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        found = families(OmegaConf.to_container(compose("reproduce", words).families))
-    assert set(found) == set(yaml.safe_load(FAMILIES))
-    assert {name: len(family.settings) for name, family in found.items()} == dict.fromkeys(found, settings)
-
-
-def test_the_small_study_goes_to_a_folder_of_its_own():
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        for command, words in (("reproduce", []), ("run", ["experiment=main_table"])):
-            small = compose(command, [*words, "protocol=small"])
-            assert (small.paths.results, small.task.limit, small.sampling.samples) == ("results/trial", 60, 4)
-            assert small.metrics.bootstrap.resamples == 1000
-            assert list(small.task.split) == ["dev", "test"]
 
 
 def test_the_study_on_real_samples_and_a_real_model(real_data, real_model, tmp_path, capsys):

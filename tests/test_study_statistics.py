@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.interpolate import PchipInterpolator
 
 from edt.errors import ConfigError
-from edt.strategies import EDT, Fixed
+from edt.strategies import EDT
 from edt.study.crossfit import crossfit, naive_null, without_interaction
-from edt.study.families import Axis, Family, strategies_of
-from edt.study.front import Front, hypervolume, matched_difference, pareto, quality_at
+from edt.study.curve import curve_at
+from edt.study.families import Axis, Family
+from edt.study.front import Front, hypervolume, matched_difference, matched_range, pareto
 from edt.study.holm import holm
 from edt.study.selection import choose
 from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, in_every
@@ -19,43 +21,6 @@ from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, 
 T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0,))
 THETA = Axis(values=(0.1, 1.0, 3.0), low=(0.0,), high=(6.0,), ends=(0.0,))
 FAMILY = Family(name="edt token", make=EDT, axes={"t0": T0, "theta": THETA}, fixed={"granularity": "token"})
-
-
-def test_a_family_is_every_combination():
-    assert len(FAMILY.settings) == 9
-    assert EDT(t0=1.0, theta=3.0) in FAMILY.settings.values()
-    assert dict(FAMILY.coordinates["edt(t0=1,theta=3)"]) == {"t0": 1.0, "theta": 3.0}
-    assert len(strategies_of([FAMILY, FAMILY])) == 9
-
-
-def test_widening_goes_on_until_the_choice_is_inside():
-    def best_at(family, t0, theta):
-        values = {s.strategy_id: abs(s.t0 - t0) + abs(s.theta - theta) for s in family.settings.values()}
-        return choose(family, values)
-
-    choice = best_at(FAMILY, 0.2, 1.0)
-    assert choice.edges == {"t0": "low"}
-    once = FAMILY.widened(choice.strategy_id)
-    assert once.axes["t0"].values == (0.25, 0.5, 1.0, 1.5)
-    assert best_at(once, 0.2, 1.0).edges == {"t0": "low"}
-    twice = once.widened(best_at(once, 0.2, 1.0).strategy_id)
-    assert best_at(twice, 0.2, 1.0).is_interior
-    assert twice.settings.keys() > FAMILY.settings.keys()
-    assert best_at(twice, 0.0, 1.0).edges == {"t0": "low"}  # nothing left below: it stays an edge
-    assert twice.widened(best_at(twice, 0.0, 1.0).strategy_id) is None
-
-
-def test_the_end_of_a_parameter_is_no_edge():
-    widened = FAMILY.widened("edt(t0=1,theta=0.1)")
-    assert widened.edges("edt(t0=1,theta=0)") == {}
-    assert Family(name="one", make=Fixed, axes={"t0": Axis(values=(0.5,))}).edges("fixed(t0=0.5)") == {}
-
-
-def test_an_axis_out_of_order_is_refused():
-    with pytest.raises(ConfigError, match="ascending"):
-        Axis(values=(1.0, 0.5))
-    with pytest.raises(ConfigError, match="downwards"):
-        Axis(values=(1.0, 2.0), low=(0.1, 0.5))
 
 
 def test_choice_ignores_missing_scores_and_takes_the_first_of_equals():
@@ -118,9 +83,54 @@ def test_fronts_differ_by_what_lies_between_them():
     assert found.lo == pytest.approx(1.5 - 1.96 * 0.1 * 2**0.5, abs=0.05)
     same = matched_difference(line(0.0), line(0.0), confidence=0.95)
     assert (same.difference, same.p_value) == (0.0, 1.0)
-    assert quality_at(np.array([60.0, 10.0, 99.0]), *(line(0.0).quality_N, line(0.0).self_bleu_N)) == pytest.approx(
-        [32.0, 26.0, 38.0]
+    assert matched_range(line(0.0), line(1.5)) == (30.0, 90.0)
+
+
+def scipys(at_G, quality_N, self_bleu_N):
+    order = np.argsort(self_bleu_N)
+    inside = np.clip(at_G, self_bleu_N.min(), self_bleu_N.max())
+    return PchipInterpolator(self_bleu_N[order], quality_N[order])(inside)
+
+
+@pytest.mark.parametrize("n_settings", [2, 3, 4, 12])
+def test_the_curve_through_a_front_is_scipys_in_every_resample(n_settings):
+    rng = np.random.default_rng(n_settings)
+    self_bleu_BN = rng.uniform(0, 100, (60, n_settings))
+    quality_BN = rng.normal(30, 5, (60, n_settings))
+    quality_BN[::2] = np.sort(quality_BN[::2], axis=1)[:, ::-1]
+    at_G = np.linspace(-5, 105, 37)
+    found = curve_at(at_G, quality_BN, self_bleu_BN)
+    for row, quality_N, self_bleu_N in zip(found, quality_BN, self_bleu_BN, strict=True):
+        assert row == pytest.approx(scipys(at_G, quality_N, self_bleu_N), abs=1e-9)
+
+
+def test_of_settings_with_one_self_bleu_the_best_counts():
+    found = curve_at(
+        np.array([10.0, 20.0, 30.0]), np.array([[1.0, 9.0, 5.0, 3.0]]), np.array([[10.0, 20.0, 20.0, 30.0]])
     )
+    assert found.tolist() == [[1.0, 9.0, 3.0]]
+    assert curve_at(np.array([0.0, 50.0]), np.array([[7.0]]), np.array([[5.0]])).tolist() == [[7.0, 7.0]]
+
+
+def test_a_coarse_grid_of_the_same_curve_is_hardly_worse():
+    """A front that bends as those of fixed temperatures do: straight lines would take 1 from the coarse one."""
+
+    def of(places):
+        self_bleu, quality = 100 - 95 * places**2, 70 - 60 * places**5
+        noise = np.zeros((500, 1))
+        return Front(
+            strategy_ids=[str(place) for place in places],
+            quality_N=quality,
+            self_bleu_N=self_bleu,
+            quality_BN=quality + noise,
+            self_bleu_BN=self_bleu + noise,
+        )
+
+    coarse, fine = of(np.array([0.0, 0.4, 0.6, 0.8, 1.0])), of(np.linspace(0, 1, 24))
+    at = np.linspace(5, 100, 101)
+    lines = [np.interp(at, f.self_bleu_N[::-1], f.quality_N[::-1]).mean() for f in (coarse, fine)]
+    assert lines[0] - lines[1] < -0.9
+    assert abs(matched_difference(coarse, fine, confidence=0.95).difference) < 0.25
 
 
 def test_fronts_that_do_not_meet_are_not_compared():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edt.artefacts.base import Artefact
-from edt.artefacts.primary import edge_note, evidence_of
+from edt.artefacts.primary import evidence_of, no_verdict
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study, TaskStudy
 from edt.report.documents import csv_of, write_tables
@@ -135,36 +135,39 @@ def cell_rows(grid: Ablation, name: str, task: TaskStudy, confidence: float) -> 
 
 
 def evidence(study: Study) -> dict[str, list[Evidence]]:
-    """The best against the worst value of one parameter, the other held at its choice; both chosen on dev."""
+    """The best against the worst value of one parameter; both chosen on dev, and for each θ its own T0."""
     found: dict[str, list[Evidence]] = {"t0_matters": [], "theta_matters": [], "bad_theta_is_worse_than_fixed": []}
-    for name, task in study.tasks.items():
+    for name in study.tasks:
         for parameter, claim in (("t0", "t0_matters"), ("theta", "theta_matters")):
-            found[claim].append(matters(name, task, parameter, study.confidence))
-        found["bad_theta_is_worse_than_fixed"].append(bad_theta(name, task, study.confidence))
+            found[claim].append(matters(study, name, parameter))
+        found["bad_theta_is_worse_than_fixed"].append(bad_theta(study, name))
     return found
 
 
-def matters(about: str, task: TaskStudy, parameter: str, confidence: float) -> Evidence:
+def matters(study: Study, name: str, parameter: str) -> Evidence:
     """EDA on test at the worst value on dev less at the best: support where it is above 0, never a contradiction.
 
     A reversal (the worst on dev is the better one on test) says that dev misled, not that the parameter does nothing.
     """
-    best = task.choices["edt_token"].strategy_id
-    worst = worst_along(task, best, parameter)
+    task = study.tasks[name]
+    worst = worst_of(task, parameter)
     if worst is None:
-        return evidence_of(about, None, why_not=nothing_else(parameter), supports_if="above 0")
-    difference = task.compare(worst, best, "eda", confidence)
+        return evidence_of(name, None, why_not=nothing_else(parameter), supports_if="above 0")
+    difference = task.compare(worst, task.choices["edt_token"].strategy_id, "eda", study.confidence)
     is_reversed = difference is not None and difference.hi < 0.0
-    return evidence_of(about, difference, why_not=REVERSED if is_reversed else "", supports_if="above 0")
+    notes = (REVERSED if is_reversed else "", untuned(task, worst, parameter), no_verdict(study, name))
+    return evidence_of(name, difference, why_not="; ".join(filter(None, notes)), supports_if="above 0")
 
 
-def bad_theta(about: str, task: TaskStudy, confidence: float) -> Evidence:
+def bad_theta(study: Study, name: str) -> Evidence:
     """EDA on test at the worst θ on dev less that of the fixed temperature chosen there."""
-    worst = worst_along(task, task.choices["edt_token"].strategy_id, "theta")
+    task = study.tasks[name]
+    worst = worst_of(task, "theta")
     if worst is None:
-        return evidence_of(about, None, why_not=nothing_else("theta"), supports_if="above 0")
-    difference = task.compare(worst, task.choices["fixed"].strategy_id, "eda", confidence)
-    return evidence_of(about, difference, why_not=edge_note(task, "fixed"), supports_if="above 0")
+        return evidence_of(name, None, why_not=nothing_else("theta"), supports_if="above 0")
+    difference = task.compare(worst, task.choices["fixed"].strategy_id, "eda", study.confidence)
+    notes = (untuned(task, worst, "theta"), no_verdict(study, name, "fixed"))
+    return evidence_of(name, difference, why_not="; ".join(filter(None, notes)), supports_if="above 0")
 
 
 def nothing_else(parameter: str) -> str:
@@ -172,18 +175,25 @@ def nothing_else(parameter: str) -> str:
     return f"no other value of {parameter} has an EDA on dev"
 
 
-def worst_along(task: TaskStudy, best: str, parameter: str) -> str | None:
-    """The setting with the worst EDA on dev among the others that differ from the best in one parameter alone.
+def untuned(task: TaskStudy, strategy_id: str, parameter: str) -> str:
+    """Says where the T0 of a value of θ is the last that was tried, so that a better one may lie beyond."""
+    edges = task.families["edt_token"].edges(strategy_id)
+    return f"edge: t0 of {strategy_id}" if parameter == "theta" and "t0" in edges else ""
+
+
+def worst_of(task: TaskStudy, parameter: str) -> str | None:
+    """The worst EDA on dev: of T0 at the chosen θ, or of the best at each other θ, which so has a T0 of its own.
 
     Those without an EDA on dev are passed over; None where no other has one.
     """
     family = task.families["edt_token"]
-    place = dict(family.coordinates[best])
-    on_dev = {
-        strategy.strategy_id: task.value("dev", strategy.strategy_id, "eda")
-        for coordinates, strategy in family.settings.items()
-        if strategy.strategy_id != best
-        and all(value == place[name] for name, value in coordinates if name != parameter)
-    }
+    best = task.choices["edt_token"].strategy_id
+    own = family.coordinates[best][1:]
+    on_dev = {name: task.value("dev", name, "eda") for name in family.coordinates}
     known = {name: value for name, value in on_dev.items() if not math.isnan(value)}
-    return max(known, key=lambda name: known[name]) if known else None
+    if parameter == family.first:
+        rivals = [name for name in family.slices[own].values() if name != best and name in known]
+    else:
+        others = [[n for n in ids.values() if n in known] for at, ids in family.slices.items() if at != own]
+        rivals = [min(names, key=lambda name: known[name]) for names in others if names]
+    return max(rivals, key=lambda name: known[name]) if rivals else None

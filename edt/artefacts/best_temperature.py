@@ -10,7 +10,7 @@ import numpy as np
 
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import p_cell
-from edt.artefacts.primary import evidence_of
+from edt.artefacts.primary import evidence_of, no_verdict
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bootstrap import Comparison, interval, resample_weights, two_sided_p
 from edt.pipeline.outputs import Outputs
@@ -23,7 +23,7 @@ from edt.store.atomic import write_text
 from edt.study.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
 from edt.study.verdicts import Evidence
 
-UNTOLD = "a loss shows that half of the samples do not tell which temperature is best, not that none is"
+BELOW = "less than noise alone gives, which no temperature of an instance can explain"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +60,7 @@ class BestTemperature(Artefact):
         section = Section(
             name="best_temperature", title=self.title, tables=[table], figures=[histograms(found, folder)]
         )
-        evidence: list[Evidence] = [
-            evidence_of(name, entry.gain, supports_if="above 0", why_not=UNTOLD if entry.gain.hi < 0.0 else "")
-            for name, entry in found.items()
-        ]
+        evidence = [differ(study, name, entry.null) for name, entry in found.items()]
         return Outcome(section=section, evidence={"no_single_temperature_suits_all": evidence})
 
     def of_task(self, task: TaskStudy, study: Study) -> Found:
@@ -86,6 +83,15 @@ class BestTemperature(Artefact):
         gain = Comparison(difference=float(fit.gain_E.mean()), lo=lo, hi=hi, p_value=two_sided_p(gains_B))
         null = naive_null(first, second, permutations=self.permutations, seed=spec.seed)
         return Found(temperatures=list(ids), fit=fit, gain=gain, null=null)
+
+
+def differ(study: Study, name: str, null: NaiveNull) -> Evidence:
+    """Whether instances have temperatures of their own: the naive gain less what noise alone gives, with its spread."""
+    lo, hi = interval(null.gain - null.null_gain_R, study.confidence)
+    difference = null.gain - float(null.null_gain_R.mean())
+    found = Comparison(difference=difference, lo=lo, hi=hi, p_value=null.p_value)
+    notes = (BELOW if hi < 0.0 else "", no_verdict(study, name))
+    return evidence_of(name, found, supports_if="above 0", why_not="; ".join(filter(None, notes)))
 
 
 def instance_losses(task: TaskStudy, outputs: Outputs, study: Study, samples: range) -> Floats:
@@ -174,7 +180,7 @@ def instance_rows(name: str, task: TaskStudy, entry: Found) -> list[dict[str, ob
             "chosen_on_first_half": float(first),
             "chosen_on_second_half": float(second),
             "cross_fitted_gain": float(gain),
-            "naive_gain": float(naive),
+            "gain_on_the_half_chosen_on": float(naive),
         }
         for example, first, second, gain, naive in zip(
             outputs.examples, *chosen_2E, entry.fit.gain_E, entry.fit.naive_E, strict=True

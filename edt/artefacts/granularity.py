@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING, difference_cell, p_cell, setting_cell
-from edt.artefacts.primary import edge_note, evidence_of
+from edt.artefacts.primary import evidence_of, no_verdict
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
 from edt.report.documents import write_tables
@@ -38,7 +38,7 @@ class Granularity(Artefact):
                     task.compare(own, other, metric, study.confidence) for metric in ("eda", "factuality")
                 )
                 matched = task.compare_fronts(token, instance, study.confidence)
-                why_not = "; ".join(filter(None, (edge_note(task, token, instance), study.too_few(name))))
+                why_not = no_verdict(study, name, token, instance)
                 if token == "edt_token":  # noqa: S105  a family's name
                     evidence.append(evidence_of(name, eda, why_not=why_not))
                 rows.append(

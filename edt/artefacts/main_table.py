@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from edt.report.frame import QUALITY as QUALITY_NAMES
 from edt.report.page import PageTable, Section
 from edt.report.table import csv_text
 from edt.store.atomic import write_text
+from edt.study.families import Coordinates, Family
+from edt.study.selection import Choice
 
 METRICS = (QUALITY, "self_bleu", "eda", "factuality", "temperature")
 
@@ -89,17 +91,36 @@ def ranges_table(study: Study) -> PageTable:
         for family_name, family in task.families.items():
             found = [task.value("test", s.strategy_id, "temperature") for s in family.settings.values()]
             axes = "; ".join(f"{axis}: {', '.join(f'{v:g}' for v in a.values)}" for axis, a in family.axes.items())
-            label = family_name.replace("_", " ")
-            rows.append([name, label, str(len(found)), f"{min(found):.2f} to {max(found):.2f}", axes])
+            beside = [told_of(family.finer), told_of(family.wider)]
+            spread = f"{min(found):.2f} to {max(found):.2f}"
+            row = [name, family_name.replace("_", " "), str(len(found)), spread, axes, *beside]
+            rows.append([*row, neighbours(family, task.choices[family_name])])
     return PageTable(
         title="The grids",
-        columns=["task", "family", "settings", "mean realised T", "values"],
+        columns=["task", "family", "settings", "mean realised T", "grid", "finer", "wider", "choice between"],
         rows=rows,
         note=(
-            "All families start with as many settings; a grid whose best setting on dev lies on an end grows there, so "
-            "some have more to choose from."
+            "All families have as many settings on the grid and finer, and more only where they are wider. Finer: "
+            "placed by dev in each slice of a family (at each value of its second parameter), on the first parameter, "
+            "where a parabola through the best of the slice says that EDA is lowest. Wider: the family's best setting "
+            "on dev lay on an end. Choice between: its neighbours on the first parameter. The second has the grid's values "
+            "alone, or wider ones; the ablation's grid is finer in it."
         ),
     )
+
+
+def told_of(places: Sequence[Coordinates]) -> str:
+    """Settings by their values, as `1.43 0.5`; a dash for none."""
+    return "; ".join(" ".join(f"{value:g}" for _, value in place) for place in places) or MISSING
+
+
+def neighbours(family: Family, choice: Choice) -> str:
+    """The values on the first axis that were tried next to the choice."""
+    place = family.coordinates[choice.strategy_id]
+    values = family.values(family.first, place)
+    at = values.index(place[0][1])
+    sides = [f"{values[n]:g}" if 0 <= n < len(values) else MISSING for n in (at - 1, at + 1)]
+    return f"{sides[0]} and {sides[1]}"
 
 
 def grid_rows(study: Study) -> list[dict[str, object]]:

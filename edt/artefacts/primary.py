@@ -12,7 +12,7 @@ from edt.pipeline.protocol import BASELINE
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.page import PageTable
 from edt.study.holm import holm
-from edt.study.verdicts import UNDETERMINED, Evidence
+from edt.study.verdicts import Evidence
 
 PRIMARY = (("edt_token", "fixed"), ("edt_token", "kld_token"))
 
@@ -30,10 +30,8 @@ class Primary:
     matched_factuality: Comparison | None
     why_not: str
     """Why no verdict may be drawn; empty where one may."""
-    coarse_eda: Comparison | None = None
-    """EDA again, the baseline having no other values of T0 than the family has; None where it has none besides."""
-    coarse_matched: Comparison | None = None
-    """Quality at matched Self-BLEU in the same way."""
+    matched_range: tuple[float, float] | None = None
+    """The Self-BLEU over which fronts are compared."""
 
 
 def evidence_of(about: str, found: Comparison | None, *, why_not: str = "", supports_if: str = "below 0") -> Evidence:
@@ -80,13 +78,9 @@ def edge_note(task: TaskStudy, *families: str) -> str:
     return "; ".join(told)
 
 
-def grid_note(found: Comparison | None, coarse: Comparison | None) -> str:
-    """Says where a difference hangs on the baseline's finer grid: against one as coarse it has another verdict."""
-    if found is None or coarse is None:
-        return ""
-    if evidence_of("", found).verdict in (UNDETERMINED, evidence_of("", coarse).verdict):
-        return ""
-    return f"hangs on the grid: {coarse.difference:+.2f} to a baseline as coarse"
+def no_verdict(study: Study, name: str, *families: str) -> str:
+    """Why no verdict may be drawn from a task's figures about these families' choices; empty where one may."""
+    return "; ".join(filter(None, (edge_note(study.tasks[name], *families), study.too_few(name))))
 
 
 def primary_comparisons(study: Study) -> list[Primary]:
@@ -98,25 +92,18 @@ def primary_comparisons(study: Study) -> list[Primary]:
 
 
 def primary_comparison(study: Study, name: str, task: TaskStudy, family: str, baseline: str) -> Primary:
-    """One of them. A baseline with more values of T0 than the family is also compared with those values alone."""
+    """One of them."""
     own, other = task.choices[family].strategy_id, task.choices[baseline].strategy_id
-    eda = task.compare(own, other, "eda", study.confidence)
-    coarse = task.families[baseline].at("t0", task.families[family].axes["t0"].values)
-    is_finer = coarse.axes != task.families[baseline].axes
-    coarse_choice = task.choice_of(coarse).strategy_id
-    coarse_eda = task.compare(own, coarse_choice, "eda", study.confidence) if is_finer else None
-    notes = (edge_note(task, family, baseline), study.too_few(name), grid_note(eda, coarse_eda))
     return Primary(
         task=name,
         family=family,
         baseline=baseline,
-        eda=eda,
+        eda=task.compare(own, other, "eda", study.confidence),
         matched=task.compare_fronts(family, baseline, study.confidence),
         factuality=task.compare(own, other, "factuality", study.confidence),
         matched_factuality=task.compare_fronts(family, baseline, study.confidence, "factuality"),
-        why_not="; ".join(filter(None, notes)),
-        coarse_eda=coarse_eda,
-        coarse_matched=task.compare_fronts(family, coarse, study.confidence) if is_finer else None,
+        why_not=no_verdict(study, name, family, baseline),
+        matched_range=task.matched_range(family, baseline),
     )
 
 
@@ -134,8 +121,7 @@ def primary_table(primary: list[Primary]) -> PageTable:
             p_cell(p_matched),
             difference_cell(p.factuality),
             difference_cell(p.matched_factuality),
-            difference_cell(p.coarse_eda),
-            difference_cell(p.coarse_matched),
+            MISSING if p.matched_range is None else "{:.0f} to {:.0f}".format(*p.matched_range),
             p.why_not or MISSING,
         ]
         for p, p_eda, p_matched in zip(primary, adjusted, matched, strict=True)
@@ -151,18 +137,16 @@ def primary_table(primary: list[Primary]) -> PageTable:
             "p (Holm)",
             "Δfactuality",
             "Δfactuality at matched Self-BLEU",
-            "ΔEDA, grids as coarse",
-            "Δquality matched, grids as coarse",
+            "Self-BLEU matched",
             "no verdict because",
         ],
         rows=rows,
         note=(
-            f"Each figure's p-values are Holm-adjusted over the {len(primary)} comparisons. Quality at matched "
-            "Self-BLEU: the mean distance of the two families' fronts (settings on the front on dev, values on test) "
-            "over the Self-BLEU that both span. Each of the two figures has its own correction. Grids as coarse: the "
-            "fixed family has one parameter, so its values lie closer than T0 does in a family of two; here it has "
-            "only those of T0, and no verdict is drawn where that changes the verdict. All is conditional on the "
-            "settings that dev chose and on the samples drawn."
+            f"Each figure's p-values are Holm-adjusted over the {len(primary)} comparisons, each of the two figures by "
+            "itself. Quality at matched Self-BLEU: the mean distance of the two families' fronts (settings on the "
+            "front on dev, values on test, a monotone cubic through them) over the Self-BLEU that both span, in which "
+            "each value of Self-BLEU counts alike, that of useless texts too. All is conditional on the settings that "
+            "dev chose and on the samples drawn."
         ),
     )
 
@@ -178,8 +162,6 @@ def comparison_rows(primary: list[Primary]) -> list[dict[str, object]]:
             "quality at matched self_bleu": p.matched,
             "factuality": p.factuality,
             "factuality at matched self_bleu": p.matched_factuality,
-            "eda, grids as coarse": p.coarse_eda,
-            "quality at matched self_bleu, grids as coarse": p.coarse_matched,
         }
         for figure, found in figures.items():
             if found is not None:

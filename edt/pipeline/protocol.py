@@ -1,7 +1,8 @@
-"""The study's protocol for one task: decode dev, widen each family whose best setting lies on an end, decode test."""
+"""The study's protocol for one task: decode dev, refine and widen each family by what is found there, decode test."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,16 +30,21 @@ NO_SCALE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """families: by name; each is chosen from on dev. widenings: how often a family's grid may grow.
+    """families: by name; each is chosen from on dev.
 
-    further: settings by task that are decoded on test alone, for artefacts that choose nothing.
+    refinements: settings added to each slice of a family (see Family), one at a time, where dev says its best lies.
+    widenings: how often a family may grow on an end of its grid that its best setting lies on. further: settings by
+    task that are decoded on test alone, for artefacts that choose nothing.
     """
 
     families: Mapping[str, Family]
+    refinements: int = 2
     widenings: int = 3
     further: Mapping[str, Sequence[Strategy]]
 
     def __post_init__(self) -> None:
+        if self.refinements < 0:
+            raise ConfigError(f"refinements is {self.refinements}; it is a number of settings, 0 or more.")
         if self.widenings < 0:
             raise ConfigError(f"widenings is {self.widenings}; it is how often a grid may grow, 0 or more.")
         if not any(strategy.params().get("t0") == 0 for strategy in self.families[BASELINE].settings.values()):
@@ -49,13 +55,13 @@ class Protocol:
 
     @property
     def baseline_ids(self) -> frozenset[str]:
-        """The settings whose best scores on dev are EDA's constants: the fixed family before it is widened."""
+        """The settings whose best scores on dev are EDA's constants: the fixed family as it is configured."""
         return frozenset(strategy.strategy_id for strategy in self.families[BASELINE].settings.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """A task's run with the families as they were widened.
+    """A task's run with the families as they were refined and widened.
 
     strategy_ids: the study's settings in the run. left_out: why nothing can be chosen; empty where it can.
     """
@@ -73,16 +79,16 @@ def decode_task(session: Session, place: int, protocol: Protocol, metrics: Metri
     """
     families = dict(protocol.families)
     further = protocol.further.get(session.request.tasks[place].task.name, ())
-    session.progress.say(plan(session, place, settings_of(families), settings_of(families, further)))
+    session.progress.say(plan(session, place, protocol, further))
     light = without_intervals(metrics)
     run, on_dev = decode_dev(session, place, families, protocol.baseline_ids, light)
     if all(value is None for value in on_dev.values()):
         return Decoded(run=run, families=families, left_out=NO_SCALE)
-    for _ in range(protocol.widenings):
-        wider = widened(families, on_dev)
-        if wider == families:
+    for round_ in itertools.count():
+        grown = grow(families, on_dev, protocol.refinements, may_widen=round_ < protocol.widenings)
+        if grown == families:
             break
-        families = wider
+        families = grown
         run, on_dev = decode_dev(session, place, families, protocol.baseline_ids, light)
     settings = settings_of(families, further)
     session.decode(settings, places=[place], splits=["test"])
@@ -104,14 +110,17 @@ def without_intervals(metrics: MetricsSpec) -> MetricsSpec:
     return replace(metrics, bootstrap=BootstrapSpec(resamples=1), processes=1)
 
 
-def plan(session: Session, place: int, on_dev: Sequence[Strategy], on_test: Sequence[Strategy]) -> str:
+def plan(session: Session, place: int, protocol: Protocol, further: Sequence[Strategy]) -> str:
     """What is to be decoded, before it is: settings × examples × samples of both splits."""
     splits = session.prepared(place).manifest.splits
     dev, test = (splits[split]["examples"] for split in SPLITS)
     samples = session.request.sampling.samples
-    rows = (len(on_dev) * dev + len(on_test) * test) * samples
+    n_added = sum(protocol.refinements * len(family.slices) for family in protocol.families.values())
+    on_dev = len(settings_of(protocol.families)) + n_added
+    on_test = len(settings_of(protocol.families, further)) + n_added
+    rows = (on_dev * dev + on_test * test) * samples
     return (
-        f"{session.request.tasks[place].task.name}: {len(on_dev)} settings × {dev} dev examples and {len(on_test)} × "
+        f"{session.request.tasks[place].task.name}: {on_dev} settings × {dev} dev examples and {on_test} × "
         f"{test} test examples, {samples} samples each: {rows:,} rows, more where a family's best lies on an end"
     )
 
@@ -136,10 +145,15 @@ def settings_of(families: Mapping[str, Family], further: Sequence[Strategy] = ()
     return list({s.strategy_id: s for s in [*strategies_of(list(families.values())), *further]}.values())
 
 
-def widened(families: Mapping[str, Family], on_dev: Mapping[str, float | None]) -> dict[str, Family]:
-    """The families, each with one more value at every end that its best setting on dev lies on."""
+def grow(
+    families: Mapping[str, Family], on_dev: Mapping[str, float | None], refinements: int, *, may_widen: bool
+) -> dict[str, Family]:
+    """The families with what dev asks for: a setting more in each slice, and more on the ends the best one lies on.
+
+    Returned as they are once every slice has its refinements and the best lies inside, or nothing more is allowed.
+    """
     found = {}
     for name, family in families.items():
-        choice = choose(family, on_dev)
-        found[name] = family if choice.is_interior else family.widened(choice.strategy_id) or family
+        finer = family.refined(on_dev, refinements)
+        found[name] = finer.widened(choose(family, on_dev).strategy_id) if may_widen else finer
     return found

@@ -66,6 +66,7 @@ class StudyRequest:
     artefacts: Mapping[str, Artefact]
     results: Path
     command: str
+    refinements: int = 2
     widenings: int = 3
     jobs: int | None = None
     browser: Browser = field(default_factory=lambda: Browser())
@@ -110,6 +111,7 @@ class StudyRequest:
         names = [task.task.name for task in self.generation.tasks]
         return StudyProtocol(
             families={name: self.families[name] for name in wanted},
+            refinements=self.refinements,
             widenings=self.widenings,
             further={name: [s for a in self.artefacts.values() for s in a.further(name)] for name in names},
         )

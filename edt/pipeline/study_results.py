@@ -20,7 +20,7 @@ from edt.pipeline.traced import Tracer
 from edt.records import Split
 from edt.strategies.base import Strategy
 from edt.study.families import Family
-from edt.study.front import Front, matched_difference, pareto
+from edt.study.front import Front, matched_difference, matched_range, pareto
 from edt.study.selection import Choice, choose
 from edt.study.verdicts import too_few
 from edt.tasks.base import Task
@@ -73,12 +73,8 @@ class TaskStudy:
     @cached_property
     def choices(self) -> dict[str, Choice]:
         """Each family's best setting by EDA on dev. Test scores are not read."""
-        return {name: self.choice_of(family) for name, family in self.families.items()}
-
-    def choice_of(self, family: Family) -> Choice:
-        """The best setting by EDA on dev of a family, or of a part of one."""
         on_dev = {name: entry.measured["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
-        return choose(family, on_dev)
+        return {name: choose(family, on_dev) for name, family in self.families.items()}
 
     def strategy(self, strategy_id: str) -> Strategy:
         """A setting of one of the families by its id."""
@@ -100,13 +96,12 @@ class TaskStudy:
             confidence=confidence,
         )
 
-    def front(self, family: str | Family, metric: str = QUALITY) -> Front:
+    def front(self, family: str, metric: str = QUALITY) -> Front:
         """The family's settings that are on its front of quality and Self-BLEU on dev, with their values on test.
 
         metric: what stands for quality in the values; the members are the same for all.
         """
-        settings = (self.families[family] if isinstance(family, str) else family).settings
-        names = [s.strategy_id for s in settings.values()]
+        names = [s.strategy_id for s in self.families[family].settings.values()]
         on_dev = [[self.value("dev", name, column) for column in (QUALITY, "self_bleu")] for name in names]
         members = [names[place] for place in pareto(*np.array(on_dev).T)]
         quality, self_bleu = (
@@ -120,16 +115,15 @@ class TaskStudy:
             self_bleu_BN=np.stack([found.resampled_B for found in self_bleu if found is not None], axis=-1),  # type: ignore[misc]
         )
 
-    def compare_fronts(
-        self, family: str, baseline: str | Family, confidence: float, metric: str = QUALITY
-    ) -> Comparison | None:
-        """A metric at matched Self-BLEU, the family's front less the baseline's; None where the task has no such.
-
-        baseline: a family's name, or a part of a family.
-        """
+    def compare_fronts(self, family: str, baseline: str, confidence: float, metric: str = QUALITY) -> Comparison | None:
+        """A metric at matched Self-BLEU, the family's front less the baseline's; None where the task has no such."""
         if self.measured("test", self.choices[family].strategy_id, metric) is None:
             return None
         return matched_difference(self.front(family, metric), self.front(baseline, metric), confidence=confidence)
+
+    def matched_range(self, family: str, baseline: str) -> tuple[float, float] | None:
+        """The Self-BLEU on test over which two fronts are compared; None where they have none in common."""
+        return matched_range(self.front(family), self.front(baseline))
 
     def value(self, split: Split, strategy_id: str, metric: str) -> float:
         """A value; NaN where it is missing."""

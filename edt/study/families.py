@@ -1,4 +1,4 @@
-"""Families of settings with their grids: equal budgets, and an axis that goes further when the best lies on its end."""
+"""Families of settings: a grid each, refined along its first axis and widened where the best lies on an end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from edt.errors import ConfigError
 from edt.strategies.base import Strategy
+from edt.study.refine import next_value
 
 Coordinates = tuple[tuple[str, float], ...]
 """A setting's place in its family's grid: its value on each axis."""
@@ -37,64 +38,112 @@ class Axis:
                 "upwards from the last."
             )
 
-    def side(self, value: float) -> str | None:
-        """The end on which a value lies, "low" or "high"; None inside, at a meaningful end, or on an axis of one."""
-        if len(self.values) == 1 or value in self.ends:
-            return None
-        return "low" if value == self.values[0] else "high" if value == self.values[-1] else None
+    def side(self, value: float, values: Sequence[float]) -> str | None:
+        """The end of these ascending values on which one lies, "low" or "high"; None inside, or at a meaningful end.
 
-    def widened(self, side: str) -> Axis | None:
-        """The axis with one more value on that side; None where there is none left."""
+        None too where there is one value alone: a parameter that is held fixed has no ends.
+        """
+        if len(values) == 1 or value in self.ends:
+            return None
+        return "low" if value == values[0] else "high" if value == values[-1] else None
+
+    def beyond(self, side: str, values: Sequence[float]) -> float | None:
+        """The nearest value, further ones among them, that lies outside of these on that side; None where none does."""
+        whole = (*reversed(self.low), *self.values, *self.high)
         if side == "low":
-            return replace(self, values=(self.low[0], *self.values), low=self.low[1:]) if self.low else None
-        return replace(self, values=(*self.values, self.high[0]), high=self.high[1:]) if self.high else None
+            return max((value for value in whole if value < values[0]), default=None)
+        return min((value for value in whole if value > values[-1]), default=None)
+
+    def around(self, value: float) -> tuple[float, ...]:
+        """The grid's value nearest to this one, with its neighbours on the grid."""
+        at = min(range(len(self.values)), key=lambda n: abs(self.values[n] - value))
+        return self.values[max(0, at - 1) : at + 2]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """All settings of one rule: `make(**fixed, **coordinates)` at every combination of the axes' values.
+    """All settings of one rule: `make(**fixed, **coordinates)` at every combination of the axes' values, and further.
 
-    name: the study's label; a rule at token and at instance granularity is two families.
+    name: the study's label; a rule at token and at instance granularity is two families. The *first* axis is the
+    temperature's own (T0, the centre), which every value of the others needs anew; so the family is read in slices, one
+    per combination of the other axes, each tuned in its first axis by itself. finer, wider: places beside the grid, in
+    between, and beyond an end.
     """
 
     name: str
     make: Callable[..., Strategy]
     axes: Mapping[str, Axis]
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    finer: tuple[Coordinates, ...] = ()
+    wider: tuple[Coordinates, ...] = ()
+
+    @property
+    def first(self) -> str:
+        """The axis that is refined in each slice."""
+        return next(iter(self.axes))
 
     @cached_property
     def settings(self) -> dict[Coordinates, Strategy]:
-        """The strategies by their place, the last axis fastest."""
-        places = itertools.product(*(axis.values for axis in self.axes.values()))
-        return {
-            tuple(zip(self.axes, place, strict=True)): self.make(
-                **self.fixed, **dict(zip(self.axes, place, strict=True))
-            )
-            for place in places
-        }
+        """The strategies by their place: the grid, its last axis fastest, then what is beside it."""
+        grid = (
+            tuple(zip(self.axes, place, strict=True))
+            for place in itertools.product(*(axis.values for axis in self.axes.values()))
+        )
+        return {place: self.make(**self.fixed, **dict(place)) for place in (*grid, *self.wider, *self.finer)}
 
     @cached_property
     def coordinates(self) -> dict[str, Coordinates]:
         """Each strategy's place, by its id."""
         return {strategy.strategy_id: place for place, strategy in self.settings.items()}
 
+    @cached_property
+    def slices(self) -> dict[Coordinates, dict[float, str]]:
+        """By the place on the other axes: strategy ids by their value on the first, ascending."""
+        found: dict[Coordinates, dict[float, str]] = {}
+        for place, strategy in sorted(self.settings.items(), key=lambda item: item[0][0][1]):
+            found.setdefault(place[1:], {})[place[0][1]] = strategy.strategy_id
+        return found
+
+    def values(self, axis: str, place: Coordinates) -> list[float]:
+        """The values that were tried on an axis, ascending: on the first those of the place's slice."""
+        if axis == self.first:
+            return list(self.slices[place[1:]])
+        return sorted({dict(others)[axis] for others in self.slices})
+
     def edges(self, strategy_id: str) -> dict[str, str]:
         """The axes on whose end a setting lies, with the side. Empty for one that is interior."""
-        found = {name: self.axes[name].side(value) for name, value in self.coordinates[strategy_id]}
+        place = self.coordinates[strategy_id]
+        found = {name: self.axes[name].side(value, self.values(name, place)) for name, value in place}
         return {name: side for name, side in found.items() if side is not None}
 
-    def widened(self, strategy_id: str) -> Family | None:
-        """The family with one more value on every end that this setting lies on; None where nothing can be added."""
-        axes = dict(self.axes)
-        for name, side in self.edges(strategy_id).items():
-            axes[name] = self.axes[name].widened(side) or self.axes[name]
-        return None if axes == dict(self.axes) else replace(self, axes=axes)
+    def widened(self, strategy_id: str) -> Family:
+        """The family with something more on every end that this setting lies on, where there is something.
 
-    def at(self, axis: str, values: Sequence[float]) -> Family:
-        """The family with only those values of an axis that are among these; all of them where none is."""
-        own = self.axes[axis]
-        kept = tuple(value for value in own.values if value in values) or own.values
-        return replace(self, axes={**self.axes, axis: replace(own, values=kept)})
+        On the first axis that is one setting of its slice; on the others a slice, of the setting's value on the first
+        and that value's neighbours on the grid.
+        """
+        found = list[Coordinates]()
+        place = dict(self.coordinates[strategy_id])
+        for name, side in self.edges(strategy_id).items():
+            value = self.axes[name].beyond(side, self.values(name, self.coordinates[strategy_id]))
+            if value is not None:
+                firsts = (value,) if name == self.first else self.axes[self.first].around(place[self.first])
+                others = place if name == self.first else {**place, name: value}
+                found += [tuple({**others, self.first: first}.items()) for first in firsts]
+        return replace(self, wider=(*self.wider, *found)) if found else self
+
+    def refined(self, on_dev: Mapping[str, float | None], most: int) -> Family:
+        """The family with one more setting in every slice that has fewer than `most`: see edt.study.refine.
+
+        on_dev: what is to be low, by strategy id; a slice in which it is missing for all is left as it is.
+        """
+        found = list[Coordinates]()
+        for others, ids in self.slices.items():
+            known = {value: loss for value, name in ids.items() if (loss := on_dev.get(name)) is not None}
+            if sum(place[1:] == others for place in self.finer) < most:
+                value = next_value(known, self.axes[self.first])
+                found += [] if value is None or value in ids else [((self.first, value), *others)]
+        return replace(self, finer=(*self.finer, *found)) if found else self
 
 
 def strategies_of(families: Sequence[Family]) -> list[Strategy]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edt.metrics.bootstrap import Comparison, compare
+from edt.study.curve import curve_at
 
 Floats = NDArray[np.float64]
 PLACES = 101
@@ -42,28 +43,27 @@ def pareto(quality_N: Sequence[float] | Floats, self_bleu_N: Sequence[float] | F
     return found
 
 
-def quality_at(self_bleu_G: Floats, quality_N: Floats, self_bleu_N: Floats) -> Floats:
-    """Quality on the line through the settings at each Self-BLEU, [G]; beyond the ends, that of the end."""
-    order = np.argsort(self_bleu_N, kind="stable")
-    return np.interp(self_bleu_G, self_bleu_N[order], quality_N[order])
+def matched_range(front: Front, baseline: Front) -> tuple[float, float] | None:
+    """The Self-BLEU that both fronts span, by their values themselves; None where they have none in common."""
+    lo = float(max(front.self_bleu_N.min(), baseline.self_bleu_N.min()))
+    hi = float(min(front.self_bleu_N.max(), baseline.self_bleu_N.max()))
+    return (lo, hi) if lo < hi else None
 
 
 def matched_difference(front: Front, baseline: Front, *, confidence: float) -> Comparison | None:
     """Mean difference of quality at equal Self-BLEU over the range that both fronts span, with its paired interval.
 
-    Both are lines through the given settings (those on the front on *dev*: that choice does not see test). The range
-    is that of the values themselves, the same in all resamples. None where the ranges do not overlap.
+    Both are curves through the given settings (those on the front on *dev*: that choice does not see test). The range
+    is the same in all resamples. None where the ranges do not overlap.
     """
-    lo = max(front.self_bleu_N.min(), baseline.self_bleu_N.min())
-    hi = min(front.self_bleu_N.max(), baseline.self_bleu_N.max())
-    if not lo < hi:
+    spanned = matched_range(front, baseline)
+    if spanned is None:
         return None
-    at_G = np.linspace(lo, hi, PLACES)
+    at_G = np.linspace(*spanned, PLACES)
 
     def mean_quality(found: Front) -> tuple[float, Floats]:
-        pairs = zip(found.quality_BN, found.self_bleu_BN, strict=True)
-        resampled = np.array([quality_at(at_G, quality, self_bleu).mean() for quality, self_bleu in pairs])
-        return float(quality_at(at_G, found.quality_N, found.self_bleu_N).mean()), resampled
+        resampled_B = curve_at(at_G, found.quality_BN, found.self_bleu_BN).mean(axis=1)
+        return float(curve_at(at_G, found.quality_N[None], found.self_bleu_N[None]).mean()), resampled_B
 
     value, resampled_B = mean_quality(front)
     other, other_B = mean_quality(baseline)

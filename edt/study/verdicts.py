@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined at this scale"
 LEAST_RESAMPLES = 1000
@@ -53,13 +53,6 @@ class Evidence:
         if self.p_adjusted is not None and not self.p_adjusted <= self.level:
             return f"p after correction is above {self.level:.2g}"
         return ""
-
-
-def without_verdict(entry: Evidence, why: str) -> Evidence:
-    """The same figure, from which no verdict may be drawn; empty `why` leaves it as it is."""
-    if not why or why in entry.why:
-        return entry
-    return replace(entry, usable=False, why="; ".join(filter(None, (entry.why, why))))
 
 
 def in_every(evidence: Sequence[Evidence]) -> str:

@@ -53,7 +53,7 @@ function drawMap(points, metric, x, y, axes) {
   const chosen = found.cells.flat().some((point) => point?.chosen) ? ' ★ chosen on dev.' : '';
   byId('heat-note').textContent = (others.length
     ? `A cell shows, of the settings that differ in ${others.join(' and ')}, the one with the best ${points.some((point) => point.metrics.eda) ? 'EDA' : 'quality'}.`
-    : 'A cell is a setting.') + chosen;
+    : 'A cell is a setting.') + (found.cells.flat().includes(null) ? ' Empty: not tried.' : '') + chosen;
   const parts = {xaxis: category(x, found.xs.map(label)), yaxis: category(y, found.ys.map(label))};
   draw('heat', [heatTrace(found, metric, points[0].task)], parts);
 }
