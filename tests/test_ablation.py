@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edt.artefacts.ablation import evidence, worst_of
+from edt.artefacts.ablation import evidence, theta_table, worst_of
 from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec
 from edt.pipeline.constants import Scored
 from edt.pipeline.score import ScoredRun
@@ -62,6 +62,13 @@ def test_each_theta_has_the_t0_that_is_best_for_it():
     better = {(0.5, 3.0): 15}
     assert worst_of(task(dev=better), "theta") == "edt(t0=1,theta=0.1)"
     assert worst_of(task(dev={**better, (1.0, 0.1): 12}), "theta") == "edt(t0=0.5,theta=3)"
+
+
+def test_the_table_has_each_theta_at_the_t0_that_is_best_for_it():
+    metrics = MetricsSpec(bootstrap=BootstrapSpec())
+    study = Study(request=None, metrics=metrics, tasks={"a": task(dev={(1.5, 3.0): 45}, test={(1.0, 0.1): 19})})
+    assert [row[:3] for row in theta_table(study).rows] == [["a", "0.1", "1"], ["a", "1", "1"], ["a", "3", "1.5, edge"]]
+    assert [row[5][:6] for row in theta_table(study).rows] == ["+7.00 ", "-2.00 ", "+48.00"]
 
 
 def test_a_theta_whose_t0_may_lie_beyond_the_grid_gives_no_verdict():

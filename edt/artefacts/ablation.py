@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edt.artefacts.base import Artefact
+from edt.artefacts.cells import difference_cell, value_cell
 from edt.artefacts.primary import evidence_of, no_verdict
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study, TaskStudy
@@ -46,10 +47,10 @@ class Ablation(Artefact):
         return [EDT(t0=t0, theta=theta) for t0 in self.t0 for theta in self.theta] if task in self.tasks else []
 
     def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
-        """Heat maps and curves per task, table.md/.tex with the cells of EDA, grid.csv."""
+        """Heat maps and curves per task, table.md/.tex with each θ at its own T0 and the cells of EDA, grid.csv."""
         found = {name: task for name, task in study.tasks.items() if name in self.tasks}
         figures = [draw(self, name, task, folder) for name, task in found.items() for draw in (heat_maps, curves)]
-        tables = [eda_table(self, name, task) for name, task in found.items()]
+        tables = [theta_table(study), *(eda_table(self, name, task) for name, task in found.items())]
         write_tables(folder, "table", tables)
         rows = [row for name, task in found.items() for row in cell_rows(self, name, task, study.confidence)]
         write_text(folder / "grid.csv", csv_of(rows))
@@ -110,6 +111,36 @@ def lines(axis: Any, xs: Sequence[float], each: Sequence[float], at: Any, label:
         axis.plot(xs, [at(x, line) for x in xs], marker=".", lw=1.1, color=colour, label=f"{line:g}")
     where = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
     axis.legend(title=label, fontsize=6, title_fontsize=7, frameon=False, **where)
+
+
+def theta_table(study: Study) -> PageTable:
+    """Every θ of the study's EDT with the T0 that is best for it on dev, against the fixed temperature chosen there."""
+    rows = []
+    for name, task in study.tasks.items():
+        fixed = task.choices["fixed"].strategy_id
+        for best in sorted(task.best_of_slices("edt_token"), key=lambda found: task.strategy(found).params()["theta"]):
+            params = task.strategy(best).params()
+            eda, factuality = (task.compare(best, fixed, metric, study.confidence) for metric in ("eda", "factuality"))
+            rows.append(
+                [
+                    name,
+                    f"{params['theta']:g}",
+                    f"{params['t0']:g}" + (", edge" if untuned(task, best, "theta") else ""),
+                    value_cell(task.measured("dev", best, "eda"), study.confidence),
+                    value_cell(task.measured("test", best, "eda"), study.confidence),
+                    difference_cell(eda),
+                    difference_cell(factuality),
+                ]
+            )
+    return PageTable(
+        title="Each θ with the T0 that is best for it",
+        columns=["task", "θ", "T0", "EDA on dev", "EDA on test", "ΔEDA to fixed", "Δfactuality to fixed"],
+        rows=rows,
+        note=(
+            "T0 by EDA on dev among the study's settings, refined at each θ as the fixed temperatures are; differences "
+            "on test to the fixed temperature chosen on dev; descriptive. `edge`: the last T0 that was tried at this θ."
+        ),
+    )
 
 
 def eda_table(grid: Ablation, name: str, task: TaskStudy) -> PageTable:
@@ -190,10 +221,8 @@ def worst_of(task: TaskStudy, parameter: str) -> str | None:
     best = task.choices["edt_token"].strategy_id
     own = family.coordinates[best][1:]
     on_dev = {name: task.value("dev", name, "eda") for name in family.coordinates}
-    known = {name: value for name, value in on_dev.items() if not math.isnan(value)}
     if parameter == family.first:
-        rivals = [name for name in family.slices[own].values() if name != best and name in known]
+        rivals = [name for name in family.slices[own].values() if name != best and not math.isnan(on_dev[name])]
     else:
-        others = [[n for n in ids.values() if n in known] for at, ids in family.slices.items() if at != own]
-        rivals = [min(names, key=lambda name: known[name]) for names in others if names]
-    return max(rivals, key=lambda name: known[name]) if rivals else None
+        rivals = [name for name in task.best_of_slices("edt_token") if family.coordinates[name][1:] != own]
+    return max(rivals, key=lambda name: on_dev[name]) if rivals else None

@@ -103,8 +103,8 @@ def ranges_table(study: Study) -> PageTable:
             "All families have as many settings on the grid and finer, and more only where they are wider. Finer: "
             "placed by dev in each slice of a family (at each value of its second parameter), on the first parameter, "
             "where a parabola through the best of the slice says that EDA is lowest. Wider: the family's best setting "
-            "on dev lay on an end. Choice between: its neighbours on the first parameter. The second has the grid's values "
-            "alone, or wider ones; the ablation's grid is finer in it."
+            "on dev lay on an end. Choice between: its neighbours on the first parameter. The second has the grid's "
+            "values alone, or wider ones; the ablation's grid is finer in it."
         ),
     )
 

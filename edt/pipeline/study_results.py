@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -75,6 +76,16 @@ class TaskStudy:
         """Each family's best setting by EDA on dev. Test scores are not read."""
         on_dev = {name: entry.measured["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
         return {name: choose(family, on_dev) for name, family in self.families.items()}
+
+    def best_of_slices(self, family: str) -> list[str]:
+        """In each slice of a family the best setting by EDA on dev; slices without one are passed over."""
+        found = list[str]()
+        for ids in self.families[family].slices.values():
+            known = {name: self.value("dev", name, "eda") for name in ids.values()}
+            known = {name: value for name, value in known.items() if not math.isnan(value)}
+            if known:
+                found.append(min(known, key=known.__getitem__))
+        return found
 
     def strategy(self, strategy_id: str) -> Strategy:
         """A setting of one of the families by its id."""
