@@ -78,7 +78,7 @@ CLAIMS = (
         text="No single fixed temperature suits all instances",
         evidence="no_single_temperature_suits_all",
         artefact="best_temperature",
-        figure="EDA, gain of the own temperature chosen naively − that of noise alone",
+        figure="EDA, cross-fitted gain of the own temperature",
     ),
 )
 
