@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing import get_context
 
 import torch
@@ -14,25 +14,44 @@ from rich.console import Console
 from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
 from edt.pipeline.progress import Progress
-from edt.pipeline.protocol import Decoded, Protocol, decode_task, measure_test
+from edt.pipeline.protocol import Decoded, Protocol, decode_dev, decode_test, measure_test
 from edt.pipeline.request import GenerationRequest
 from edt.pipeline.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One task's share of a study."""
+class Work:
+    """What a study decodes. A process opens its session once, for all that it is given to do.
+
+    is_alone: whether there is no other process beside it.
+    """
 
     request: GenerationRequest
-    place: int
-    """Of the task in the request."""
     protocol: Protocol
     metrics: MetricsSpec
+    is_alone: bool = True
 
-    @property
-    def size(self) -> int:
-        """How long it may take, by what is known before the examples are: settings × the most tokens of a row."""
-        task = self.request.tasks[self.place]
+    @cached_property
+    def session(self) -> Session:
+        """The model, loaded. Bars of several processes would overwrite each other, so they only say lines."""
+        return Session.open(
+            self.request, None if self.is_alone else Progress(Console(stderr=True, force_terminal=False))
+        )
+
+    def dev(self, place: int) -> Decoded:
+        """The families of the task at `place`, decoded on dev."""
+        return decode_dev(self.session, place, self.protocol, self.metrics)
+
+    def test(self, place: int, decoded: Decoded) -> Decoded:
+        """Their settings on test. Beside others their statistics too, while other tasks are decoded."""
+        decode_test(self.session, place, self.protocol, decoded)
+        if not self.is_alone:
+            measure_test(decoded, self.metrics, self.request.sampling.samples)
+        return decoded
+
+    def size(self, place: int) -> int:
+        """How long a task may take, by what is known before the examples are: settings × the most tokens of a row."""
+        task = self.request.tasks[place]
         families = sum(len(family.settings) for family in self.protocol.families.values())
         settings = 2 * families + len(self.protocol.further.get(task.task.name, ()))  # on dev, and on test
         return settings * task.limits(self.request.sampling).max_new_tokens
@@ -47,26 +66,48 @@ def jobs_for(asked: int | None, tasks: int) -> int:
     return min(asked, tasks)
 
 
-def decode_tasks(jobs: Sequence[Job], processes: int) -> list[Decoded]:
+def decode_tasks(request: GenerationRequest, protocol: Protocol, metrics: MetricsSpec, processes: int) -> list[Decoded]:
     """Decode every task, several at a time where more than one process is to be used."""
+    work = Work(request=request, protocol=protocol, metrics=metrics, is_alone=processes == 1)
+    places = range(len(request.tasks))
     if processes == 1:
-        session = Session.open(jobs[0].request)
-        return [decode_task(session, job.place, job.protocol, job.metrics) for job in jobs]
+        return [work.test(place, work.dev(place)) for place in places]
     threads = max(1, (os.cpu_count() or 1) // processes)
-    longest_first = sorted(jobs, key=lambda job: -job.size)  # so that no process is left alone with it at the end
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (threads,)) as pool:
-        found = dict(zip((job.place for job in longest_first), pool.map(_decode, longest_first), strict=True))
-    return [found[job.place] for job in jobs]
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (threads, work)) as pool:
+        return side_by_side(pool, sorted(places, key=lambda place: -work.size(place)))
 
 
-def _begin(threads: int) -> None:
+def side_by_side(pool: ProcessPoolExecutor, longest_first: list[int]) -> list[Decoded]:
+    """Dev of every task, and test of each once its dev is done: halves keep processes busy longer than whole tasks."""
+    dev = {pool.submit(_dev, place): place for place in longest_first}
+    test: dict[Future[Decoded], int] = {}
+    found: dict[int, Decoded] = {}
+    try:
+        while dev or test:
+            for done in wait([*dev, *test], return_when=FIRST_COMPLETED).done:
+                if done in dev:
+                    place = dev.pop(done)
+                    test[pool.submit(_test, place, done.result())] = place
+                else:
+                    found[test.pop(done)] = done.result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    return [found[place] for place in sorted(found)]
+
+
+_work: list[Work] = []
+"""Of this process, which was spawned for it."""
+
+
+def _begin(threads: int, work: Work) -> None:
     torch.set_num_threads(threads)
+    _work.append(work)
 
 
-def _decode(job: Job) -> Decoded:
-    progress = Progress(
-        Console(stderr=True, force_terminal=False)
-    )  # bars of several processes would overwrite each other
-    decoded = decode_task(Session.open(job.request, progress), job.place, job.protocol, job.metrics)
-    measure_test(decoded, job.metrics, job.request.sampling.samples)  # while other tasks are decoded
-    return decoded
+def _dev(place: int) -> Decoded:
+    return _work[0].dev(place)
+
+
+def _test(place: int, decoded: Decoded) -> Decoded:
+    return _work[0].test(place, decoded)

@@ -72,8 +72,8 @@ class Decoded:
     left_out: str = ""
 
 
-def decode_task(session: Session, place: int, protocol: Protocol, metrics: MetricsSpec) -> Decoded:
-    """Decode everything that the protocol asks of the task at `place`; what lies there is not decoded again.
+def decode_dev(session: Session, place: int, protocol: Protocol, metrics: MetricsSpec) -> Decoded:
+    """Decode the families of the task at `place` on dev and let them grow; what lies there is not decoded again.
 
     Settings that the run holds from elsewhere have no say in the choices.
     """
@@ -81,7 +81,7 @@ def decode_task(session: Session, place: int, protocol: Protocol, metrics: Metri
     further = protocol.further.get(session.request.tasks[place].task.name, ())
     session.progress.say(plan(session, place, protocol, further))
     light = without_intervals(metrics)
-    run, on_dev = decode_dev(session, place, families, protocol.baseline_ids, light)
+    run, on_dev = scores_on_dev(session, place, families, protocol.baseline_ids, light)
     if all(value is None for value in on_dev.values()):
         return Decoded(run=run, families=families, left_out=NO_SCALE)
     for round_ in itertools.count():
@@ -89,10 +89,16 @@ def decode_task(session: Session, place: int, protocol: Protocol, metrics: Metri
         if grown == families:
             break
         families = grown
-        run, on_dev = decode_dev(session, place, families, protocol.baseline_ids, light)
-    settings = settings_of(families, further)
-    session.decode(settings, places=[place], splits=["test"])
-    return Decoded(run=run, families=families, strategy_ids=frozenset(s.strategy_id for s in settings))
+        run, on_dev = scores_on_dev(session, place, families, protocol.baseline_ids, light)
+    ids = frozenset(strategy.strategy_id for strategy in settings_of(families, further))
+    return Decoded(run=run, families=families, strategy_ids=ids)
+
+
+def decode_test(session: Session, place: int, protocol: Protocol, decoded: Decoded) -> None:
+    """Decode on test what dev has settled, and the settings that artefacts want there alone."""
+    if not decoded.left_out:
+        further = protocol.further.get(session.request.tasks[place].task.name, ())
+        session.decode(settings_of(decoded.families, further), places=[place], splits=["test"])
 
 
 def measure_test(decoded: Decoded, metrics: MetricsSpec, n_samples: int) -> None:
@@ -125,7 +131,7 @@ def plan(session: Session, place: int, protocol: Protocol, further: Sequence[Str
     )
 
 
-def decode_dev(
+def scores_on_dev(
     session: Session,
     place: int,
     families: Mapping[str, Family],

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
-from edt.pipeline.jobs import Job, decode_tasks, jobs_for
+from edt.pipeline.jobs import decode_tasks, jobs_for
 from edt.pipeline.outputs import read_outputs
 from edt.pipeline.protocol import BASELINE, SPLITS, Decoded
 from edt.pipeline.protocol import Protocol as StudyProtocol
@@ -130,11 +130,8 @@ def reproduce(request: StudyRequest) -> Study:
     refuse_smaller(request.home, size, list(request.artefacts))
     protocol = request.protocol
     tasks = request.generation.tasks
-    jobs = [
-        Job(request=request.generation, place=place, protocol=protocol, metrics=request.metrics)
-        for place in range(len(tasks))
-    ]
-    decoded = decode_tasks(jobs, jobs_for(request.jobs, len(tasks)))
+    processes = jobs_for(request.jobs, len(tasks))
+    decoded = decode_tasks(request.generation, protocol, request.metrics, processes)
     left_out = {t.task.name: d.left_out for t, d in zip(tasks, decoded, strict=True) if d.left_out}
     for name, why in left_out.items():
         console.print(f"{name} is left out: {why}.", highlight=False, soft_wrap=True)
