@@ -16,6 +16,7 @@ SMALL = [
     "sampling.samples=4",
     "metrics.bootstrap.resamples=100",
     "refinements=1",
+    "slices=0",
     "jobs=1",
     "model.device=cpu",
 ]

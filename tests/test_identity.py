@@ -68,6 +68,7 @@ OUTSIDE = {
     "paths.results": "elsewhere",
     # Of a study: what is chosen and shown from the rows.
     "refinements": None,
+    "slices": None,
     "widenings": None,
     "jobs": None,
     "browser.*": None,

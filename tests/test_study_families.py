@@ -1,6 +1,7 @@
 """Families of settings: their slices, where dev places a setting, and what happens on the ends of a grid."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,15 +11,10 @@ from edt.errors import ConfigError
 from edt.strategies import EDT, Fixed
 from edt.study.families import Axis, Family, strategies_of
 from edt.study.refine import next_value, vertex
-from edt.study.selection import choose
 
 T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0,))
 THETA = Axis(values=(0.1, 1.0, 3.0), low=(0.0,), high=(6.0,), ends=(0.0,))
 FAMILY = Family(name="edt token", make=EDT, axes={"t0": T0, "theta": THETA}, fixed={"granularity": "token"})
-
-
-def best_at(family, t0, theta):
-    return choose(family, {s.strategy_id: abs(s.t0 - t0) + abs(s.theta - theta) for s in family.settings.values()})
 
 
 def test_a_family_is_every_combination():
@@ -35,47 +31,15 @@ def test_a_slice_holds_the_first_axis_at_each_place_of_the_others():
     assert list(one.slices) == [()]
 
 
-def test_widening_goes_on_until_the_choice_is_inside():
-    choice = best_at(FAMILY, 0.2, 1.0)
-    assert choice.edges == {"t0": "low"}
-    once = FAMILY.widened(choice.strategy_id)
-    assert once.wider == ((("t0", 0.25), ("theta", 1.0)),)  # one setting of its slice, no line of the grid
-    assert best_at(once, 0.2, 1.0).edges == {"t0": "low"}
-    twice = once.widened(best_at(once, 0.2, 1.0).strategy_id)
-    assert best_at(twice, 0.2, 1.0).is_interior
-    assert twice.settings.keys() > FAMILY.settings.keys()
-    assert best_at(twice, 0.0, 1.0).edges == {"t0": "low"}  # nothing left below: it stays an edge
-    assert twice.widened(best_at(twice, 0.0, 1.0).strategy_id) == twice
-
-
 def test_the_end_of_a_slice_is_its_own():
     """T0 = 2 was tried at θ = 1 alone, so 1.5 is inside there and an end elsewhere."""
-    wider = FAMILY.widened("edt(t0=1.5,theta=1)")
+    wider = replace(FAMILY, wider=((("t0", 2.0), ("theta", 1.0)),))
     assert wider.edges("edt(t0=1.5,theta=1)") == {}
     assert wider.edges("edt(t0=1.5,theta=3)") == {"t0": "high", "theta": "high"}
 
 
-def test_on_the_end_of_another_axis_a_slice_is_added_about_the_choice():
-    wider = FAMILY.widened("edt(t0=1.5,theta=3)")
-    assert list(wider.slices[("theta", 6.0),]) == [1.0, 1.5]
-    assert list(wider.slices[("theta", 3.0),]) == [0.5, 1.0, 1.5, 2.0]  # it lay on both ends
-    finer = Family(name="edt", make=EDT, axes=FAMILY.axes, finer=((("t0", 1.13), ("theta", 3.0)),))
-    assert list(finer.widened("edt(t0=1.13,theta=3)").slices[("theta", 6.0),]) == [0.5, 1.0, 1.5]
-
-
-def test_a_slice_that_does_not_span_the_grid_goes_on_to_the_grids_values():
-    wider = FAMILY.widened("edt(t0=0.5,theta=3)")
-    assert list(wider.slices[("theta", 6.0),]) == [0.5, 1.0]
-    assert wider.edges("edt(t0=1,theta=6)") == {"t0": "high", "theta": "high"}
-    again = wider.widened("edt(t0=1,theta=6)")
-    assert list(again.slices[("theta", 6.0),]) == [0.5, 1.0, 1.5]
-    assert wider.refined({"edt(t0=0.5,theta=6)": 1.0, "edt(t0=1,theta=6)": 0.0}, 1).finer == (
-        (("t0", 1.5), ("theta", 6.0)),
-    )
-
-
 def test_the_end_of_a_parameter_is_no_edge():
-    widened = FAMILY.widened("edt(t0=1,theta=0.1)")
+    widened = replace(FAMILY, wider=((("t0", 1.0), ("theta", 0.0)),))
     assert widened.edges("edt(t0=1,theta=0)") == {}
     assert Family(name="one", make=Fixed, axes={"t0": Axis(values=(0.5,))}).edges("fixed(t0=0.5)") == {}
 
@@ -85,19 +49,6 @@ def test_an_axis_out_of_order_is_refused():
         Axis(values=(1.0, 0.5))
     with pytest.raises(ConfigError, match="downwards"):
         Axis(values=(1.0, 2.0), low=(0.1, 0.5))
-
-
-def test_refining_adds_one_setting_to_each_slice_where_its_own_parabola_is_lowest():
-    def on_dev(family):  # the best T0 is 0.8 + 0.1·θ
-        return {s.strategy_id: (s.t0 - 0.8 - 0.1 * s.theta) ** 2 for s in family.settings.values()}
-
-    once = FAMILY.refined(on_dev(FAMILY), 2)
-    assert once.finer == tuple((("t0", t0), ("theta", theta)) for theta, t0 in ((0.1, 0.81), (1.0, 0.9), (3.0, 1.1)))
-    twice = once.refined(on_dev(once), 2)
-    assert len(twice.finer) == 6
-    assert twice.refined(on_dev(twice), 2) == twice  # the budget is spent
-    assert twice.axes == FAMILY.axes
-    assert FAMILY.refined({}, 2) == FAMILY  # nothing is known
 
 
 def test_refining_finds_the_minimum_of_a_curve_that_is_no_parabola():

@@ -24,7 +24,6 @@ from edt.metrics.mean import mean_statistics, mean_value
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, measure_statistics
 from edt.pipeline.constants import Scored
 from edt.pipeline.outputs import Outputs
-from edt.pipeline.protocol import grow
 from edt.pipeline.score import ScoredRun, combined
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, random_t
@@ -102,28 +101,6 @@ def test_a_setting_that_is_best_on_test_only_is_not_chosen():
     assert plain.choices["edt_token"].strategy_id == planted.choices["edt_token"].strategy_id != "edt(t0=0.3,theta=0.5)"
     assert planted.value("test", "edt(t0=0.3,theta=0.5)", "quality") > 85
     assert planted.front("edt_token").strategy_ids == plain.front("edt_token").strategy_ids
-
-
-def test_growing_reads_dev_alone():
-    task = simulated(0)
-    on_dev = {
-        s.strategy_id: task.value("dev", s.strategy_id, "eda") for f in FAMILIES.values() for s in f.settings.values()
-    }
-    best_at_end = {name: 0.0 if "t0=1.3" in name else value for name, value in on_dev.items()}
-    further = {
-        name: Family(name=f.name, make=f.make, fixed=f.fixed, axes={"t0": Axis(values=T, high=(1.6, 2.0))})
-        for name, f in FAMILIES.items()
-    }
-    for refinements in (0, 1):  # on an end, a refinement is a widening; it is not widened twice
-        grown = grow(further, best_at_end, refinements, may_widen=True)
-        assert [(*family.finer, *family.wider) for family in grown.values()] == [((("t0", 1.6),),)] * 3
-    assert grow(further, best_at_end, 0, may_widen=False) == further
-    interior = {name: 0.0 if "t0=0.7" in name else value for name, value in on_dev.items()}
-    assert grow(further, interior, 0, may_widen=True) == further
-    finer = grow(further, interior, 1, may_widen=True)
-    assert all(len(family.finer) == 1 for family in finer.values())
-    assert all(0.3 < place[0][1] < 1.3 for family in finer.values() for place in family.finer)
-    assert grow(finer, interior, 1, may_widen=True) == finer  # the new ones have no score, and the budget is spent
 
 
 def p_values(seed, effect):

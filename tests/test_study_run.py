@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -41,6 +42,12 @@ def test_the_manifest_tells_the_choices_and_the_command(study):
     assert told["command"].startswith("edt reproduce")
     assert "task.limit=6" in told["command"]
     assert task["constants"] == "dev"
+    assert told["growth"] == {"refinements": 1, "slices": 0, "widenings": 3}
+    placed = task["placed_by_dev"]["edt_token"]
+    assert len(placed["finer"]) == 2  # one at each θ
+    # on the grid, finer, and wider
+    assert task["settings"]["edt_token"] == 4 + 2 + len(placed["wider"])
+    assert task["settings"]["fixed"] == 3 + 1 + len(task["placed_by_dev"]["fixed"]["wider"])
     assert task["examples"] == {"dev": 6, "test": 6}
     assert set(task["chosen"]) == {
         "fixed",
@@ -126,7 +133,9 @@ def test_a_second_call_decodes_nothing_and_one_artefact_alone_is_the_same(study,
     again = ["run", "experiment=granularity", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
     assert main(again) == 0
     told = capsys.readouterr().err
-    assert " 0 of them there before" not in told
+    lines = re.findall(r"([\d,]+) rows, ([\d,]+) of them there before", told)
+    assert lines
+    assert all(rows == before for rows, before in lines)
     assert (folder / "results" / "mini" / "granularity" / "table.md").read_text() == before
     assert (folder / "results" / "mini" / "granularity" / "report.html").is_file()
     assert (folder / "results" / "mini" / "manifest.json").read_text() == whole

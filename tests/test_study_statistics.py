@@ -109,6 +109,8 @@ def test_of_settings_with_one_self_bleu_the_best_counts():
         np.array([10.0, 20.0, 30.0]), np.array([[1.0, 9.0, 5.0, 3.0]]), np.array([[10.0, 20.0, 20.0, 30.0]])
     )
     assert found.tolist() == [[1.0, 9.0, 3.0]]
+    thrice = curve_at(np.array([100.0]), np.array([[7.0, 9.0, 8.0, 1.0]]), np.array([[100.0, 100.0, 100.0, 30.0]]))
+    assert thrice.tolist() == [[9.0]]
     assert curve_at(np.array([0.0, 50.0]), np.array([[7.0]]), np.array([[5.0]])).tolist() == [[7.0, 7.0]]
 
 

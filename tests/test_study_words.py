@@ -11,6 +11,7 @@ from small_study import ARTEFACTS, FAMILIES
 from edt.cli import main
 from edt.cli.app import config_folder
 from edt.cli.build import families
+from edt.study.growth import Growth, budget
 
 
 def refused(capsys, *words):
@@ -58,7 +59,8 @@ def test_every_family_has_as_many_settings(words, settings):
         config = compose("reproduce", words)
     found = families(OmegaConf.to_container(config.families))
     assert set(found) == set(yaml.safe_load(FAMILIES))
-    sizes = {name: len(f.settings) + config.refinements * len(f.slices) for name, f in found.items()}
+    growth = Growth(refinements=config.refinements, slices=config.slices)
+    sizes = {name: budget(family, growth) for name, family in found.items()}
     assert sizes == dict.fromkeys(found, settings)
 
 

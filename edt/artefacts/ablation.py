@@ -125,7 +125,7 @@ def theta_table(study: Study) -> PageTable:
                 [
                     name,
                     f"{params['theta']:g}",
-                    f"{params['t0']:g}" + (", edge" if untuned(task, best, "theta") else ""),
+                    f"{params['t0']:g}" + (", edge" if untuned(task, best) else ""),
                     value_cell(task.measured("dev", best, "eda"), study.confidence),
                     value_cell(task.measured("test", best, "eda"), study.confidence),
                     difference_cell(eda),
@@ -137,7 +137,7 @@ def theta_table(study: Study) -> PageTable:
         columns=["task", "θ", "T0", "EDA on dev", "EDA on test", "ΔEDA to fixed", "Δfactuality to fixed"],
         rows=rows,
         note=(
-            "T0 by EDA on dev among the study's settings, refined at each θ as the fixed temperatures are; differences "
+            "T0 by EDA on dev among the study's settings, which dev refined at each θ; differences "
             "on test to the fixed temperature chosen on dev; descriptive. `edge`: the last T0 that was tried at this θ."
         ),
     )
@@ -186,18 +186,19 @@ def matters(study: Study, name: str, parameter: str) -> Evidence:
         return evidence_of(name, None, why_not=nothing_else(parameter), supports_if="above 0")
     difference = task.compare(worst, task.choices["edt_token"].strategy_id, "eda", study.confidence)
     is_reversed = difference is not None and difference.hi < 0.0
-    notes = (REVERSED if is_reversed else "", untuned(task, worst, parameter), no_verdict(study, name))
+    beyond = untuned(task, worst) if parameter == "theta" else ""
+    notes = (REVERSED if is_reversed else "", beyond, no_verdict(study, name))
     return evidence_of(name, difference, why_not="; ".join(filter(None, notes)), supports_if="above 0")
 
 
 def bad_theta(study: Study, name: str) -> Evidence:
     """EDA on test at the worst θ on dev less that of the fixed temperature chosen there."""
     task = study.tasks[name]
-    worst = worst_of(task, "theta")
+    worst = worst_of(task, "theta", also_constant=False)
     if worst is None:
         return evidence_of(name, None, why_not=nothing_else("theta"), supports_if="above 0")
     difference = task.compare(worst, task.choices["fixed"].strategy_id, "eda", study.confidence)
-    notes = (untuned(task, worst, "theta"), no_verdict(study, name, "fixed"))
+    notes = (untuned(task, worst), no_verdict(study, name, "fixed"))
     return evidence_of(name, difference, why_not="; ".join(filter(None, notes)), supports_if="above 0")
 
 
@@ -206,16 +207,15 @@ def nothing_else(parameter: str) -> str:
     return f"no other value of {parameter} has an EDA on dev"
 
 
-def untuned(task: TaskStudy, strategy_id: str, parameter: str) -> str:
+def untuned(task: TaskStudy, strategy_id: str) -> str:
     """Says where the T0 of a value of θ is the last that was tried, so that a better one may lie beyond."""
-    edges = task.families["edt_token"].edges(strategy_id)
-    return f"edge: t0 of {strategy_id}" if parameter == "theta" and "t0" in edges else ""
+    return f"edge: t0 of {strategy_id}" if "t0" in task.families["edt_token"].edges(strategy_id) else ""
 
 
-def worst_of(task: TaskStudy, parameter: str) -> str | None:
+def worst_of(task: TaskStudy, parameter: str, *, also_constant: bool = True) -> str | None:
     """The worst EDA on dev: of T0 at the chosen θ, or of the best at each other θ, which so has a T0 of its own.
 
-    Those without an EDA on dev are passed over; None where no other has one.
+    Those without an EDA on dev are passed over, and θ = 0 where `also_constant` is not; None where no other is left.
     """
     family = task.families["edt_token"]
     best = task.choices["edt_token"].strategy_id
@@ -225,4 +225,5 @@ def worst_of(task: TaskStudy, parameter: str) -> str | None:
         rivals = [name for name in family.slices[own].values() if name != best and not math.isnan(on_dev[name])]
     else:
         rivals = [name for name in task.best_of_slices("edt_token") if family.coordinates[name][1:] != own]
+    rivals = [name for name in rivals if also_constant or not task.strategy(name).is_constant]
     return max(rivals, key=lambda name: on_dev[name]) if rivals else None

@@ -67,7 +67,7 @@ class BestTemperature(Artefact):
         """Choose on one half of the samples, score on the other, both ways."""
         n_samples = study.request.sampling.samples
         family = task.families["fixed"]
-        ids = {float(s.t0): s.strategy_id for s in family.settings.values()}  # type: ignore[attr-defined]
+        (ids,) = family.slices.values()
         outputs = [task.entry("test", name).outputs for name in ids.values()]
         half = n_samples // 2
         first, second = (

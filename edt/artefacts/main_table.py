@@ -91,20 +91,29 @@ def ranges_table(study: Study) -> PageTable:
         for family_name, family in task.families.items():
             found = [task.value("test", s.strategy_id, "temperature") for s in family.settings.values()]
             axes = "; ".join(f"{axis}: {', '.join(f'{v:g}' for v in a.values)}" for axis, a in family.axes.items())
-            beside = [told_of(family.finer), told_of(family.wider)]
+            beside = [told_of(places) for places in (family.finer, family.between, family.wider)]
             spread = f"{min(found):.2f} to {max(found):.2f}"
             row = [name, family_name.replace("_", " "), str(len(found)), spread, axes, *beside]
             rows.append([*row, neighbours(family, task.choices[family_name])])
     return PageTable(
         title="The grids",
-        columns=["task", "family", "settings", "mean realised T", "grid", "finer", "wider", "choice between"],
+        columns=[
+            "task",
+            "family",
+            "settings",
+            "mean realised T",
+            "grid",
+            "finer",
+            "between",
+            "wider",
+            "choice between",
+        ],
         rows=rows,
         note=(
-            "All families have as many settings on the grid and finer, and more only where they are wider. Finer: "
-            "placed by dev in each slice of a family (at each value of its second parameter), on the first parameter, "
-            "where a parabola through the best of the slice says that EDA is lowest. Wider: the family's best setting "
-            "on dev lay on an end. Choice between: its neighbours on the first parameter. The second has the grid's "
-            "values alone, or wider ones; the ablation's grid is finer in it."
+            "Grid: what every task begins with. Finer: placed by dev in a slice of the family (one value of its second "
+            "parameter), on the first parameter, near where EDA seems lowest. Between: a slice begun between the best "
+            "one and its better neighbour. Wider: beyond an end, where a slice's best, or the family's, lay there. "
+            "Choice between: its neighbours on the first parameter."
         ),
     )
 

@@ -203,6 +203,7 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
     from edt.pipeline.reproduce import StudyRequest
     from edt.pipeline.study_page import Browser
     from edt.store.layout import short_name
+    from edt.study.growth import Growth
 
     experiments = dict(
         sorted(config["experiments"].items(), key=lambda item: item[0] == "claims")
@@ -215,8 +216,7 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
         results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
         command=" ".join(["edt", *sys.argv[0].split()[1:], *sys.argv[1:]]),
         browser=Browser(**config["browser"]),
-        refinements=config["refinements"],
-        widenings=config["widenings"],
+        growth=Growth(**{name: config[name] for name in ("refinements", "slices", "widenings")}),
         jobs=config["jobs"],
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
 from edt.strategies.base import Strategy
 from edt.study.families import Family, strategies_of
-from edt.study.selection import choose
+from edt.study.growth import Growth, budget, grown
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
 BASELINE = "fixed"
@@ -30,23 +29,16 @@ NO_SCALE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """families: by name; each is chosen from on dev.
+    """families: by name; each is chosen from on dev, which adds settings to it as `growth` allows.
 
-    refinements: settings added to each slice of a family (see Family), one at a time, where dev says its best lies.
-    widenings: how often a family may grow on an end of its grid that its best setting lies on. further: settings by
-    task that are decoded on test alone, for artefacts that choose nothing.
+    further: settings by task that are decoded on test alone, for artefacts that choose nothing.
     """
 
     families: Mapping[str, Family]
-    refinements: int = 2
-    widenings: int = 3
+    growth: Growth
     further: Mapping[str, Sequence[Strategy]]
 
     def __post_init__(self) -> None:
-        if self.refinements < 0:
-            raise ConfigError(f"refinements is {self.refinements}; it is a number of settings, 0 or more.")
-        if self.widenings < 0:
-            raise ConfigError(f"widenings is {self.widenings}; it is how often a grid may grow, 0 or more.")
         if not any(strategy.params().get("t0") == 0 for strategy in self.families[BASELINE].settings.values()):
             raise ConfigError(
                 f"families.{BASELINE} has no t0 = 0; greedy decoding belongs to the settings that set EDA's scale. Add "
@@ -84,11 +76,8 @@ def decode_dev(session: Session, place: int, protocol: Protocol, metrics: Metric
     run, on_dev = scores_on_dev(session, place, families, protocol.baseline_ids, light)
     if all(value is None for value in on_dev.values()):
         return Decoded(run=run, families=families, left_out=NO_SCALE)
-    for round_ in itertools.count():
-        grown = grow(families, on_dev, protocol.refinements, may_widen=round_ < protocol.widenings)
-        if grown == families:
-            break
-        families = grown
+    while (larger := grow(families, on_dev, protocol.growth)) != families:
+        families = larger
         run, on_dev = scores_on_dev(session, place, families, protocol.baseline_ids, light)
     ids = frozenset(strategy.strategy_id for strategy in settings_of(families, further))
     return Decoded(run=run, families=families, strategy_ids=ids)
@@ -121,9 +110,9 @@ def plan(session: Session, place: int, protocol: Protocol, further: Sequence[Str
     splits = session.prepared(place).manifest.splits
     dev, test = (splits[split]["examples"] for split in SPLITS)
     samples = session.request.sampling.samples
-    n_added = sum(protocol.refinements * len(family.slices) for family in protocol.families.values())
-    on_dev = len(settings_of(protocol.families)) + n_added
-    on_test = len(settings_of(protocol.families, further)) + n_added
+    on_dev = sum(budget(family, protocol.growth) for family in protocol.families.values())
+    alone = len(settings_of(protocol.families, further)) - len(settings_of(protocol.families))
+    on_test = on_dev + alone
     rows = (on_dev * dev + on_test * test) * samples
     return (
         f"{session.request.tasks[place].task.name}: {on_dev} settings × {dev} dev examples and {on_test} × "
@@ -151,15 +140,6 @@ def settings_of(families: Mapping[str, Family], further: Sequence[Strategy] = ()
     return list({s.strategy_id: s for s in [*strategies_of(list(families.values())), *further]}.values())
 
 
-def grow(
-    families: Mapping[str, Family], on_dev: Mapping[str, float | None], refinements: int, *, may_widen: bool
-) -> dict[str, Family]:
-    """The families with what dev asks for: a setting more in each slice, and more on the ends the best one lies on.
-
-    Returned as they are once every slice has its refinements and the best lies inside, or nothing more is allowed.
-    """
-    found = {}
-    for name, family in families.items():
-        finer = family.refined(on_dev, refinements)
-        found[name] = finer.widened(choose(family, on_dev).strategy_id) if may_widen else finer
-    return found
+def grow(families: Mapping[str, Family], on_dev: Mapping[str, float | None], growth: Growth) -> dict[str, Family]:
+    """The families with the next settings that dev asks for; the same once there are none."""
+    return {name: grown(family, on_dev, growth) for name, family in families.items()}

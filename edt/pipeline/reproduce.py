@@ -26,6 +26,7 @@ from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
 from edt.strategies.base import Strategy
 from edt.study.families import Family
+from edt.study.growth import Growth
 from edt.study.verdicts import Evidence
 
 
@@ -66,8 +67,7 @@ class StudyRequest:
     artefacts: Mapping[str, Artefact]
     results: Path
     command: str
-    refinements: int = 2
-    widenings: int = 3
+    growth: Growth = field(default_factory=Growth)
     jobs: int | None = None
     browser: Browser = field(default_factory=lambda: Browser())
 
@@ -111,8 +111,7 @@ class StudyRequest:
         names = [task.task.name for task in self.generation.tasks]
         return StudyProtocol(
             families={name: self.families[name] for name in wanted},
-            refinements=self.refinements,
-            widenings=self.widenings,
+            growth=self.growth,
             further={name: [s for a in self.artefacts.values() for s in a.further(name)] for name in names},
         )
 
@@ -152,7 +151,9 @@ def reproduce(request: StudyRequest) -> Study:
     sections = [outcome.section for outcome in outcomes.values()]
     shared = study_folder(request.generation.runs, [t.scored.manifest.generation_id for t in study.tasks.values()])
     write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
-    write_study_manifest(request.home, study, size, command=request.command, artefacts=list(request.artefacts))
+    write_study_manifest(
+        request.home, study, size, command=request.command, artefacts=list(request.artefacts), growth=request.growth
+    )
     return study
 
 

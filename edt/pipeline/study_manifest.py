@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from edt.pipeline.environment import environment
 from edt.pipeline.request import GenerationRequest
 from edt.pipeline.study_results import Study
 from edt.store.atomic import write_text
+from edt.study.growth import Growth
 
 NAME = "manifest.json"
 
 
 def write_study_manifest(
-    folder: Path, study: Study, size: Mapping[str, Any], *, command: str, artefacts: Sequence[str]
+    folder: Path, study: Study, size: Mapping[str, Any], *, command: str, artefacts: Sequence[str], growth: Growth
 ) -> None:
     """Write the manifest into the folder of the study's page. size: see size_of."""
     content = {
@@ -27,6 +29,7 @@ def write_study_manifest(
         "seed": study.request.sampling.seed,
         "size": dict(size),
         "artefacts": list(artefacts),
+        "growth": asdict(growth),
         "tasks": {name: task.about() for name, task in study.tasks.items()},
         "left_out": dict(study.left_out),
     }

@@ -107,14 +107,23 @@ class TaskStudy:
             confidence=confidence,
         )
 
+    @cached_property
+    def _fronts(self) -> dict[tuple[str, str], Front]:
+        return {}
+
     def front(self, family: str, metric: str = QUALITY) -> Front:
         """The family's settings that are on its front of quality and Self-BLEU on dev, with their values on test.
 
         metric: what stands for quality in the values; the members are the same for all.
         """
-        names = [s.strategy_id for s in self.families[family].settings.values()]
-        on_dev = [[self.value("dev", name, column) for column in (QUALITY, "self_bleu")] for name in names]
-        members = [names[place] for place in pareto(*np.array(on_dev).T)]
+        if (family, metric) not in self._fronts:
+            names = [s.strategy_id for s in self.families[family].settings.values()]
+            on_dev = [[self.value("dev", name, column) for column in (QUALITY, "self_bleu")] for name in names]
+            members = [names[place] for place in pareto(*np.array(on_dev).T)]
+            self._fronts[family, metric] = self._front_of(members, metric)
+        return self._fronts[family, metric]
+
+    def _front_of(self, members: list[str], metric: str) -> Front:
         quality, self_bleu = (
             [self.measured("test", name, column) for name in members] for column in (metric, "self_bleu")
         )
@@ -152,6 +161,13 @@ class TaskStudy:
             "s_star": None if constants is None else constants.s_star,
             "constants": None if constants is None else constants.source,
             "settings": {name: len(family.settings) for name, family in self.families.items()},
+            "placed_by_dev": {
+                name: {
+                    kind: [family.settings[place].strategy_id for place in getattr(family, kind)]
+                    for kind in ("finer", "between", "wider")
+                }
+                for name, family in self.families.items()
+            },
             "chosen": {name: choice.strategy_id for name, choice in self.choices.items()},
             "edges": {name: dict(choice.edges) for name, choice in self.choices.items() if choice.edges},
         }

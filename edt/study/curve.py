@@ -55,7 +55,7 @@ def pchip_slopes(width_BP: Floats, rise_BP: Floats) -> Floats:
     h_left, h_right = width_BP[:, :-1], width_BP[:, 1:]
     is_level = left * right <= 0.0
     safe_left, safe_right = np.where(is_level, 1.0, left), np.where(is_level, 1.0, right)
-    w_left, w_right = 2 * h_right + h_left, h_right + 2 * h_left
+    w_left, w_right = (np.where(is_level, 1.0, w) for w in (2 * h_right + h_left, h_right + 2 * h_left))
     inner = np.where(is_level, 0.0, (w_left + w_right) / (w_left / safe_left + w_right / safe_right))
     first = end_slope(h_left[:, 0], h_right[:, 0], left[:, 0], right[:, 0])
     last = end_slope(h_right[:, -1], h_left[:, -1], right[:, -1], left[:, -1])

@@ -1,16 +1,15 @@
-"""Families of settings: a grid each, refined along its first axis and widened where the best lies on an end."""
+"""Families of settings: a grid each, with what dev has added beside it, read in slices along the first axis."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from edt.errors import ConfigError
 from edt.strategies.base import Strategy
-from edt.study.refine import next_value
 
 Coordinates = tuple[tuple[str, float], ...]
 """A setting's place in its family's grid: its value on each axis."""
@@ -54,11 +53,6 @@ class Axis:
             return max((value for value in whole if value < values[0]), default=None)
         return min((value for value in whole if value > values[-1]), default=None)
 
-    def around(self, value: float) -> tuple[float, ...]:
-        """The grid's value nearest to this one, with its neighbours on the grid."""
-        at = min(range(len(self.values)), key=lambda n: abs(self.values[n] - value))
-        return self.values[max(0, at - 1) : at + 2]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
@@ -66,8 +60,8 @@ class Family:
 
     name: the study's label; a rule at token and at instance granularity is two families. The *first* axis is the
     temperature's own (T0, the centre), which every value of the others needs anew; so the family is read in slices, one
-    per combination of the other axes, each tuned in its first axis by itself. finer, wider: places beside the grid, in
-    between, and beyond an end.
+    per combination of the other axes, each tuned in its first axis by itself. Beside the grid: finer, places between
+    others of their slice; wider, beyond an end; between, those that a slice between two others began with.
     """
 
     name: str
@@ -76,6 +70,7 @@ class Family:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     finer: tuple[Coordinates, ...] = ()
     wider: tuple[Coordinates, ...] = ()
+    between: tuple[Coordinates, ...] = ()
 
     @property
     def first(self) -> str:
@@ -89,7 +84,9 @@ class Family:
             tuple(zip(self.axes, place, strict=True))
             for place in itertools.product(*(axis.values for axis in self.axes.values()))
         )
-        return {place: self.make(**self.fixed, **dict(place)) for place in (*grid, *self.wider, *self.finer)}
+        return {
+            place: self.make(**self.fixed, **dict(place)) for place in (*grid, *self.wider, *self.between, *self.finer)
+        }
 
     @cached_property
     def coordinates(self) -> dict[str, Coordinates]:
@@ -115,35 +112,6 @@ class Family:
         place = self.coordinates[strategy_id]
         found = {name: self.axes[name].side(value, self.values(name, place)) for name, value in place}
         return {name: side for name, side in found.items() if side is not None}
-
-    def widened(self, strategy_id: str) -> Family:
-        """The family with something more on every end that this setting lies on, where there is something.
-
-        On the first axis that is one setting of its slice; on the others a slice, of the setting's value on the first
-        and that value's neighbours on the grid.
-        """
-        found = list[Coordinates]()
-        place = dict(self.coordinates[strategy_id])
-        for name, side in self.edges(strategy_id).items():
-            value = self.axes[name].beyond(side, self.values(name, self.coordinates[strategy_id]))
-            if value is not None:
-                firsts = (value,) if name == self.first else self.axes[self.first].around(place[self.first])
-                others = place if name == self.first else {**place, name: value}
-                found += [tuple({**others, self.first: first}.items()) for first in firsts]
-        return replace(self, wider=(*self.wider, *found)) if found else self
-
-    def refined(self, on_dev: Mapping[str, float | None], most: int) -> Family:
-        """The family with one more setting in every slice that has fewer than `most`: see edt.study.refine.
-
-        on_dev: what is to be low, by strategy id; a slice in which it is missing for all is left as it is.
-        """
-        found = list[Coordinates]()
-        for others, ids in self.slices.items():
-            known = {value: loss for value, name in ids.items() if (loss := on_dev.get(name)) is not None}
-            if sum(place[1:] == others for place in self.finer) < most:
-                value = next_value(known, self.axes[self.first])
-                found += [] if value is None or value in ids else [((self.first, value), *others)]
-        return replace(self, finer=(*self.finer, *found)) if found else self
 
 
 def strategies_of(families: Sequence[Family]) -> list[Strategy]:

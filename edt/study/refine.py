@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 NEAR = 0.1
 """A place nearer to the best one than this share of the way to its neighbour tells nothing new."""
-DIGITS = 2
-"""Of a value, so that settings keep readable names."""
+DIGITS = 3
+"""Significant ones of a value, so that settings keep readable names."""
 
 
 class Ends(Protocol):
     """What is known of an axis: which values are ends, and what lies beyond others."""
 
-    def side(self, value: float, values: list[float]) -> str | None:
+    def side(self, value: float, values: Sequence[float]) -> str | None:
         """The end on which a value lies; None inside, or at a meaningful end."""
 
-    def beyond(self, side: str, values: list[float]) -> float | None:
+    def beyond(self, side: str, values: Sequence[float]) -> float | None:
         """A further value on that side."""
 
 
@@ -43,7 +43,7 @@ def next_value(losses: Mapping[float, float], axis: Ends) -> float | None:
         places = [(best + values[1 if at == 0 else -2]) / 2]
     else:
         places = inside(values[at - 1 : at + 2], [known[value] for value in values[at - 1 : at + 2]])
-    return next((found for place in places if (found := round(place, DIGITS)) not in known), None)
+    return next((found for place in places if (found := float(f"{place:.{DIGITS}g}")) not in known), None)
 
 
 def inside(values: list[float], losses: list[float]) -> list[float]:

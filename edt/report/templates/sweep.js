@@ -20,16 +20,23 @@ function isBetter(a, b) {
   return false;
 }
 
+/** The levels that several of these points have: one alone was placed between others and would be a line of gaps. */
+function shared(points, name) {
+  const all = levels(points, name);
+  const found = all.filter((level) => points.filter((point) => (point.params[name] ?? null) === level).length > 1);
+  return found.length > 1 ? found : all;
+}
+
 /** The setting of each cell, by row and column: of those that differ in other parameters alone, the best. */
 function bestCells(points, x, y) {
-  const [xs, ys] = [levels(points, x), levels(points, y)];
+  const [xs, ys] = [shared(points, x), shared(points, y)];
   const cells = ys.map(() => xs.map(() => null));
   for (const point of points) {
     const row = cells[ys.indexOf(point.params[y] ?? null)];
     const column = xs.indexOf(point.params[x] ?? null);
-    if (row[column] === null || isBetter(point, row[column])) row[column] = point;
+    if (row && column >= 0 && (row[column] === null || isBetter(point, row[column]))) row[column] = point;
   }
-  return {xs, ys, cells};
+  return {xs, ys, cells, left: points.filter((point) => !xs.includes(point.params[x] ?? null) || !ys.includes(point.params[y] ?? null))};
 }
 
 const value = (point, metric) => point?.metrics[metric]?.[0] ?? null;
@@ -53,7 +60,8 @@ function drawMap(points, metric, x, y, axes) {
   const chosen = found.cells.flat().some((point) => point?.chosen) ? ' ★ chosen on dev.' : '';
   byId('heat-note').textContent = (others.length
     ? `A cell shows, of the settings that differ in ${others.join(' and ')}, the one with the best ${points.some((point) => point.metrics.eda) ? 'EDA' : 'quality'}.`
-    : 'A cell is a setting.') + (found.cells.flat().includes(null) ? ' Empty: not tried.' : '') + chosen;
+    : 'A cell is a setting.') + (found.cells.flat().includes(null) ? ' Empty: not tried.' : '')
+    + (found.left.length ? ` Not shown: ${found.left.length} settings with a value that no other has${found.left.some((point) => point.chosen) ? ', the chosen one among them' : ''}.` : '') + chosen;
   const parts = {xaxis: category(x, found.xs.map(label)), yaxis: category(y, found.ys.map(label))};
   draw('heat', [heatTrace(found, metric, points[0].task)], parts);
 }

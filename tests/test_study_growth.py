@@ -1,0 +1,152 @@
+"""What dev adds to a family, on surfaces whose lowest point is known."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edt.errors import ConfigError
+from edt.strategies import EDT, Fixed
+from edt.study.families import Axis, Family
+from edt.study.growth import Growth, budget, grown, halfway, refined, widened, with_slice_between
+from edt.study.selection import choose
+
+T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0, 3.0, 4.0))
+THETA = Axis(values=(0.1, 1.0, 10.0), low=(0.0,), high=(100.0,), ends=(0.0,))
+FAMILY = Family(name="edt token", make=EDT, axes={"t0": T0, "theta": THETA}, fixed={"granularity": "token"})
+FIXED = Family(name="fixed", make=Fixed, axes={"t0": replace(T0, values=tuple(np.linspace(0.5, 1.5, 14).round(3)))})
+INSIDE = Growth(widenings=0)
+
+
+def losses(family, surface):
+    return {s.strategy_id: surface(s.t0, getattr(s, "theta", 0.0)) for s in family.settings.values()}
+
+
+def to_the_end(family, surface, growth):
+    for _ in range(20):
+        larger = grown(family, losses(family, surface), growth)
+        if larger == family:
+            return family
+        family = larger
+    raise AssertionError("it grows without end")
+
+
+def valley(t0, theta):
+    """Lowest at θ = 3, where T0 = 1.3; the best T0 rises with θ."""
+    return 30 * (t0 - 0.8 - 0.5 * np.log1p(theta / 2)) ** 2 + 2 * (np.log(theta + 0.05) - np.log(3.05)) ** 2
+
+
+def test_every_slice_is_refined_where_its_own_parabola_is_lowest():
+    def bowls(t0, theta):
+        return (t0 - 0.8 - 0.03 * theta) ** 2
+
+    once = refined(FAMILY, losses(FAMILY, bowls), INSIDE)
+    assert once.finer == tuple((("t0", t0), ("theta", theta)) for theta, t0 in ((0.1, 0.803), (1.0, 0.83), (10.0, 1.1)))
+    twice = refined(once, losses(once, bowls), INSIDE)
+    assert len(twice.finer) == 6
+    assert refined(twice, losses(twice, bowls), INSIDE) == twice  # the budget is spent
+    assert refined(FAMILY, {}, INSIDE) == FAMILY  # nothing is known
+
+
+def test_a_slice_goes_on_beyond_its_end_and_that_is_no_refinement():
+    def rising(t0, theta):
+        return (t0 - (2.2 if theta == 10 else 0.9)) ** 2
+
+    found = to_the_end(FAMILY, rising, Growth(slices=0))
+    assert [place for place in found.wider if place[1] == ("theta", 10.0)][:2] == [
+        (("t0", 2.0), ("theta", 10.0)),
+        (("t0", 3.0), ("theta", 10.0)),
+    ]
+    assert sum(place[1] == ("theta", 10.0) for place in found.finer) == 2
+    assert found.edges(choose(found, losses(found, rising)).strategy_id) == {}
+    few = to_the_end(FAMILY, rising, Growth(slices=0, widenings=1))
+    assert sum(place[0][1] > 1.5 for place in few.wider) == 1
+    assert few.edges("edt(t0=2,theta=10)") == {"t0": "high", "theta": "high"}
+
+
+def test_a_slice_is_begun_beyond_the_outermost_about_the_choice_as_it_was_tried():
+    def hot(t0, theta):
+        return (t0 - 1.2) ** 2 - theta
+
+    finer = replace(FAMILY, finer=((("t0", 1.21), ("theta", 10.0)),))
+    found = widened(finer, losses(finer, hot), Growth())
+    assert found.wider == tuple((("t0", t0), ("theta", 100.0)) for t0 in (1.0, 1.21, 1.5))
+    assert widened(found, losses(found, hot), Growth()) == found  # nothing lies beyond
+    assert choose(found, losses(found, hot)).edges == {"theta": "high"}
+    assert widened(finer, losses(finer, hot), INSIDE) == finer
+
+
+def test_at_a_meaningful_end_nothing_is_begun():
+    found = to_the_end(FAMILY, lambda t0, theta: (t0 - 1.1) ** 2 + theta, Growth())
+    choice = choose(found, losses(found, lambda t0, theta: (t0 - 1.1) ** 2 + theta))
+    assert choice.is_interior
+    assert choice.strategy_id.endswith("theta=0)")
+    assert (("t0", 1.0), ("theta", 0.025)) in found.between  # a fourth of 0.1
+
+
+def test_a_slice_between_the_best_and_its_better_neighbour():
+    full = to_the_end(FAMILY, valley, replace(INSIDE, slices=0))
+    found = with_slice_between(full, losses(full, valley), INSIDE)
+    assert {place[1] for place in found.between} == {("theta", 3.2)}
+    firsts = [place[0][1] for place in found.between]
+    assert len(firsts) == 3
+    assert firsts == sorted(firsts)
+    assert with_slice_between(found, losses(found, valley), INSIDE) == found  # one was allowed
+    before, after = (min(losses(family, valley).values()) for family in (full, to_the_end(FAMILY, valley, INSIDE)))
+    assert before > 1.0
+    assert after < 0.2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"), [(0.05, 0.5, 0.16), (0.0, 0.05, 0.0125), (16.0, float("inf"), 64.0)]
+)
+def test_halfway(one, other, expected):
+    assert halfway(one, other) == halfway(other, one) == pytest.approx(expected, rel=0.05)
+
+
+def test_inside_of_their_grids_all_families_have_their_budget():
+    for family in (FAMILY, FIXED):
+        found = to_the_end(family, valley if family is FAMILY else lambda t0, _: (t0 - 1.05) ** 2, INSIDE)
+        assert len(found.settings) == budget(family, INSIDE)
+    assert budget(FAMILY, INSIDE) == 9 + 6 + 3
+    assert budget(FIXED, INSIDE) == 16
+
+
+def test_a_family_in_which_theta_does_nothing_is_no_worse_than_fixed():
+    """The same loss of T, with noise of its own at each setting on each split: what a coarse grid would cost is not there.
+
+    Without refinement the family of two axes loses more than 2 on this curve.
+    """
+    gaps, coarse = [], []
+    for seed in range(40):
+        optimum = np.random.default_rng(seed).uniform(0.7, 1.3)
+        noise = {split: np.random.default_rng([seed, split]) for split in (0, 1)}
+        tables = [{}, {}]
+
+        def loss(t0, split):
+            return 90 * (t0 - optimum) ** 2 + tables[split].setdefault(t0, noise[split].normal(0, 0.1))  # noqa: B023
+
+        chosen = []
+        for family in (FAMILY, FIXED):
+            full = to_the_end(family, lambda t0, _: loss(t0, 0), INSIDE)
+            best = min(full.settings.values(), key=lambda s: loss(s.t0, 0))
+            chosen.append(loss(best.t0, 1))
+        gaps.append(chosen[0] - chosen[1])
+        coarse.append(min(90 * (t0 - optimum) ** 2 for t0 in T0.values))
+    assert np.mean(coarse) > 1.5
+    assert abs(np.mean(gaps)) < 0.1
+    assert np.quantile(gaps, 0.9) < 0.5
+
+
+def test_growth_ends_on_every_surface():
+    for seed, growth in itertools.product(range(30), (Growth(), Growth(refinements=0), Growth(slices=3, widenings=1))):
+        surface = np.random.default_rng(seed)
+        table = {}
+        found = to_the_end(FAMILY, lambda t0, theta: table.setdefault((t0, theta), surface.normal()), growth)  # noqa: B023
+        assert len(found.settings) == len({s.strategy_id for s in found.settings.values()})
+
+
+def test_numbers_below_zero_are_refused():
+    with pytest.raises(ConfigError, match="refinements is -1"):
+        Growth(refinements=-1)
