@@ -1,11 +1,12 @@
 """Whether T0 and θ matter: worst against best on dev, measured on test, on tables made by hand."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from edt.artefacts.ablation import evidence, theta_table, worst_of
+from edt.artefacts.ablation import evidence, t0_extremes, theta_extremes, theta_table
 from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec
 from edt.pipeline.constants import Scored
 from edt.pipeline.score import ScoredRun
@@ -54,14 +55,32 @@ def found(**changes):
 
 
 def test_the_worst_is_another_value_of_that_parameter():
-    assert worst_of(task(), "t0") == "edt(t0=0.5,theta=1)"
-    assert worst_of(task(), "theta") == "edt(t0=1,theta=3)"
+    assert t0_extremes(task()) == ("edt(t0=0.5,theta=1)", BEST)
+    assert theta_extremes(task()) == ("edt(t0=1,theta=3)", BEST)
 
 
 def test_each_theta_has_the_t0_that_is_best_for_it():
     better = {(0.5, 3.0): 15}
-    assert worst_of(task(dev=better), "theta") == "edt(t0=1,theta=0.1)"
-    assert worst_of(task(dev={**better, (1.0, 0.1): 12}), "theta") == "edt(t0=0.5,theta=3)"
+    assert theta_extremes(task(dev=better)) == ("edt(t0=1,theta=0.1)", BEST)
+    assert theta_extremes(task(dev={**better, (1.0, 0.1): 12})) == ("edt(t0=0.5,theta=3)", BEST)
+
+
+def test_t0_is_judged_at_a_theta_of_the_grid():
+    """The choice is in a slice between others, whose values of T0 lie close together."""
+    beside = replace(FAMILIES["edt_token"], between=tuple((("t0", t0), ("theta", 1.7)) for t0 in (0.9, 1.0, 1.1)))
+    close = {(0.9, 1.7): 6, (1.0, 1.7): 5, (1.1, 1.7): 6}
+    found = task(dev=close, test=close, families={**FAMILIES, "edt_token": beside})
+    assert found.choices["edt_token"].strategy_id == "edt(t0=1,theta=1.7)"
+    assert t0_extremes(found) == ("edt(t0=0.5,theta=1)", BEST)
+    assert theta_extremes(found) == ("edt(t0=1,theta=3)", "edt(t0=1,theta=1.7)")
+
+
+def test_theta_0_is_no_bad_theta():
+    wider = replace(FAMILIES["edt_token"], wider=tuple((("t0", t0), ("theta", 0.0)) for t0 in (0.5, 1.0)))
+    worst = {(0.5, 0.0): 95, (1.0, 0.0): 90}
+    found = task(dev=worst, test=worst, families={**FAMILIES, "edt_token": wider})
+    assert theta_extremes(found) == ("edt(t0=1,theta=0)", BEST)
+    assert theta_extremes(found, also_constant=False) == ("edt(t0=1,theta=3)", BEST)
 
 
 def test_the_table_has_each_theta_at_the_t0_that_is_best_for_it():
@@ -80,9 +99,9 @@ def test_a_theta_whose_t0_may_lie_beyond_the_grid_gives_no_verdict():
 
 @pytest.mark.parametrize("missing", [None, float("nan")])
 def test_the_worst_passes_over_settings_without_an_eda(missing):
-    assert worst_of(task(dev={(0.5, 1.0): missing}), "t0") == "edt(t0=1.5,theta=1)"
-    assert worst_of(task(dev={(1.5, 1.0): missing}), "t0") == "edt(t0=0.5,theta=1)"
-    assert worst_of(task(dev={(0.5, 1.0): missing, (1.5, 1.0): missing}), "t0") is None
+    assert t0_extremes(task(dev={(0.5, 1.0): missing})) == ("edt(t0=1.5,theta=1)", BEST)
+    assert t0_extremes(task(dev={(1.5, 1.0): missing})) == ("edt(t0=0.5,theta=1)", BEST)
+    assert t0_extremes(task(dev={(0.5, 1.0): missing, (1.5, 1.0): missing})) is None
 
 
 def test_a_parameter_matters_where_the_worst_on_dev_is_worse_on_test():

@@ -9,7 +9,7 @@ import pytest
 from edt.errors import ConfigError
 from edt.strategies import EDT, Fixed
 from edt.study.families import Axis, Family
-from edt.study.growth import Growth, budget, grown, halfway, refined, widened, with_slice_between
+from edt.study.growth import Growth, budget, grown, halfway, refined, spread, widened, with_slice_between
 from edt.study.selection import choose
 
 T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0, 3.0, 4.0))
@@ -77,12 +77,12 @@ def test_a_slice_is_begun_beyond_the_outermost_about_the_choice_as_it_was_tried(
     assert widened(finer, losses(finer, hot), INSIDE) == finer
 
 
-def test_at_a_meaningful_end_nothing_is_begun():
+def test_at_a_meaningful_end_nothing_is_begun_beyond_or_beside():
     found = to_the_end(FAMILY, lambda t0, theta: (t0 - 1.1) ** 2 + theta, Growth())
     choice = choose(found, losses(found, lambda t0, theta: (t0 - 1.1) ** 2 + theta))
     assert choice.is_interior
     assert choice.strategy_id.endswith("theta=0)")
-    assert (("t0", 1.0), ("theta", 0.025)) in found.between  # a fourth of 0.1
+    assert found.between == ()  # next to a fixed temperature EDT is that temperature but for noise
 
 
 def test_a_slice_between_the_best_and_its_better_neighbour():
@@ -105,10 +105,20 @@ def test_halfway(one, other, expected):
     assert halfway(one, other) == halfway(other, one) == pytest.approx(expected, rel=0.05)
 
 
-def test_inside_of_their_grids_all_families_have_their_budget():
+def gentle(t0, theta):
+    """Lowest at θ = 2, T0 = 1.1, and inside the grid at every θ."""
+    return 30 * (t0 - 0.9 - 0.1 * np.log1p(theta)) ** 2 + (np.log(theta + 0.05) - np.log(2.05)) ** 2
+
+
+@pytest.mark.parametrize("growth", [INSIDE, Growth(), Growth(refinements=1), Growth(slices=0)])
+def test_inside_of_their_grids_all_families_have_their_budget(growth):
     for family in (FAMILY, FIXED):
-        found = to_the_end(family, valley if family is FAMILY else lambda t0, _: (t0 - 1.05) ** 2, INSIDE)
-        assert len(found.settings) == budget(family, INSIDE)
+        found = to_the_end(family, gentle if family is FAMILY else lambda t0, _: (t0 - 1.07) ** 2, growth)
+        assert len(found.settings) == budget(family, growth)
+        assert found.wider == ()
+
+
+def test_budgets_by_hand():
     assert budget(FAMILY, INSIDE) == 9 + 6 + 3
     assert budget(FIXED, INSIDE) == 16
 
@@ -145,6 +155,22 @@ def test_growth_ends_on_every_surface():
         table = {}
         found = to_the_end(FAMILY, lambda t0, theta: table.setdefault((t0, theta), surface.normal()), growth)  # noqa: B023
         assert len(found.settings) == len({s.strategy_id for s in found.settings.values()})
+
+
+def test_a_loss_that_is_missing_stops_nothing():
+    for missing in FAMILY.coordinates:
+        found = FAMILY
+        for _ in range(12):
+            on_dev = {**losses(found, gentle), missing: None}
+            found = grown(found, on_dev, Growth())
+        assert grown(found, {**losses(found, gentle), missing: None}, Growth()) == found
+        for places in (found.finer, found.wider, found.between):
+            assert len(set(places)) == len(places)
+
+
+def test_values_of_a_slice_between_are_a_tenth_apart():
+    assert spread(1.0, 2.0) == [1.0, 1.5, 2.0]
+    assert spread(1.4, 1.4) == [1.33, 1.4, 1.47]
 
 
 def test_numbers_below_zero_are_refused():

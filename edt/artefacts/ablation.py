@@ -181,10 +181,11 @@ def matters(study: Study, name: str, parameter: str) -> Evidence:
     A reversal (the worst on dev is the better one on test) says that dev misled, not that the parameter does nothing.
     """
     task = study.tasks[name]
-    worst = worst_of(task, parameter)
-    if worst is None:
+    found = t0_extremes(task) if parameter == "t0" else theta_extremes(task)
+    if found is None:
         return evidence_of(name, None, why_not=nothing_else(parameter), supports_if="above 0")
-    difference = task.compare(worst, task.choices["edt_token"].strategy_id, "eda", study.confidence)
+    worst, best = found
+    difference = task.compare(worst, best, "eda", study.confidence)
     is_reversed = difference is not None and difference.hi < 0.0
     beyond = untuned(task, worst) if parameter == "theta" else ""
     notes = (REVERSED if is_reversed else "", beyond, no_verdict(study, name))
@@ -194,9 +195,10 @@ def matters(study: Study, name: str, parameter: str) -> Evidence:
 def bad_theta(study: Study, name: str) -> Evidence:
     """EDA on test at the worst θ on dev less that of the fixed temperature chosen there."""
     task = study.tasks[name]
-    worst = worst_of(task, "theta", also_constant=False)
-    if worst is None:
+    found = theta_extremes(task, also_constant=False)
+    if found is None:
         return evidence_of(name, None, why_not=nothing_else("theta"), supports_if="above 0")
+    worst, _ = found
     difference = task.compare(worst, task.choices["fixed"].strategy_id, "eda", study.confidence)
     notes = (untuned(task, worst), no_verdict(study, name, "fixed"))
     return evidence_of(name, difference, why_not="; ".join(filter(None, notes)), supports_if="above 0")
@@ -212,18 +214,34 @@ def untuned(task: TaskStudy, strategy_id: str) -> str:
     return f"edge: t0 of {strategy_id}" if "t0" in task.families["edt_token"].edges(strategy_id) else ""
 
 
-def worst_of(task: TaskStudy, parameter: str, *, also_constant: bool = True) -> str | None:
-    """The worst EDA on dev: of T0 at the chosen θ, or of the best at each other θ, which so has a T0 of its own.
+def t0_extremes(task: TaskStudy) -> tuple[str, str] | None:
+    """The worst and the best T0 by EDA on dev, at that θ of the grid whose best is lowest.
 
-    Those without an EDA on dev are passed over, and θ = 0 where `also_constant` is not; None where no other is left.
+    A θ beside the grid has few values of T0. None where it has no other T0 with an EDA.
     """
     family = task.families["edt_token"]
+    on_grid = family.axes["theta"].values
+    bests = [name for name in task.best_of_slices("edt_token") if dict(family.coordinates[name])["theta"] in on_grid]
+    if not bests:
+        return None
+    best = min(bests, key=lambda name: task.value("dev", name, "eda"))
+    same = family.slices[family.coordinates[best][1:]].values()
+    return worst_beside(task, best, [name for name in same if not math.isnan(task.value("dev", name, "eda"))])
+
+
+def theta_extremes(task: TaskStudy, *, also_constant: bool = True) -> tuple[str, str] | None:
+    """The worst and the best θ by EDA on dev, each at the T0 that is best for it; None where there is no other.
+
+    also_constant: whether θ = 0 may be the worst.
+    """
+    found = task.best_of_slices("edt_token")
     best = task.choices["edt_token"].strategy_id
-    own = family.coordinates[best][1:]
-    on_dev = {name: task.value("dev", name, "eda") for name in family.coordinates}
-    if parameter == family.first:
-        rivals = [name for name in family.slices[own].values() if name != best and not math.isnan(on_dev[name])]
-    else:
-        rivals = [name for name in task.best_of_slices("edt_token") if family.coordinates[name][1:] != own]
-    rivals = [name for name in rivals if also_constant or not task.strategy(name).is_constant]
-    return max(rivals, key=lambda name: on_dev[name]) if rivals else None
+    own = task.families["edt_token"].coordinates[best][1:]
+    others = [name for name in found if task.families["edt_token"].coordinates[name][1:] != own]
+    return worst_beside(task, best, [name for name in others if also_constant or not task.strategy(name).is_constant])
+
+
+def worst_beside(task: TaskStudy, best: str, names: Sequence[str]) -> tuple[str, str] | None:
+    """The worst of these on dev with the best; None where there is none but the best."""
+    rivals = [name for name in names if name != best]
+    return (max(rivals, key=lambda name: task.value("dev", name, "eda")), best) if rivals else None

@@ -40,7 +40,8 @@ class Growth:
 def budget(family: Family, growth: Growth) -> int:
     """A family's settings once dev has placed all that lie inside of its grid; one that grows beyond it has more."""
     between = growth.slices * BETWEEN if len(family.axes) == 2 and len(family.slices) > 1 else 0
-    return len(family.settings) + growth.refinements * len(family.slices) + between
+    refined = growth.refinements * len(family.slices) if len(family.axes[family.first].values) > 1 else 0
+    return len(family.settings) + refined + between
 
 
 def grown(family: Family, on_dev: Losses, growth: Growth) -> Family:
@@ -60,8 +61,8 @@ def refined(family: Family, on_dev: Losses, growth: Growth) -> Family:
     for others, ids in family.slices.items():
         known = losses_of(ids, on_dev)
         value = next_value(known, family.axes[family.first])
-        if value is not None and not min(ids) < value < max(ids):
-            if beyond(family, others, value) < growth.widenings:
+        if value is not None and not min(ids) <= value <= max(ids):
+            if others not in between and beyond(family, others, value) < growth.widenings:
                 wider.append(((family.first, value), *others))
                 continue
             value = next_value(known, Axis(values=tuple(ids)))  # inside
@@ -125,14 +126,17 @@ def slice_at(family: Family, place: Mapping[str, float], firsts: list[float]) ->
 def with_slice_between(family: Family, on_dev: Losses, growth: Growth) -> Family:
     """A slice more, halfway (in ratio) from the family's best towards its better neighbour on the second axis.
 
-    It begins with the best value of both on the first axis and their mean, or with the best setting's neighbours where
-    both have the same. Families of one axis have no slices between, those of more than two axes none either.
+    It has the best values of both on the first axis and the mean of these (see spread). Families of one axis have no
+    slices between, those of more than two axes none either; nor is there one beside a best setting that is a fixed
+    temperature, next to which a family is that temperature but for noise.
     """
-    if len(family.axes) != 2 or len({place[1:] for place in family.between}) >= growth.slices:
+    best = family.settings[family.coordinates[choose(family, on_dev).strategy_id]]
+    is_due = len({place[1:] for place in family.between}) < growth.slices
+    if len(family.axes) != 2 or not is_due or best.is_constant:
         return family
     second = next(name for name in family.axes if name != family.first)
-    bests = {dict(others)[second]: best for others, ids in family.slices.items() if (best := best_of(ids, on_dev))}
-    own = dict(family.coordinates[choose(family, on_dev).strategy_id])
+    bests = {dict(others)[second]: low for others, ids in family.slices.items() if (low := best_of(ids, on_dev))}
+    own = dict(family.coordinates[best.strategy_id])
     values = sorted(bests)
     at = values.index(own[second])
     rivals = [values[n] for n in (at - 1, at + 1) if 0 <= n < len(values)]
@@ -142,9 +146,15 @@ def with_slice_between(family: Family, on_dev: Losses, growth: Growth) -> Family
     value = halfway(own[second], rival)
     if value in bests:
         return family
-    ends = sorted({own[family.first], bests[rival][1]})
-    firsts = [ends[0], round(sum(ends) / 2, 3), ends[1]] if len(ends) == 2 else neighbours(family, tuple(own.items()))
-    return replace(family, between=(*family.between, *slice_at(family, {**own, second: value}, sorted(set(firsts)))))
+    firsts = spread(own[family.first], bests[rival][1])
+    return replace(family, between=(*family.between, *slice_at(family, {**own, second: value}, firsts)))
+
+
+def spread(value: float, other: float) -> list[float]:
+    """Two values and their mean; values closer than a tenth are moved that far apart."""
+    mean = (value + other) / 2
+    low, high = min(value, other, mean * 0.95), max(value, other, mean * 1.05)
+    return [float(f"{found:.3g}") for found in (low, mean, high)]
 
 
 def best_of(ids: Mapping[float, str], on_dev: Losses) -> tuple[float, float] | None:

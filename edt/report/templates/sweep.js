@@ -20,10 +20,11 @@ function isBetter(a, b) {
   return false;
 }
 
-/** The levels that several of these points have: one alone was placed between others and would be a line of gaps. */
+/** The levels that several of these points have, or the chosen one: others would each be a line of gaps. */
 function shared(points, name) {
   const all = levels(points, name);
-  const found = all.filter((level) => points.filter((point) => (point.params[name] ?? null) === level).length > 1);
+  const at = (level) => points.filter((point) => (point.params[name] ?? null) === level);
+  const found = all.filter((level) => at(level).length > 1 || at(level).some((point) => point.chosen));
   return found.length > 1 ? found : all;
 }
 
@@ -61,7 +62,7 @@ function drawMap(points, metric, x, y, axes) {
   byId('heat-note').textContent = (others.length
     ? `A cell shows, of the settings that differ in ${others.join(' and ')}, the one with the best ${points.some((point) => point.metrics.eda) ? 'EDA' : 'quality'}.`
     : 'A cell is a setting.') + (found.cells.flat().includes(null) ? ' Empty: not tried.' : '')
-    + (found.left.length ? ` Not shown: ${found.left.length} settings with a value that no other has${found.left.some((point) => point.chosen) ? ', the chosen one among them' : ''}.` : '') + chosen;
+    + (found.left.length ? ` Not shown: ${found.left.length} settings with a value that no other has.` : '') + chosen;
   const parts = {xaxis: category(x, found.xs.map(label)), yaxis: category(y, found.ys.map(label))};
   draw('heat', [heatTrace(found, metric, points[0].task)], parts);
 }
