@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
@@ -74,25 +75,28 @@ def decode_tasks(request: GenerationRequest, protocol: Protocol, metrics: Metric
         return [work.test(place, work.dev(place)) for place in places]
     threads = max(1, (os.cpu_count() or 1) // processes)
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (threads, work)) as pool:
-        return side_by_side(pool, sorted(places, key=lambda place: -work.size(place)))
+        return side_by_side(pool, processes, sorted(places, key=lambda place: -work.size(place)))
 
 
-def side_by_side(pool: ProcessPoolExecutor, longest_first: list[int]) -> list[Decoded]:
-    """Dev of every task, and test of each once its dev is done: halves keep processes busy longer than whole tasks."""
-    dev = {pool.submit(_dev, place): place for place in longest_first}
-    test: dict[Future[Decoded], int] = {}
+def side_by_side(pool: Executor, processes: int, longest_first: Sequence[int]) -> list[Decoded]:
+    """Dev of every task, and test of each once its dev is done; of what can begin dev goes first, then the longest.
+
+    Halves of tasks keep the processes busy longer than whole ones would.
+    """
+    to_choose, chosen = list(longest_first), dict[int, Decoded]()
+    running: dict[Future[Decoded], tuple[int, bool]] = {}
     found: dict[int, Decoded] = {}
-    try:
-        while dev or test:
-            for done in wait([*dev, *test], return_when=FIRST_COMPLETED).done:
-                if done in dev:
-                    place = dev.pop(done)
-                    test[pool.submit(_test, place, done.result())] = place
-                else:
-                    found[test.pop(done)] = done.result()
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+    while to_choose or chosen or running:
+        while (to_choose or chosen) and len(running) < processes:
+            if to_choose:
+                place = to_choose.pop(0)
+                running[pool.submit(_dev, place)] = place, True
+            else:
+                place = min(chosen, key=longest_first.index)
+                running[pool.submit(_test, place, chosen.pop(place))] = place, False
+        for done in wait(running, return_when=FIRST_COMPLETED).done:
+            place, is_dev = running.pop(done)
+            (chosen if is_dev else found)[place] = done.result()
     return [found[place] for place in sorted(found)]
 
 
