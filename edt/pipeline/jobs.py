@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
 
 import torch
 from rich.console import Console
@@ -69,13 +70,24 @@ def jobs_for(asked: int | None, tasks: int) -> int:
 
 def decode_tasks(request: GenerationRequest, protocol: Protocol, metrics: MetricsSpec, processes: int) -> list[Decoded]:
     """Decode every task, several at a time where more than one process is to be used."""
-    work = Work(request=request, protocol=protocol, metrics=metrics, is_alone=processes == 1)
     places = range(len(request.tasks))
     if processes == 1:
+        work = Work(request=request, protocol=protocol, metrics=metrics)
         return [work.test(place, work.dev(place)) for place in places]
+    work = Work(request=request, protocol=protocol, metrics=replace(metrics, processes=1), is_alone=False)
+    return in_processes(work, processes, sorted(places, key=lambda place: -work.size(place)))
+
+
+def in_processes(work: Work, processes: int, longest_first: Sequence[int]) -> list[Decoded]:
+    """The work on these tasks, which ends with the first error of any of them, or with this process."""
     threads = max(1, (os.cpu_count() or 1) // processes)
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (threads, work)) as pool:
-        return side_by_side(pool, processes, sorted(places, key=lambda place: -work.size(place)))
+        try:
+            return side_by_side(pool, processes, longest_first)
+        except BaseException:
+            for child in active_children():
+                child.terminate()
+            raise
 
 
 def side_by_side(pool: Executor, processes: int, longest_first: Sequence[int]) -> list[Decoded]:
@@ -106,7 +118,16 @@ _work: list[Work] = []
 
 def _begin(threads: int, work: Work) -> None:
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _work.append(work)
+
+
+def _end_with_parent() -> None:
+    """A process of a pool waits for work for ever, its parent's end or not."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _dev(place: int) -> Decoded:
