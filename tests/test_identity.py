@@ -69,7 +69,6 @@ OUTSIDE = {
     # Of a study: what is chosen and shown from the rows.
     "refinements": None,
     "slices": None,
-    "widenings": None,
     "jobs": None,
     "browser.*": None,
     "experiments.*": None,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edt.errors import ConfigError
 from edt.strategies import EDT, Fixed
 from edt.study.families import Axis, Family, strategies_of
-from edt.study.refine import next_value, vertex
+from edt.study.refine import value_between, value_beyond, vertex
 
 T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0,))
 THETA = Axis(values=(0.1, 1.0, 3.0), low=(0.0,), high=(6.0,), ends=(0.0,))
@@ -51,44 +51,59 @@ def test_an_axis_out_of_order_is_refused():
         Axis(values=(1.0, 2.0), low=(0.1, 0.5))
 
 
+def test_what_lies_beside_a_setting():
+    wider = replace(FAMILY, wider=((("t0", 0.7), ("theta", 1.0)),))
+    assert wider.beside((("t0", 1.0), ("theta", 1.0))) == (0.7, 1.0, 1.5)
+    assert wider.beside((("t0", 0.5), ("theta", 3.0))) == (None, 0.5, 1.0)
+    assert wider.beside((("t0", 1.5), ("theta", 3.0))) == (1.0, 1.5, None)
+
+
 def test_refining_finds_the_minimum_of_a_curve_that_is_no_parabola():
     def loss(t):  # steep above its minimum at 1.37, flat below
         return 20 * math.exp(3 * (t - 1.37)) - 60 * (t - 1.37)
 
-    axis = Axis(values=(0.3, 0.7, 1.1, 1.5, 2.0, 3.0))
-    known = {value: loss(value) for value in axis.values}
+    known = {value: loss(value) for value in (0.3, 0.7, 1.1, 1.5, 2.0, 3.0)}
     before = min(known.values()) - 20
     for _ in range(2):
-        value = next_value(known, axis)
+        value = value_between(known)
         known[value] = loss(value)
     assert before > 1.5
     assert min(known.values()) - 20 < 0.1
 
 
-def test_the_next_value():
-    axis = Axis(values=(1.0, 2.0, 3.0), low=(0.5,))
-    assert next_value({1.0: 4.0, 2.0: 1.0, 3.0: 4.4}, axis) == 2.5  # the vertex is next to 2: the middle of a side
-    assert next_value({1.0: 4.0, 2.0: 1.0, 3.0: 2.0}, axis) == 2.25
-    assert next_value({1.0: 0.0, 2.0: 1.0, 3.0: 2.0}, axis) == 0.5  # on an end: beyond
-    assert next_value({1.0: 2.0, 2.0: 1.0, 3.0: 0.0}, axis) == 2.5  # nothing beyond: the middle of the last side
-    assert next_value({1.0: 1.0, 2.0: 1.0, 3.0: 1.0}, Axis(values=(1.0, 2.0, 3.0), ends=(1.0,))) == 1.5
-    assert next_value({1.0: 1.0, 2.0: float("nan")}, axis) is None
-    assert next_value({1.0: 1.0, 1.01: 0.0, 1.02: 1.0}, axis) is None  # no room between
+def test_the_next_value_between():
+    assert value_between({1.0: 4.0, 2.0: 1.0, 3.0: 4.4}) == 2.5  # the vertex is next to 2: the middle of a side
+    assert value_between({1.0: 4.0, 2.0: 1.0, 3.0: 2.0}) == 2.25
+    assert value_between({1.0: 2.0, 2.0: 1.0, 3.0: 0.0}) == 2.5  # the middle of the last side
+    assert value_between({1.0: 1.0, 2.0: 1.0, 3.0: 1.0}) == 1.5
+    assert value_between({1.0: 1.0}) is None
+    assert value_between({1.0: 1.0, 1.01: 0.0, 1.02: 1.0}) is None  # no room between
     assert vertex([0.0, 1.0, 3.0], [5.0, 5.0, 5.0]) == 1.0
+
+
+def test_the_next_value_beyond():
+    axis = Axis(values=(1.0, 2.0, 3.0), low=(0.5, 0.2))
+    falling, rising = {1.0: 2.0, 2.0: 1.0, 3.0: 0.0}, {1.0: 0.0, 2.0: 1.0, 3.0: 2.0}
+    assert value_beyond(rising, axis, [1.0, 2.0, 3.0]) == 0.5
+    assert value_beyond(rising, axis, [0.5, 1.0, 2.0, 3.0]) == 0.2  # 0.5 was tried, and its loss is missing
+    assert value_beyond(falling, axis, [1.0, 2.0, 3.0]) is None  # nothing lies there
+    assert value_beyond({1.0: 4.0, 2.0: 1.0, 3.0: 4.4}, axis, [1.0, 2.0, 3.0]) is None  # inside
+    assert value_beyond(rising, Axis(values=(1.0, 2.0, 3.0), low=(0.5,), ends=(1.0,)), [1.0, 2.0, 3.0]) is None
+    assert value_beyond({1.2: 0.0, 1.4: 1.0}, axis, [1.2, 1.4]) == 1.0  # a slice that began inside of the grid
+    assert value_beyond({1.0: 0.0}, axis, [1.0]) is None
 
 
 @given(
     st.lists(st.integers(1, 400), min_size=2, max_size=8, unique=True),
     st.lists(st.floats(0, 100), min_size=8, max_size=8),
 )
-def test_the_next_value_is_new_and_beside_the_best_or_beyond(hundredths, losses):
+def test_the_next_value_between_is_new_and_beside_the_best(hundredths, losses):
     values = sorted(value / 100 for value in hundredths)
     known = dict(zip(values, losses, strict=False))
-    found = next_value(known, Axis(values=tuple(values), high=(9.0,)))
-    best = min(known, key=lambda value: known[value])
+    found = value_between(known)
     if found is None:
         return
+    best = min(known, key=lambda value: known[value])
     assert found not in known
-    assert (found == 9.0) == (best == values[-1])
-    between = [value for value in values if min(best, found) < value < max(best, found)]
-    assert found == 9.0 or not between
+    assert values[0] < found < values[-1]
+    assert not [value for value in values if min(best, found) < value < max(best, found)]

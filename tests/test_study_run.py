@@ -42,7 +42,7 @@ def test_the_manifest_tells_the_choices_and_the_command(study):
     assert told["command"].startswith("edt reproduce")
     assert "task.limit=6" in told["command"]
     assert task["constants"] == "dev"
-    assert told["growth"] == {"refinements": 1, "slices": 0, "widenings": 3}
+    assert told["growth"] == {"refinements": 1, "slices": 0}
     placed = task["placed_by_dev"]["edt_token"]
     assert len(placed["finer"]) == 2  # one at each θ
     # on the grid, finer, and wider

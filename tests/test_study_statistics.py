@@ -28,7 +28,7 @@ def test_choice_ignores_missing_scores_and_takes_the_first_of_equals():
     values["edt(t0=0.5,theta=0.1)"] = None
     values["edt(t0=0.5,theta=1)"] = float("nan")
     assert choose(FAMILY, values).strategy_id == "edt(t0=0.5,theta=3)"
-    assert choose(FAMILY, values | {"edt(t0=1,theta=1)": 9.0}, lower_is_better=False).strategy_id == "edt(t0=1,theta=1)"
+    assert choose(FAMILY, values | {"edt(t0=1,theta=1)": 1.0}).strategy_id == "edt(t0=1,theta=1)"
     with pytest.raises(ConfigError, match="no setting with a score on dev"):
         choose(FAMILY, {})
 

@@ -11,6 +11,7 @@ from typing import Any
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import difference_cell, value_cell
 from edt.artefacts.primary import evidence_of, no_verdict
+from edt.pipeline.protocol import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study, TaskStudy
 from edt.report.documents import csv_of, write_tables
@@ -20,7 +21,7 @@ from edt.report.page import PageFigure, PageTable, Section
 from edt.store.atomic import write_text
 from edt.strategies import EDT
 from edt.strategies.base import Strategy
-from edt.study.verdicts import Evidence
+from edt.study.verdicts import Evidence, reasons
 
 METRICS = {QUALITY: False, "self_bleu": True, "eda": True, "factuality": False}
 """Whether low is good."""
@@ -40,7 +41,7 @@ class Ablation(Artefact):
 
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""
-        return ("fixed", "edt_token")
+        return (BASELINE, "edt_token")
 
     def further(self, task: str) -> Sequence[Strategy]:
         """The whole grid, on the tasks that are asked for."""
@@ -66,7 +67,7 @@ def value(task: TaskStudy, t0: float, theta: float, metric: str) -> float:
 
 def present(task: TaskStudy) -> dict[str, bool]:
     """The metrics that the task has."""
-    any_id = task.choices["fixed"].strategy_id
+    any_id = task.choices[BASELINE].strategy_id
     return {name: low for name, low in METRICS.items() if task.measured("test", any_id, name) is not None}
 
 
@@ -117,7 +118,7 @@ def theta_table(study: Study) -> PageTable:
     """Every θ of the study's EDT with the T0 that is best for it on dev, against the fixed temperature chosen there."""
     rows = []
     for name, task in study.tasks.items():
-        fixed = task.choices["fixed"].strategy_id
+        fixed = task.choices[BASELINE].strategy_id
         for best in sorted(task.best_of_slices("edt_token"), key=lambda found: task.strategy(found).params()["theta"]):
             params = task.strategy(best).params()
             eda, factuality = (task.compare(best, fixed, metric, study.confidence) for metric in ("eda", "factuality"))
@@ -188,8 +189,8 @@ def matters(study: Study, name: str, parameter: str) -> Evidence:
     difference = task.compare(worst, best, "eda", study.confidence)
     is_reversed = difference is not None and difference.hi < 0.0
     beyond = untuned(task, worst) if parameter == "theta" else ""
-    notes = (REVERSED if is_reversed else "", beyond, no_verdict(study, name))
-    return evidence_of(name, difference, why_not="; ".join(filter(None, notes)), supports_if="above 0")
+    why_not = reasons(REVERSED if is_reversed else "", beyond, no_verdict(study, name))
+    return evidence_of(name, difference, why_not=why_not, supports_if="above 0")
 
 
 def bad_theta(study: Study, name: str) -> Evidence:
@@ -199,9 +200,9 @@ def bad_theta(study: Study, name: str) -> Evidence:
     if found is None:
         return evidence_of(name, None, why_not=nothing_else("theta"), supports_if="above 0")
     worst, _ = found
-    difference = task.compare(worst, task.choices["fixed"].strategy_id, "eda", study.confidence)
-    notes = (untuned(task, worst), no_verdict(study, name, "fixed"))
-    return evidence_of(name, difference, why_not="; ".join(filter(None, notes)), supports_if="above 0")
+    difference = task.compare(worst, task.choices[BASELINE].strategy_id, "eda", study.confidence)
+    why_not = reasons(untuned(task, worst), no_verdict(study, name, BASELINE))
+    return evidence_of(name, difference, why_not=why_not, supports_if="above 0")
 
 
 def nothing_else(parameter: str) -> str:

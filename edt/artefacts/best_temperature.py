@@ -14,6 +14,7 @@ from edt.artefacts.primary import evidence_of, no_verdict
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bootstrap import Comparison, interval, resample_weights, two_sided_p
 from edt.pipeline.outputs import Outputs
+from edt.pipeline.protocol import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.documents import csv_of, write_tables
@@ -21,7 +22,7 @@ from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.store.atomic import write_text
 from edt.study.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
-from edt.study.verdicts import Evidence
+from edt.study.verdicts import Evidence, reasons
 
 UNTOLD = "a loss shows that half of the samples do not tell which temperature is best, not that none is"
 
@@ -48,7 +49,7 @@ class BestTemperature(Artefact):
 
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""
-        return ("fixed",)
+        return (BASELINE,)
 
     def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
         """histogram.png/.svg, table.md/.tex, instances.csv."""
@@ -66,7 +67,7 @@ class BestTemperature(Artefact):
     def of_task(self, task: TaskStudy, study: Study) -> Found:
         """Choose on one half of the samples, score on the other, both ways."""
         n_samples = study.request.sampling.samples
-        family = task.families["fixed"]
+        family = task.families[BASELINE]
         (ids,) = family.slices.values()
         outputs = [task.entry("test", name).outputs for name in ids.values()]
         half = n_samples // 2
@@ -87,8 +88,8 @@ class BestTemperature(Artefact):
 
 def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
     """Whether the own temperature of an instance can be told and gains: the cross-fitted gain, if it is one."""
-    notes = (UNTOLD if gain.hi < 0.0 else "", no_verdict(study, name))
-    return evidence_of(name, gain, supports_if="above 0", why_not="; ".join(filter(None, notes)))
+    why_not = reasons(UNTOLD if gain.hi < 0.0 else "", no_verdict(study, name))
+    return evidence_of(name, gain, supports_if="above 0", why_not=why_not)
 
 
 def instance_losses(task: TaskStudy, outputs: Outputs, study: Study, samples: range) -> Floats:
@@ -169,7 +170,7 @@ def histograms(found: Mapping[str, Found], folder: Path) -> PageFigure:
 
 def instance_rows(name: str, task: TaskStudy, entry: Found) -> list[dict[str, object]]:
     """Each instance's chosen temperatures and gain."""
-    outputs = task.entry("test", task.choices["fixed"].strategy_id).outputs
+    outputs = task.entry("test", task.choices[BASELINE].strategy_id).outputs
     chosen_2E = np.array(entry.temperatures)[entry.fit.chosen_2E]
     return [
         {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edt.artefacts.base import Artefact
 from edt.errors import ConfigError
-from edt.pipeline.protocol import SPLITS
+from edt.pipeline.protocol import BASELINE, SPLITS
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.records import Trace, TracedOutput
@@ -18,7 +18,7 @@ from edt.report.token_figure import token_figure
 from edt.report.trace_page import trace_page
 from edt.store.atomic import write_text
 
-FAMILIES = ("fixed", "kld_token", "edt_token")
+FAMILIES = (BASELINE, "kld_token", "edt_token")
 
 
 @dataclass(frozen=True, kw_only=True)

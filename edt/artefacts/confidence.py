@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edt.artefacts.base import Artefact
+from edt.pipeline.protocol import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
 from edt.records import Generation
@@ -34,7 +35,7 @@ class Confidence(Artefact):
 
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""
-        return ("fixed", "edt_token")
+        return (BASELINE, "edt_token")
 
     def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
         """steps.png/.svg, table.md/.tex, steps.csv."""

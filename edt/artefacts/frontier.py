@@ -12,6 +12,7 @@ import numpy as np
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING, difference_cell, p_cell
 from edt.metrics.bootstrap import interval
+from edt.pipeline.protocol import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study, TaskStudy
 from edt.report.documents import csv_of, write_tables
@@ -108,7 +109,7 @@ def front_table(study: Study) -> PageTable:
     rows = []
     for name, task in study.tasks.items():
         for family in task.families:
-            against = None if family == "fixed" else task.compare_fronts(family, "fixed", study.confidence)
+            against = None if family == BASELINE else task.compare_fronts(family, BASELINE, study.confidence)
             rows.append(
                 [
                     name,

@@ -9,6 +9,7 @@ from pathlib import Path
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING, difference_cell, p_cell, setting_cell
 from edt.artefacts.primary import evidence_of, no_verdict
+from edt.pipeline.protocol import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
 from edt.report.documents import write_tables
@@ -26,7 +27,7 @@ class Granularity(Artefact):
 
     def families(self) -> Sequence[str]:
         """See edt.pipeline.reproduce.Artefact."""
-        return ("fixed", *(name for pair in PAIRS for name in pair))
+        return (BASELINE, *(name for pair in PAIRS for name in pair))
 
     def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
         """table.md and table.tex."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING, difference_cell, p_cell, setting_cell, value_cell
 from edt.artefacts.primary import PRIMARY, comparison_rows, primary_comparisons, primary_evidence, primary_table
+from edt.pipeline.protocol import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study
 from edt.report.documents import csv_of, write_tables
@@ -41,7 +42,7 @@ class MainTable(Artefact):
         section = Section(name="main_table", title=self.title, tables=tables)
         beats = {base: primary_evidence(primary, base, study.confidence) for _, base in PRIMARY}
         return Outcome(
-            section=section, evidence={"edt_beats_fixed": beats["fixed"], "edt_beats_kld": beats["kld_token"]}
+            section=section, evidence={"edt_beats_fixed": beats[BASELINE], "edt_beats_kld": beats["kld_token"]}
         )
 
 
@@ -49,10 +50,10 @@ def chosen_table(study: Study) -> PageTable:
     """Every family's chosen setting."""
     rows = []
     for name, task in study.tasks.items():
-        fixed = task.choices["fixed"].strategy_id
+        fixed = task.choices[BASELINE].strategy_id
         for family, choice in task.choices.items():
             cells = [task.measured("test", choice.strategy_id, metric) for metric in METRICS]
-            against = None if family == "fixed" else task.compare(choice.strategy_id, fixed, "eda", study.confidence)
+            against = None if family == BASELINE else task.compare(choice.strategy_id, fixed, "eda", study.confidence)
             rows.append(
                 [
                     name,
@@ -125,11 +126,8 @@ def told_of(places: Sequence[Coordinates]) -> str:
 
 def neighbours(family: Family, choice: Choice) -> str:
     """The values on the first axis that were tried next to the choice."""
-    place = family.coordinates[choice.strategy_id]
-    values = family.values(family.first, place)
-    at = values.index(place[0][1])
-    sides = [f"{values[n]:g}" if 0 <= n < len(values) else MISSING for n in (at - 1, at + 1)]
-    return f"{sides[0]} and {sides[1]}"
+    below, _, above = family.beside(family.coordinates[choice.strategy_id])
+    return " and ".join(MISSING if value is None else f"{value:g}" for value in (below, above))
 
 
 def grid_rows(study: Study) -> list[dict[str, object]]:

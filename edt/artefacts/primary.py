@@ -12,9 +12,9 @@ from edt.pipeline.protocol import BASELINE
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.page import PageTable
 from edt.study.holm import holm
-from edt.study.verdicts import Evidence
+from edt.study.verdicts import Evidence, reasons
 
-PRIMARY = (("edt_token", "fixed"), ("edt_token", "kld_token"))
+PRIMARY = (("edt_token", BASELINE), ("edt_token", "kld_token"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ def edge_note(task: TaskStudy, *families: str) -> str:
 
 def no_verdict(study: Study, name: str, *families: str) -> str:
     """Why no verdict may be drawn from a task's figures about these families' choices; empty where one may."""
-    return "; ".join(filter(None, (edge_note(study.tasks[name], *families), study.too_few(name))))
+    return reasons(edge_note(study.tasks[name], *families), study.too_few(name))
 
 
 def primary_comparisons(study: Study) -> list[Primary]:

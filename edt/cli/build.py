@@ -216,7 +216,7 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
         results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
         command=" ".join(["edt", *sys.argv[0].split()[1:], *sys.argv[1:]]),
         browser=Browser(**config["browser"]),
-        growth=Growth(**{name: config[name] for name in ("refinements", "slices", "widenings")}),
+        growth=Growth(**{name: config[name] for name in ("refinements", "slices")}),
         jobs=config["jobs"],
     )
 

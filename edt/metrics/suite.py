@@ -128,13 +128,6 @@ def measure_statistics(
     return Measured(metric=name, value=value_of(statistics, aggregate), resampled_B=resampled, signature=signature)
 
 
-def measure_value(metric: Metric, samples: SampleSet) -> Measured:
-    """Score a set of samples with one metric, without resamples: for a search, which reads the value alone."""
-    statistics = metric.statistics(samples)
-    value = None if statistics is None else value_of(statistics, metric.aggregate)
-    return Measured(metric=metric.name, value=value, resampled_B=None, signature=metric.signature(samples))
-
-
 def value_of(statistics: Statistics, aggregate: Callable[[Statistics], Floats]) -> float | None:
     """The value from statistics that add up over examples; None where it is undefined."""
     value = float(aggregate(statistics.sum(axis=0)))

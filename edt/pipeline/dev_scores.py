@@ -1,14 +1,16 @@
-"""Settings measured on dev without intervals, for a search: nothing of any other split is read."""
+"""Settings measured on dev without intervals, for a choice: nothing of any other split is read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edt.errors import ConfigError
 from edt.metrics.eda import EdaConstants
-from edt.metrics.suite import MetricsSpec, measure_value
+from edt.metrics.suite import BootstrapSpec, MetricsSpec
 from edt.pipeline.constants import FrozenConstants, Scored, constants_for
-from edt.pipeline.outputs import Outputs, read_outputs
+from edt.pipeline.measure import measure_all
+from edt.pipeline.outputs import read_outputs
 from edt.pipeline.score import scale_key
 from edt.records import Split
 from edt.store.layout import RunFolder
@@ -21,36 +23,40 @@ DEV: Split = "dev"
 def measured_on_dev(
     run: RunFolder, manifest: Manifest, strategy_ids: Sequence[str], spec: MetricsSpec, n_samples: int
 ) -> list[Scored]:
-    """Quality and Self-BLEU of these strategies on dev, in the order of `strategy_ids`."""
+    """Every metric of these strategies on dev but EDA, in the order of `strategy_ids`; statistics stay with the run."""
     found = {entry.strategy_id: entry for entry in read_outputs(run, manifest, [DEV], strategy_ids)}
-    return [scored(found[strategy_id], manifest, spec, n_samples) for strategy_id in strategy_ids]
+    outputs = [found[strategy_id] for strategy_id in strategy_ids]
+    measured = measure_all(run, manifest, outputs, without_intervals(spec), n_samples)
+    return [
+        Scored(outputs=entry, measured=values, quality=manifest.quality)
+        for entry, values in zip(outputs, measured, strict=True)
+    ]
 
 
-def scored(outputs: Outputs, manifest: Manifest, spec: MetricsSpec, n_samples: int) -> Scored:
-    """The quality metric and Self-BLEU of one strategy."""
-    samples = outputs.sample_set(n_samples, manifest.target_language)
-    quality, self_bleu, *_ = spec.metrics(manifest.quality, ())
-    measured = {metric.name: measure_value(metric, samples) for metric in (quality, self_bleu)}
-    return Scored(outputs=outputs, measured=measured, quality=manifest.quality)
+def without_intervals(spec: MetricsSpec) -> MetricsSpec:
+    """The metrics for a choice: nothing is resampled."""
+    return replace(spec, bootstrap=BootstrapSpec(resamples=1))
 
 
 def freeze_constants(
     run: RunFolder, manifest: Manifest, baseline: Sequence[Scored], spec: MetricsSpec, n_samples: int
-) -> EdaConstants:
+) -> EdaConstants | None:
     """EDA's constants for the run's task: given, or the baseline's maxima on dev, whatever else the run holds.
 
-    Raises ConfigError where there are none, since a search needs the scale.
+    None where there are none: the best quality or the largest Self-BLEU of the baseline is 0.
     """
     frozen = FrozenConstants.read(run.constants)
     own = {entry.outputs.strategy_id for entry in baseline}
     constants, _ = constants_for(DEV, baseline, spec.eda, frozen, scale_key(manifest, spec, n_samples), own)
-    if constants is None:
-        raise ConfigError(
-            f"task '{manifest.task}': the fixed temperatures of `baseline` give EDA no scale on dev: the best quality "
-            "or the largest Self-BLEU among them is 0. Give metrics.eda.q_star and metrics.eda.s_star."
-        )
-    frozen.write()
+    if constants is not None:
+        frozen.write()
     return constants
+
+
+def eda_of(entry: Scored, constants: EdaConstants) -> float | None:
+    """A setting's EDA; None where its quality or its Self-BLEU is missing."""
+    quality, self_bleu = entry.measured[entry.quality].value, entry.measured["self_bleu"].value
+    return None if quality is None or self_bleu is None else float(constants.score(quality, self_bleu))
 
 
 def measures(entry: Scored, constants: EdaConstants) -> Measures:

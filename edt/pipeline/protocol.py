@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from edt.errors import ConfigError
-from edt.metrics.suite import BootstrapSpec, MetricsSpec
+from edt.metrics.suite import MetricsSpec
+from edt.pipeline.constants import Scored
+from edt.pipeline.dev_scores import DEV, eda_of, freeze_constants, measured_on_dev, without_intervals
 from edt.pipeline.measure import measure_all
 from edt.pipeline.outputs import read_outputs
-from edt.pipeline.score import score_outputs
 from edt.pipeline.session import Session
 from edt.records import Split
 from edt.store.layout import RunFolder
@@ -72,15 +73,28 @@ def decode_dev(session: Session, place: int, protocol: Protocol, metrics: Metric
     families = dict(protocol.families)
     further = protocol.further.get(session.request.tasks[place].task.name, ())
     session.progress.say(plan(session, place, protocol, further))
-    light = without_intervals(metrics)
-    run, on_dev = scores_on_dev(session, place, families, protocol.baseline_ids, light)
-    if all(value is None for value in on_dev.values()):
+    run, manifest, entries = on_dev(session, place, settings_of(families), metrics)
+    baseline = [entry for entry in entries if entry.outputs.strategy_id in protocol.baseline_ids]
+    constants = freeze_constants(run, manifest, baseline, metrics, session.request.sampling.samples)
+    if constants is None:
         return Decoded(run=run, families=families, left_out=NO_SCALE)
-    while (larger := grow(families, on_dev, protocol.growth)) != families:
+    eda = {entry.outputs.strategy_id: eda_of(entry, constants) for entry in entries}
+    while (larger := {name: grown(family, eda, protocol.growth) for name, family in families.items()}) != families:
         families = larger
-        run, on_dev = scores_on_dev(session, place, families, protocol.baseline_ids, light)
+        fresh = [strategy for strategy in settings_of(families) if strategy.strategy_id not in eda]
+        entries = on_dev(session, place, fresh, metrics)[-1]
+        eda |= {entry.outputs.strategy_id: eda_of(entry, constants) for entry in entries}
     ids = frozenset(strategy.strategy_id for strategy in settings_of(families, further))
     return Decoded(run=run, families=families, strategy_ids=ids)
+
+
+def on_dev(
+    session: Session, place: int, settings: Sequence[Strategy], metrics: MetricsSpec
+) -> tuple[RunFolder, Manifest, list[Scored]]:
+    """Decode these settings on dev and measure them; the task's run with its manifest."""
+    ((run, manifest),) = session.decode(settings, places=[place], splits=[DEV])
+    ids = [strategy.strategy_id for strategy in settings]
+    return run, manifest, measured_on_dev(run, manifest, ids, metrics, session.request.sampling.samples)
 
 
 def decode_test(session: Session, place: int, protocol: Protocol, decoded: Decoded) -> None:
@@ -100,11 +114,6 @@ def measure_test(decoded: Decoded, metrics: MetricsSpec, n_samples: int) -> None
     measure_all(decoded.run, manifest, complete, without_intervals(metrics), n_samples)
 
 
-def without_intervals(metrics: MetricsSpec) -> MetricsSpec:
-    """The metrics for a choice: nothing is resampled, and no process started, since tasks have one each."""
-    return replace(metrics, bootstrap=BootstrapSpec(resamples=1), processes=1)
-
-
 def plan(session: Session, place: int, protocol: Protocol, further: Sequence[Strategy]) -> str:
     """What is to be decoded, before it is: settings × examples × samples of both splits."""
     splits = session.prepared(place).manifest.splits
@@ -120,26 +129,6 @@ def plan(session: Session, place: int, protocol: Protocol, further: Sequence[Str
     )
 
 
-def scores_on_dev(
-    session: Session,
-    place: int,
-    families: Mapping[str, Family],
-    baseline_ids: Collection[str],
-    metrics: MetricsSpec,
-) -> tuple[RunFolder, dict[str, float | None]]:
-    """Decode the families on dev; the task's run, and EDA by strategy id."""
-    settings = settings_of(families)
-    ((run, manifest),) = session.decode(settings, places=[place], splits=["dev"])
-    outputs = read_outputs(run, manifest, ["dev"], [strategy.strategy_id for strategy in settings])
-    scored = score_outputs(run, manifest, outputs, metrics, session.request.sampling.samples, baseline_ids)
-    return run, {entry.outputs.strategy_id: entry.measured["eda"].value for entry in scored.entries}
-
-
 def settings_of(families: Mapping[str, Family], further: Sequence[Strategy] = ()) -> list[Strategy]:
     """All settings of the families, and further ones, each once."""
     return list({s.strategy_id: s for s in [*strategies_of(list(families.values())), *further]}.values())
-
-
-def grow(families: Mapping[str, Family], on_dev: Mapping[str, float | None], growth: Growth) -> dict[str, Family]:
-    """The families with the next settings that dev asks for; the same once there are none."""
-    return {name: grown(family, on_dev, growth) for name, family in families.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +21,7 @@ from edt.records import Split
 from edt.strategies.base import Strategy
 from edt.study.families import Family
 from edt.study.front import Front, matched_difference, matched_range, pareto
-from edt.study.selection import Choice, choose
+from edt.study.selection import Choice, best_of_slices, choose
 from edt.study.verdicts import too_few
 from edt.tasks.base import Task
 
@@ -74,18 +73,15 @@ class TaskStudy:
     @cached_property
     def choices(self) -> dict[str, Choice]:
         """Each family's best setting by EDA on dev. Test scores are not read."""
-        on_dev = {name: entry.measured["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
-        return {name: choose(family, on_dev) for name, family in self.families.items()}
+        return {name: choose(family, self._on_dev) for name, family in self.families.items()}
+
+    @cached_property
+    def _on_dev(self) -> dict[str, float | None]:
+        return {name: entry.measured["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
 
     def best_of_slices(self, family: str) -> list[str]:
         """In each slice of a family the best setting by EDA on dev; slices without one are passed over."""
-        found = list[str]()
-        for ids in self.families[family].slices.values():
-            known = {name: self.value("dev", name, "eda") for name in ids.values()}
-            known = {name: value for name, value in known.items() if not math.isnan(value)}
-            if known:
-                found.append(min(known, key=known.__getitem__))
-        return found
+        return list(best_of_slices(self.families[family], self._on_dev).values())
 
     def strategy(self, strategy_id: str) -> Strategy:
         """A setting of one of the families by its id."""

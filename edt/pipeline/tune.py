@@ -132,7 +132,13 @@ class Evaluator:
         found, constants = {}, {}
         for run, manifest in session.decode(places=places, splits=(DEV,)):
             found[manifest.task] = measured_on_dev(run, manifest, strategy_ids, spec, samples)
-            constants[manifest.task] = freeze_constants(run, manifest, found[manifest.task], spec, samples)
+            scale = freeze_constants(run, manifest, found[manifest.task], spec, samples)
+            if scale is None:
+                raise ConfigError(
+                    f"task '{manifest.task}': the fixed temperatures of `baseline` give EDA no scale on dev: the best "
+                    "quality or the largest Self-BLEU among them is 0. Give metrics.eda.q_star and metrics.eda.s_star."
+                )
+            constants[manifest.task] = scale
         baseline = by_strategy(found, constants)
         return cls(session=session, places=places, spec=spec, constants=constants, baseline=baseline)
 

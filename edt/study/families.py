@@ -107,6 +107,12 @@ class Family:
             return list(self.slices[place[1:]])
         return sorted({dict(others)[axis] for others in self.slices})
 
+    def beside(self, place: Coordinates) -> tuple[float | None, float, float | None]:
+        """On the first axis: the value below a setting's, its own, and the one above, as tried in its slice."""
+        values = self.values(self.first, place)
+        at = values.index(place[0][1])
+        return values[at - 1] if at else None, values[at], values[at + 1] if at + 1 < len(values) else None
+
     def edges(self, strategy_id: str) -> dict[str, str]:
         """The axes on whose end a setting lies, with the side. Empty for one that is interior."""
         place = self.coordinates[strategy_id]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+
+from edt.study.families import Axis
 
 NEAR = 0.1
 """A place nearer to the best one than this share of the way to its neighbour tells nothing new."""
@@ -12,38 +12,33 @@ DIGITS = 3
 """Significant ones of a value, so that settings keep readable names."""
 
 
-class Ends(Protocol):
-    """What is known of an axis: which values are ends, and what lies beyond others."""
+def value_beyond(losses: Mapping[float, float], axis: Axis, tried: Sequence[float]) -> float | None:
+    """The axis' next value beyond the end on which the best of these lies; None inside, or where nothing is beyond.
 
-    def side(self, value: float, values: Sequence[float]) -> str | None:
-        """The end on which a value lies; None inside, or at a meaningful end."""
-
-    def beyond(self, side: str, values: Sequence[float]) -> float | None:
-        """A further value on that side."""
-
-
-def next_value(losses: Mapping[float, float], axis: Ends) -> float | None:
-    """The value to measure next, by the losses of those measured; None where there is nothing left between them.
-
-    On an end the next value beyond it. Inside, the vertex of the parabola through the best value and its neighbours;
-    where that is next to the best one, the middle of the wider side. On an end with nothing beyond, the middle towards
-    its neighbour.
+    losses: those that are known, by value. tried: all values so far, ascending, the ones with a missing loss too.
     """
-    known = {value: loss for value, loss in losses.items() if not math.isnan(loss)}
-    values = sorted(known)
+    if len(losses) < 2:
+        return None
+    side = axis.side(min(losses, key=losses.__getitem__), sorted(losses))
+    return None if side is None else axis.beyond(side, tried)
+
+
+def value_between(losses: Mapping[float, float]) -> float | None:
+    """The value to measure next among these, by their losses; None where there is no room left.
+
+    The vertex of the parabola through the best value and its neighbours; where that is next to the best one, the
+    middle of the wider side. At an end the middle towards its neighbour.
+    """
+    values = sorted(losses)
     if len(values) < 2:
         return None
-    best = min(values, key=lambda value: known[value])
-    side = axis.side(best, values)
-    further = None if side is None else axis.beyond(side, values)
-    if further is not None:
-        return further
+    best = min(values, key=losses.__getitem__)
     at = values.index(best)
     if at in (0, len(values) - 1):
         places = [(best + values[1 if at == 0 else -2]) / 2]
     else:
-        places = inside(values[at - 1 : at + 2], [known[value] for value in values[at - 1 : at + 2]])
-    return next((found for place in places if (found := float(f"{place:.{DIGITS}g}")) not in known), None)
+        places = inside(values[at - 1 : at + 2], [losses[value] for value in values[at - 1 : at + 2]])
+    return next((found for place in places if (found := float(f"{place:.{DIGITS}g}")) not in losses), None)
 
 
 def inside(values: list[float], losses: list[float]) -> list[float]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edt.errors import ConfigError
-from edt.study.families import Family
+from edt.study.families import Coordinates, Family
+
+OnDev = Mapping[str, float | None]
+"""EDA on dev, which is to be low, by strategy id; None or NaN where it is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +28,28 @@ class Choice:
         return not self.edges
 
 
-def choose(family: Family, on_dev: Mapping[str, float | None], *, lower_is_better: bool = True) -> Choice:
-    """The setting of the family with the best value on dev; the first of equals.
+def choose(family: Family, on_dev: OnDev) -> Choice:
+    """The setting of the family with the lowest value on dev; the first of equals.
 
-    on_dev: a value per strategy id, None or NaN where it is missing. Raises ConfigError where the family has none.
+    Raises ConfigError where the family has none.
     """
-    found = {s.strategy_id: on_dev.get(s.strategy_id) for s in family.settings.values()}
-    known = {name: value for name, value in found.items() if value is not None and not math.isnan(value)}
-    if not known:
+    found = known((strategy.strategy_id for strategy in family.settings.values()), on_dev)
+    if not found:
         raise ConfigError(
             f"family '{family.name}' has no setting with a score on dev, so none can be chosen; EDA needs 2 samples "
             "or more, and fixed temperatures with greedy on the dev split."
         )
-    sign = 1 if lower_is_better else -1
-    best = min(known, key=lambda name: sign * known[name])
-    return Choice(family=family.name, strategy_id=best, tried=len(found), edges=family.edges(best))
+    best = min(found, key=found.__getitem__)
+    return Choice(family=family.name, strategy_id=best, tried=len(family.settings), edges=family.edges(best))
+
+
+def best_of_slices(family: Family, on_dev: OnDev) -> dict[Coordinates, str]:
+    """By the place on the other axes: the slice's best setting on dev; slices without one are passed over."""
+    slices = {others: known(ids.values(), on_dev) for others, ids in family.slices.items()}
+    return {others: min(found, key=found.__getitem__) for others, found in slices.items() if found}
+
+
+def known(strategy_ids: Iterable[str], on_dev: OnDev) -> dict[str, float]:
+    """The values of these settings, without those that are missing."""
+    found = {name: on_dev.get(name) for name in strategy_ids}
+    return {name: value for name, value in found.items() if value is not None and not math.isnan(value)}

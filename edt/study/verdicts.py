@@ -19,6 +19,11 @@ def too_few(*, resamples: int, clusters: int) -> str:
     return f"{resamples} resamples, fewer than {LEAST_RESAMPLES}" if resamples < LEAST_RESAMPLES else ""
 
 
+def reasons(*found: str) -> str:
+    """Those that are not empty, together."""
+    return "; ".join(filter(None, found))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One figure that speaks for or against a claim: a difference with its interval, and which sign is for it.
