@@ -84,13 +84,24 @@ def test_the_next_value_between():
 def test_the_next_value_beyond():
     axis = Axis(values=(1.0, 2.0, 3.0), low=(0.5, 0.2))
     falling, rising = {1.0: 2.0, 2.0: 1.0, 3.0: 0.0}, {1.0: 0.0, 2.0: 1.0, 3.0: 2.0}
-    assert value_beyond(rising, axis, [1.0, 2.0, 3.0]) == 0.5
-    assert value_beyond(rising, axis, [0.5, 1.0, 2.0, 3.0]) == 0.2  # 0.5 was tried, and its loss is missing
-    assert value_beyond(falling, axis, [1.0, 2.0, 3.0]) is None  # nothing lies there
-    assert value_beyond({1.0: 4.0, 2.0: 1.0, 3.0: 4.4}, axis, [1.0, 2.0, 3.0]) is None  # inside
-    assert value_beyond(rising, Axis(values=(1.0, 2.0, 3.0), low=(0.5,), ends=(1.0,)), [1.0, 2.0, 3.0]) is None
-    assert value_beyond({1.2: 0.0, 1.4: 1.0}, axis, [1.2, 1.4]) == 1.0  # a slice that began inside of the grid
-    assert value_beyond({1.0: 0.0}, axis, [1.0]) is None
+    assert value_beyond(rising, axis, [1.0, 2.0, 3.0], 0.0) == 0.5
+    assert value_beyond(rising, axis, [0.5, 1.0, 2.0, 3.0], 0.0) == 0.2  # 0.5 was tried, and its loss is missing
+    assert value_beyond(falling, axis, [1.0, 2.0, 3.0], 0.0) is None  # nothing lies there
+    assert value_beyond({1.0: 4.0, 2.0: 1.0, 3.0: 4.4}, axis, [1.0, 2.0, 3.0], 0.0) is None  # inside
+    assert value_beyond(rising, Axis(values=(1.0, 2.0, 3.0), low=(0.5,), ends=(1.0,)), [1.0, 2.0, 3.0], 0.0) is None
+    assert value_beyond({1.2: 0.0, 1.4: 1.0}, axis, [1.2, 1.4], 0.0) == 1.0  # a slice that began inside of the grid
+    assert value_beyond({1.0: 0.0}, axis, [1.0], 0.0) is None
+
+
+def test_beyond_an_end_only_where_a_straight_line_would_come_to_the_goal():
+    """From 3 at T = 2 to 2 at T = 3 the line is at 0.5 at T = 4.5."""
+    axis = Axis(values=(1.0, 2.0, 3.0), high=(4.5,))
+    falling = {1.0: 5.0, 2.0: 3.0, 3.0: 2.0}
+    assert value_beyond(falling, axis, [1.0, 2.0, 3.0], 0.5) == 4.5
+    assert value_beyond(falling, axis, [1.0, 2.0, 3.0], 0.4) is None
+    low = Axis(values=(1.0, 2.0), low=(0.5,))
+    assert value_beyond({1.0: 1.0, 2.0: 3.0}, low, [1.0, 2.0], 0.0) == 0.5
+    assert value_beyond({1.0: 1.0, 2.0: 3.0}, low, [1.0, 2.0], -0.1) is None
 
 
 @given(

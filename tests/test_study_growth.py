@@ -66,6 +66,17 @@ def test_a_slice_goes_on_beyond_its_end_and_that_is_no_refinement():
     assert few.edges("edt(t0=1.5,theta=10)") == {"t0": "high", "theta": "high"}
 
 
+def test_a_slice_without_hope_does_not_go_on_beyond_its_end():
+    """At θ = 10 the loss falls with T0 too, by 0.1 from 1 to 1.5, and is 5 above the best."""
+
+    def hopeless(t0, theta):
+        return 5.0 - 0.2 * t0 if theta == 10 else (t0 - 0.9) ** 2
+
+    found = to_the_end(FAMILY, hopeless, Growth(slices=0))
+    assert [place for place in found.wider if place[1] == ("theta", 10.0)] == []
+    assert found.edges("edt(t0=1.5,theta=10)") == {"t0": "high", "theta": "high"}
+
+
 def test_a_slice_is_begun_beyond_the_outermost_about_the_choice_as_it_was_tried():
     def hot(t0, theta):
         return (t0 - 1.2) ** 2 - theta

@@ -225,6 +225,27 @@ def test_a_choice_that_is_a_fixed_temperature_gives_no_verdict():
     assert edge_note(task, "edt_token", "kld_token") == "edge: kld token; chose a fixed temperature: edt token"
 
 
+def test_what_is_looked_at_is_no_fixed_temperature():
+    """The choice is θ = 0, of which there is nothing to see; the best other setting stands for the family."""
+    losses = {(0.7, 0.0): 30.0, (1.0, 0.0): 20.0, (0.7, 0.5): 31.0, (1.0, 0.5): 22.0}
+    axes = {"t0": Axis(values=(0.7, 1.0), ends=(1.0,)), "theta": Axis(values=(0.0, 0.5), ends=(0.0,))}
+    families = {"edt_token": Family(name="edt token", make=EDT, axes=axes), "fixed": FAMILIES["fixed"]}
+    settings = [*families["edt_token"].settings.values(), *families["fixed"].settings.values()]
+    entries = [
+        SimpleNamespace(
+            outputs=SimpleNamespace(split="dev", strategy_id=s.strategy_id),
+            measured={"eda": SimpleNamespace(value=losses.get((s.t0, getattr(s, "theta", None)), 40.0 + s.t0))},
+        )
+        for s in settings
+    ]
+    task = TaskStudy(task=None, scored=SimpleNamespace(entries=entries), families=families)
+    assert task.choices["edt_token"].strategy_id == "edt(t0=1,theta=0)"
+    assert task.most_apt("edt_token") == "edt(t0=1,theta=0.5)"
+    assert task.own_settings("edt_token") == ["edt(t0=0.7,theta=0.5)", "edt(t0=1,theta=0.5)"]
+    assert task.most_apt("fixed") == task.choices["fixed"].strategy_id
+    assert len(task.own_settings("fixed")) == len(T)
+
+
 CONSTANT = [EDT(t0=1, theta=0), KLD(t0=1, sigma=float("inf")), Fixed(t0=1), Dynatemp(t_min=0.1, t_max=2, exponent=0)]
 DYNAMIC = [EDT(t0=1, theta=0.01), KLD(t0=1, sigma=1024), Dynatemp(t_min=0.1, t_max=2), random_t.around(1, 0.1)]
 

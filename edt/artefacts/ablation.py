@@ -11,7 +11,7 @@ from typing import Any
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import difference_cell, value_cell
 from edt.artefacts.primary import evidence_of, no_verdict
-from edt.pipeline.protocol import BASELINE
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study, TaskStudy
 from edt.report.documents import csv_of, write_tables

@@ -13,8 +13,8 @@ from edt.artefacts.cells import p_cell
 from edt.artefacts.primary import evidence_of, no_verdict
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bootstrap import Comparison, interval, resample_weights, two_sided_p
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.outputs import Outputs
-from edt.pipeline.protocol import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.documents import csv_of, write_tables

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edt.artefacts.base import Artefact
 from edt.errors import ConfigError
-from edt.pipeline.protocol import BASELINE, SPLITS
+from edt.pipeline.constants import BASELINE
+from edt.pipeline.protocol import SPLITS
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.records import Trace, TracedOutput
@@ -25,7 +26,7 @@ FAMILIES = (BASELINE, "kld_token", "edt_token")
 class CaseStudy(Artefact):
     """tasks: the first of them that is in the study, or the study's first. example: its id, None for the first of test.
 
-    self_bleu: the Self-BLEU on dev that all three come closest to; None takes that of EDT's chosen setting.
+    self_bleu: the Self-BLEU on dev that all three come closest to; None takes that of EDT's best setting.
     """
 
     title = "One article under three strategies at matched Self-BLEU"
@@ -54,18 +55,15 @@ class CaseStudy(Artefact):
         return Outcome(section=section, evidence={})
 
     def matched(self, task: TaskStudy) -> dict[str, str]:
-        """Each family's setting whose Self-BLEU on dev is closest to the target."""
+        """Each family's setting whose Self-BLEU on dev is closest to the target; a fixed temperature of fixed alone."""
         target = self.self_bleu
         if target is None:
-            target = task.value("dev", task.choices["edt_token"].strategy_id, "self_bleu")
+            target = task.value("dev", task.most_apt("edt_token"), "self_bleu")
 
         def distance(strategy_id: str) -> float:
             return abs(task.value("dev", strategy_id, "self_bleu") - target)
 
-        return {
-            family: min((s.strategy_id for s in task.families[family].settings.values()), key=distance)
-            for family in FAMILIES
-        }
+        return {family: min(task.own_settings(family), key=distance) for family in FAMILIES}
 
     def trace(self, study: Study, name: str, ids: Sequence[str]) -> Trace:
         """The outputs, token by token."""
@@ -106,7 +104,10 @@ def outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace) ->
         title="Outputs",
         columns=["family", "setting", "Self-BLEU on dev", "on test", "sample", "output", "T: mean (least to largest)"],
         rows=rows,
-        note="Of each family the setting whose Self-BLEU on dev is nearest; how near the grid allows, the column says.",
+        note=(
+            "Of each family the setting whose Self-BLEU on dev is nearest; how near the grid allows, the column says. "
+            "Of EDT and KL-guided temperature those that are a fixed temperature (θ = 0, σ = ∞) are left out."
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edt.artefacts.base import Artefact
-from edt.pipeline.protocol import BASELINE
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
 from edt.records import Generation
@@ -55,9 +55,9 @@ class Confidence(Artefact):
         return Outcome(section=section, evidence={})
 
     def traced(self, study: Study, task: str, family: str) -> list[Generation]:
-        """Outputs of the family's setting that was chosen on dev."""
+        """Outputs of the family's best setting on dev; of EDT one with θ above 0, where θ = 0 was chosen."""
         results = study.tasks[task]
-        strategy = results.strategy(results.choices[family].strategy_id)
+        strategy = results.strategy(results.most_apt(family))
         ids = [example.example_id for example in study.tracer.examples(task, self.background)]
         return study.tracer.generations(task, ids, [strategy], self.samples)
 
@@ -70,7 +70,7 @@ class Confidence(Artefact):
                 shown = [g for g in generations if g.sample == 0][: self.examples]
                 for generation, colour in zip(shown, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False):
                     draw_one(axis, generation, colour)
-                axis.set(title=f"{name}\n{study.tasks[name].choices['edt_token'].strategy_id}", xlabel="step")
+                axis.set(title=f"{name}\n{study.tasks[name].most_apt('edt_token')}", xlabel="step")
                 axis.set_ylabel("entropy (nats); dotted: T")
             axes[0].legend(frameon=False, fontsize=7)
             caption = (
@@ -114,14 +114,15 @@ def sureness(found: Mapping[tuple[str, str], Sequence[Generation]]) -> PageTable
         endless = 100 * np.mean([generation.finish_reason == "length" for generation in generations])
         name = f"{family.replace('_', ' ')}: {generations[0].strategy_id}"
         rows.append([task, name, str(len(entropy)), *shares, *means, f"{endless:.0f}"])
-    columns = ["task", "chosen on dev", "steps", "% sure", "mean H", "median H", "mean T where sure"]
+    columns = ["task", "best on dev", "steps", "% sure", "mean H", "median H", "mean T where sure"]
     return PageTable(
         title="Sure and unsure steps",
         columns=[*columns, "mean T elsewhere", "% outputs without an end"],
         rows=rows,
         note=(
             f"Sure: entropy below {SURE:g} nats. Without an end: the output ran into the limit of new tokens. The same "
-            "examples, samples and noise for both families; descriptive."
+            "examples, samples and noise for both families; of EDT the best setting on dev with θ above 0; "
+            "descriptive."
         ),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING, difference_cell, p_cell
 from edt.metrics.bootstrap import interval
-from edt.pipeline.protocol import BASELINE
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study, TaskStudy
 from edt.report.documents import csv_of, write_tables

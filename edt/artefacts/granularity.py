@@ -9,7 +9,7 @@ from pathlib import Path
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING, difference_cell, p_cell, setting_cell
 from edt.artefacts.primary import evidence_of, no_verdict
-from edt.pipeline.protocol import BASELINE
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import Study
 from edt.report.documents import write_tables

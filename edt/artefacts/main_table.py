@@ -9,7 +9,7 @@ from pathlib import Path
 from edt.artefacts.base import Artefact
 from edt.artefacts.cells import MISSING, difference_cell, p_cell, setting_cell, value_cell
 from edt.artefacts.primary import PRIMARY, comparison_rows, primary_comparisons, primary_evidence, primary_table
-from edt.pipeline.protocol import BASELINE
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.reproduce import Outcome
 from edt.pipeline.study_results import QUALITY, Study
 from edt.report.documents import csv_of, write_tables

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from edt.artefacts.cells import MISSING, difference_cell, p_cell
 from edt.metrics.bootstrap import Comparison
-from edt.pipeline.protocol import BASELINE
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.study_results import Study, TaskStudy
 from edt.report.page import PageTable
 from edt.study.holm import holm

@@ -38,12 +38,12 @@ def search_space(node: Any) -> Any:
 
 def refuse_other_baseline(node: Any) -> None:
     """Raise ConfigError unless the baseline is of fixed temperatures, before its points are built."""
-    from edt.pipeline.constants import BASELINE_FAMILY
+    from edt.pipeline.constants import BASELINE
 
     way_out = "strategy@baseline=fixed_axis, whose temperatures are baseline.t0=[0,…]."
     if not isinstance(node, Mapping):
         raise ConfigError(f"baseline is {node!r}, which is no strategy's configuration; choose one: {way_out}")
     for where, family in build.strategy_nodes(node, "baseline").items():
         found = build.imported(family[build.TARGET], where)
-        if getattr(found, "family", None) != BASELINE_FAMILY:
+        if getattr(found, "family", None) != BASELINE:
             raise ConfigError(f"{where} is {found.__name__}; EDA's scale comes from fixed temperatures: {way_out}")

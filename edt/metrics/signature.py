@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 
 from edt.metrics.base import SampleSet
@@ -16,7 +17,7 @@ def signature_text(metric: str, options: Options, *, n: str, library: str) -> st
     Booleans read yes and no, numbers keep every digit. library: the distribution whose code defines the metric.
     """
     pairs = [f"{key}:{_spell(value)}" for key, value in options.items()]
-    return "|".join([metric, *pairs, f"n:{n}", f"{library}:{version(library)}"])
+    return "|".join([metric, *pairs, f"n:{n}", f"{library}:{_version(library)}"])
 
 
 def size_text(samples: SampleSet) -> str:
@@ -28,6 +29,12 @@ def reference_count(samples: SampleSet) -> str:
     """References per example, or `var` where it varies (sacrebleu's word for it)."""
     counts = {len(example.references) for example in samples.examples}
     return str(counts.pop()) if len(counts) == 1 else "var"
+
+
+@cache
+def _version(library: str) -> str:
+    """Looked up once: it is read from the distribution's files, and a study has some ten thousand signatures."""
+    return version(library)
 
 
 def _spell(value: str | bool | float) -> str:

@@ -13,7 +13,8 @@ from edt.metrics.suite import EdaSpec, Measured
 from edt.pipeline.outputs import Outputs
 from edt.store.atomic import write_text
 
-BASELINE_FAMILY = "fixed"
+BASELINE = "fixed"
+"""The family whose best scores set EDA's scale, and that others are compared with."""
 PROVISIONAL: ConstantsSource = "own split (provisional)"
 MISSING = (
     "EDA is missing: its constants are the best quality and the largest Self-BLEU of fixed temperatures, and there is "
@@ -34,7 +35,7 @@ class Scored:
     @property
     def is_baseline(self) -> bool:
         """Whether it belongs to the fixed family with no truncation, whose best scores set EDA's scale."""
-        return self.outputs.family == BASELINE_FAMILY and set(self.outputs.params) == {"t0"}
+        return self.outputs.family == BASELINE and set(self.outputs.params) == {"t0"}
 
     @property
     def is_greedy(self) -> bool:
@@ -142,4 +143,4 @@ def maxima(scored: Sequence[Scored], source: ConstantsSource) -> EdaConstants | 
     """Constants from the best quality and the largest Self-BLEU among these settings."""
     quality = [entry.measured[entry.quality].value for entry in scored]
     self_bleu = [entry.measured["self_bleu"].value for entry in scored]
-    return eda_constants(quality, self_bleu, source=source, family=BASELINE_FAMILY)
+    return eda_constants(quality, self_bleu, source=source, family=BASELINE)

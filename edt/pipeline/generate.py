@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from edt.pipeline.steps import untraced_note
 from edt.records import Generation, Prompt, Split
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest, Pass
-from edt.store.parts import read_generations, write_examples, write_part
+from edt.store.parts import parts_with, read_generations, write_examples, write_part
 from edt.strategies.kld import KLD
 from edt.tasks.base import ExampleSet
 from edt.tasks.prompts import encode
@@ -158,7 +158,7 @@ def plan_missing(
 ) -> Manifest:
     """The manifest with passes for every wanted row that neither lies on disk nor is in an unfinished pass."""
     wanted = set(request.rows)
-    covered = rows_on_disk(run, manifest)
+    covered = rows_on_disk(run, manifest, prepared.prompts, {name for name, _ in wanted})
     for number, planned in enumerate(manifest.passes):
         if is_wanted(planned, wanted):
             for chunk, ids in enumerate(planned.chunks):
@@ -196,11 +196,14 @@ def new_pass(
     )
 
 
-def rows_on_disk(run: RunFolder, manifest: Manifest) -> dict[tuple[str, str], set[Row]]:
-    """The done-set: rows by (split, example)."""
+def rows_on_disk(
+    run: RunFolder, manifest: Manifest, splits: Collection[str], strategy_ids: Collection[str]
+) -> dict[tuple[str, str], set[Row]]:
+    """The done-set: rows by (split, example), at least those of these strategies in these splits."""
     done: dict[tuple[str, str], set[Row]] = defaultdict(set)
     names = ("split", "example_id", "strategy_id", "sample")
-    table = read_generations(run, manifest.generation_id, names)
+    parts = parts_with(run, manifest.passes, splits, strategy_ids)
+    table = read_generations(run, manifest.generation_id, names, parts=parts)
     for split, example_id, strategy_id, sample in zip(*(table[name].to_pylist() for name in names), strict=True):
         done[split, example_id].add((strategy_id, sample))
     return done

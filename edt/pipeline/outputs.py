@@ -14,7 +14,7 @@ from edt.metrics.base import SampleSet
 from edt.records import Example
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
-from edt.store.parts import GENERATION_TYPES, TRACES, param_columns, read_examples, read_generations
+from edt.store.parts import GENERATION_TYPES, TRACES, param_columns, parts_with, read_examples, read_generations
 
 UNREAD = (*TRACES, "token_ids", "finish_reason", "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
 """Columns that scoring does not read."""
@@ -67,11 +67,13 @@ def read_outputs(
     examples: dict[str, list[Example]] = {}
     for example in read_examples(run.examples):
         examples.setdefault(example.split, []).append(example)
-    table = read_generations(run, manifest.generation_id, without=UNREAD)
+    wanted = list(manifest.splits) if splits is None else splits
+    parts = None if strategy_ids is None else parts_with(run, manifest.passes, wanted, strategy_ids)
+    table = read_generations(run, manifest.generation_id, without=UNREAD, parts=parts)
     params = param_columns(table, GENERATION_TYPES)
     order = list(dict.fromkeys(strategy for planned in manifest.passes for strategy, _ in planned.rows))
     found: list[Outputs] = []
-    for split in manifest.splits if splits is None else splits:
+    for split in wanted:
         rows = tables_by_strategy(table.filter(pc.equal(table["split"], split)))
         present = [name for name in order if name in rows and (strategy_ids is None or name in strategy_ids)]
         found += [outputs_of(split, name, rows[name], params, examples[split]) for name in present]

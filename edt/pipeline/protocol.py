@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
-from edt.pipeline.constants import Scored
+from edt.pipeline.constants import BASELINE, Scored
 from edt.pipeline.dev_scores import DEV, eda_of, freeze_constants, measured_on_dev, without_intervals
 from edt.pipeline.measure import measure_all
 from edt.pipeline.outputs import read_outputs
@@ -20,8 +20,6 @@ from edt.study.families import Family, strategies_of
 from edt.study.growth import Growth, budget, grown
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
-BASELINE = "fixed"
-"""The family that sets EDA's scale, and that others are compared with."""
 NO_SCALE = (
     "EDA is missing on dev, since the best quality of the fixed temperatures there is 0 (the model does not do this "
     "task), so no setting can be chosen; give metrics.eda.q_star and metrics.eda.s_star to go on with it"

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.jobs import decode_tasks, jobs_for
 from edt.pipeline.outputs import read_outputs
-from edt.pipeline.protocol import BASELINE, SPLITS, Decoded
+from edt.pipeline.protocol import SPLITS, Decoded
 from edt.pipeline.protocol import Protocol as StudyProtocol
 from edt.pipeline.request import GenerationRequest, TaskRequest
 from edt.pipeline.score import score_outputs

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.environment import environment
 from edt.pipeline.protocol import SPLITS
 from edt.pipeline.study_results import QUALITY, Study, TaskStudy
@@ -57,7 +58,8 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
 def sizes(study: Study, split: Split) -> str:
     """The numbers of examples of a split, once where all tasks have as many."""
     counts = {
-        str(len(task.entry(split, task.choices["fixed"].strategy_id).outputs.examples)) for task in study.tasks.values()
+        str(len(task.entry(split, task.choices[BASELINE].strategy_id).outputs.examples))
+        for task in study.tasks.values()
     }
     return " / ".join(sorted(counts))
 

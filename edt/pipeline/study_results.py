@@ -12,7 +12,7 @@ import numpy as np
 from edt.metrics.bootstrap import Comparison, compare
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import Measured, MetricsSpec
-from edt.pipeline.constants import Scored
+from edt.pipeline.constants import BASELINE, Scored
 from edt.pipeline.ideal import FAMILY as GRAMMAR
 from edt.pipeline.request import GenerationRequest
 from edt.pipeline.score import ScoredRun
@@ -21,7 +21,7 @@ from edt.records import Split
 from edt.strategies.base import Strategy
 from edt.study.families import Family
 from edt.study.front import Front, matched_difference, matched_range, pareto
-from edt.study.selection import Choice, best_of_slices, choose
+from edt.study.selection import Choice, best_of_slices, choose, known
 from edt.study.verdicts import too_few
 from edt.tasks.base import Task
 
@@ -82,6 +82,20 @@ class TaskStudy:
     def best_of_slices(self, family: str) -> list[str]:
         """In each slice of a family the best setting by EDA on dev; slices without one are passed over."""
         return list(best_of_slices(self.families[family], self._on_dev).values())
+
+    def own_settings(self, family: str) -> list[str]:
+        """The family's settings that no other family has: without fixed temperatures, but for the fixed family's own.
+
+        All of them where there are no others.
+        """
+        settings = self.families[family].settings.values()
+        own = [s.strategy_id for s in settings if family == BASELINE or not s.is_constant]
+        return own or [s.strategy_id for s in settings]
+
+    def most_apt(self, family: str) -> str:
+        """The best by EDA on dev of the family's own settings: what to look at where a fixed temperature was chosen."""
+        found = known(self.own_settings(family), self._on_dev)
+        return min(found, key=found.__getitem__, default=self.choices[family].strategy_id)
 
     def strategy(self, strategy_id: str) -> Strategy:
         """A setting of one of the families by its id."""

@@ -10,7 +10,7 @@ from edt.errors import ConfigError
 from edt.ids import digest
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
-from edt.pipeline.constants import BASELINE_FAMILY
+from edt.pipeline.constants import BASELINE
 from edt.pipeline.dev_scores import DEV, by_strategy, freeze_constants, measured_on_dev
 from edt.pipeline.ideal import FAMILY
 from edt.pipeline.request import GenerationRequest
@@ -59,7 +59,7 @@ class TuneRequest:
                     "task.split=[dev,test], as it is unless told."
                 )
         for strategy in self.generation.strategies:
-            if strategy.family != BASELINE_FAMILY or set(strategy.params()) != {"t0"}:
+            if strategy.family != BASELINE or set(strategy.params()) != {"t0"}:
                 raise ConfigError(
                     f"baseline holds {strategy.strategy_id}; EDA's scale comes from fixed temperatures without "
                     "truncation: baseline.t0=[0,…]."

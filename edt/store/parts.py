@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -17,6 +17,7 @@ from edt.ids import files_digest
 from edt.records import Example, Generation, PromptParts, Score
 from edt.store.atomic import write_atomically
 from edt.store.layout import RunFolder
+from edt.store.manifest import Pass
 
 GENERATION_TYPES: dict[str, pa.DataType] = {
     "task": pa.string(),
@@ -73,11 +74,19 @@ def write_part(path: Path, generations: Sequence[Generation], generation_id: str
 
 
 def read_generations(
-    run: RunFolder, generation_id: str, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()
+    run: RunFolder,
+    generation_id: str,
+    columns: Sequence[str] | None = None,
+    *,
+    without: Sequence[str] = (),
+    parts: Sequence[Path] | None = None,
 ) -> pa.Table:
-    """All rows of a run, in the given columns or all but some. Raises StoreError for a part that another run wrote."""
+    """All rows of a run, or those of some parts, in the given columns or all but some.
+
+    Raises StoreError for a part that another run wrote.
+    """
     tables = []
-    for path in run.parts():
+    for path in run.parts() if parts is None else parts:
         table = read_part(path, columns, without=without)
         stamp = (table.schema.metadata or {}).get(GENERATION_ID, b"").decode()
         if stamp != generation_id:
@@ -89,6 +98,19 @@ def read_generations(
     if not tables:
         return pa.table({name: pa.array([], type=kind) for name, kind in GENERATION_TYPES.items()})
     return pa.concat_tables(tables, promote_options="default")
+
+
+def parts_with(
+    run: RunFolder, passes: Sequence[Pass], splits: Collection[str], strategy_ids: Collection[str]
+) -> list[Path]:
+    """The complete parts of the passes that hold any of these strategies in one of these splits."""
+    return [
+        run.part(number, chunk)
+        for number, planned in enumerate(passes)
+        if planned.split in splits and any(name in strategy_ids for name, _ in planned.rows)
+        for chunk in range(len(planned.chunks))
+        if run.part(number, chunk).is_file()
+    ]
 
 
 def read_part(path: Path, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> pa.Table:

@@ -54,14 +54,18 @@ def grown(family: Family, on_dev: OnDev, growth: Growth) -> Family:
 
 
 def tuned(family: Family, on_dev: OnDev, growth: Growth) -> Family:
-    """One more setting in every slice: beyond an end on which its best lies (wider), else inside of it (finer)."""
+    """One more setting in every slice: beyond an end on which its best lies (wider), else inside of it (finer).
+
+    A slice goes on beyond its end where it may come to the family's best.
+    """
     finer, wider = list(family.finer), list(family.wider)
     done = [place[1:] for place in family.finer]
     between = {place[1:] for place in family.between}
+    lowest = min(known(family.coordinates, on_dev).values(), default=math.inf)
     for others, ids in family.slices.items():
         found = known(ids.values(), on_dev)
         losses = {value: found[name] for value, name in ids.items() if name in found}
-        further = value_beyond(losses, family.axes[family.first], list(ids))
+        further = value_beyond(losses, family.axes[family.first], list(ids), lowest)
         if further is not None:
             wider.append(((family.first, further), *others))
         elif others not in between and done.count(others) < growth.refinements:

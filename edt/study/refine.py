@@ -12,15 +12,24 @@ DIGITS = 3
 """Significant ones of a value, so that settings keep readable names."""
 
 
-def value_beyond(losses: Mapping[float, float], axis: Axis, tried: Sequence[float]) -> float | None:
+def value_beyond(losses: Mapping[float, float], axis: Axis, tried: Sequence[float], goal: float) -> float | None:
     """The axis' next value beyond the end on which the best of these lies; None inside, or where nothing is beyond.
 
-    losses: those that are known, by value. tried: all values so far, ascending, the ones with a missing loss too.
+    None too where even a straight line on from its neighbour would not come to `goal` there: a loss that flattens
+    comes less far. losses: those that are known, by value. tried: all values so far, ascending, the ones with a missing
+    loss too.
     """
-    if len(losses) < 2:
+    values = sorted(losses)
+    if len(values) < 2:
         return None
-    side = axis.side(min(losses, key=losses.__getitem__), sorted(losses))
-    return None if side is None else axis.beyond(side, tried)
+    best = min(values, key=losses.__getitem__)
+    side = axis.side(best, values)
+    further = None if side is None else axis.beyond(side, tried)
+    if further is None:
+        return None
+    neighbour = values[1] if best == values[0] else values[-2]
+    slope = (losses[best] - losses[neighbour]) / (best - neighbour)
+    return further if losses[best] + slope * (further - best) <= goal else None
 
 
 def value_between(losses: Mapping[float, float]) -> float | None:
