@@ -9,6 +9,7 @@ from small_runs import FIXED, bytes_of, rows_of, run_of
 
 from edt.errors import ModelError, StoreError
 from edt.metrics.suite import MetricsSpec
+from edt.pipeline.outputs import read_outputs
 from edt.pipeline.report import read_study
 from edt.pipeline.score import score_study
 from edt.store import atomic
@@ -130,6 +131,21 @@ def test_parts_of_another_run_are_refused(ask):
     shutil.copy(first.parts()[0], second.part(9, 0))
     with pytest.raises(StoreError, match="copied from another run"):
         score_study([second], MetricsSpec(), samples=None)
+
+
+def test_of_some_strategies_only_the_parts_that_hold_them_are_read(ask):
+    """A search asks for a few settings at a time of a run that grows."""
+    run_of(ask(FIXED[:1]))
+    run = run_of(ask(FIXED))
+    manifest = Manifest.read(run.manifest)
+    assert len(manifest.passes) == 2
+    run.part(0, 0).write_bytes(b"no longer a part")
+    (found,) = read_outputs(run, manifest, ["test"], [FIXED[1].strategy_id])
+    assert found.complete_samples == 2
+    run_of(ask(FIXED[1:]))
+    for ids in (None, [FIXED[0].strategy_id]):
+        with pytest.raises(StoreError, match="part-000"):
+            read_outputs(run, manifest, ["test"], ids)
 
 
 def test_scores_refuse_generations_they_were_not_made_from(ask):
