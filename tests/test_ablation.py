@@ -75,11 +75,21 @@ def test_t0_is_judged_at_a_theta_of_the_grid():
     assert theta_extremes(found) == ("edt(t0=1,theta=3)", "edt(t0=1,theta=1.7)")
 
 
-def test_theta_0_is_no_bad_theta():
-    wider = replace(FAMILIES["edt_token"], wider=tuple((("t0", t0), ("theta", 0.0)) for t0 in (0.5, 1.0)))
-    worst = {(0.5, 0.0): 95, (1.0, 0.0): 90}
+@pytest.mark.parametrize("theta", [0.0, 100.0])
+def test_the_worst_theta_lies_within_the_grid(theta):
+    """Beyond it only values of T0 near the choice's were tried, at which a large θ is greedy."""
+    wider = replace(FAMILIES["edt_token"], wider=tuple((("t0", t0), ("theta", theta)) for t0 in (0.5, 1.0)))
+    worst = {(0.5, theta): 95, (1.0, theta): 90}
     found = task(dev=worst, test=worst, families={**FAMILIES, "edt_token": wider})
-    assert theta_extremes(found) == ("edt(t0=1,theta=0)", BEST)
+    assert theta_extremes(found) == ("edt(t0=1,theta=3)", BEST)
+
+
+def test_theta_0_is_no_bad_theta():
+    family = FAMILIES["edt_token"]
+    with_0 = replace(family, axes={**family.axes, "theta": replace(family.axes["theta"], values=(0.0, 0.1, 1.0, 3.0))})
+    worst = {(t0, 0.0): 90 for t0 in T0}
+    found = task(dev=worst, test=worst, families={**FAMILIES, "edt_token": with_0})
+    assert theta_extremes(found) == ("edt(t0=0.5,theta=0)", BEST)
     assert theta_extremes(found, also_constant=False) == ("edt(t0=1,theta=3)", BEST)
 
 

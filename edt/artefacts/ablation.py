@@ -233,12 +233,14 @@ def t0_extremes(task: TaskStudy) -> tuple[str, str] | None:
 def theta_extremes(task: TaskStudy, *, also_constant: bool = True) -> tuple[str, str] | None:
     """The worst and the best θ by EDA on dev, each at the T0 that is best for it; None where there is no other.
 
-    also_constant: whether θ = 0 may be the worst.
+    The worst lies within the grid: of a θ beyond it, tried because the best lay on the end, only T0 near that one's
+    were tried, at which a large θ is greedy. also_constant: whether θ = 0 may be the worst.
     """
-    found = task.best_of_slices("edt_token")
-    best = task.choices["edt_token"].strategy_id
-    own = task.families["edt_token"].coordinates[best][1:]
-    others = [name for name in found if task.families["edt_token"].coordinates[name][1:] != own]
+    family, best = task.families["edt_token"], task.choices["edt_token"].strategy_id
+    grid = family.axes["theta"].values
+    theta = {name: dict(family.coordinates[name])["theta"] for name in task.best_of_slices("edt_token")}
+    own = dict(family.coordinates[best])["theta"]
+    others = [name for name, value in theta.items() if grid[0] <= value <= grid[-1] and value != own]
     return worst_beside(task, best, [name for name in others if also_constant or not task.strategy(name).is_constant])
 
 
