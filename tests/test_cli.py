@@ -41,7 +41,7 @@ ERRORS = {
     "unknown strategy": (["strategy=etd"], ["strategy 'etd'", "did you mean 'edt'", "paper_all"]),
     "unknown task": (["task=xlsun"], ["task 'xlsun'", "did you mean 'xlsum'"]),
     "unknown key": (["strategy=edt", "strategy.thta=1"], ["'strategy' has no key 'thta'", "did you mean 'theta'"]),
-    "unknown top key": (["samplin.seed=1"], ["'samplin.seed'", "--cfg job"]),
+    "unknown top key": (["samplin.seed=1"], ["no key 'samplin'", "did you mean 'sampling'"]),
     "unknown added key": (["strategy=edt", "+strategy.thta=1"], ["no parameter 'thta'", "did you mean 'theta'"]),
     "unknown task key": (["+task.lmit=3", "task=mini_xlsum"], ["no key 'lmit'", "did you mean 'limit'"]),
     "negative t0": (["strategy=edt", "strategy.t0=-1"], ["edt", "t0 is -1", "above 0"]),

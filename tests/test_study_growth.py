@@ -218,6 +218,7 @@ def test_a_slice_between_begins_with_the_quarters():
     assert quarters(1.4, 1.4) == [1.33, 1.4, 1.47]
 
 
-def test_numbers_below_zero_are_refused():
-    with pytest.raises(ConfigError, match="refinements is -1"):
-        Growth(refinements=-1)
+@pytest.mark.parametrize("value", [-1, 1.5, "two", True])
+def test_what_is_no_number_of_settings_is_refused(value):
+    with pytest.raises(ConfigError, match=f"refinements is {value!r}; it is the number of settings.*0 or more"):
+        Growth(refinements=value)

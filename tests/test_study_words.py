@@ -32,6 +32,9 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     assert "families.fixed has no t0 = 0" in refused(capsys, "families.fixed.axes.t0.values=[0.5,1]", *paths)
     assert "experiment=[main_table,claims]" in refused(capsys, "experiment=claims", *paths)
     assert "refinements is -1" in refused(capsys, "refinements=-1", *paths)
+    assert "slices is 'two'" in refused(capsys, "slices=two", *paths)
+    assert "no artefact is asked for" in refused(capsys, "protocol=small", "experiment=[]", *paths)
+    assert "did you mean 'edt_token'" in refused(capsys, "families.edt_tokn.axes.t0.values=[1]", *paths)
     assert "jobs is 0" in refused(capsys, "jobs=0", *paths)
     assert main(["run", "experiment=main_tabel", *paths]) == 2
     assert "main_tabel" in capsys.readouterr().err

@@ -205,9 +205,8 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
     from edt.store.layout import short_name
     from edt.study.growth import Growth
 
-    experiments = dict(
-        sorted(config["experiments"].items(), key=lambda item: item[0] == "claims")
-    )  # it reads the others
+    asked = config.get("experiments") or {}
+    experiments = dict(sorted(asked.items(), key=lambda item: item[0] == "claims"))  # it reads the others
     return StudyRequest(
         generation=generation,
         metrics=construct(config["metrics"], "metrics"),

@@ -97,7 +97,9 @@ def generation_request(config: dict[str, Any]) -> Any:
         model=build.construct(config["model"], "model"),
         engine=build.construct(config["engine"], "engine"),
         tasks=build.task_requests(config["task"]),
-        strategies=() if config.get("experiments") else build.strategies(config["strategy"]),
+        strategies=()
+        if config.get("experiments") or "strategy" not in config
+        else build.strategies(config["strategy"]),
         sampling=build.construct(config["sampling"], "sampling"),
         runs=build.runs_folder(config),
         config=config,

@@ -60,7 +60,10 @@ def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str
             "them, once they are scored, with edt report tracking=wandb and the same paths.runs."
         )
     parent, _, name = key.rpartition(".")
-    neighbours = known_keys(parent, command, composable(arguments, key))
+    others = composable(arguments, key)
+    while parent and not known_keys(parent, command, others):  # the first part of it that is unknown
+        parent, _, name = parent.rpartition(".")
+    neighbours = known_keys(parent, command, others)
     if not neighbours:
         return f"'{key}' is no key of this configuration; `edt {command} --cfg job` shows them all."
     where = f"'{parent}'" if parent else "the configuration"

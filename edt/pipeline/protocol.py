@@ -123,7 +123,7 @@ def plan(session: Session, place: int, protocol: Protocol, further: Sequence[Str
     rows = (on_dev * dev + on_test * test) * samples
     return (
         f"{session.request.tasks[place].task.name}: {on_dev} settings × {dev} dev examples and {on_test} × "
-        f"{test} test examples, {samples} samples each: {rows:,} rows, more where the best of a slice lies on its end"
+        f"{test} test examples, {samples} samples each: {rows:,} rows, and more where a best lies on an end"
     )
 
 

@@ -32,9 +32,9 @@ class Axis:
         whole = (*reversed(self.low), *self.values, *self.high)
         if not self.values or list(whole) != sorted(set(whole)):
             raise ConfigError(
-                f"it has the values {list(self.values)}, below them {list(self.low)}, above them "
+                f"it has the values {list(self.values)}, below them (low) {list(self.low)}, above them (high) "
                 f"{list(self.high)}; give at least one value, ascending, `low` downwards from the first and `high` "
-                "upwards from the last."
+                "upwards from the last. What you did not give is the configuration's; [] is for none."
             )
 
     def side(self, value: float, values: Sequence[float]) -> str | None:

@@ -31,9 +31,14 @@ class Growth:
     slices: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("refinements", "slices"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it is how often a family may grow, 0 or more.")
+        meant = {
+            "refinements": "settings that dev places in each slice",
+            "slices": "slices that dev places in each family",
+        }
+        for name, what in meant.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ConfigError(f"{name} is {value!r}; it is the number of {what}, a whole number, 0 or more.")
 
 
 def budget(family: Family, growth: Growth) -> int:
