@@ -61,9 +61,8 @@ def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str
         )
     parent, _, name = key.rpartition(".")
     others = composable(arguments, key)
-    while parent and not known_keys(parent, command, others):  # the first part of it that is unknown
+    while not (neighbours := known_keys(parent, command, others)) and parent:  # to the first part that is unknown
         parent, _, name = parent.rpartition(".")
-    neighbours = known_keys(parent, command, others)
     if not neighbours:
         return f"'{key}' is no key of this configuration; `edt {command} --cfg job` shows them all."
     where = f"'{parent}'" if parent else "the configuration"
