@@ -16,9 +16,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from edt.decoding.clock import median_ratio, peak_memory, seconds_of, synchronize
-from edt.decoding.model import LanguageModel, ModelSpec
-from edt.decoding.random_model import SHAPES, VOCABULARY, random_model, random_prompts
+from edt.benchmark.random_model import SHAPES, VOCABULARY, random_model, random_prompts
+from edt.benchmark.timing import median_ratio, peak_memory, seconds_of, synchronize
+from edt.models.language_model import LanguageModel, ModelSpec
 
 __all__ = [
     "alternate",

@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper
 
 from edt import EDTLogitsProcessor
-from edt.decoding.model import LanguageModel
+from edt.models.language_model import LanguageModel
 
 FORCED = 1e9
 """The score of the token to draw: whatever the others have, its probability is 1."""

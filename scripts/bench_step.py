@@ -19,10 +19,10 @@ from scripts.bench_common import load_model, median_ratio, parser_of, seconds_of
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 
-from edt.decoding.kernels import Kernels
-from edt.decoding.model import LanguageModel
-from edt.decoding.replay import WARM_UP, Contender, contenders_of, replay
-from edt.decoding.streams import RowStreams
+from edt.benchmark.replay import WARM_UP, Contender, contenders_of, replay
+from edt.decoding.cache.branches import RowStreams
+from edt.decoding.ops.kernels import Kernels
+from edt.models.language_model import LanguageModel
 from edt.strategies import EDT, KLD, Fixed
 from edt.strategies.base import Signals, Strategy
 

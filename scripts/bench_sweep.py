@@ -31,11 +31,11 @@ import torch  # isort: skip  after bench_common, which sets the threads' waiting
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from edt.decoding.batched_engine import TorchEngine, TorchSpec, Work
 from edt.decoding.engine import RowRequest
-from edt.decoding.model import LanguageModel
+from edt.decoding.ops.signals import entropy
 from edt.decoding.sampling import Limits, Sampling
-from edt.decoding.signals import entropy
-from edt.decoding.torch_engine import TorchEngine, TorchSpec, Work
+from edt.models.language_model import LanguageModel
 from edt.records import Generation, Prompt
 from edt.strategies import EDT, Fixed
 from edt.strategies.base import Strategy

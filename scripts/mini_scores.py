@@ -10,12 +10,12 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from edt.decoding.batched_engine import TorchSpec
 from edt.decoding.engine import Engine, RowRequest
-from edt.decoding.model import LanguageModel, ModelSpec
 from edt.decoding.sampling import Limits, Sampling
-from edt.decoding.torch_engine import TorchSpec
 from edt.metrics.base import SampleSet
 from edt.metrics.suite import MetricsSpec
+from edt.models.language_model import LanguageModel, ModelSpec
 from edt.records import Example, Split
 from edt.strategies.base import Strategy
 from edt.tasks.mini.rows import Generated, ideal_texts

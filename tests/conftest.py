@@ -55,7 +55,7 @@ def tiny_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder):
     """The random Llama in float64, where batch shape cannot move a draw."""
-    from edt.decoding.model import LanguageModel, ModelSpec
+    from edt.models.language_model import LanguageModel, ModelSpec
 
     return LanguageModel.load(ModelSpec(path=str(tiny_folder), dtype="float64", device="cpu"))
 
@@ -81,7 +81,7 @@ def real_model() -> Path:
 @pytest.fixture(scope="session")
 def prompts(tiny):
     """Four prompts of unequal length."""
-    from engine_rows import TEXTS, prompt
+    from tests.support.engine_rows import TEXTS, prompt
 
     return [prompt(tiny, number, text) for number, text in enumerate(TEXTS)]
 
@@ -117,14 +117,13 @@ def news(tmp_path_factory) -> Path:
 @pytest.fixture
 def ask(tiny_folder, news, tmp_path):
     """Makes requests for small runs of the random model on the news."""
-    from small_runs import FIXED
-
-    from edt.decoding.model import ModelSpec
+    from edt.decoding.batched_engine import TorchSpec
     from edt.decoding.sampling import Sampling
-    from edt.decoding.torch_engine import TorchSpec
-    from edt.pipeline.request import GenerationRequest, TaskRequest
+    from edt.generation.request import GenerationRequest, TaskRequest
+    from edt.models.language_model import ModelSpec
     from edt.tasks.base import Template
     from edt.tasks.wmt19 import WMT19
+    from tests.support.small_runs import FIXED
 
     template = Template(head="Translate: ", source="{sentence}", tail=" =>")
 
@@ -145,7 +144,7 @@ def ask(tiny_folder, news, tmp_path):
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory):
     """The mini tasks, decoded, scored and exported by `edt run tracking=wandb`; no test may change it."""
-    from wandb_machine import exporting_machine
+    from tests.support.wandb_machine import exporting_machine
 
     return exporting_machine(tmp_path_factory.mktemp("machine"))
 
@@ -153,7 +152,7 @@ def machine(tmp_path_factory):
 @pytest.fixture
 def again(machine, tmp_path):
     """The same machine afresh, without exports."""
-    from wandb_machine import Machine
+    from tests.support.wandb_machine import Machine
 
     made = Machine(tmp_path)
     shutil.copytree(machine.runs, made.runs, dirs_exist_ok=True, ignore=shutil.ignore_patterns("wandb"))

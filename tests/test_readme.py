@@ -60,7 +60,7 @@ def test_the_strategy_of_the_readme_runs(tmp_path, tiny_folder):
 def test_the_generate_call_of_the_readme_runs():
     import torch
 
-    from edt.decoding.model import LanguageModel, ModelSpec
+    from edt.models.language_model import LanguageModel, ModelSpec
 
     (code,) = [block for kind, block in BLOCKS if kind == "python" and "model.generate" in block]
     loaded = LanguageModel.load(ModelSpec(path="edt:mini", device="cpu"))

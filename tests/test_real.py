@@ -61,10 +61,10 @@ def test_dev_constants_on_real_text(words, real_data, capsys):
 
 
 def test_greedy_on_the_real_model_equals_transformers(real_model):
+    from edt.decoding.batched_engine import TorchSpec
     from edt.decoding.engine import RowRequest
-    from edt.decoding.model import LanguageModel, ModelSpec
     from edt.decoding.sampling import Limits, Sampling
-    from edt.decoding.torch_engine import TorchSpec
+    from edt.models.language_model import LanguageModel, ModelSpec
     from edt.records import Prompt
     from edt.strategies import Fixed
 

@@ -13,11 +13,11 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from edt.adapters.kld_generate import KLDGenerate
 from edt.adapters.transformers_processor import EDTLogitsProcessor, Observer
-from edt.decoding.kernels import shared_kernels
-from edt.decoding.model import LanguageModel
-from edt.decoding.scale import TEMPERATURE_FLOOR
+from edt.decoding.ops.kernels import shared_kernels
+from edt.decoding.ops.scale import TEMPERATURE_FLOOR
 from edt.decoding.step import refuse_temperatures
 from edt.errors import ConfigError
+from edt.models.language_model import LanguageModel
 from edt.records import Prompt
 from edt.strategies.base import Signals, Strategy
 from edt.strategies.edt import EDT

@@ -16,13 +16,13 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from edt.adapters.generate_call import arguments, padded, plain_generation, refuse_strategy
 from edt.adapters.generate_record import Record
+from edt.decoding.batching import Cost
 from edt.decoding.engine import Engine, EngineSpec, RowRequest
-from edt.decoding.model import LanguageModel
-from edt.decoding.plan import Cost
-from edt.decoding.rows import Rows
+from edt.decoding.row_batch import Rows
 from edt.decoding.sampling import Limits, Sampling
 from edt.decoding.stops import StopWatch
 from edt.ids import canonical_json, seeded_rank
+from edt.models.language_model import LanguageModel
 from edt.records import Prompt
 from edt.strategies.base import Strategy
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edt.decoding.engine import refuse_not_finite
 from edt.decoding.loop import finish
-from edt.decoding.rows import Rows
+from edt.decoding.row_batch import Rows
 from edt.decoding.stops import StopWatch
 from edt.records import Prompt
 

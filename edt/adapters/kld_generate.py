@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from edt.adapters.transformers_processor import Observer
-from edt.decoding.scale import scale
-from edt.decoding.signals import entropy, kl_divergence
+from edt.decoding.ops.scale import scale
+from edt.decoding.ops.signals import entropy, kl_divergence
 from edt.errors import ConfigError
 from edt.strategies.base import Signals
 from edt.strategies.kld import KLD

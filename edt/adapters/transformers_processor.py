@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from edt.decoding.kernels import Kernels, shared_kernels
+from edt.decoding.ops.kernels import Kernels, shared_kernels
 from edt.errors import ConfigError
 from edt.strategies.base import GRANULARITIES, Signals
 from edt.strategies.edt import EDT

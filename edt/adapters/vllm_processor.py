@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from edt.adapters.vllm_request import Asked, Change, Layout, Params, asked_edt, interfaces
-from edt.decoding.scale import scale
-from edt.decoding.signals import entropy
+from edt.decoding.ops.scale import scale
+from edt.decoding.ops.signals import entropy
 from edt.errors import ConfigError
 from edt.strategies.base import Signals
 from edt.strategies.edt import EDT

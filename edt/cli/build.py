@@ -126,7 +126,7 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
     """The tasks of the `task` node: one, or the members of a list, to which the list's own values apply."""
     if not isinstance(node, Mapping) or "members" not in node:
         return (task_request(node, "task"),)
-    from edt.tasks.local import member_path
+    from edt.tasks.sources.local import member_path
 
     if node.get("path") is not None and not isinstance(node["path"], str):
         raise ConfigError(f"task.path is {node['path']!r}; it must be the path of a folder.")
@@ -145,7 +145,7 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
 
 def task_request(node: PlainConfig, where: str) -> Any:
     """One task with the splits to decode."""
-    from edt.pipeline.request import TaskRequest
+    from edt.generation.request import TaskRequest
 
     refuse_no_node(node, where)
     split = node["split"]
@@ -200,10 +200,10 @@ def imported_function(path: Any, where: str) -> Callable[..., Any]:
 
 def study_request(config: PlainConfig, generation: Any) -> Any:
     """The typed request of `edt reproduce`."""
-    from edt.pipeline.reproduce import StudyRequest
-    from edt.pipeline.study_page import Browser
     from edt.store.layout import short_name
     from edt.study.growth import Growth
+    from edt.study.page import Browser
+    from edt.study.run import StudyRequest
 
     asked = config.get("experiments") or {}
     experiments = dict(sorted(asked.items(), key=lambda item: item[0] == "claims"))  # it reads the others
@@ -211,7 +211,7 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
         generation=generation,
         metrics=construct(config["metrics"], "metrics"),
         families=families(config["families"]),
-        artefacts={name: construct(node, f"experiments.{name}") for name, node in experiments.items()},
+        experiments={name: construct(node, f"experiments.{name}") for name, node in experiments.items()},
         results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
         command=" ".join(["edt", *sys.argv[0].split()[1:], *sys.argv[1:]]),
         browser=Browser(**config["browser"]),

@@ -9,22 +9,22 @@ from edt.cli import build
 
 def generate(config: dict[str, Any]) -> None:
     """Decode what is missing and say where it lies."""
-    from edt.pipeline.session import generate_study
+    from edt.generation.session import generate_study
 
     for run, _ in generate_study(generation_request(config)):
         print(run.path)
 
 
 def run(config: dict[str, Any]) -> None:
-    """Decode, score and print the table; with experiment=… write these artefacts by the study's protocol."""
+    """Decode, score and print the table; with experiment=… write these experiments by the study's protocol."""
     if config.get("experiments"):
         reproduce(config)
         return
-    from edt.pipeline.ideal import FAMILY
-    from edt.pipeline.report import report_study
-    from edt.pipeline.score import score_study
-    from edt.pipeline.session import generate_study
-    from edt.pipeline.track import check_tracking, track_study
+    from edt.generation.session import generate_study
+    from edt.report.run_report import report_study
+    from edt.scoring.grammar_reference import FAMILY
+    from edt.scoring.score import score_study
+    from edt.tracking.export import check_tracking, track_study
 
     request = generation_request(config)
     metrics = build.construct(config["metrics"], "metrics")
@@ -41,15 +41,15 @@ def run(config: dict[str, Any]) -> None:
 def tune(config: dict[str, Any]) -> None:
     """Search for a setting on dev, and judge it on test."""
     from edt.cli.tune import tune_request
-    from edt.pipeline.tune import tune
+    from edt.tuning.run import tune
 
     tune(tune_request(config))
 
 
 def score(config: dict[str, Any]) -> None:
     """Score run folders again."""
-    from edt.pipeline.report import report_study
-    from edt.pipeline.score import score_study
+    from edt.report.run_report import report_study
+    from edt.scoring.score import score_study
     from edt.store.layout import find_runs
 
     runs = find_runs(build.run_paths(config["runs"]))
@@ -59,9 +59,9 @@ def score(config: dict[str, Any]) -> None:
 
 def report(config: dict[str, Any]) -> None:
     """Print and write the tables of scores that lie on disk."""
-    from edt.pipeline.report import read_study, report_study
-    from edt.pipeline.track import check_study, track_study
+    from edt.report.run_report import read_study, report_study
     from edt.store.layout import find_runs
+    from edt.tracking.export import check_study, track_study
 
     runs = find_runs(build.run_paths(config["runs"]))
     tracking = build.construct(config["tracking"], "tracking")
@@ -72,15 +72,15 @@ def report(config: dict[str, Any]) -> None:
 
 
 def reproduce(config: dict[str, Any]) -> None:
-    """Decode what the artefacts need, once, and write them."""
-    from edt.pipeline import reproduce as pipeline
-    from edt.pipeline.track import check_tracking, track_study
+    """Decode what the experiments need, once, and write them."""
+    from edt.study import run as pipeline
+    from edt.tracking.export import check_tracking, track_study
 
     request = build.study_request(config, generation_request(config))
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, pipeline.number_of_settings(request))
     study = pipeline.reproduce(request)
-    print(f"artefacts: {request.results}")
+    print(f"experiments: {request.results}")
     results = study.tasks.values()
     scores = [score for task in results for score in task.scored.scores]
     track_study(tracking, scores, [task.scored.run for task in results])
@@ -91,7 +91,7 @@ def generation_request(config: dict[str, Any]) -> Any:
 
     A study's strategies are those of its families.
     """
-    from edt.pipeline.request import GenerationRequest
+    from edt.generation.request import GenerationRequest
 
     return GenerationRequest(
         model=build.construct(config["model"], "model"),

@@ -10,7 +10,7 @@ from edt.errors import ConfigError
 
 def trace(config: dict[str, Any]) -> None:
     """Trace one prompt, or show a demo."""
-    from edt.pipeline.ask import Asked
+    from edt.tracing.decode_in_memory import Asked
 
     asked = Asked(
         model=build.construct(config["model"], "model"),
@@ -26,7 +26,7 @@ def trace(config: dict[str, Any]) -> None:
 
 def trace_one(config: dict[str, Any], asked: Any) -> None:
     """One prompt under the strategies asked for."""
-    from edt.pipeline.trace import TraceRequest, show_trace
+    from edt.tracing.trace import TraceRequest, show_trace
 
     request = TraceRequest(
         asked=asked,
@@ -44,7 +44,7 @@ def trace_one(config: dict[str, Any], asked: Any) -> None:
 
 def show_demo(config: dict[str, Any], asked: Any) -> None:
     """A demo has its own prompts and strategies."""
-    from edt.pipeline.demo import show
+    from edt.tracing.demo import show
 
     for name in ("prompt", "plain", "example"):
         if config[name] is not None:

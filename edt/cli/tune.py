@@ -12,7 +12,7 @@ from edt.errors import ConfigError
 
 def tune_request(config: dict[str, Any]) -> Any:
     """The typed request; the baseline of fixed temperatures stands for the strategies."""
-    from edt.pipeline.tune import TuneRequest
+    from edt.tuning.run import TuneRequest
 
     refuse_other_baseline(config["baseline"])
     return TuneRequest(
@@ -38,7 +38,7 @@ def search_space(node: Any) -> Any:
 
 def refuse_other_baseline(node: Any) -> None:
     """Raise ConfigError unless the baseline is of fixed temperatures, before its points are built."""
-    from edt.pipeline.constants import BASELINE
+    from edt.scoring.eda_constants import BASELINE
 
     way_out = "strategy@baseline=fixed_axis, whose temperatures are baseline.t0=[0,…]."
     if not isinstance(node, Mapping):

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
+from edt.decoding.batching import Cost, Plan, plan_chunks
 from edt.decoding.memory import default_budget, telling_when_exceeded
-from edt.decoding.model import LanguageModel
-from edt.decoding.noise import GENERATOR, stream_key
-from edt.decoding.plan import Cost, Plan, plan_chunks
-from edt.decoding.rows import Rows
+from edt.decoding.ops.noise import GENERATOR, stream_key
+from edt.decoding.row_batch import Rows
 from edt.decoding.sampling import Limits, Sampling
-from edt.decoding.second import SecondModels
 from edt.decoding.stops import StopWatch, cut_at_stop
 from edt.errors import ConfigError, ModelError
+from edt.models.language_model import LanguageModel
+from edt.models.second_model import SecondModels
 from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from edt.decoding.rows import Rows
+from edt.decoding.cache.branches import RowStreams
+from edt.decoding.row_batch import Rows
 from edt.decoding.step import one_step
 from edt.decoding.stops import StopWatch
-from edt.decoding.streams import RowStreams
 from edt.strategies.rows import StrategyTable
 
 

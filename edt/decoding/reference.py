@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edt.decoding.batching import Cost
 from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, refuse_not_finite
 from edt.decoding.loop import finish
-from edt.decoding.model import LanguageModel
-from edt.decoding.noise import gumbel_noise, uniform_noise
-from edt.decoding.plan import Cost
-from edt.decoding.rows import Rows
+from edt.decoding.ops.noise import gumbel_noise, uniform_noise
+from edt.decoding.ops.scale import scale
+from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
+from edt.decoding.row_batch import Rows
 from edt.decoding.sampling import Limits, Sampling
-from edt.decoding.scale import scale
-from edt.decoding.signals import entropy, finite_rows, kl_divergence
 from edt.decoding.step import refuse_temperatures
+from edt.models.language_model import LanguageModel
 from edt.records import Prompt
 from edt.strategies.base import Signals, Strategy
 from edt.strategies.rows import StrategyTable

@@ -10,10 +10,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from edt.decoding.cutoff import cutoffs
-from edt.decoding.noise import uniform_noise
-from edt.decoding.rows import Rows
-from edt.decoding.streams import RowStreams
+from edt.decoding.cache.branches import RowStreams
+from edt.decoding.ops.noise import uniform_noise
+from edt.decoding.ops.truncation_cutoffs import cutoffs
+from edt.decoding.row_batch import Rows
 from edt.errors import ConfigError
 from edt.strategies.base import Signals
 from edt.strategies.rows import StrategyTable

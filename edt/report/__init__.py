@@ -1,1 +1,1 @@
-"""Tables from scores."""
+"""Write tables, figures and HTML pages from scores."""

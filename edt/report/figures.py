@@ -14,7 +14,7 @@ from edt.report.palette import LIGHT
 from edt.store.atomic import write_atomically, write_text
 
 FAMILIES = ("fixed", "kld token", "kld instance", "edt token", "edt instance", "dynatemp", "random t")
-"""The study's own families, in the order that gives them the colours of the page's charts."""
+"""The study's own families, in the order that gives them the colors of the page's charts."""
 MARKERS = ("o", "s", "D", "^", "P", "v", "p", "X")
 STYLE: Any = {
     "svg.hashsalt": "edt",
@@ -29,8 +29,8 @@ STYLE: Any = {
 DPI = 150
 
 
-def colour_of(family: str) -> str:
-    """A family's colour; grey for one that the study does not know."""
+def color_of(family: str) -> str:
+    """A family's color; grey for one that the study does not know."""
     return LIGHT[FAMILIES.index(family)] if family in FAMILIES else "#777777"
 
 
@@ -84,8 +84,8 @@ def heat_map(
     for row, column in np.ndindex(table.shape):
         value = table[row, column]
         light = value < middle if low_is_good else value > middle
-        colour = "black" if light else "white"
-        axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=7)
+        color = "black" if light else "white"
+        axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=color, fontsize=7)
 
 
 def legend_below(figure: Any, handles: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from plotly.offline import get_plotlyjs
 
 from edt.report.browser import browser_data
 from edt.report.cells import cells_of
-from edt.report.embed import content_policy, inline_svg, script_json, script_text, unsurrogated
+from edt.report.html_embed import content_policy, inline_svg, script_json, script_text, unsurrogated
 from edt.report.interactive import chart_data
 from edt.report.page import StudyPage
 from edt.report.templating import rendered, resource

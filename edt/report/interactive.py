@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from edt.metrics.pareto import pareto
 from edt.report.frame import HEADINGS, QUALITY_COLUMN, digits_of
 from edt.report.page import Interval, Point, StudyPage
 from edt.report.palette import family_style
-from edt.study.front import pareto
 
 BETTER = {"↑": "higher", "↓": "lower"}
 MISSING: Interval = (None, None, None)
@@ -41,7 +41,7 @@ def task_data(page: StudyPage, task: str) -> dict[str, Any]:
 
 
 def family_data(page: StudyPage) -> list[dict[str, Any]]:
-    """Families in order of appearance, those with outputs alone at the end, each with its axes, colours and mark."""
+    """Families in order of appearance, those with outputs alone at the end, each with its axes, colors and mark."""
     names = distinct([*(point.family for point in page.points), *(output.family for output in page.outputs)])
     return [
         {"name": name, "axes": axes([point for point in page.points if point.family == name]), **family_style(place)}

@@ -49,7 +49,7 @@ class PageFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One artefact: its anchor, heading, a paragraph or more, tables and figures."""
+    """One experiment: its anchor, heading, a paragraph or more, tables and figures."""
 
     name: str
     title: str

@@ -84,13 +84,13 @@ def steps_figure(title: str, traces: Sequence[StepTraces]) -> Any:
 def draw_family(axes: Sequence[Any], points: Sequence[StepTraces]) -> None:
     """Draw a family's strategies into its three panels."""
     opacity = max(0.04, BAND_OPACITY / len(points))
-    for point, colour in zip(points, ramp(len(points)), strict=True):
+    for point, color in zip(points, ramp(len(points)), strict=True):
         for axis, rows in zip(axes, (point.entropy, point.temperature), strict=False):
             found = bands(rows)
             step_S = np.arange(1, len(found.mean_S) + 1)
-            axis.fill_between(step_S, found.lower_S, found.upper_S, color=colour, alpha=opacity, linewidth=0)
-            axis.plot(step_S, found.mean_S, color=colour, linewidth=1.5, label=point.strategy_id)
-        axes[2].plot(step_S, found.share_S, color=colour, linewidth=1.2)
+            axis.fill_between(step_S, found.lower_S, found.upper_S, color=color, alpha=opacity, linewidth=0)
+            axis.plot(step_S, found.mean_S, color=color, linewidth=1.5, label=point.strategy_id)
+        axes[2].plot(step_S, found.share_S, color=color, linewidth=1.2)
     for axis in axes:
         axis.grid(alpha=0.25, linewidth=0.5)
         axis.spines[["top", "right"]].set_visible(False)
@@ -112,7 +112,7 @@ def draw_family(axes: Sequence[Any], points: Sequence[StepTraces]) -> None:
 
 
 def ramp(count: int) -> list[Any]:
-    """So many colours in an order that the eye sees, dark to light."""
+    """So many colors in an order that the eye sees, dark to light."""
     from matplotlib import colormaps
 
     return [colormaps["viridis"](0.3 if count == 1 else 0.88 * place / (count - 1)) for place in range(count)]

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from edt.report.embed import source_hash
+from edt.report.html_embed import source_hash
 
 TEMPLATES = Path(__file__).parent / "templates"
 

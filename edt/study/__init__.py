@@ -1,1 +1,1 @@
-"""The study's statistics: families of settings, choice on dev, comparison on test. Pure, without torch."""
+"""Run the study: decode families of settings, choose on dev, compare on test."""

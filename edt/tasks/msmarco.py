@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from edt.errors import ConfigError
 from edt.records import Example, Split
 from edt.tasks.base import Dropped, Row
-from edt.tasks.columns import Columns, checked, equal_lengths, texts
-from edt.tasks.files import Located
-from edt.tasks.sourced import SourcedTask
-from edt.tasks.subsets import Draw, Plan
+from edt.tasks.sources.columns import Columns, checked, equal_lengths, texts
+from edt.tasks.sources.dataset_task import SourcedTask
+from edt.tasks.sources.files import Located
+from edt.tasks.sources.subsets import Draw, Plan
 
 COLUMNS: Columns = {"query_id": (int, str), "query": str, "passages": (dict, list), "answers": (list, type(None))}
 HUB_PASSAGES: Columns = {"passage_text": list, "is_selected": list}

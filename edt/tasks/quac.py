@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from edt.errors import DataError
 from edt.records import Example, Split
 from edt.tasks.base import Dropped, Row
-from edt.tasks.columns import Columns, checked, equal_lengths
-from edt.tasks.files import Located
-from edt.tasks.sourced import SourcedTask
-from edt.tasks.subsets import Draw, Plan, Pool
+from edt.tasks.sources.columns import Columns, checked, equal_lengths
+from edt.tasks.sources.dataset_task import SourcedTask
+from edt.tasks.sources.files import Located
+from edt.tasks.sources.subsets import Draw, Plan, Pool
 
 CANNOTANSWER = "CANNOTANSWER"
 """The reference of a question that the section does not answer; also the last word of every published section."""

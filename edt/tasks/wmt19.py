@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 from edt.errors import ConfigError
 from edt.ids import digest
 from edt.records import Example, Split
-from edt.tasks.aligned import LANGUAGES, aligned_units, read_pair
 from edt.tasks.base import Dropped, Row
-from edt.tasks.columns import checked
-from edt.tasks.files import Located, read_rows
-from edt.tasks.local import Unit
-from edt.tasks.sourced import SourcedTask
-from edt.tasks.subsets import Draw, Plan, Pool
+from edt.tasks.sources.aligned import LANGUAGES, aligned_units, read_pair
+from edt.tasks.sources.columns import checked
+from edt.tasks.sources.dataset_task import SourcedTask
+from edt.tasks.sources.files import Located, read_rows
+from edt.tasks.sources.local import Unit
+from edt.tasks.sources.subsets import Draw, Plan, Pool
 
 
 @dataclass(frozen=True, kw_only=True)

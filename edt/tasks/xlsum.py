@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from edt.records import Example, Split
 from edt.tasks.base import Dropped, Row
-from edt.tasks.columns import Columns, checked
-from edt.tasks.files import Located
-from edt.tasks.sourced import SourcedTask
+from edt.tasks.sources.columns import Columns, checked
+from edt.tasks.sources.dataset_task import SourcedTask
+from edt.tasks.sources.files import Located
 
 COLUMNS: Columns = {"id": str, "summary": str, "text": str}
 

@@ -1,1 +1,1 @@
-"""Search for a strategy's best setting: the space, the search's own options, and its trials on disk."""
+"""Search a strategy's best setting on dev: what `edt tune` does."""

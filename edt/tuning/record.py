@@ -6,19 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from edt.scoring.dev_scores import Measures
 from edt.tuning.axes import Axis, End, Value
 from edt.tuning.spec import SearchSpec
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measures:
-    """One setting on one task. quality_share and self_bleu_share: percent of EDA's constants Q* and S*."""
-
-    quality: float
-    self_bleu: float
-    eda: float
-    quality_share: float
-    self_bleu_share: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from edt.scoring.dev_scores import Measures
 from edt.strategies.base import Strategy
-from edt.tuning.record import Measures, Tried
+from edt.tuning.record import Tried
 from edt.tuning.trials import Trials
 
 ByTask = Mapping[str, Measures]

@@ -19,9 +19,10 @@ from sqlalchemy.exc import DatabaseError
 
 from edt.errors import StoreError
 from edt.ids import seeded_rank
+from edt.scoring.dev_scores import Measures
 from edt.strategies.base import Strategy
 from edt.tuning.axes import Axis, Choice, Value
-from edt.tuning.record import Measures, Tried, aims
+from edt.tuning.record import Tried, aims
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
 

@@ -11,14 +11,14 @@ const narrow = (place) => place.clientWidth < 640;
 const ink = (share) => (isDark() ? `rgba(228,231,235,${share})` : `rgba(27,31,36,${share})`);
 const paper = () => (isDark() ? '#15181c' : '#ffffff');
 
-/** Colours from best to worst: the best stands out from the page, the worst recedes into it. */
-function scaleColours() {
+/** Colors from best to worst: the best stands out from the page, the worst recedes into it. */
+function scaleColors() {
   return isDark() ? ['#fde725', '#5ec962', '#21918c', '#4a7ab0', '#6d5ca8'] : ['#440154', '#3b528b', '#21918c', '#5ec962', '#c4d67a'];
 }
-/** A colour scale over a metric's values, lowest first. */
+/** A color scale over a metric's values, lowest first. */
 function scaleOf(metric) {
-  const colours = metric.better === 'lower' ? scaleColours() : scaleColours().reverse();
-  return colours.map((colour, place) => [place / (colours.length - 1), colour]);
+  const colors = metric.better === 'lower' ? scaleColors() : scaleColors().reverse();
+  return colors.map((color, place) => [place / (colors.length - 1), color]);
 }
 
 function axis(title) {
@@ -66,7 +66,7 @@ const reach = (points, name, bound) => points.map(({metrics}) => Math.abs((metri
 function scatter(points, family, x, y, more) {
   return {
     type: 'scatter', mode: 'markers', name: plotText(family), legendgroup: family, uid: family, x: valuesOf(points, x), y: valuesOf(points, y),
-    marker: {color: colourOf(family), symbol: FAMILIES.get(family).mark, size: 9, opacity: 0.9, line: {width: 0.75, color: paper()}},
+    marker: {color: colorOf(family), symbol: FAMILIES.get(family).mark, size: 9, opacity: 0.9, line: {width: 0.75, color: paper()}},
     customdata: points.map(hover), hovertemplate: '%{customdata}<extra></extra>', ...more,
   };
 }
@@ -74,7 +74,7 @@ function scatter(points, family, x, y, more) {
 function joined(points, family, x, y, uid) {
   return {
     type: 'scatter', mode: 'lines', legendgroup: family, showlegend: false, uid, x: valuesOf(points, x), y: valuesOf(points, y), hoverinfo: 'skip',
-    line: {color: colourOf(family), width: 1.75},
+    line: {color: colorOf(family), width: 1.75},
   };
 }
 

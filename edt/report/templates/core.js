@@ -1,4 +1,4 @@
-// What every part of the page uses: the data, elements, numbers, and the page's colours.
+// What every part of the page uses: the data, elements, numbers, and the page's colors.
 const DATA = JSON.parse(document.getElementById('edt-data').textContent);
 const byId = (name) => document.getElementById('edt-' + name);
 
@@ -45,4 +45,4 @@ function isDark() {
   const chosen = document.documentElement.dataset.theme;
   return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
 }
-const colourOf = (family) => FAMILIES.get(family)[isDark() ? 'dark' : 'light'];
+const colorOf = (family) => FAMILIES.get(family)[isDark() ? 'dark' : 'light'];

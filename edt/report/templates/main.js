@@ -31,20 +31,20 @@ function startCharts() {
   observer.observe(byId('lines'));
 }
 
-function redrawColours() {
+function redrawColors() {
   if (DATA.points.length) drawAll();
   if (DATA.outputs.length) showOutputs();
 }
 
 function changeTheme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
-  redrawColours();
+  redrawColors();
 }
 
 document.querySelectorAll('table.sortable').forEach(makeSortable);
 if (DATA.points.length) startCharts();
 if (DATA.outputs.length) startOutputs();
 byId('theme').addEventListener('click', changeTheme);
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redrawColours);
-addEventListener('beforeprint', () => { printing = linesSeen = true; redrawColours(); });
-addEventListener('afterprint', () => { printing = false; redrawColours(); });
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redrawColors);
+addEventListener('beforeprint', () => { printing = linesSeen = true; redrawColors(); });
+addEventListener('afterprint', () => { printing = false; redrawColors(); });

@@ -67,7 +67,7 @@ function strategyColumn(strategies, example, samples, place) {
   const head = element('div', {class: 'strategy-head'}, element('h3', {}, family), strategySelect(strategies, place));
   const cards = samples.map((sample) => (own.has(sample) ? outputCard(own.get(sample)) : element('div', {class: 'note'}, own.size ? '' : sample === samples[0] ? 'not decoded for this example' : '')));
   const column = element('div', {class: 'strategy'}, head, ...cards);
-  column.style.setProperty('--family', colourOf(family));
+  column.style.setProperty('--family', colorOf(family));
   return column;
 }
 

@@ -76,7 +76,7 @@ function drawCurve(points, family, metric, x) {
   const at = own.map((point) => (numbers ? point.params[x] : label(point.params[x])));
   const interval = {type: 'data', array: reach(own, metric.name, 2), arrayminus: reach(own, metric.name, 1), thickness: 1.25, width: 4};
   const trace = {
-    ...scatter(own, family, metric.name, metric.name, {}), x: at, mode: 'lines+markers', error_y: interval, line: {color: colourOf(family), width: 1.75},
+    ...scatter(own, family, metric.name, metric.name, {}), x: at, mode: 'lines+markers', error_y: interval, line: {color: colorOf(family), width: 1.75},
     showlegend: false,
   };
   const chosen = own.filter((point) => point.chosen);
@@ -155,16 +155,16 @@ function drawLines(task, split) {
   const metrics = DATA.metrics.filter(({name}) => points.some((point) => point.metrics[name]));
   const whole = withMetrics(points, metrics.map(({name}) => name));
   const varied = metrics.filter(({name}) => new Set(valuesOf(whole, name)).size > 1);
-  const colour = METRICS.get(['eda', 'quality'].find((name) => metrics.some((metric) => metric.name === name)));
-  byId('lines-note').textContent = [colour ? `Coloured by ${metricTitle(colour.name, task)}.` : '', constantNote(metrics, varied, whole), missingNote(points, whole)].join(' ');
+  const color = METRICS.get(['eda', 'quality'].find((name) => metrics.some((metric) => metric.name === name)));
+  byId('lines-note').textContent = [color ? `Colored by ${metricTitle(color.name, task)}.` : '', constantNote(metrics, varied, whole), missingNote(points, whole)].join(' ');
   if (!hasWebgl()) return say('lines', 'This chart needs WebGL, which this browser does not offer; the others show the same settings.');
   const found = dimensions(whole, family, task, varied);
   byId('lines').style.minWidth = `${found.length * 92}px`;
-  draw('lines', whole.length ? [linesTrace(whole, found, colour, task)] : [], {margin: {l: 56, r: 40, t: 84, b: 24}});
+  draw('lines', whole.length ? [linesTrace(whole, found, color, task)] : [], {margin: {l: 56, r: 40, t: 84, b: 24}});
 }
 
-function linesTrace(points, found, colour, task) {
-  const colorbar = {title: {text: colour ? plotText(metricTitle(colour.name, task)) : '', side: 'right'}, thickness: 14, outlinewidth: 0};
-  const line = colour ? {color: valuesOf(points, colour.name), colorscale: scaleOf(colour), showscale: true, colorbar} : {color: ink(0.6)};
+function linesTrace(points, found, color, task) {
+  const colorbar = {title: {text: color ? plotText(metricTitle(color.name, task)) : '', side: 'right'}, thickness: 14, outlinewidth: 0};
+  const line = color ? {color: valuesOf(points, color.name), colorscale: scaleOf(color), showscale: true, colorbar} : {color: ink(0.6)};
   return {type: 'parcoords', line, dimensions: found, unselected: {line: {color: ink(0.2), opacity: 0.15}}, labelangle: found.length > 9 ? -20 : 0};
 }

@@ -1,4 +1,4 @@
-// An output's text: what was searched for is marked, and tokens are coloured by the temperature they were drawn at.
+// An output's text: what was searched for is marked, and tokens are colored by the temperature they were drawn at.
 
 /** Where `query`, in lower case, occurs in the text, as [start, end). */
 function hits(text, query) {
@@ -21,7 +21,7 @@ function markedText(text, query) {
   return [...parts, text.slice(last)];
 }
 
-/** A share of the hottest temperature as a mix of two of three colours: cold, mild, hot. */
+/** A share of the hottest temperature as a mix of two of three colors: cold, mild, hot. */
 function heat(span, share) {
   span.classList.add(share < 0.5 ? 'colder' : 'warmer');
   span.style.setProperty('--share', `${Math.round(Math.min(Math.abs(2 * share - 1), 1) * 100)}%`);

@@ -54,7 +54,7 @@ function show(span) {
   );
 }
 
-function colourBy(name) {
+function colorBy(name) {
   const [low, high] = data.scales[name];
   find("low").textContent = low.toFixed(2);
   find("high").textContent = high.toFixed(2);
@@ -95,4 +95,4 @@ document.addEventListener("keydown", (event) => {
     next.focus();
   }
 });
-find("by").addEventListener("change", (event) => colourBy(event.target.value));
+find("by").addEventListener("change", (event) => colorBy(event.target.value));

@@ -13,8 +13,8 @@ from edt.records import Example, Split
 from edt.tasks.base import Dropped, Row, RowSet
 from edt.tasks.mini.grammar import draw, grammar
 from edt.tasks.mini.world import NoFactLeftError, World
-from edt.tasks.sourced import SourcedTask
-from edt.tasks.subsets import POOLS, Pool
+from edt.tasks.sources.dataset_task import SourcedTask
+from edt.tasks.sources.subsets import POOLS, Pool
 
 META = "mini"
 """The column that rows have beyond the real schema: example id -> meta."""

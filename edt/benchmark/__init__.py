@@ -1,0 +1,1 @@
+"""Measure decoding: time, peak memory, replayed rows, and random models of a given shape."""

@@ -1,0 +1,101 @@
+"""Random Llamas of known shapes, as sure of themselves as real models: for measuring speed and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+from edt.decoding.ops.signals import entropy
+from edt.errors import ConfigError, near_miss
+from edt.models.language_model import LanguageModel, ModelSpec
+from edt.records import Prompt
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "smollm-135m": {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+                    "num_attention_heads": 9, "num_key_value_heads": 3},
+    "llama-1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
+                 "num_attention_heads": 32, "num_key_value_heads": 8},
+    "llama-8b": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+                 "num_attention_heads": 32, "num_key_value_heads": 8},
+}  # fmt: skip
+"""Shapes of random models: SmolLM-135M's, and those of two Llamas for a GPU."""
+VOCABULARY = 49152
+TARGET_ENTROPY = 1.0
+"""Mean entropy in nats to which a random model's logits are scaled: real models are about as sure."""
+CALIBRATIONS = 7
+"""Halvings of the interval in which the scale is sought: it is found within a few percent."""
+
+
+def random_model(shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device: torch.device) -> LanguageModel:
+    """A random Llama of a shape; nothing ends its texts. Raises ConfigError for a shape that is not known."""
+    if shape not in SHAPES:
+        raise ConfigError(f"shape is '{shape}'{near_miss(shape, SHAPES)}; it must be one of {', '.join(SHAPES)}.")
+    torch.manual_seed(0)
+    sizes = SHAPES[shape] | {"vocab_size": vocabulary, "max_position_embeddings": 2048}
+    config = LlamaConfig(**sizes, tie_word_embeddings=True, bos_token_id=None, eos_token_id=None, pad_token_id=0)
+    with device:
+        model = LlamaForCausalLM(config)
+    model = model.to(getattr(torch, dtype)).eval().requires_grad_(False)
+    scale_entropy(model)
+    spec = ModelSpec(path=f"random {shape}", dtype=dtype, device=str(device))
+    return LanguageModel(spec=spec, folder=Path(), adapter=None, model=model, tokenizer=NoTokenizer())
+
+
+class NoTokenizer:
+    """Stands for the tokenizer of a random model, whose texts are token ids, and where nothing ends a row."""
+
+    pad_token_id = 0
+    eos_token_id = None
+
+    def __len__(self) -> int:
+        return 1
+
+    def batch_decode(self, token_ids: list[list[int]], **_: Any) -> list[str]:
+        """Empty texts."""
+        return ["" for _ in token_ids]
+
+
+@torch.inference_mode()
+def scale_entropy(model: Any) -> None:
+    """Scale the norm ahead of the head, and with it the logits, until the mean entropy is TARGET_ENTROPY.
+
+    It is that of texts which the model writes itself at T = 1: a random model likes to repeat itself, so on random
+    texts it would be another.
+    """
+    weight, low, high = model.model.norm.weight, 1.0, 100.0
+    for _ in range(CALIBRATIONS):
+        middle = (low * high) ** 0.5
+        weight.fill_(middle)
+        low, high = (low, middle) if written_entropy(model) < TARGET_ENTROPY else (middle, high)
+
+
+def written_entropy(model: Any, texts: int = 16, tokens: int = 16) -> float:
+    """Mean entropy over the tokens that a model adds to random prompts at T = 1."""
+    generator = torch.Generator(model.device).manual_seed(1)
+    ids = torch.randint(3, model.config.vocab_size, (texts, 32), generator=generator, device=model.device)
+    cache, found = DynamicCache(), []
+    for _ in range(tokens):
+        logits = model(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1].float()
+        found.append(entropy(logits))
+        ids = torch.multinomial(logits.softmax(-1), 1, generator=generator)
+    return float(torch.stack(found).mean())
+
+
+def random_prompts(model: LanguageModel, count: int, length: int) -> list[Prompt]:
+    """Prompts of random tokens; the last eighth stands for the prompt without its source."""
+    ids = torch.randint(3, model.vocabulary, (count, length), generator=torch.Generator().manual_seed(2)).tolist()
+    return [
+        Prompt(
+            task="bench",
+            split="test",
+            example_id=str(number),
+            cluster_id=str(number),
+            token_ids=tuple(row),
+            plain_ids=tuple(row[-(length // 8) :]),
+            truncated_tokens=0,
+        )
+        for number, row in enumerate(ids)
+    ]

@@ -1,0 +1,103 @@
+"""Strategies side by side, a step at a time, on prescribed tokens: the same rows on the same branches for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+
+from edt.benchmark.random_model import random_prompts
+from edt.benchmark.timing import seconds_of
+from edt.decoding.cache.branches import Prefilled
+from edt.decoding.cache.contexts import SharedContexts, SharedPrefill
+from edt.decoding.ops.kernels import Kernels
+from edt.decoding.row_batch import Rows
+from edt.decoding.step import one_step
+from edt.models.language_model import LanguageModel
+from edt.records import Prompt
+from edt.strategies.base import Strategy
+from edt.strategies.kld import KLD
+from edt.strategies.rows import StrategyTable
+
+WARM_UP = 2
+"""Steps that are not counted: the first begin from one branch, and compile."""
+
+
+class Contender:
+    """One strategy's rows of one prompt; what they draw is thrown away. second: the other model of dual mode."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        model: LanguageModel,
+        *,
+        second: LanguageModel | None = None,
+        kernels: Kernels,
+        prompt: Prompt,
+        rows: int,
+        steps: int,
+    ) -> None:
+        guided = "kl" in strategy.needs
+        prefilled = Prefilled.read(SharedPrefill, model, [prompt], with_plain=guided, second=second)
+        device = model.device
+        self.table = StrategyTable.of([strategy], dtype=model.signal_dtype, device=device)
+        keys = [(number, 7) for number in range(rows)]
+        zero_R = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.rows = Rows(strategy_A=zero_R, keys=keys, max_new_tokens=steps)
+        guided_R = torch.full((rows,), guided, device=device)
+        self.streams = prefilled.rows(zero_R, guided_R, new_tokens=steps, kernels=kernels)
+        self.alive = torch.arange(rows)
+
+    def step(self, number: int, token_R: torch.Tensor) -> None:
+        """Draw, then go on with the prescribed tokens."""
+        one_step(self.rows, self.streams, self.table, self.alive, number)
+        self.streams.advance(token_R)
+
+    @property
+    def models(self) -> set[int]:
+        """The models whose contexts it holds, by identity."""
+        held = (self.streams.first, self.streams.second)
+        return {id(contexts.language_model) for contexts in held if isinstance(contexts, SharedContexts)}
+
+
+def contenders_of(
+    strategies: Mapping[str, Strategy],
+    model: LanguageModel,
+    *,
+    second: LanguageModel,
+    kernels: Kernels,
+    length: int,
+    rows: int,
+    steps: int,
+) -> dict[str, Contender]:
+    """Each strategy's rows of the same prompt of `length` random tokens; `second` is for those of dual mode."""
+    (prompt,) = random_prompts(model, 1, length)
+    return {
+        name: Contender(
+            strategy,
+            model,
+            second=second if isinstance(strategy, KLD) and strategy.mode == "dual" else None,
+            kernels=kernels,
+            prompt=prompt,
+            rows=rows,
+            steps=steps,
+        )
+        for name, strategy in strategies.items()
+    }
+
+
+@torch.inference_mode()
+def replay(contenders: Mapping[str, Contender], vocabulary: int, steps: int) -> dict[str, list[float]]:
+    """Seconds of each contender at each step after the warm-up; they take turns in an order that rotates."""
+    generator = torch.Generator().manual_seed(3)
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    names: Sequence[str] = list(contenders)
+    for number in range(steps):
+        first = next(iter(contenders.values()))
+        rows, device = len(first.alive), first.rows.strategy_A.device
+        token_R = torch.randint(3, vocabulary, (rows,), generator=generator).to(device)
+        for place in range(len(names)):
+            name = names[(place + number) % len(names)]
+            seconds[name].append(seconds_of(partial(contenders[name].step, number, token_R)))
+    return {name: values[WARM_UP:] for name, values in seconds.items()}

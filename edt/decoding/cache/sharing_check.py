@@ -1,0 +1,102 @@
+"""Whether a model can share prompts between branches: by its architecture, and by a trial on a few tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from edt.decoding.cache.contexts import SharedPrefill
+from edt.models.language_model import LanguageModel
+
+TRIAL_PROMPTS = ((5, 6, 7, 8, 9), (9, 8, 7))
+TRIAL_CONTEXTS = (0, 1, 0)
+"""Contexts that a trial begins with: the first prompt twice."""
+TRIAL_PARENTS = ((0, 1, 2), (0, 1, 2, 1), (2, 1, 3))
+"""The parent of each context, step by step: contexts stay, fork and vanish."""
+TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
+HALF_TOLERANCE = 0.2
+"""Largest difference of a trial's logits, in standard deviations of the logits, by dtype; of bfloat16 and float16. Some
+architectures compute parts of their attention in float32 whatever the model's dtype."""
+
+LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """reason: why the model cannot share prompts, None if it can. window: tokens that its attention spans."""
+
+    reason: str | None
+    window: int | None
+
+    @classmethod
+    def of(cls, model: LanguageModel) -> Fit:
+        """Look at the architecture, then try."""
+        reason = misfit(model) or trial_misfit(model)
+        config = model.model.config.get_text_config()
+        sliding = "sliding_attention" in (getattr(config, "layer_types", None) or ["sliding_attention"])
+        window = getattr(config, "sliding_window", None) if sliding else None
+        return cls(reason=reason, window=window)
+
+    def why_not(self, tokens: int) -> str | None:
+        """Why contexts of so many tokens cannot share prompts, None if they can: a sliding window must span them."""
+        if self.reason is None and self.window is not None and tokens > self.window:
+            return f"its sliding window of {self.window} tokens is shorter than prompt and new tokens, {tokens}"
+        return self.reason
+
+
+def misfit(model: LanguageModel) -> str | None:
+    """What in the architecture speaks against it."""
+    config = model.model.config.get_text_config()
+    name = type(model.model).__name__
+    if getattr(config, "is_encoder_decoder", False):
+        return f"{name} is an encoder-decoder"
+    others = set(getattr(config, "layer_types", None) or []) - LAYER_TYPES
+    if others:
+        return f"{name} has layers of type {', '.join(sorted(others))}"
+    if "position_ids" not in model.forward_arguments:
+        return f"{name} takes no positions"
+    if not model.model._can_set_attn_implementation():
+        return f"{name} does not take its attention from transformers' AttentionInterface"
+    return None
+
+
+@torch.inference_mode()
+def trial_misfit(model: LanguageModel) -> str | None:
+    """Decode a few tokens and compare with reading each text at once: whatever an architecture does beside attention
+    shows here.
+    """
+    name = type(model.model).__name__
+    try:
+        difference = trial(model)
+    except (AttributeError, TypeError, ValueError, RuntimeError, IndexError, KeyError, NotImplementedError) as error:
+        return f"a trial with {name} fails: {type(error).__name__}"
+    tolerance = TOLERANCE.get(model.model.dtype, HALF_TOLERANCE)
+    if difference <= tolerance:
+        return None
+    return f"a trial with {name} gives logits that differ by {difference:.2g} of their spread"
+
+
+def trial(model: LanguageModel) -> float:
+    """The largest difference of a logit between a small forking decode and reading each text at once, in standard
+    deviations of a text's logits.
+    """
+    device, vocabulary = model.device, model.vocabulary
+    texts = [[token % vocabulary for token in prompt] for prompt in TRIAL_PROMPTS]
+    prefill = SharedPrefill(model, texts)
+    texts = [texts[prompt] for prompt in TRIAL_CONTEXTS]
+    contexts = prefill.fork(torch.tensor(TRIAL_CONTEXTS, device=device), capacity=4, new_tokens=len(TRIAL_PARENTS))
+    place_C = torch.arange(len(texts), device=device)
+    worst = 0.0
+    for step, parents in enumerate(TRIAL_PARENTS):
+        texts = [[*texts[parent], (11 * step + child) % vocabulary] for child, parent in enumerate(parents)]
+        place_C = contexts.follow(place_C[torch.tensor(parents, device=device)])
+        tokens = torch.tensor([text[-1] for text in texts], device=device)
+        shared_CV = contexts.advance(torch.empty_like(tokens).index_put((place_C,), tokens))[place_C]
+        alone_CV = torch.cat([model.model(torch.tensor([text], device=device)).logits[:, -1] for text in texts])
+        alone_CV = alone_CV.to(shared_CV.dtype)
+        difference_CV = shared_CV - alone_CV
+        difference_CV = (difference_CV - difference_CV.mean(dim=-1, keepdim=True)).abs()
+        spread_C1 = alone_CV.std(dim=-1, keepdim=True)
+        worst = max(worst, float((difference_CV / spread_C1).nan_to_num(nan=torch.inf).amax()))
+    return worst

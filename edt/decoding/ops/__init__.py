@@ -1,0 +1,1 @@
+"""Compute signals, truncation cutoffs, noise and draws on logits: pure functions of tensors."""

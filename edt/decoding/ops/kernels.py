@@ -1,0 +1,152 @@
+"""The passes over the vocabulary, compiled where that pays and a compiler is found, eager otherwise; equal results.
+
+Compiled, a row's scaled logits and noise are never written to memory: gather, divide, add, compare and argmax are one
+pass. Eager, rows are handled in blocks, so that the memory stays small too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from functools import cache, cached_property, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edt.decoding.ops import draw as drawing
+from edt.decoding.ops import noise, signals
+from edt.decoding.ops.scale import scale
+from edt.errors import ConfigError
+
+WORTH_COMPILING = 8192
+"""Vocabulary from which the passes are compiled unless told: below, a run is over before the compiler is."""
+
+IF_FOUND = "if_found"
+
+BLOCK = 2**20
+"""Elements of a block of rows in the eager path."""
+
+
+class Kernels:
+    """Entropy, divergence, noise, draw and mass for one vocabulary size."""
+
+    def __init__(self, *, compile: bool | str | None, vocabulary: int, device: torch.device) -> None:
+        """compile: None compiles large vocabularies where a compiler is found, "if_found" small ones too, which pays
+        in a long run; True insists on it. Raises ConfigError for anything else, and where True finds no compiler.
+        """
+        if compile not in (None, True, False, IF_FOUND):
+            raise ConfigError(f"engine.compile is {compile!r}; it must be true, false, null or {IF_FOUND}.")
+        found = compiler_found(device)
+        if compile is True and not found:
+            raise ConfigError(
+                f"engine.compile is true, but no compiler for {device.type} is found (a C++ compiler on a CPU, Triton "
+                "on a GPU); install one, or leave engine.compile=null."
+            )
+        worth = vocabulary >= WORTH_COMPILING if compile is None else bool(compile)
+        self.compiled = found and worth
+        self.vocabulary = vocabulary
+
+    def entropy(self, logits_BV: Tensor) -> Tensor:
+        """See edt.decoding.ops.signals.entropy."""
+        return self._run("entropy", len(logits_BV), logits_BV)
+
+    def kl_divergence(self, p_logits_GV: Tensor, q_logits_GV: Tensor) -> Tensor:
+        """See edt.decoding.ops.signals.kl_divergence."""
+        return self._run("kl_divergence", len(p_logits_GV), p_logits_GV, q_logits_GV)
+
+    def scale(self, logits_RV: Tensor, temperature_R: Tensor) -> Tensor:
+        """The scaled logits of edt.decoding.ops.scale.scale."""
+        return self._run("scale", len(logits_RV), logits_RV, temperature_R)
+
+    def gumbel_noise(self, key_U2: Tensor, step: int, dtype: torch.dtype) -> Tensor:
+        """See edt.decoding.ops.noise.gumbel_noise."""
+        at = torch.tensor(step, device=key_U2.device)
+        return self._run(f"noise {dtype}", len(key_U2), key_U2, at)
+
+    def draw(
+        self,
+        logits_BV: Tensor,
+        branch_R: Tensor,
+        temperature_R: Tensor,
+        cutoff_R: Tensor | None,
+        noise_UV: Tensor,
+        stream_R: Tensor,
+    ) -> Tensor:
+        """See edt.decoding.ops.draw.draw."""
+        if self._compiles(min(len(logits_BV), len(branch_R), len(noise_UV))):
+            return self._run("draw", 2, logits_BV, branch_R, temperature_R, cutoff_R, noise_UV, stream_R)
+        blocks = self._blocks(len(branch_R))
+        cuts = [None if cutoff_R is None else cutoff_R[at] for at in blocks]
+        return torch.cat(
+            [
+                drawing.draw(logits_BV, branch_R[at], temperature_R[at], cut, noise_UV, stream_R[at])
+                for at, cut in zip(blocks, cuts, strict=True)
+            ]
+        )
+
+    def mass(self, logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor) -> Tensor:
+        """See edt.decoding.ops.draw.mass."""
+        if self._compiles(min(len(logits_BV), len(branch_R))):
+            return self._run("mass", 2, logits_BV, branch_R, temperature_R, cutoff_R)
+        blocks = self._blocks(len(branch_R))
+        return torch.cat([drawing.mass(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at]) for at in blocks])
+
+    def kept_entropy(self, logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor) -> tuple[Tensor, Tensor]:
+        """See edt.decoding.ops.draw.kept_entropy; never compiled, since few strategies ask for it."""
+        blocks = self._blocks(len(branch_R))
+        found_R2 = torch.cat([drawing.kept_entropy(logits_BV, branch_R[at], cutoff_R[at]) for at in blocks])
+        return found_R2[:, 0], found_R2[:, 1]
+
+    def _blocks(self, rows: int) -> list[slice]:
+        size = max(1, BLOCK // self.vocabulary)
+        return [slice(start, start + size) for start in range(0, rows, size)]
+
+    def _compiles(self, size: int) -> bool:
+        """A size of 1 is compiled apart by torch, which takes longer than it saves."""
+        return self.compiled and size > 1
+
+    def _run(self, name: str, size: int, *tensors: Tensor | None) -> Tensor:
+        if not self._compiles(size):
+            return self._eager[name](*tensors)
+        try:
+            found: Tensor = self._compiled[name](*tensors)
+            return found
+        except torch._dynamo.exc.TorchDynamoException as error:  # the compiler is there, but does not work
+            print(f"the compiler failed ({type(error).__name__}); going on without, more slowly.", file=sys.stderr)
+            self.compiled = False
+            return self._eager[name](*tensors)
+
+    @cached_property
+    def _eager(self) -> dict[str, Callable[..., Tensor]]:
+        made: dict[str, Callable[..., Tensor]] = {
+            f"noise {dtype}": partial(noise.gumbel_noise, vocabulary=self.vocabulary, dtype=dtype)
+            for dtype in (torch.float32, torch.float64)
+        }
+        made |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence, "scale": scaled}
+        return made | {"draw": drawing.draw, "mass": drawing.mass}
+
+    @cached_property
+    def _compiled(self) -> dict[str, Callable[..., Any]]:
+        return {name: torch.compile(function, dynamic=True) for name, function in self._eager.items()}
+
+
+@cache
+def shared_kernels(vocabulary: int, device: torch.device) -> Kernels:
+    """The same passes for all who ask, so that each is compiled once in a process."""
+    return Kernels(compile=None, vocabulary=vocabulary, device=device)
+
+
+def scaled(logits_RV: Tensor, temperature_R: Tensor) -> Tensor:
+    """The scaled logits alone."""
+    return scale(logits_RV, temperature_R)[0]
+
+
+def compiler_found(device: torch.device) -> bool:
+    """Whether torch.compile has what it needs: a C++ compiler on a CPU, Triton on a GPU."""
+    if device.type == "cuda":
+        return importlib.util.find_spec("triton") is not None
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++", "c++"))

@@ -1,0 +1,82 @@
+"""The rows of a batch and what each has produced. Shapes: A rows, R rows alive, U noise streams, S steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field
+
+import torch
+from torch import Tensor
+
+from edt.decoding.ops.scale import TEMPERATURE_FLOOR
+from edt.records import FinishReason
+
+
+@dataclass(kw_only=True)
+class Rows:
+    """The rows of a batch: index into the strategy table, noise key and, while decoding, what each has produced.
+
+    Rows with the same key share a noise stream: key_U2 holds the distinct keys, stream_A each row's.
+    """
+
+    strategy_A: Tensor
+    keys: InitVar[Sequence[tuple[int, int]]]
+    max_new_tokens: int
+    key_U2: Tensor = field(init=False)
+    stream_A: Tensor = field(init=False)
+    tokens_AS: Tensor = field(init=False)
+    temperature_AS: Tensor = field(init=False)
+    entropy_AS: Tensor = field(init=False)
+    floored_AS: Tensor = field(init=False)
+    length_A: Tensor = field(init=False)
+    reason_A: list[FinishReason] = field(init=False)
+
+    def __post_init__(self, keys: Sequence[tuple[int, int]]) -> None:
+        shape = (len(self.strategy_A), self.max_new_tokens)
+        device = self.strategy_A.device
+        streams = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        self.key_U2 = torch.tensor(list(streams), dtype=torch.int64, device=device)
+        self.stream_A = torch.tensor([streams[key] for key in keys], device=device)
+        self.tokens_AS = torch.zeros(shape, dtype=torch.int64)
+        self.temperature_AS = torch.zeros(shape, dtype=torch.float64)
+        self.entropy_AS = torch.zeros(shape, dtype=torch.float64)
+        self.floored_AS = torch.zeros(shape, dtype=torch.bool)
+        self.length_A = torch.full((shape[0],), self.max_new_tokens)
+        self.reason_A = ["length"] * shape[0]
+
+    def held(self, alive_R: Tensor, step: int, temperature_R: Tensor, per_instance_R: Tensor) -> Tensor:
+        """The temperatures, with that of step 0 in rows whose temperature is computed once per instance."""
+        if step == 0 or not per_instance_R.any():
+            return temperature_R
+        first_R = self.temperature_AS[alive_R, 0].to(temperature_R)
+        return torch.where(per_instance_R, first_R, temperature_R)
+
+    def record(self, alive_R: Tensor, step: int, token_R: Tensor, temperature_R: Tensor, entropy_R: Tensor) -> None:
+        """Write down what these rows drew at this step, at which temperature and entropy."""
+        self.tokens_AS[alive_R, step] = token_R.cpu()
+        self.temperature_AS[alive_R, step] = temperature_R.double().cpu()
+        self.entropy_AS[alive_R, step] = entropy_R.double().cpu()
+        self.floored_AS[alive_R, step] = (temperature_R <= TEMPERATURE_FLOOR).cpu()
+
+    def record_end(self, ended: Tensor, step: int, reason: FinishReason) -> None:
+        """Write down why and when these rows ended."""
+        self.length_A[ended] = step + 1
+        for row in ended.tolist():
+            self.reason_A[row] = reason
+
+    def summary(self) -> dict[str, list[float]]:
+        """What the temperature did over the steps of each row: t_mean, t_min, t_max, h_mean, floored_steps."""
+        within_AS = torch.arange(self.max_new_tokens) < self.length_A.unsqueeze(-1)
+        temperature_AS = self.temperature_AS.masked_fill(~within_AS, 0.0)
+        found = {
+            "t_mean": temperature_AS.sum(dim=-1) / self.length_A,
+            "t_min": self.temperature_AS.masked_fill(~within_AS, torch.inf).amin(dim=-1),
+            "t_max": temperature_AS.amax(dim=-1),
+            "h_mean": self.entropy_AS.masked_fill(~within_AS, 0.0).sum(dim=-1) / self.length_A,
+            "floored_steps": (self.floored_AS & within_AS).sum(dim=-1),
+        }
+        return {name: values.tolist() for name, values in found.items()}
+
+    def trace(self, values_AS: Tensor, row: int) -> tuple[float, ...]:
+        """A row's values over its own steps."""
+        return tuple(values_AS[row, : int(self.length_A[row])].tolist())

@@ -1,0 +1,1 @@
+"""Decode prompts to part files on disk: what `edt generate` does."""

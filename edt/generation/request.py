@@ -1,0 +1,60 @@
+"""What a command asks for, as typed objects: the pipeline sees nothing of the configuration files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edt.decoding.engine import EngineSpec
+from edt.decoding.sampling import Limits, Sampling
+from edt.errors import ConfigError
+from edt.models.language_model import ModelSpec
+from edt.records import Split
+from edt.strategies.base import Strategy
+from edt.tasks.base import Task
+
+Row = tuple[str, int]
+"""A strategy's id and a sample index."""
+
+SPLITS: tuple[Split, ...] = ("train", "dev", "test", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRequest:
+    """A task and the splits of it to decode."""
+
+    task: Task
+    splits: tuple[Split, ...]
+
+    def __post_init__(self) -> None:
+        if not self.splits:
+            raise ConfigError(f"task.split is an empty list; give one or more of {', '.join(SPLITS)}.")
+        for split in self.splits:
+            if split not in SPLITS:
+                raise ConfigError(f"task.split is '{split}'; it must be one of {', '.join(SPLITS)}, or a list of them.")
+
+    def limits(self, sampling: Sampling) -> Limits:
+        """Where rows of this task end."""
+        asked = sampling.max_new_tokens
+        return Limits(max_new_tokens=self.task.max_new_tokens if asked is None else asked, stop=self.task.stop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """One model × tasks × strategies × samples."""
+
+    model: ModelSpec
+    engine: EngineSpec
+    tasks: tuple[TaskRequest, ...]
+    strategies: tuple[Strategy, ...]
+    sampling: Sampling
+    runs: Path
+    config: Mapping[str, Any]
+    """The resolved configuration, for the manifest."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows asked for of every example, strategy by strategy."""
+        return [(strategy.strategy_id, k) for strategy in self.strategies for k in range(self.sampling.samples)]

@@ -1,0 +1,239 @@
+"""Loading a causal language model and its tokenizer, and knowing exactly which weights they are."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edt.errors import ConfigError, ModelError
+from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """Which model to load, and how.
+
+    path: hub id, folder, or `edt:NAME` for a model embedded in the package. revision: of a hub id.
+    dtype: "auto" (float32 on a CPU, the checkpoint's own elsewhere) or a name of `DTYPES`.
+    device: "auto" (a GPU when there is one) or a torch device. adapter: folder of a PEFT adapter to merge.
+    chat_template: wrap each prompt as a user turn of the tokenizer's chat template.
+    attention: attention implementation, None for transformers' choice.
+    """
+
+    path: str
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    adapter: str | None = None
+    trust_remote_code: bool = False
+    chat_template: bool = False
+    attention: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dtype != "auto" and self.dtype not in DTYPES:
+            raise ConfigError(f"model.dtype is '{self.dtype}'; it must be auto or one of {', '.join(DTYPES)}.")
+
+    @property
+    def resolved_device(self) -> torch.device:
+        """The device to load onto."""
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+            if device.type != "cuda":
+                torch.empty(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(
+                f"model.device is '{self.device}', which is no device that torch has here; use auto, cpu or cuda."
+            ) from error
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(
+                f"model.device is '{self.device}', but torch sees {torch.cuda.device_count()} GPUs here; "
+                "use model.device=auto or cpu."
+            )
+        return device
+
+    @property
+    def resolved_dtype(self) -> torch.dtype | str:
+        """The dtype to load in; "auto" keeps the checkpoint's."""
+        if self.dtype != "auto":
+            return DTYPES[self.dtype]
+        return torch.float32 if self.resolved_device.type == "cpu" else "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModel:
+    """A loaded model with its tokenizer. `folder` and `adapter` hold the files that it was loaded from."""
+
+    spec: ModelSpec
+    folder: Path
+    adapter: Path | None
+    model: Any
+    tokenizer: Any
+
+    @classmethod
+    def load(cls, spec: ModelSpec) -> LanguageModel:
+        """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the way out."""
+        folder = local_folder(spec.path, spec.revision)
+        adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
+        tokenizer = load_tokenizer(folder, spec)
+        model = load_weights(folder, adapter, spec)
+        return cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.device
+        return device
+
+    @property
+    def signal_dtype(self) -> torch.dtype:
+        """The dtype of signals, temperature and draw: float32, or float64 when the model is."""
+        return torch.float64 if self.model.dtype == torch.float64 else torch.float32
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether the prompt is read by an encoder and the text written by a decoder."""
+        return bool(getattr(self.model.config, "is_encoder_decoder", False))
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of logits per position."""
+        return int(self.model.config.get_text_config().vocab_size)
+
+    @property
+    def context(self) -> int:
+        """Tokens that prompt and continuation may have together."""
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0) or 2**31)
+
+    @cached_property
+    def eos_ids(self) -> frozenset[int]:
+        """Tokens that end a text: the generation config's, else the config's and the tokenizer's."""
+        configured = self.model.generation_config.eos_token_id
+        if configured is None:
+            configured = self.tokenizer.eos_token_id
+        if configured is None:
+            return frozenset()
+        return frozenset([configured] if isinstance(configured, int) else configured)
+
+    @cached_property
+    def forward_arguments(self) -> frozenset[str]:
+        """What the model's forward pass can be told: not every architecture takes positions."""
+        return frozenset(inspect.signature(self.model.forward).parameters)
+
+    @property
+    def pad_id(self) -> int:
+        """A token to fill masked positions with; its value reaches no result."""
+        for candidate in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
+            if candidate is not None:
+                return int(candidate)
+        return 0
+
+    @property
+    def cache_bytes_per_token(self) -> int:
+        """Bytes of keys and values that one token of one row takes."""
+        config = self.model.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a prompt, with the special tokens that the tokenizer adds in front of a text.
+
+        For an encoder also those behind it.
+        """
+        if self.spec.chat_template:
+            return self._tokenize_chat(text)
+        ids: list[int] = self.tokenizer(text, verbose=False)["input_ids"]
+        trailing_eos = len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id and not self.is_encoder_decoder
+        return ids[:-1] if trailing_eos else ids
+
+    def _tokenize_chat(self, text: str) -> list[int]:
+        turn = [{"role": "user", "content": text}]
+        wrapped = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        ids: list[int] = self.tokenizer(wrapped, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
+    def decode(self, token_ids: Sequence[Sequence[int]]) -> list[str]:
+        """Texts of continuations, without special tokens."""
+        texts: list[str] = self.tokenizer.batch_decode(
+            [list(ids) for ids in token_ids], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return texts
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What of the model can change a token, as plain JSON. A folder's name is not in it, its bytes are."""
+        return {
+            **checkpoint_identity(self.folder, code=self.spec.trust_remote_code),
+            "adapter": None if self.adapter is None else adapter_identity(self.adapter),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "device": self.device.type,
+            "attention": self.model.config._attn_implementation,
+            "chat_template": self.spec.chat_template,
+            "eos": sorted(self.eos_ids),
+        }
+
+
+def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
+    """The model in evaluation mode on its device, with the adapter merged in."""
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+    device: Any = spec.resolved_device
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    loader: Any = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
+    try:
+        model = loader.from_pretrained(
+            folder,
+            dtype=spec.resolved_dtype,
+            use_safetensors=True,
+            trust_remote_code=spec.trust_remote_code,
+            attn_implementation=spec.attention,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"model '{spec.path}' cannot be loaded as a causal language model: {one_line(error)}"
+        ) from error
+    if adapter is not None:
+        model = merge_adapter(model, adapter)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def merge_adapter(model: Any, adapter: Path) -> Any:
+    """The model with a PEFT adapter's weights merged into its own."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    try:
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"model.adapter '{adapter}' cannot be loaded as a PEFT adapter: {one_line(error)}") from error
+
+
+def load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
+    """The tokenizer that lies beside the weights."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"model '{spec.path}' has no tokenizer that can be loaded: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """The first sentence of a library's message."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:297] + "…"

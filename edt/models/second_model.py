@@ -1,0 +1,56 @@
+"""The other model of KL-guided temperature in dual mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from edt.errors import ConfigError, ModelError
+from edt.models.language_model import LanguageModel, ModelSpec
+from edt.strategies.base import Strategy
+from edt.strategies.kld import KLD
+
+
+@dataclass(frozen=True)
+class SecondModels:
+    """The second models that strategies ask for, each loaded once."""
+
+    model: LanguageModel
+    loaded: dict[str | None, LanguageModel] = field(default_factory=dict)
+
+    def of(self, guided: Sequence[Strategy]) -> LanguageModel | None:
+        """The other model of dual mode; None in shared mode or when no strategy is guided.
+
+        Raises ConfigError when the strategies disagree about it.
+        """
+        wanted = {(strategy.mode, strategy.model) for strategy in guided if isinstance(strategy, KLD)}
+        if len(wanted) > 1:
+            raise ConfigError(
+                f"the kld settings of one run must agree on mode and model, but ask for {sorted(map(str, wanted))}; "
+                "run them one after the other: the same run folder takes both."
+            )
+        if not wanted:
+            return None
+        mode, path = next(iter(wanted))
+        if mode == "shared":
+            return None
+        if path not in self.loaded:
+            self.loaded[path] = self._load(path)
+        return self.loaded[path]
+
+    def _load(self, path: str | None) -> LanguageModel:
+        if path is None:
+            return LanguageModel.load(self.model.spec)
+        spec: ModelSpec = replace(self.model.spec, path=path, revision=None, adapter=None)
+        second = LanguageModel.load(spec)
+        if second.tokenizer.get_vocab() != self.model.tokenizer.get_vocab():
+            raise ModelError(
+                f"the second model of kld, '{path}', has another tokenizer than '{self.model.spec.path}'; the "
+                "divergence compares distributions over the same tokens. Use a model with the same tokenizer."
+            )
+        if second.vocabulary != self.model.vocabulary:
+            raise ModelError(
+                f"the second model of kld, '{path}', gives {second.vocabulary} logits and '{self.model.spec.path}' "
+                f"{self.model.vocabulary}; the divergence compares them one by one. Use a model of the same width."
+            )
+        return second

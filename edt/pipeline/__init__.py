@@ -1,1 +1,0 @@
-"""The stages generate, score and report: orchestration only, no maths."""

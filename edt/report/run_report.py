@@ -1,0 +1,102 @@
+"""Stage three: from scores to tables, on the screen and in the study's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from edt.records import Score
+from edt.report.frame import Sections, table_rows
+from edt.report.html import study_html
+from edt.report.page import PageExample, PageOutput, StudyPage
+from edt.report.run_labels import variants
+from edt.report.score_page import ideals_of, points_of, qualities_of, sizes_of
+from edt.report.screen import screen
+from edt.report.step_figures import write_step_figures
+from edt.report.table import csv_text, markdown, print_table
+from edt.store.atomic import write_text
+from edt.store.layout import RunFolder, study_folder
+from edt.store.manifest import Manifest
+from edt.store.parts import read_examples, read_generations, read_scores
+from edt.tasks.prompts import prompt_text
+
+BROWSED_EXAMPLES, BROWSED_SAMPLES = 8, 4
+"""Of each task, in the page's browser of outputs."""
+BROWSED_COLUMNS = ("task", "split", "example_id", "strategy_id", "sample", "text", "t_mean", "h_mean")
+PLAIN_WIDTH = 176
+"""Columns of the table where there is no terminal to ask."""
+
+
+def read_study(runs: Sequence[RunFolder]) -> list[Score]:
+    """The scores of several runs. Raises StoreError where a run has none, or has some of other generations."""
+    return [score for run in runs for score in read_scores(run, Manifest.read(run.manifest).generation_id)]
+
+
+def report_study(scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
+    """Print the joint table and write it, as Markdown, CSV and an HTML page, into the study's folder beside the first
+    run; with it the steps of the runs that have traces.
+    """
+    manifests = [Manifest.read(run.manifest) for run in runs]
+    sections = table_rows(scores, variants(manifests))
+    folder = study_folder(runs[0].path.parent, [manifest.generation_id for manifest in manifests])
+    write_text(folder / "table.md", markdown(sections))
+    write_text(folder / "table.csv", csv_text(scores))
+    write_text(folder / "report.html", study_html(scores_page(sections, runs)))
+    console = screen(plain_width=PLAIN_WIDTH)
+    print_table(sections, console)
+    console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
+    console.print(f"charts and outputs: {folder}/report.html", highlight=False, soft_wrap=True)
+    for figure in write_step_figures(runs, scores, folder):
+        console.print(f"steps: {figure}", highlight=False, soft_wrap=True)
+
+
+def scores_page(sections: Sections, runs: Sequence[RunFolder]) -> StudyPage:
+    """The page of these runs: charts of every setting, and the outputs of their first examples."""
+    models = list(dict.fromkeys(group.model for group in sections))
+    examples: list[PageExample] = []
+    outputs: list[PageOutput] = []
+    tasks = [Manifest.read(run.manifest).task for run in runs]
+    if len(models) == 1 and len(set(tasks)) == len(tasks):  # examples are told apart by task alone
+        for run in runs:
+            shown = {row.strategy_id: row.family for rows in sections.values() for row in rows}
+            found = run_outputs(run, shown)
+            examples, outputs = [*examples, *found[0]], [*outputs, *found[1]]
+    return StudyPage(
+        title=f"Sampling temperature of {', '.join(models)}",
+        about={"model": ", ".join(models), "examples × samples": sizes_of(sections)},
+        quality=qualities_of(sections),
+        points=points_of(sections),
+        ideal=ideals_of(sections),
+        sections=(),
+        examples=examples,
+        outputs=outputs,
+    )
+
+
+def run_outputs(run: RunFolder, shown: Mapping[str, str]) -> tuple[list[PageExample], list[PageOutput]]:
+    """The first examples of a run's last split with their first outputs under the strategies that are shown."""
+    manifest = Manifest.read(run.manifest)
+    split = list(manifest.splits)[-1]
+    examples = [example for example in read_examples(run.examples) if example.split == split][:BROWSED_EXAMPLES]
+    ids = pa.array([example.example_id for example in examples])
+    table = read_generations(run, manifest.generation_id, BROWSED_COLUMNS)
+    wanted = pc.and_(pc.equal(table["split"], split), pc.is_in(table["example_id"], value_set=ids))
+    rows = table.filter(pc.and_(wanted, pc.less(table["sample"], BROWSED_SAMPLES))).to_pylist()
+    return [
+        PageExample(task=e.task, example_id=e.example_id, prompt=prompt_text(e.parts), references=e.references)
+        for e in examples
+    ], [
+        PageOutput(
+            task=row["task"],
+            example_id=row["example_id"],
+            family=shown[row["strategy_id"]],
+            strategy_id=row["strategy_id"],
+            sample=row["sample"],
+            text=row["text"],
+            scores={"mean T": round(row["t_mean"], 3), "mean H": round(row["h_mean"], 3)},
+        )
+        for row in rows
+        if row["strategy_id"] in shown
+    ]

@@ -1,0 +1,1 @@
+"""Score outputs on disk: what `edt score` does."""

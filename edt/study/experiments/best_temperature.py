@@ -1,0 +1,187 @@
+"""The fixed temperature that is best for each single instance: cross-fitted gain, and the naive one beside its null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edt.metrics.bleu import SacreBleu
+from edt.metrics.bootstrap import Comparison, interval, resample_weights, two_sided_p
+from edt.report.documents import csv_of, write_tables
+from edt.report.figures import panels, save
+from edt.report.page import PageFigure, PageTable, Section
+from edt.scoring.eda_constants import BASELINE
+from edt.scoring.outputs import Outputs
+from edt.store.atomic import write_text
+from edt.study.experiments.base import Experiment
+from edt.study.experiments.cells import p_cell
+from edt.study.experiments.primary import evidence_of, no_verdict
+from edt.study.results import Study, TaskStudy
+from edt.study.run import Outcome
+from edt.study.statistics.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
+from edt.study.verdicts import Evidence, reasons
+
+UNTOLD = "a loss shows that half of the samples do not tell which temperature is best, not that none is"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One task's gains in EDA per instance."""
+
+    temperatures: Sequence[float]
+    fit: CrossFit
+    gain: Comparison
+    null: NaiveNull
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestTemperature(Experiment):
+    """Instance by instance, over the fixed temperatures. permutations: of the naive choice's null."""
+
+    title = "The best fixed temperature of each instance"
+    least_samples = 4
+    """Two halves, one to choose on and one to score on, of at least two samples, which Self-BLEU needs."""
+
+    permutations: int = 999
+
+    def families(self) -> Sequence[str]:
+        """See edt.study.run.Experiment."""
+        return (BASELINE,)
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """histogram.png/.svg, table.md/.tex, instances.csv."""
+        found = {name: self.of_task(task, study) for name, task in study.tasks.items()}
+        table = gains_table(found, study)
+        write_tables(folder, "table", [table])
+        rows = [row for name, entry in found.items() for row in instance_rows(name, study.tasks[name], entry)]
+        write_text(folder / "instances.csv", csv_of(rows))
+        section = Section(
+            name="best_temperature", title=self.title, tables=[table], figures=[histograms(found, folder)]
+        )
+        evidence = [own_temperatures(study, name, entry.gain) for name, entry in found.items()]
+        return Outcome(section=section, evidence={"no_single_temperature_suits_all": evidence})
+
+    def of_task(self, task: TaskStudy, study: Study) -> Found:
+        """Choose on one half of the samples, score on the other, both ways."""
+        n_samples = study.request.sampling.samples
+        family = task.families[BASELINE]
+        (ids,) = family.slices.values()
+        outputs = [task.entry("test", name).outputs for name in ids.values()]
+        half = n_samples // 2
+        first, second = (
+            np.stack([instance_losses(task, entry, study, samples) for entry in outputs], axis=-1)
+            for samples in (range(half), range(half, 2 * half))
+        )
+        fit = crossfit(first, second)
+        clusters = [example.cluster_id for example in outputs[0].examples]
+        spec = study.metrics.bootstrap
+        weights = resample_weights(clusters, spec.resamples, spec.seed)
+        gains_B = (weights @ fit.gain_E) / weights.sum(axis=-1)
+        lo, hi = interval(gains_B, study.confidence)
+        gain = Comparison(difference=float(fit.gain_E.mean()), lo=lo, hi=hi, p_value=two_sided_p(gains_B))
+        null = naive_null(first, second, permutations=self.permutations, seed=spec.seed)
+        return Found(temperatures=list(ids), fit=fit, gain=gain, null=null)
+
+
+def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
+    """Whether the own temperature of an instance can be told and gains: the cross-fitted gain, if it is one."""
+    why_not = reasons(UNTOLD if gain.hi < 0.0 else "", no_verdict(study, name))
+    return evidence_of(name, gain, supports_if="above 0", why_not=why_not)
+
+
+def instance_losses(task: TaskStudy, outputs: Outputs, study: Study, samples: range) -> Floats:
+    """EDA of each instance from these samples alone, [E]; quality is ROUGE-L or sentence BLEU."""
+    language = task.scored.manifest.target_language
+    chosen = outputs.sample_set_of(samples, language)
+    spec = study.metrics
+    metric = spec.metrics(task.quality, ())[0]
+    statistics = metric.statistics(chosen)
+    alike = spec.self_bleu.statistics(chosen)
+    assert statistics is not None
+    assert alike is not None
+    assert task.constants is not None
+    if isinstance(metric, SacreBleu):
+        quality_E = metric.sentence_scores(statistics).mean(axis=-1)
+    else:
+        quality_E = metric.aggregate(statistics)
+    return task.constants.score(quality_E, spec.self_bleu.aggregate(alike))
+
+
+def gains_table(found: Mapping[str, Found], study: Study) -> PageTable:
+    """Gains over the best single temperature."""
+    rows = []
+    for name, entry in found.items():
+        singles = " and ".join(f"{entry.temperatures[place]:g}" for place in sorted(set(entry.fit.single_2.tolist())))
+        gain, null = entry.gain, entry.null
+        rows.append(
+            [
+                name,
+                singles,
+                f"{gain.difference:+.2f} [{gain.lo:+.2f}, {gain.hi:+.2f}]",
+                p_cell(gain.p_value),
+                f"{null.gain:+.2f}",
+                f"{null.null_gain_R.mean():+.2f}",
+                p_cell(null.p_value),
+            ]
+        )
+    return PageTable(
+        title="Gain in EDA of each instance's own temperature over the best single one",
+        columns=[
+            "task",
+            "best single T",
+            "cross-fitted gain (above 0 is better)",
+            "p",
+            "naive gain",
+            "naive gain under the null",
+            "p of the null",
+        ],
+        rows=rows,
+        note=(
+            "Cross-fitted: chosen on one half of the samples and scored on the other, both ways, on test; "
+            f"{100 * study.confidence:g} % interval over clusters. Naive: chosen and scored on the same samples. The "
+            "null keeps each instance's noise and gives none a temperature of its own. EDA of a single instance, "
+            "with the constants of the study; of half of the samples, so the best single temperature need not be the "
+            "main table's. A loss says that half of the samples do not tell an instance's temperature. The null's p is "
+            "for reading the naive gain, not for a verdict: it is a little too small, since its noise comes on top of "
+            "means that hold some."
+        ),
+    )
+
+
+def histograms(found: Mapping[str, Found], folder: Path) -> PageFigure:
+    """Instances per best temperature, naive, with the null's mean."""
+    with panels(len(found), height=2.6) as (figure, axes):
+        for axis, (name, entry) in zip(axes, found.items(), strict=True):
+            at = np.arange(len(entry.temperatures))
+            axis.bar(at, entry.null.histogram_T, color="#56B4E9", label="naive choice")
+            axis.step(at, entry.null.null_T, where="mid", color="#D55E00", label="mean under the null")
+            axis.set_xticks(at[::3], [f"{entry.temperatures[place]:g}" for place in at[::3]])
+            axis.set(title=name, xlabel="T", ylabel="instances")
+            axis.legend(frameon=False, fontsize=7)
+        caption = (
+            "How often each temperature is the best of an instance by EDA on its own samples. Where bars and line "
+            "agree, the histogram shows noise."
+        )
+        return save(figure, folder, "histogram", title="Naive best temperatures", caption=caption)
+
+
+def instance_rows(name: str, task: TaskStudy, entry: Found) -> list[dict[str, object]]:
+    """Each instance's chosen temperatures and gain."""
+    outputs = task.entry("test", task.choices[BASELINE].strategy_id).outputs
+    chosen_2E = np.array(entry.temperatures)[entry.fit.chosen_2E]
+    return [
+        {
+            "task": name,
+            "example_id": example.example_id,
+            "chosen_on_first_half": float(first),
+            "chosen_on_second_half": float(second),
+            "cross_fitted_gain": float(gain),
+            "gain_on_the_half_chosen_on": float(naive),
+        }
+        for example, first, second, gain, naive in zip(
+            outputs.examples, *chosen_2E, entry.fit.gain_E, entry.fit.naive_E, strict=True
+        )
+    ]

@@ -1,0 +1,117 @@
+"""One example under three strategies at matched Self-BLEU, its tokens colored by temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edt.errors import ConfigError
+from edt.records import Trace, TracedOutput
+from edt.report.documents import write_tables
+from edt.report.page import PageTable, Section
+from edt.scoring.eda_constants import BASELINE
+from edt.store.atomic import write_text
+from edt.study.experiments.base import Experiment
+from edt.study.protocol import SPLITS
+from edt.study.results import Study, TaskStudy
+from edt.study.run import Outcome
+from edt.tracing.token_figure import token_figure
+from edt.tracing.trace_page import trace_page
+
+FAMILIES = (BASELINE, "kld_token", "edt_token")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseStudy(Experiment):
+    """tasks: the first of them that is in the study, or the study's first. example: its id, None for the first of test.
+
+    self_bleu: the Self-BLEU on dev that all three come closest to; None takes that of EDT's best setting.
+    """
+
+    title = "One article under three strategies at matched Self-BLEU"
+
+    tasks: tuple[str, ...]
+    example: str | None = None
+    self_bleu: float | None = None
+    samples: int = 3
+
+    def families(self) -> Sequence[str]:
+        """See edt.study.run.Experiment."""
+        return FAMILIES
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """tokens.png/.svg, case.html, table.md/.tex."""
+        name = next((name for name in self.tasks if name in study.tasks), next(iter(study.tasks)))
+        task, settings = study.tasks[name], self.matched(study.tasks[name])
+        trace = self.trace(study, name, list(settings.values()))
+        table = outputs_table(task, settings, trace)
+        write_tables(folder, "table", [table])
+        write_text(folder / "case.html", trace_page(trace))
+        caption = "Dark is cold, light is hot. The same noise draws all three."
+        figure = token_figure(trace.outputs, folder, "tokens", title=f"{name}: {trace.origin}", caption=caption)
+        text = [f"Prompt: {trace.prompt}", f"Reference: {trace.references[0]}"]
+        section = Section(name="case_study", title=self.title, text=text, tables=[table], figures=[figure])
+        return Outcome(section=section, evidence={})
+
+    def matched(self, task: TaskStudy) -> dict[str, str]:
+        """Each family's setting whose Self-BLEU on dev is closest to the target; a fixed temperature of fixed alone."""
+        target = self.self_bleu
+        if target is None:
+            target = task.value("dev", task.most_apt("edt_token"), "self_bleu")
+
+        def distance(strategy_id: str) -> float:
+            return abs(task.value("dev", strategy_id, "self_bleu") - target)
+
+        return {family: min(task.own_settings(family), key=distance) for family in FAMILIES}
+
+    def trace(self, study: Study, name: str, ids: Sequence[str]) -> Trace:
+        """The outputs, token by token."""
+        tracer, task = study.tracer, study.tasks[name]
+        examples = {example.example_id: example for example in tracer.prepared(name).examples["test"].examples}
+        chosen = next(iter(examples)) if self.example is None else self.example
+        if chosen not in examples:
+            raise ConfigError(
+                f"experiments.case_study.example is '{chosen}'; test of {name} has {', '.join(list(examples)[:3])}, …"
+            )
+        strategies = {found: task.strategy(found) for found in ids}
+        generations = tracer.generations(name, [chosen], list(strategies.values()), self.samples)
+        return Trace(
+            model=study.request.model.path,
+            origin=f"example {chosen} of test",
+            prompt=tracer.engine.model.decode([tracer.prompt(name, chosen).token_ids])[0],
+            references=examples[chosen].references,
+            seed=study.request.sampling.seed,
+            outputs=tuple(tracer.output(name, g, strategies[g.strategy_id]) for g in generations),
+        )
+
+
+def outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace) -> PageTable:
+    """The outputs with what the temperature did."""
+    family = {strategy_id: name.replace("_", " ") for name, strategy_id in settings.items()}
+    rows = [
+        [
+            family[output.strategy_id],
+            output.strategy_id,
+            *(f"{task.value(split, output.strategy_id, 'self_bleu'):.1f}" for split in SPLITS),
+            str(output.sample),
+            output.text,
+            temperatures(output),
+        ]
+        for output in trace.outputs
+    ]
+    return PageTable(
+        title="Outputs",
+        columns=["family", "setting", "Self-BLEU on dev", "on test", "sample", "output", "T: mean (least to largest)"],
+        rows=rows,
+        note=(
+            "Of each family the setting whose Self-BLEU on dev is nearest; how near the grid allows, the column says. "
+            "Of EDT and KL-guided temperature those that are a fixed temperature (θ = 0, σ = ∞) are left out."
+        ),
+    )
+
+
+def temperatures(output: TracedOutput) -> str:
+    """Mean, least and largest temperature."""
+    found = [token.temperature for token in output.tokens]
+    return f"{output.t_mean:.2f} ({min(found):.2f} to {max(found):.2f})"

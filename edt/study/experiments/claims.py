@@ -1,0 +1,158 @@
+"""The scorecard: what the paper says, our figures, and a verdict computed from their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edt.report.documents import csv_of, write_tables
+from edt.report.page import PageTable, Section
+from edt.store.atomic import write_text
+from edt.study.experiments.base import Experiment
+from edt.study.experiments.cells import MISSING, p_cell
+from edt.study.experiments.primary import evidence_of
+from edt.study.results import Study
+from edt.study.run import Outcome
+from edt.study.verdicts import Evidence, in_every
+
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What the paper says, the evidence's name, the experiment that measures it, and what the figure is."""
+
+    text: str
+    evidence: str
+    experiment: str
+    figure: str
+
+
+CLAIMS = (
+    Claim(
+        text="EDT beats fixed temperature on EDA in every task",
+        evidence="edt_beats_fixed",
+        experiment="main_table",
+        figure="EDA, EDT − fixed",
+    ),
+    Claim(
+        text="EDT beats KL-guided temperature on EDA in every task",
+        evidence="edt_beats_kld",
+        experiment="main_table",
+        figure="EDA, EDT − KLD",
+    ),
+    Claim(
+        text="EDT costs almost nothing (at most 5 % more time per token than fixed temperature)",
+        evidence="edt_costs_nothing",
+        experiment="efficiency",
+        figure="time per token, EDT ÷ fixed − 1.05",
+    ),
+    Claim(
+        text="EDT needs about half the memory of two parallel models (40 to 60 % of it)",
+        evidence="half_the_memory",
+        experiment="efficiency",
+        figure="|memory of EDT ÷ KLD dual − 0.5| − 0.1",
+    ),
+    Claim(
+        text="Token level beats instance level",
+        evidence="token_beats_instance",
+        experiment="granularity",
+        figure="EDA, EDT token − EDT instance",
+    ),
+    Claim(text="T0 matters", evidence="t0_matters", experiment="ablation", figure="EDA, worst − best T0 on dev"),
+    Claim(
+        text="θ matters",
+        evidence="theta_matters",
+        experiment="ablation",
+        figure="EDA, worst − best θ on dev, each at its own T0",
+    ),
+    Claim(
+        text="A bad θ is worse than fixed temperature",
+        evidence="bad_theta_is_worse_than_fixed",
+        experiment="ablation",
+        figure="EDA, EDT at the worst θ on dev with its own T0 − fixed",
+    ),
+    Claim(
+        text="No single fixed temperature suits all instances",
+        evidence="no_single_temperature_suits_all",
+        experiment="best_temperature",
+        figure="EDA, cross-fitted gain of the own temperature",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims(Experiment):
+    """Reads what the experiments before it have found; measures nothing itself."""
+
+    title = "What the paper says, and what was found"
+    reads_others = True
+
+    def families(self) -> Sequence[str]:
+        """See edt.study.run.Experiment."""
+        return ()
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """table.md/.tex and claims.csv."""
+        found = {name: [*entries] for outcome in outcomes.values() for name, entries in outcome.evidence.items()}
+        for entries in found.values():
+            if any(entry.about in study.tasks for entry in entries):
+                entries += [evidence_of(task, None, why_not=f"left out: {why}") for task, why in study.left_out.items()]
+        table = scorecard(found)
+        write_tables(folder, "table", [table])
+        write_text(folder / "claims.csv", csv_of(evidence_rows(found)))
+        return Outcome(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
+
+
+def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
+    """A row per claim with its verdict and one per piece of evidence."""
+    rows = []
+    for claim in CLAIMS:
+        entries = found.get(claim.evidence)
+        verdict = NOT_MEASURED if entries is None else in_every(entries)
+        rows.append([claim.text, verdict, claim.figure, "", "", claim.experiment])
+        rows += [
+            ["", entry.verdict, entry.about, figure(entry), entry.reason or MISSING, ""] for entry in entries or ()
+        ]
+    return PageTable(
+        title="Scorecard",
+        columns=["the paper says", "verdict", "figure, by task", "difference", "no verdict because", "experiment"],
+        rows=rows,
+        note=(
+            "Per task a claim is supported or contradicted where the interval of its figure excludes 0, and for the "
+            "primary comparisons also p after Holm's correction is within the level; over tasks it is supported only "
+            "if it is in all of them, and contradicted if it is in any one. Verdicts are about this model "
+            "(time and memory: the one named in their rows), these tasks and this size; memory's bounds are the range "
+            "of its repeats. That a parameter matters, and that no single temperature suits all, can be supported here "
+            "and not contradicted: their contrary is no difference, which no interval shows."
+        ),
+    )
+
+
+def figure(entry: Evidence) -> str:
+    """The difference with its interval, and p where it was corrected."""
+    if math.isnan(entry.difference):
+        return MISSING
+    corrected = "" if entry.p_adjusted is None else f", p (Holm) {p_cell(entry.p_adjusted)}"
+    return f"{entry.difference:+.3g} [{entry.lo:+.3g}, {entry.hi:+.3g}]{corrected}"
+
+
+def evidence_rows(found: Mapping[str, Sequence[Evidence]]) -> list[dict[str, object]]:
+    """Every piece of evidence in full digits."""
+    return [
+        {
+            "claim": claim.text,
+            "about": entry.about,
+            "difference": entry.difference,
+            "lo": entry.lo,
+            "hi": entry.hi,
+            "p_adjusted": entry.p_adjusted,
+            "supports_if": entry.supports_if,
+            "verdict": entry.verdict,
+            "no_verdict_because": entry.reason,
+        }
+        for claim in CLAIMS
+        for entry in found.get(claim.evidence, ())
+    ]

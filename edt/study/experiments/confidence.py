@@ -1,0 +1,143 @@
+"""How sure the model is along the decoding steps, and what temperature EDT makes of it, for some examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edt.records import Generation
+from edt.report.documents import csv_of, write_tables
+from edt.report.figures import panels, save
+from edt.report.page import PageFigure, PageTable, Section
+from edt.scoring.eda_constants import BASELINE
+from edt.store.atomic import write_text
+from edt.study.experiments.base import Experiment
+from edt.study.results import Study
+from edt.study.run import Outcome
+
+SURE = 0.1
+"""Entropy in nats below which a step counts as sure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confidence(Experiment):
+    """examples: drawn one by one. background: examples whose mean is drawn behind them. samples: of each."""
+
+    title = "Entropy along the decoding steps"
+
+    examples: int = 3
+    background: int = 40
+    samples: int = 2
+
+    def families(self) -> Sequence[str]:
+        """See edt.study.run.Experiment."""
+        return (BASELINE, "edt_token")
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """steps.png/.svg, table.md/.tex, steps.csv."""
+        found = {name: self.traced(study, name, "edt_token") for name in study.tasks}
+        by_family = {
+            (name, family): found[name] if family == "edt_token" else self.traced(study, name, family)
+            for name in study.tasks
+            for family in self.families()
+        }
+        table = sureness(by_family)
+        write_tables(folder, "table", [table])
+        write_text(
+            folder / "steps.csv", csv_of([row for name, entry in found.items() for row in step_rows(name, entry)])
+        )
+        figure = self.draw(found, study, folder)
+        section = Section(name="confidence", title=self.title, tables=[table], figures=[figure])
+        return Outcome(section=section, evidence={})
+
+    def traced(self, study: Study, task: str, family: str) -> list[Generation]:
+        """Outputs of the family's best setting on dev; of EDT one with θ above 0, where θ = 0 was chosen."""
+        results = study.tasks[task]
+        strategy = results.strategy(results.most_apt(family))
+        ids = [example.example_id for example in study.tracer.examples(task, self.background)]
+        return study.tracer.generations(task, ids, [strategy], self.samples)
+
+    def draw(self, found: Mapping[str, Sequence[Generation]], study: Study, folder: Path) -> PageFigure:
+        """A panel per task: entropy above, temperature dotted."""
+        with panels(len(found)) as (figure, axes):
+            for axis, (name, generations) in zip(axes, found.items(), strict=True):
+                mean = mean_entropy(generations)
+                axis.fill_between(range(len(mean)), mean, color="#999999", alpha=0.3, lw=0, label="mean")
+                shown = [g for g in generations if g.sample == 0][: self.examples]
+                for generation, color in zip(shown, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False):
+                    draw_one(axis, generation, color)
+                axis.set(title=f"{name}\n{study.tasks[name].most_apt('edt_token')}", xlabel="step")
+                axis.set_ylabel("entropy (nats); dotted: T")
+            axes[0].legend(frameon=False, fontsize=7)
+            caption = (
+                f"Entropy of the next-token distribution at each step for {self.examples} test examples, the "
+                "temperature that EDT draws at (dotted), and the mean entropy over "
+                f"up to {self.background} examples × {self.samples} samples (grey), at the setting chosen on dev."
+            )
+            return save(figure, folder, "steps", title=self.title, caption=caption)
+
+
+def draw_one(axis: Any, generation: Generation, color: str) -> None:
+    """One output."""
+    entropy, temperature = traces(generation)
+    axis.plot(entropy, color=color, lw=1.0, label=generation.example_id)
+    axis.plot(temperature, color=color, lw=0.9, ls=":")
+
+
+def traces(generation: Generation) -> tuple[Sequence[float], Sequence[float]]:
+    """Entropy and temperature at each step."""
+    assert generation.trace_entropy is not None
+    assert generation.trace_temperature is not None
+    return generation.trace_entropy, generation.trace_temperature
+
+
+def mean_entropy(generations: Sequence[Generation]) -> list[float]:
+    """The mean at each step over the outputs that are as long."""
+    rows = [traces(generation)[0] for generation in generations]
+    longest = max(map(len, rows))
+    return [float(np.mean([row[step] for row in rows if len(row) > step])) for step in range(longest)]
+
+
+def sureness(found: Mapping[tuple[str, str], Sequence[Generation]]) -> PageTable:
+    """By task and family: how the steps divide into sure and unsure ones, the temperatures at both, endless outputs."""
+    rows = []
+    for (task, family), generations in found.items():
+        entropy = np.concatenate([traces(generation)[0] for generation in generations])
+        temperature = np.concatenate([traces(generation)[1] for generation in generations])
+        sure = entropy < SURE
+        means = [f"{values.mean():.2f}" if len(values) else "–" for values in (temperature[sure], temperature[~sure])]
+        shares = [f"{100 * sure.mean():.0f}", f"{entropy.mean():.2f}", f"{np.median(entropy):.2f}"]
+        endless = 100 * np.mean([generation.finish_reason == "length" for generation in generations])
+        name = f"{family.replace('_', ' ')}: {generations[0].strategy_id}"
+        rows.append([task, name, str(len(entropy)), *shares, *means, f"{endless:.0f}"])
+    columns = ["task", "best on dev", "steps", "% sure", "mean H", "median H", "mean T where sure"]
+    return PageTable(
+        title="Sure and unsure steps",
+        columns=[*columns, "mean T elsewhere", "% outputs without an end"],
+        rows=rows,
+        note=(
+            f"Sure: entropy below {SURE:g} nats. Without an end: the output ran into the limit of new tokens. The same "
+            "examples, samples and noise for both families; of EDT the best setting on dev with θ above 0; "
+            "descriptive."
+        ),
+    )
+
+
+def step_rows(name: str, generations: Sequence[Generation]) -> list[dict[str, object]]:
+    """Every step."""
+    return [
+        {
+            "task": name,
+            "example_id": generation.example_id,
+            "sample": generation.sample,
+            "step": step,
+            "entropy": round(entropy, 6),
+            "temperature": round(temperature, 6),
+        }
+        for generation in generations
+        for step, (entropy, temperature) in enumerate(zip(*traces(generation), strict=True))
+    ]

@@ -1,0 +1,254 @@
+"""Time per token, peak memory and weights of fixed, EDT and KL-guided temperature, side by side in one process."""
+
+from __future__ import annotations
+
+import copy
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edt.benchmark.peak_memory import peak_allocated
+from edt.benchmark.random_model import SHAPES, random_model
+from edt.benchmark.replay import WARM_UP, Contender, contenders_of, replay
+from edt.benchmark.timing import ratios
+from edt.decoding.ops.kernels import Kernels
+from edt.errors import ConfigError, near_miss
+from edt.generation.environment import environment
+from edt.models.language_model import LanguageModel
+from edt.report.documents import write_tables
+from edt.report.page import PageTable, Section
+from edt.store.atomic import write_text
+from edt.strategies import EDT, KLD, Fixed
+from edt.strategies.base import Strategy
+from edt.study.experiments.base import Experiment
+from edt.study.experiments.cells import MISSING
+from edt.study.experiments.primary import evidence_of
+from edt.study.results import Study
+from edt.study.run import Outcome
+from edt.study.statistics.blocks import FEWEST, median_interval
+from edt.study.verdicts import Evidence
+
+CONTENDERS: dict[str, Strategy] = {
+    "fixed": Fixed(t0=0.7),
+    "edt": EDT(t0=0.8, theta=0.5),
+    "kld shared": KLD(t0=0.8, sigma=1.0),
+    "kld dual": KLD(t0=0.8, sigma=1.0, mode="dual"),
+}
+COST_ALLOWED = 0.05
+"""EDT costs "almost nothing" if a step takes at most this share longer than a fixed one."""
+HALF, ABOUT = 0.5, 0.1
+""""About half the memory" is 40 to 60 % of it."""
+BLOCK = 2 * len(CONTENDERS)
+"""Steps of a bootstrap block: two rounds, in each of which every contender has had every place in the turn."""
+RESAMPLES = 10_000
+FEWEST_REPEATS = 3
+"""Repeats of the memory's measurement below which their range gives no verdict."""
+PART, FEWEST_STEPS = 8, WARM_UP + 4
+"""What is not timed (compiling, memory) takes the steps ÷ PART, and so many at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """One contender: milliseconds per token (median over steps), the median ratio to fixed in the same step with its
+    interval (None of too few steps), bytes of weights, and of all other tensors at the peak in each of the repeats.
+    """
+
+    milliseconds: float
+    ratio: float
+    interval: tuple[float, float] | None
+    weights: int
+    peaks: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Efficiency(Experiment):
+    """shape: of a model with random weights to measure on, None for the study's model. rows, length, steps: samples of
+    one prompt, its tokens, and the new ones. repeats: of the memory's measurement.
+    """
+
+    title = "Time, memory and weights"
+
+    shape: str | None = "smollm-135m"
+    rows: int = 8
+    length: int = 256
+    steps: int = 66
+    repeats: int = 3
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and self.shape not in SHAPES:
+            raise ConfigError(
+                f"experiments.efficiency.shape is '{self.shape}'{near_miss(self.shape, SHAPES)}; it must be one of "
+                f"{', '.join(SHAPES)}, or null for the study's own model."
+            )
+        for name, least in {"rows": 1, "length": 8, "steps": FEWEST_STEPS, "repeats": 1}.items():
+            if getattr(self, name) < least:
+                raise ConfigError(
+                    f"experiments.efficiency.{name} is {getattr(self, name)}; it must be {least} or more."
+                )
+
+    @property
+    def short_steps(self) -> int:
+        """Steps of what is not timed."""
+        return max(FEWEST_STEPS, self.steps // PART)
+
+    def families(self) -> Sequence[str]:
+        """See edt.study.run.Experiment."""
+        return ()
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """table.md/.tex and figures.json."""
+        model, second = self.models(study)
+        kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
+        found = self.measure(model, second, kernels, study.confidence)
+        told = {
+            "measured_on": self.measured_on(model),
+            "dtype": str(model.model.dtype),
+            "rows": self.rows,
+            "prompt": self.length,
+            "steps": self.steps - WARM_UP,
+            "confidence": study.confidence,
+            "block": BLOCK,
+        }
+        figures = {name: asdict(entry) for name, entry in found.items()}
+        write_text(folder / "figures.json", json.dumps({**told, **environment(), "figures": figures}, indent=1) + "\n")
+        table = self.table(found, model, study.confidence)
+        write_tables(folder, "table", [table])
+        section = Section(name="efficiency", title=self.title, tables=[table])
+        return Outcome(section=section, evidence=evidence(found, self.measured_on(model)))
+
+    def measured_on(self, model: LanguageModel) -> str:
+        """Which model the figures are of, for everyone who reads one of them."""
+        if self.shape is None:
+            return f"the study's model, {model.spec.path}"
+        return f"{self.shape}'s shape with random weights (not the study's model)"
+
+    def models(self, study: Study) -> tuple[LanguageModel, LanguageModel]:
+        """The model, and its weights a second time."""
+        if self.shape is None:
+            first = LanguageModel.load(study.request.model)
+        else:
+            device = study.tracer.engine.model.device
+            first = random_model(self.shape, dtype="bfloat16" if device.type == "cuda" else "float32", device=device)
+        return first, replace(first, model=copy.deepcopy(first.model))
+
+    @torch.inference_mode()
+    def measure(
+        self, model: LanguageModel, second: LanguageModel, kernels: Kernels, confidence: float
+    ) -> dict[str, Figures]:
+        """All contenders in turn, step by step; then the memory of each alone."""
+        replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.short_steps)  # compiles
+        seconds = replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.steps)
+        peaks = {name: self.peaks(name, model, second, kernels) for name in CONTENDERS}
+        weights = sum(parameter.numel() * parameter.element_size() for parameter in model.model.parameters())
+        found = {}
+        for name in CONTENDERS:
+            against = np.array(ratios(seconds[name], seconds["fixed"]))
+            found[name] = Figures(
+                milliseconds=1000 * statistics.median(seconds[name]) / self.rows,
+                ratio=float(np.median(against)),
+                interval=median_interval(against, length=BLOCK, confidence=confidence, resamples=RESAMPLES, seed=0),
+                weights=weights * (2 if name == "kld dual" else 1),
+                peaks=tuple(peaks[name]),
+            )
+        return found
+
+    def contenders(
+        self, model: LanguageModel, second: LanguageModel, kernels: Kernels, strategies: Mapping[str, Strategy]
+    ) -> dict[str, Contender]:
+        """Rows of the same prompt under each strategy."""
+        sizes = {"length": self.length, "rows": self.rows, "steps": self.steps}
+        return contenders_of(strategies, model, second=second, kernels=kernels, **sizes)
+
+    def peaks(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels) -> list[int]:
+        """Bytes of tensors beside the weights at the peak of prompt and steps, in each repeat."""
+        short = replace(self, steps=self.short_steps)
+        found = []
+        for _ in range(self.repeats):
+            with peak_allocated(model.device) as peak:
+                alone = short.contenders(model, second, kernels, {name: CONTENDERS[name]})
+                replay(alone, model.vocabulary, short.steps)
+                del alone
+            found.append(peak.extra)
+        return found
+
+    def table(self, found: Mapping[str, Figures], model: LanguageModel, confidence: float) -> PageTable:
+        """A row per contender."""
+        rows = [
+            [
+                name,
+                f"{entry.milliseconds:.2f}",
+                ratio_cell(entry),
+                f"{entry.weights / 2**20:.1f}",
+                memory_cell(entry.peaks),
+            ]
+            for name, entry in found.items()
+        ]
+        facts = environment()
+        device = facts["device_name"] if model.device.type == "cuda" else "cpu"
+        where = self.measured_on(model)
+        return PageTable(
+            title=f"{where}: {str(model.model.dtype).removeprefix('torch.')}, {device}",
+            columns=["strategy", "ms per token", "time ÷ fixed", "weights, MiB", "other memory at the peak, MiB"],
+            rows=rows,
+            note=(
+                f"Measured on {where}: {self.rows} rows of one prompt of {self.length} tokens, "
+                f"{self.steps - WARM_UP} steps on prescribed tokens, all strategies in turn at each step of one "
+                f"process, {facts['threads']} threads. Time: medians over steps, and {100 * confidence:g} % intervals "
+                f"of the median ratio in the same step, from a bootstrap of blocks of {BLOCK} steps (neighbours are "
+                f"alike; two rounds of the turn), widened for few blocks. Other memory: bytes of all tensors but the "
+                f"weights, as torch hands them out, at the peak of the prompt and {self.short_steps} steps; median "
+                f"and range of {self.repeats} repeats, which is no confidence interval. KLD dual holds the weights "
+                "twice. The engine computes the entropy of every row, also of a fixed temperature's, so that is not in "
+                "EDT's share here."
+            ),
+        )
+
+
+def ratio_cell(entry: Figures) -> str:
+    """The ratio with its interval."""
+    bounds = MISSING if entry.interval is None else f"[{entry.interval[0]:.3f}, {entry.interval[1]:.3f}]"
+    return f"{entry.ratio:.3f} {bounds}"
+
+
+def memory_cell(peaks: Sequence[int]) -> str:
+    """The median of the repeats with their least and most."""
+    median, least, most = (value / 2**20 for value in (statistics.median(peaks), min(peaks), max(peaks)))
+    return f"{median:.1f} (range {least:.1f} to {most:.1f})"
+
+
+def evidence(found: Mapping[str, Figures], about: str) -> dict[str, list[Evidence]]:
+    """For "costs almost nothing" and "about half the memory of two parallel models"."""
+    return {
+        "edt_costs_nothing": [cost_evidence(found["edt"], about)],
+        "half_the_memory": [memory_evidence(found["edt"], found["kld dual"], about)],
+    }
+
+
+def cost_evidence(edt: Figures, about: str) -> Evidence:
+    """The ratio of times less the one that is allowed."""
+    if edt.interval is None:
+        return evidence_of(about, None, why_not=f"fewer than {FEWEST} blocks of {BLOCK} steps give no interval")
+    limit = 1 + COST_ALLOWED
+    lo, hi = edt.interval
+    return Evidence(about=about, difference=edt.ratio - limit, lo=lo - limit, hi=hi - limit)
+
+
+def memory_evidence(edt: Figures, dual: Figures, about: str) -> Evidence:
+    """How far the share of memory is from a half, less what "about" allows; the bounds are those of the repeats."""
+    pairs = zip(edt.peaks, dual.peaks, strict=True)
+    shares = [(edt.weights + own) / (dual.weights + other) for own, other in pairs]
+    distances = [abs(share - HALF) - ABOUT for share in shares]
+    few = len(distances) < FEWEST_REPEATS
+    return Evidence(
+        about=f"{about}; in brackets the range of repeats: {len(distances)}",
+        difference=statistics.median(distances),
+        lo=min(distances),
+        hi=max(distances),
+        usable=not few,
+        why=f"repeats: {len(distances)}, too few for a range; {FEWEST_REPEATS} or more" if few else "",
+    )

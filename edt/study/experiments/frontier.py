@@ -1,0 +1,166 @@
+"""Quality against Self-BLEU: every setting a point, each family's front, hypervolume, the grammar's ideal point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edt.metrics.bootstrap import interval
+from edt.metrics.pareto import pareto
+from edt.report.documents import csv_of, write_tables
+from edt.report.figures import color_of, legend_below, marker_of, panels, save
+from edt.report.frame import QUALITY as QUALITY_NAMES
+from edt.report.page import PageFigure, PageTable, Section
+from edt.scoring.eda_constants import BASELINE
+from edt.store.atomic import write_text
+from edt.study.experiments.base import Experiment
+from edt.study.experiments.cells import MISSING, difference_cell, p_cell
+from edt.study.results import QUALITY, Study, TaskStudy
+from edt.study.run import Outcome
+from edt.study.statistics.front import hypervolume
+
+RESAMPLES = 1000
+"""Of the bootstrap's resamples, the most in which the hypervolume is computed: the first so many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frontier(Experiment):
+    """Fronts of all families."""
+
+    title = "Quality against Self-BLEU"
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """frontier.png/.svg, table.md/.tex, points.csv."""
+        table = front_table(study)
+        write_tables(folder, "table", [table])
+        write_text(folder / "points.csv", csv_of(point_rows(study)))
+        figure = draw(study, folder)
+        return Outcome(
+            section=Section(name="frontier", title=self.title, tables=[table], figures=[figure]), evidence={}
+        )
+
+
+def draw(study: Study, folder: Path) -> PageFigure:
+    """A panel per task."""
+    with panels(len(study.tasks)) as (figure, axes):
+        handles: dict[str, Any] = {}
+        for axis, (name, task) in zip(axes, study.tasks.items(), strict=True):
+            draw_task(axis, name, task, handles)
+        legend_below(figure, handles)
+        caption = (
+            "Each point is a setting on test; a line joins the settings of a family that lie on its front on dev; "
+            "rings mark the settings chosen by EDA on dev; the star is what the task's own grammar answers."
+        )
+        return save(figure, folder, "frontier", title="Fronts", caption=caption)
+
+
+def draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) -> None:
+    """One task's points and fronts."""
+    for family_name, family in task.families.items():
+        label = family_name.replace("_", " ")
+        points = [values(task, s.strategy_id) for s in family.settings.values()]
+        quality, self_bleu = zip(*points, strict=True)
+        color = color_of(label)
+        axis.scatter(self_bleu, quality, s=9, color=color, marker=marker_of(label), alpha=0.45, linewidths=0)
+        front = task.front(family_name)
+        order = np.argsort(front.self_bleu_N, kind="stable")
+        (handles[label],) = axis.plot(front.self_bleu_N[order], front.quality_N[order], color=color, lw=1.2)
+        q, s = values(task, task.choices[family_name].strategy_id)
+        axis.scatter([s], [q], s=45, facecolors="none", edgecolors=color, linewidths=1.2)
+    if task.ideal is not None:
+        ideal = task.ideal.measured
+        star = axis.scatter(
+            [ideal["self_bleu"].value],
+            [ideal[task.quality].value],
+            marker="*",
+            s=90,
+            color="gold",
+            edgecolors="black",
+            linewidths=0.6,
+            zorder=5,
+        )
+        handles["the grammar itself"] = star
+    axis.set(title=name, xlabel="Self-BLEU (lower is more diverse)", ylabel=QUALITY_NAMES[task.quality])
+
+
+def values(task: TaskStudy, strategy_id: str) -> tuple[float, float]:
+    """Quality and Self-BLEU on test."""
+    return task.value("test", strategy_id, QUALITY), task.value("test", strategy_id, "self_bleu")
+
+
+def hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
+    """The hypervolume of the family's settings that are on its front on dev, in percent, with its interval."""
+    front, constants = task.front(family), task.constants
+    if constants is None:
+        return MISSING
+    scale = {"q_star": constants.q_star, "s_star": constants.s_star}
+    value = 100 * hypervolume(front.quality_N, front.self_bleu_N, **scale)
+    pairs = zip(front.quality_BN[:RESAMPLES], front.self_bleu_BN[:RESAMPLES], strict=True)
+    lo, hi = interval(np.array([100 * hypervolume(q, s, **scale) for q, s in pairs]), confidence)
+    return f"{value:.1f} [{lo:.1f}, {hi:.1f}]"
+
+
+def front_table(study: Study) -> PageTable:
+    """Hypervolume of each family and its distance from the fixed temperatures' front."""
+    resamples = study.metrics.bootstrap.resamples
+    rows = []
+    for name, task in study.tasks.items():
+        for family in task.families:
+            against = None if family == BASELINE else task.compare_fronts(family, BASELINE, study.confidence)
+            rows.append(
+                [
+                    name,
+                    family.replace("_", " "),
+                    hypervolume_cell(task, family, study.confidence),
+                    difference_cell(against),
+                    p_cell(None if against is None else against.p_value),
+                    str(len(task.front(family).strategy_ids)),
+                ]
+            )
+    return PageTable(
+        title="Fronts",
+        columns=[
+            "task",
+            "family",
+            "hypervolume ↑",
+            "Δquality to fixed at matched Self-BLEU",
+            "p",
+            "settings on the front",
+        ],
+        rows=rows,
+        note=(
+            "Hypervolume: percent of the rectangle from (quality 0, S*) to (Q*, Self-BLEU 0) that the front dominates, "
+            "a staircase: more settings on a front raise it by their number alone. "
+            f"Values on test of the settings on the front on dev. {100 * study.confidence:g} % intervals, of the "
+            f"hypervolume from the first {min(RESAMPLES, resamples):,} of the {resamples:,} resamples; p unadjusted; "
+            "descriptive."
+        ),
+    )
+
+
+def point_rows(study: Study) -> list[dict[str, object]]:
+    """Every point with whether it is on its family's front on dev, and on test."""
+    rows: list[dict[str, object]] = []
+    for name, task in study.tasks.items():
+        for family_name, family in task.families.items():
+            names = [s.strategy_id for s in family.settings.values()]
+            quality, self_bleu = np.array([values(task, found) for found in names]).T
+            on_test = {names[place] for place in pareto(quality, self_bleu)}
+            on_dev = set(task.front(family_name).strategy_ids)
+            rows += [
+                {
+                    "task": name,
+                    "family": family_name,
+                    "strategy_id": found,
+                    "quality": q,
+                    "self_bleu": s,
+                    "on_front_on_dev": found in on_dev,
+                    "on_front_on_test": found in on_test,
+                }
+                for found, q, s in zip(names, quality.tolist(), self_bleu.tolist(), strict=True)
+            ]
+    return rows

@@ -1,0 +1,78 @@
+"""Token against instance level: the temperature at each step, or once at the prompt's end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edt.report.documents import write_tables
+from edt.report.page import PageTable, Section
+from edt.scoring.eda_constants import BASELINE
+from edt.study.experiments.base import Experiment
+from edt.study.experiments.cells import MISSING, difference_cell, p_cell, setting_cell
+from edt.study.experiments.primary import evidence_of, no_verdict
+from edt.study.results import Study
+from edt.study.run import Outcome
+from edt.study.verdicts import Evidence
+
+PAIRS = (("edt_token", "edt_instance"), ("kld_token", "kld_instance"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Granularity(Experiment):
+    """Both levels of EDT and of KL-guided temperature."""
+
+    title = "Token level against instance level"
+
+    def families(self) -> Sequence[str]:
+        """See edt.study.run.Experiment."""
+        return (BASELINE, *(name for pair in PAIRS for name in pair))
+
+    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+        """table.md and table.tex."""
+        rows, evidence = [], list[Evidence]()
+        for name, task in study.tasks.items():
+            for token, instance in PAIRS:
+                own, other = (task.choices[family].strategy_id for family in (token, instance))
+                eda, factuality = (
+                    task.compare(own, other, metric, study.confidence) for metric in ("eda", "factuality")
+                )
+                matched = task.compare_fronts(token, instance, study.confidence)
+                why_not = no_verdict(study, name, token, instance)
+                if token == "edt_token":  # noqa: S105  a family's name
+                    evidence.append(evidence_of(name, eda, why_not=why_not))
+                rows.append(
+                    [
+                        name,
+                        f"{token} − {instance}".replace("_", " "),
+                        setting_cell(task.choices[token]),
+                        setting_cell(task.choices[instance]),
+                        difference_cell(eda),
+                        p_cell(None if eda is None else eda.p_value),
+                        difference_cell(matched),
+                        p_cell(None if matched is None else matched.p_value),
+                        difference_cell(factuality),
+                        why_not or MISSING,
+                    ]
+                )
+        table = PageTable(
+            title="Token − instance",
+            columns=[
+                "task",
+                "difference",
+                "token: chosen on dev",
+                "instance: chosen on dev",
+                "ΔEDA (below 0 is better)",
+                "p",
+                "Δquality at matched Self-BLEU",
+                "p",
+                "Δfactuality",
+                "no verdict because",
+            ],
+            rows=rows,
+            note=f"On test, {100 * study.confidence:g} % paired intervals; p unadjusted; descriptive.",
+        )
+        write_tables(folder, "table", [table])
+        section = Section(name="granularity", title=self.title, tables=[table])
+        return Outcome(section=section, evidence={"token_beats_instance": evidence})

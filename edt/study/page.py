@@ -1,0 +1,148 @@
+"""A study as its HTML page: every setting, the experiments' sections, and outputs to browse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edt.generation.environment import environment
+from edt.records import Generation, Split
+from edt.report.frame import QUALITY as QUALITY_NAMES
+from edt.report.html import study_html
+from edt.report.page import PageExample, PageOutput, PageToken, Point, Section, StudyPage
+from edt.scoring.eda_constants import BASELINE
+from edt.store.atomic import write_text
+from edt.study.protocol import SPLITS
+from edt.study.results import QUALITY, Study, TaskStudy
+
+METRICS = (QUALITY, "self_bleu", "eda", "temperature", "factuality", "distinct_correct", "empty_share")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Browser:
+    """How many test examples of each task, and samples of each chosen setting, the page's browser of outputs holds."""
+
+    examples: int = 8
+    samples: int = 4
+
+
+def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path], browser: Browser) -> None:
+    """Write the page to each of the paths."""
+    examples, outputs = browsed(study, browser)
+    facts = environment()
+    page = StudyPage(
+        title=f"Sampling temperature of {study.request.model.path}",
+        about={
+            "model": study.request.model.path,
+            "tasks": ", ".join(study.tasks),
+            "samples per example": str(study.request.sampling.samples),
+            "examples": ", ".join(f"{split} {sizes(study, split)}" for split in SPLITS),
+            "bootstrap resamples": f"{study.metrics.bootstrap.resamples:,}",
+            "made": str(facts["created"]),
+            "commit": str(facts["git_commit"] or "–"),
+            "device": str(facts["device_name"]),
+        },
+        quality={name: QUALITY_NAMES[task.quality] for name, task in study.tasks.items()},
+        points=[point for name, task in study.tasks.items() for point in points(name, task, study.confidence)],
+        ideal=ideals(study.tasks),
+        sections=sections,
+        examples=examples,
+        outputs=outputs,
+    )
+    text = study_html(page)
+    for path in paths:
+        write_text(path, text)
+
+
+def sizes(study: Study, split: Split) -> str:
+    """The numbers of examples of a split, once where all tasks have as many."""
+    counts = {
+        str(len(task.entry(split, task.choices[BASELINE].strategy_id).outputs.examples))
+        for task in study.tasks.values()
+    }
+    return " / ".join(sorted(counts))
+
+
+def ideals(tasks: Mapping[str, TaskStudy]) -> dict[str, tuple[float, float]]:
+    """Quality and Self-BLEU of the grammar's own answers."""
+    found = {}
+    for name, task in tasks.items():
+        if task.ideal is not None:
+            quality, self_bleu = (task.ideal.measured[metric].value for metric in (task.quality, "self_bleu"))
+            if quality is not None and self_bleu is not None:
+                found[name] = (quality, self_bleu)
+    return found
+
+
+def points(name: str, task: TaskStudy, confidence: float) -> list[Point]:
+    """Every setting of every family on dev and on test."""
+    found = []
+    for family_name, family in task.families.items():
+        for place, strategy in family.settings.items():
+            for split in SPLITS:
+                measured = {metric: task.measured(split, strategy.strategy_id, metric) for metric in METRICS}
+                found.append(
+                    Point(
+                        task=name,
+                        split=split,
+                        family=family_name.replace("_", " "),
+                        strategy_id=strategy.strategy_id,
+                        params=dict(place),
+                        metrics={
+                            metric: (entry.value, *entry.bounds(confidence))
+                            for metric, entry in measured.items()
+                            if entry is not None
+                        },
+                        chosen=task.choices[family_name].strategy_id == strategy.strategy_id,
+                    )
+                )
+    return found
+
+
+def browsed(study: Study, browser: Browser) -> tuple[list[PageExample], list[PageOutput]]:
+    """The first examples of test with the outputs of every chosen setting, token by token."""
+    examples, outputs = [], []
+    for name, task in study.tasks.items():
+        shown = study.tracer.examples(name, browser.examples)
+        examples += [
+            PageExample(
+                task=name,
+                example_id=e.example_id,
+                prompt=prompt_text(study, name, e.example_id),
+                references=e.references,
+            )
+            for e in shown
+        ]
+        families = {choice.strategy_id: family for family, choice in task.choices.items()}
+        strategies = [task.strategy(strategy_id) for strategy_id in families]
+        samples = min(browser.samples, study.request.sampling.samples)
+        generations = study.tracer.generations(name, [e.example_id for e in shown], strategies, samples)
+        outputs += [page_output(study, name, generation, families) for generation in generations]
+    return examples, outputs
+
+
+def prompt_text(study: Study, task: str, example_id: str) -> str:
+    """What the model reads."""
+    return study.tracer.engine.model.decode([study.tracer.prompt(task, example_id).token_ids])[0]
+
+
+def page_output(study: Study, task: str, generation: Generation, families: Mapping[str, str]) -> PageOutput:
+    """One output with its tokens."""
+    assert generation.trace_entropy is not None
+    assert generation.trace_temperature is not None
+    pieces = study.tracer.pieces.of(generation.token_ids)
+    columns = zip(pieces, generation.trace_temperature, generation.trace_entropy, strict=True)
+    return PageOutput(
+        task=task,
+        example_id=generation.example_id,
+        family=families[generation.strategy_id].replace("_", " "),
+        strategy_id=generation.strategy_id,
+        sample=generation.sample,
+        text=generation.text,
+        scores={"mean T": round(generation.t_mean, 3), "mean H": round(generation.h_mean, 3)},
+        tokens=[
+            PageToken(text=text, temperature=round(temperature, 4), entropy=round(entropy, 4))
+            for text, temperature, entropy in columns
+        ],
+    )

@@ -1,0 +1,1 @@
+"""Compute the study's statistics: curves, fronts, cross-fitting and corrections for multiple tests."""

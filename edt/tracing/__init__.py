@@ -1,0 +1,1 @@
+"""Trace single outputs token by token: what `edt trace` does."""

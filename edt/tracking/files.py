@@ -1,0 +1,56 @@
+"""The files that an export attaches: they hold no prompt, reference or output, which go into a table of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edt.records import Score
+from edt.report.frame import table_rows
+from edt.report.html import study_html
+from edt.report.run_report import scores_page
+from edt.report.table import csv_text, markdown
+from edt.store.layout import RunFolder, study_folder
+from edt.store.manifest import Manifest
+from edt.tracking.redact import HIDDEN, Scrub
+
+STEP_FIGURES = ("steps-*.png", "steps-*.svg")
+"""What is taken from the study's folder; anything else there, such as its page with outputs, stays."""
+TEMPLATE = "template"
+"""Key of a task's configuration that holds the words of its prompts."""
+
+
+def report_files(scores: Sequence[Score], runs: Sequence[RunFolder], scrub: Scrub) -> dict[str, bytes]:
+    """The report of these scores by file name: the tables, the page of every setting without its browser of outputs,
+    and the figures of the steps that lie in the study's folder.
+    """
+    sections = table_rows(scores)
+    texts = {
+        "table.md": markdown(sections),
+        "table.csv": csv_text(scores),
+        "report.html": study_html(scores_page(sections, runs=())),
+    }
+    folder = study_folder(runs[0].path.parent, [Manifest.read(run.manifest).generation_id for run in runs])
+    figures = sorted(path for pattern in STEP_FIGURES for path in folder.glob(pattern))
+    return {name: scrub.text(text).encode() for name, text in texts.items()} | {
+        path.name: scrub.file(path) for path in figures
+    }
+
+
+def manifest_file(path: Path, scrub: Scrub, *, templates: bool) -> bytes:
+    """A run's manifest. templates: whether its configuration keeps the templates of prompts."""
+    if templates:
+        return scrub.file(path)
+    content = without_templates(json.loads(path.read_text(encoding="utf-8")))
+    return scrub.text(json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def without_templates(value: Any) -> Any:
+    """The same JSON with every template of prompts hidden."""
+    if isinstance(value, Mapping):
+        return {name: HIDDEN if name == TEMPLATE else without_templates(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_templates(inner) for inner in value]
+    return value

@@ -1,0 +1,185 @@
+"""The command line: what it lists, what it refuses and how."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from edt.cli import COMMANDS, main
+from tests.support.command_line import refused
+
+
+def test_edt_alone_lists_the_commands_in_under_a_second():
+    began = time.monotonic()
+    shown = subprocess.run([sys.executable, "-m", "edt"], capture_output=True, text=True, check=True)
+    assert time.monotonic() - began < 1.0
+    assert all(f"edt {command}" in shown.stdout for command in COMMANDS)
+
+
+def test_listing_and_configuration_import_no_torch():
+    code = "import sys; from edt.cli import main; main([]); main(['run', '--cfg', 'job']); assert 'torch' not in sys.modules"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "_target_: edt.strategies.EDT" in shown.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_configuration_of_each_command(command, capsys):
+    assert main([command, "--help"]) == 0
+    assert "override" in capsys.readouterr().out.lower()
+    assert main([command, "--cfg", "job"]) == 0
+    assert "runs: results/runs" in capsys.readouterr().out
+
+
+def test_unknown_command_is_told_with_the_near_miss(capsys):
+    said = refused(capsys, "rnu")
+    assert "did you mean 'run'" in said
+
+
+ERRORS = {
+    "unknown strategy": (["strategy=etd"], ["strategy 'etd'", "did you mean 'edt'", "paper_all"]),
+    "unknown task": (["task=xlsun"], ["task 'xlsun'", "did you mean 'xlsum'"]),
+    "unknown key": (["strategy=edt", "strategy.thta=1"], ["'strategy' has no key 'thta'", "did you mean 'theta'"]),
+    "unknown top key": (["samplin.seed=1"], ["no key 'samplin'", "did you mean 'sampling'"]),
+    "unknown added key": (["strategy=edt", "+strategy.thta=1"], ["no parameter 'thta'", "did you mean 'theta'"]),
+    "unknown task key": (["+task.lmit=3", "task=mini_xlsum"], ["no key 'lmit'", "did you mean 'limit'"]),
+    "negative t0": (["strategy=edt", "strategy.t0=-1"], ["edt", "t0 is -1", "above 0"]),
+    "greedy edt": (["strategy=edt", "strategy.t0=0"], ["fixed t0=0"]),
+    "negative theta": (["strategy=edt", "strategy.theta=-1"], ["theta is -1"]),
+    "base": (["strategy=edt", "strategy.n=1.5"], ["n is 1.5", "(0, 1]"]),
+    "top-p": (["strategy=edt", "strategy.top_p=2"], ["top_p is 2", "(0, 1]"]),
+    "samples": (["sampling.samples=0"], ["sampling.samples is 0"]),
+    "coupling": (["sampling.coupling=none"], ["sampling.coupling", "independent"]),
+    "dtype": (["model.dtype=float8"], ["model.dtype is 'float8'", "bfloat16"]),
+    "split": (["task=mini_xlsum", "task.split=tset"], ["task.split is 'tset'", "dev"]),
+    "limit": (["task=mini_xlsum", "task.limit=0"], ["task.limit is 0"]),
+    "no model path": (["model=hf"], ["model.path"]),
+    "no such model": (["model=hf", "model.path=./nowhere"], ["./nowhere", "neither a folder nor a hub id"]),
+    "model on the hub": (["model=hf", "model.path=no/where"], ["no/where", "cannot be reached", "model.path=FOLDER"]),
+    "embedded model": (["model=hf", "model.path=edt:mni"], ["no model 'mni'", "did you mean 'mini'"]),
+    "no such data": (["task=wmt19", "task.path=nowhere.jsonl"], ["nowhere.jsonl"]),
+    "syntax": (["strategy.t0=[0.1"], ["strategy.t0=[0.1"]),
+    "half a sample": (["sampling.samples=2.5"], ["sampling.samples is 2.5", "whole number"]),
+    "no number of samples": (["sampling.samples=null"], ["sampling.samples is None", "whole number"]),
+    "list of seeds": (["sampling.seed=[1,2]"], ["sampling.seed", "whole number"]),
+    "missing point of an axis": (["strategy=edt", "strategy.t0=[0.5,null]"], ["t0 is None", "number"]),
+    "endless top-k": (["strategy=edt", "strategy.top_k=inf"], ["top_k is inf", "whole number"]),
+    "number as a path": (["task=wmt19", "task.path=5"], ["task.path is 5", "text"]),
+    "empty path": (["task=wmt19", "task.path=''"], ["task.path", "empty"]),
+    "empty stop": (["task=wmt19", "task.stop=['']"], ["task.stop", "empty"]),
+    "no runs folder": (["paths.runs=null"], ["paths.runs is None"]),
+    "no split": (["task=mini_xlsum", "task.split=[]"], ["task.split is an empty list"]),
+    "no strategy": (["strategy=null"], ["override cannot be read", "strategy=edt"]),
+    "strategy as a family's value": (["strategy.edt=5"], ["strategy.edt is 5", "strategy.edt.KEY=…"]),
+    "family as a list": (["strategy.edt=[5]"], ["'strategy.edt' holds keys", "strategy.edt.t0=…"]),
+    "members": (["task.members=3"], ["task.members is 3", "task=mini"]),
+    "a member": (["task.members.mini_xlsum=x"], ["task.members.mini_xlsum is 'x'"]),
+    "metric as a number": (["metrics.rouge_l=3"], ["metrics.rouge_l is 3", "key by key"]),
+    "no key": (["=3"], ["override cannot be read", "key=value"]),
+    "resamples": (["metrics.bootstrap.resamples=0"], ["metrics.bootstrap.resamples is 0"]),
+    "confidence": (["metrics.bootstrap.confidence=2"], ["metrics.bootstrap.confidence is 2"]),
+    "bootstrap seed": (["metrics.bootstrap.seed=-1"], ["metrics.bootstrap.seed is -1"]),
+    "eda constant": (["metrics.eda.q_star=abc", "metrics.eda.s_star=1"], ["metrics.eda.q_star is 'abc'", "number"]),
+    "missing module": (["+metrics.extra.m._target_=nope.Nope"], ["nope.Nope", "PYTHONPATH"]),
+    "missing strategy module": (["strategy=edt", "strategy._target_=nope.Nope"], ["nope.Nope", "PYTHONPATH"]),
+    "eda constants": (["metrics.eda.q_star=1"], ["q_star", "s_star", "both"]),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_are_one_sentence(case, capsys, tmp_path):
+    words, expected = ERRORS[case]
+    said = refused(capsys, "run", f"paths.runs={tmp_path}", *words)
+    assert all(word in said for word in expected), said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("task", ["xlsum", "msmarco", "quac", "wmt19"])
+def test_no_network_for_a_data_set_names_the_local_alternative(task, capsys, local):
+    words = [word for word in local if not word.startswith("task")]
+    said = refused(capsys, "run", *words, f"task={task}")
+    assert "task.path=" in said
+    assert "not in the local cache" in said
+
+
+def test_model_folder_without_weights(capsys, tmp_path, local):
+    (tmp_path / "bare").mkdir()
+    said = refused(capsys, "run", *local, f"model.path={tmp_path / 'bare'}")
+    assert "config.json" in said
+    (tmp_path / "bare" / "config.json").write_text("{}")
+    (tmp_path / "bare" / "pytorch_model.bin").write_text("")
+    said = refused(capsys, "run", *local, f"model.path={tmp_path / 'bare'}")
+    assert "no weights in safetensors form" in said
+    assert "pytorch_model.bin" in said
+
+
+def test_data_errors_name_file_and_line(capsys, tmp_path, local):
+    path = tmp_path / "rows.jsonl"
+    words = [*local, f"task.path={path}"]
+    path.write_text('{"translation": {"en": "a", "zh": "b"}}\n{"translation": {"en": "a",\n')
+    said = refused(capsys, "run", *words)
+    assert "rows.jsonl" in said
+    assert "line 2" in said
+    path.write_text('{"translation": {"en": "a"}}\n')
+    said = refused(capsys, "run", *words)
+    assert "rows.jsonl" in said
+    assert "zh" in said
+    path.write_text("")
+    assert "empty" in refused(capsys, "run", *words)
+
+
+def test_duplicate_ids(capsys, tmp_path, local):
+    row = '{"id": "same", "url": "", "title": "", "summary": "s", "text": "t"}\n'
+    (tmp_path / "rows.jsonl").write_text(row * 2)
+    words = [word for word in local if not word.startswith("task=")]
+    said = refused(capsys, "run", *words, "task=xlsum", f"task.path={tmp_path / 'rows.jsonl'}")
+    assert "'same' twice" in said
+
+
+def test_prompt_that_cannot_fit(capsys, local):
+    said = refused(capsys, "run", *local, "sampling.max_new_tokens=250")
+    assert "budget" in said
+    assert "sampling.max_new_tokens" in said
+
+
+def test_output_folder_in_the_way_of_a_file(capsys, tmp_path, local):
+    (tmp_path / "file").write_text("")
+    said = refused(capsys, "run", *local, f"paths.runs={tmp_path / 'file' / 'runs'}")
+    assert "cannot write" in said
+    assert "paths.runs=FOLDER" in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_output_folder(capsys, tmp_path, local):
+    (tmp_path / "sealed").mkdir(mode=0o500)
+    said = refused(capsys, "run", *local, f"paths.runs={tmp_path / 'sealed' / 'runs'}")
+    assert "no permission" in said
+
+
+def test_near_miss_knows_the_users_configs(capsys, tmp_path):
+    (tmp_path / "strategy").mkdir()
+    (tmp_path / "strategy" / "hot.yaml").write_text("defaults: [edt, _self_]\n")
+    said = refused(capsys, "run", "--config-dir", str(tmp_path), "strategy=hot", "strategy.thta=3")
+    assert "did you mean 'theta'" in said
+
+
+def test_torn_model_file(capsys, tmp_path, local, tiny_folder):
+    import shutil
+
+    shutil.copytree(tiny_folder, tmp_path / "torn")
+    weights = tmp_path / "torn" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    said = refused(capsys, "run", *local, f"model.path={tmp_path / 'torn'}")
+    assert "torn" in said
+    assert "cannot be loaded" in said
+
+
+def test_device_that_is_not_there(capsys, local):
+    assert "GPUs here" in refused(capsys, "run", *local, "model.device=cuda:77")
+
+
+def test_a_rule_out_of_the_signals_range_is_an_error_not_a_draw(capsys, local):
+    said = refused(capsys, "run", *local, "strategy=fixed", "strategy.t0=1e39")
+    assert "fixed(t0=1e+39)" in said
+    assert "temperature inf" in said

@@ -1,0 +1,114 @@
+"""Runs of one model and task in one table: their headings and notes tell them apart, and only where they must."""
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from edt.records import Score
+from edt.report.frame import notes_in, table_rows
+from edt.report.run_labels import variants
+from edt.report.table import markdown, print_table
+from edt.store.manifest import Manifest
+
+MODEL = {"weights": "w", "dtype": "float32", "device": "cpu"}
+IDENTITY = {
+    "engine": "torch",
+    "noise": "own",
+    "model": MODEL,
+    "task": "mini_xlsum",
+    "seed": 0,
+    "coupling": "identity",
+    "limits": {"max_new_tokens": 32, "stop": []},
+    "prompts": "p",
+}
+GENERATE = {"engine": "generate", "noise": "torch", "coupling": "engine"}
+
+
+def manifest(path="edt:mini", **changes):
+    identity = {**IDENTITY, **changes}
+    return Manifest(
+        identity=identity, task=identity["task"], model=path, quality="rouge_l", target_language="en",
+        extra_metrics=(), splits={}, config={},
+    )  # fmt: skip
+
+
+def told(*manifests):
+    found = variants(manifests)
+    return [found[one.generation_id] for one in manifests]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([{}], [""]),
+        ([{}, GENERATE], ["torch", "generate"]),
+        ([{}, {"seed": 1}], ["seed 0", "seed 1"]),
+        ([{}, {"model": {**MODEL, "dtype": "float64"}}], ["float32", "float64"]),
+        ([{}, {"limits": {"max_new_tokens": 64, "stop": []}}], ["max_new_tokens 32", "max_new_tokens 64"]),
+        ([{}, {"coupling": "independent"}], ["coupling identity", "coupling independent"]),
+        ([{}, GENERATE, {"seed": 1}], ["torch, seed 0", "generate, seed 0", "torch, seed 1"]),
+        ([{}, {"prompts": "other"}], ["", ""]),
+        ([{}, {"task": "mini_quac", "seed": 1}], ["", ""]),
+    ],
+)
+def test_runs_are_told_apart_by_as_little_as_does(changes, expected):
+    assert told(*(manifest(**change) for change in changes)) == expected
+
+
+def test_models_of_one_name_go_by_their_paths():
+    first, second = ("one/mini", "two/mini")
+    assert told(manifest(first), manifest(second, model={**MODEL, "weights": "v"})) == [first, second]
+    assert told(manifest("one"), manifest("two", model={**MODEL, "weights": "v"})) == ["", ""]
+
+
+def score(generation_id="a", **changes):
+    whole = Score(
+        task="mini_xlsum", split="test", model_name="edt:mini", strategy_id="fixed(t0=0)", family="fixed", params={},
+        granularity="token", metric="eda", value=1.0, lo=None, hi=None, confidence=0.95, n_examples=3, n_samples=2,
+        signature="s", generation_id=generation_id, note="EDA is provisional",
+    )  # fmt: skip
+    return replace(whole, **changes)
+
+
+def printed(scores, names):
+    console = Console(width=160, record=True, file=None, quiet=False)
+    with console.capture() as capture:
+        print_table(table_rows(scores, names), console)
+    return capture.get()
+
+
+NAMES = {"a": "torch", "b": "generate"}
+
+
+def test_two_runs_have_two_headings_and_two_notes():
+    scores = [score("a"), score("b")]
+    shown = markdown(table_rows(scores, NAMES))
+    assert "| mini_xlsum | test | mini · torch |" in shown
+    assert "| mini_xlsum | test | mini · generate |" in shown
+    headings = [line.split("  ")[0].strip() for line in printed(scores, NAMES).splitlines()]
+    assert {"torch", "generate"} <= set(headings)
+    for text in (shown, printed(scores, NAMES)):
+        assert "mini · torch, mini_xlsum, test: EDA is provisional" in text
+        assert "mini · generate, mini_xlsum, test: EDA is provisional" in text
+
+
+@pytest.mark.parametrize("names", [{}, {"a": "torch", "b": "torch"}])
+def test_runs_without_a_word_of_their_own_go_by_their_ids(names):
+    assert [group.variant for group in table_rows([score("a"), score("b")], names)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"task": "mini_quac"}, {"split": "dev"}, {"n_examples": 4}, {"model_name": "edt:mini_base"}]
+)
+def test_headings_that_differ_anyway_stay_as_they_are(other):
+    sections = table_rows([score("a"), score("b", **other)], NAMES)
+    assert [group.variant for group in sections] == ["", ""]
+
+
+def test_a_note_names_the_model_where_there_are_several():
+    assert notes_in(table_rows([score()])) == ["mini_xlsum, test: EDA is provisional"]
+    assert notes_in(table_rows([score(), score("b", model_name="org/base")])) == [
+        "mini, mini_xlsum, test: EDA is provisional",
+        "base, mini_xlsum, test: EDA is provisional",
+    ]

@@ -1,0 +1,58 @@
+"""The speed benchmarks run, and end with a line of JSON that holds the figures; how large those are is not tested here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MINI = ROOT / "edt" / "assets" / "mini"
+
+SMALL = {
+    "bench_sweep": (
+        ["--prompts", "1", "--length", "24", "--tokens", "4", "--repeats", "1"],
+        ["generate_over_ours", "sweep_over_single", "top_p_over_plain", "memory_over_expanded"],
+    ),
+    "bench_step": (["--length", "24", "--steps", "5", "--rows", "3"], ["by_vocabulary"]),
+    "bench_processor": (["--length", "8", "--tokens", "3", "--repeats", "2", "--rows", "2"], ["by_vocabulary"]),
+}
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_it_runs_and_ends_with_json(name):
+    words, keys = SMALL[name]
+    shown = subprocess.run(
+        [sys.executable, "-m", f"scripts.{name}", "--model", str(MINI), *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    figures = json.loads(shown.stdout.splitlines()[-1])
+    assert set(keys) <= figures.keys()
+    if name == "bench_sweep":
+        assert figures["settings"] * figures["samples"] == 288
+        assert figures["rows_over_forward_rows"] > 1
+    elif name == "bench_processor":
+        (ratios,) = figures["by_vocabulary"].values()
+        assert ratios.keys() == {"edt_over_fixed", "fixed_step_ms", "edt_step_ms"}
+        assert figures["repeats"] == 2
+    else:
+        (ratios,) = figures["by_vocabulary"].values()
+        assert ratios["kld_shared_extra_weight_bytes"] == 0
+        assert ratios["kld_dual_extra_weight_bytes"] == 1_189_376 * 4
+
+
+def test_committed_results_are_of_the_committed_model():
+    """A model trained anew makes the results on it old."""
+    from edt.models.checkpoint import checkpoint_identity
+
+    weights = checkpoint_identity(MINI, code=False)["weights"]
+    manifests = sorted((ROOT / "results" / "embedded_comparison").glob("manifest-*.json"))
+    assert len(manifests) == 4
+    for path in manifests:
+        assert json.loads(path.read_text())["identity"]["model"]["weights"] == weights, path.name

@@ -1,0 +1,76 @@
+"""The study's configuration: what composes, equal budgets, and words that are refused with the way out."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from edt.cli import main
+from edt.cli.app import config_folder
+from edt.cli.build import families
+from edt.study.growth import Growth, budget
+from tests.support.small_study import EXPERIMENTS, FAMILIES
+
+
+def refused(capsys, *words):
+    assert main(["reproduce", *words]) == 2
+    return capsys.readouterr().err
+
+
+def test_errors_say_the_way_out(capsys, tmp_path):
+    paths = [f"paths.runs={tmp_path}", f"paths.results={tmp_path}"]
+    assert "task.split=[dev,test]" in refused(capsys, "task=mini_xlsum", "task.split=test", *paths)
+    assert "needs 2 or more" in refused(capsys, "sampling.samples=1", *paths)
+    assert "did you mean 'values'" in refused(capsys, "+families.fixed.axes.t0.value=[1]", *paths)
+    assert "cannot be imported" in refused(capsys, "families.fixed.make=edt.strategies.Nothing", *paths)
+    backwards = refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
+    assert "ascending" in backwards
+    assert "families.fixed.axes.t0" in backwards
+    assert "best_temperature needs 4 or more" in refused(capsys, "sampling.samples=3", *paths)
+    assert "families.fixed has no t0 = 0" in refused(capsys, "families.fixed.axes.t0.values=[0.5,1]", *paths)
+    assert "experiment=[main_table,claims]" in refused(capsys, "experiment=claims", *paths)
+    assert "refinements is -1" in refused(capsys, "refinements=-1", *paths)
+    assert "slices is 'two'" in refused(capsys, "slices=two", *paths)
+    assert "no experiment is asked for" in refused(capsys, "protocol=small", "experiment=[]", *paths)
+    assert "did you mean 'edt_token'" in refused(capsys, "families.edt_tokn.axes.t0.values=[1]", *paths)
+    assert "jobs is 0" in refused(capsys, "jobs=0", *paths)
+    assert main(["run", "experiment=main_tabel", *paths]) == 2
+    assert "main_tabel" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["task=paper"], ["task=mini"], ["task=paper", "model=hf", "model.path=x"]])
+def test_every_experiment_composes(words):
+    names = sorted(path.stem for path in (Path(config_folder()) / "experiment").glob("*.yaml"))
+    assert set(EXPERIMENTS) <= set(names)
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        whole = compose("reproduce", words)
+        assert set(whole.experiments) == set(EXPERIMENTS)
+        assert list(whole.task.split) == ["dev", "test"]
+        for name in EXPERIMENTS:
+            alone = compose("run", [f"experiment={name}", *words])
+            assert list(alone.experiments) == [name]
+            assert alone.sampling.samples == 8
+            assert alone.metrics.bootstrap.resamples == 10000
+
+
+@pytest.mark.parametrize(("words", "settings"), [([], 24), (["protocol=small"], 8)])
+def test_every_family_has_as_many_settings(words, settings):
+    """On its grid, and placed by dev."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("reproduce", words)
+    found = families(OmegaConf.to_container(config.families))
+    assert set(found) == set(yaml.safe_load(FAMILIES))
+    growth = Growth(refinements=config.refinements, slices=config.slices)
+    sizes = {name: budget(family, growth) for name, family in found.items()}
+    assert sizes == dict.fromkeys(found, settings)
+
+
+def test_the_small_study_goes_to_a_folder_of_its_own():
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        for command, words in (("reproduce", []), ("run", ["experiment=main_table"])):
+            small = compose(command, [*words, "protocol=small"])
+            assert (small.paths.results, small.task.limit, small.sampling.samples) == ("results/trial", 60, 4)
+            assert small.metrics.bootstrap.resamples == 1000
+            assert list(small.task.split) == ["dev", "test"]

@@ -1,0 +1,122 @@
+"""Tasks decoded side by side: the same study as one after the other, and errors that come through."""
+
+import csv
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from edt.cli import main
+from edt.errors import ConfigError
+from edt.study import jobs
+from tests.support.small_study import SMALL, few
+
+TASKS = ["task=mini", "task.limit=2", "experiment=main_table", "engine.compile=false"]
+TWO = ["~task.members.mini_msmarco", "~task.members.mini_wmt19"]
+
+
+def reproduced(folder, *words):
+    paths = [few(folder / "configs"), f"paths.runs={folder / 'runs'}", f"paths.results={folder / 'results'}"]
+    return main(["reproduce", *TASKS, *TWO, *SMALL, *words, *paths])
+
+
+def scores(folder):
+    with (folder / "results" / "mini" / "main_table" / "grid.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_side_by_side_is_one_after_the_other(tmp_path, capfd):
+    assert reproduced(tmp_path / "one", "jobs=1") == 0
+    capfd.readouterr()
+    assert reproduced(tmp_path / "two", "jobs=2") == 0
+    told = capfd.readouterr().err
+    assert "mini_xlsum: 25 settings × 2 dev examples" in told
+    assert "mini_quac: 25 settings × 2 dev examples" in told
+    assert scores(tmp_path / "two") == scores(tmp_path / "one")
+    assert {row["task"] for row in scores(tmp_path / "one")} == {"mini_xlsum", "mini_quac"}
+
+
+def test_dev_goes_first_then_the_longest_test(monkeypatch):
+    begun = []
+
+    def dev(place):
+        begun.append(f"dev {place}")
+        sleep(0.05)
+        return f"chosen {place}"
+
+    def test(place, decoded):
+        begun.append(f"test {place}")
+        sleep(0.05)
+        return f"{decoded}, tested"
+
+    monkeypatch.setattr(jobs, "_dev", dev)
+    monkeypatch.setattr(jobs, "_test", test)
+    with ThreadPoolExecutor(1) as pool:
+        found = jobs.side_by_side(pool, 1, [2, 0, 3, 1])
+    assert found == [f"chosen {place}, tested" for place in range(4)]
+    assert begun == [f"{split} {place}" for split in ("dev", "test") for place in (2, 0, 3, 1)]
+
+
+def test_an_error_of_a_process_is_told_like_any_other(tmp_path, capfd):
+    assert reproduced(tmp_path, "jobs=2", "model=hf", f"model.path={tmp_path / 'nothing'}") == 2
+    assert "nothing" in capfd.readouterr().err
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="looks for processes in /proc")
+
+
+class Waiting:
+    """Work that lasts for minutes on one task, and fails on the other."""
+
+    def __init__(self, started):
+        self.started = started
+
+    def dev(self, place):
+        self.started.mkdir(exist_ok=True)
+        (self.started / str(os.getpid())).touch()
+        if place == 1:
+            while len(list(self.started.iterdir())) < 2:
+                sleep(0.05)
+            raise ConfigError("the second task is broken")
+        sleep(300)
+
+
+@linux
+def test_an_error_is_told_before_the_other_tasks_are_done(tmp_path):
+    start = monotonic()
+    with pytest.raises(ConfigError, match="second task is broken"):
+        jobs.in_processes(Waiting(tmp_path / "started"), 2, [0, 1])
+    assert monotonic() - start < 150
+    assert not any(is_running(int(path.name)) for path in (tmp_path / "started").iterdir())
+
+
+@linux
+def test_a_process_ends_with_the_one_that_began_it(tmp_path):
+    code = (
+        "from pathlib import Path\nfrom test_study_jobs import Waiting, jobs\n"
+        f"if __name__ == '__main__': jobs.in_processes(Waiting(Path({str(tmp_path / 'started')!r})), 2, [0, 2])"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    with subprocess.Popen([sys.executable, "-c", code], env=env) as parent:
+        until(lambda: (tmp_path / "started").is_dir() and len(list((tmp_path / "started").iterdir())) == 2)
+        parent.kill()
+    until(lambda: not any(is_running(int(path.name)) for path in (tmp_path / "started").iterdir()))
+
+
+def is_running(pid):
+    """A process that has ended and was not waited for is a zombie; it counts as ended."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(holds, seconds=120):
+    start = monotonic()
+    while not holds():
+        assert monotonic() - start < seconds
+        sleep(0.1)

@@ -1,0 +1,266 @@
+"""The study from the command line on a small part of the embedded benchmark: every experiment, traced to its scores."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from edt.cli import main
+from edt.cli.app import config_folder
+from edt.store.layout import find_runs
+from edt.store.manifest import Manifest
+from edt.store.parts import read_examples, read_generations
+from tests.support.small_study import EXPERIMENTS, QUICK, SMALL, few
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    words = [few(folder / "configs"), *SMALL, f"paths.runs={folder / 'runs'}", f"paths.results={folder / 'results'}"]
+    assert main(["reproduce", "task=mini_xlsum", "task.limit=6", *words, *QUICK]) == 0
+    return folder, words
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_is_written(study, name):
+    folder = study[0] / "results" / "mini" / name
+    for file in EXPERIMENTS[name]:
+        assert (folder / file).stat().st_size > 100, file
+
+
+def test_the_manifest_tells_the_choices_and_the_command(study):
+    told = json.loads((study[0] / "results" / "mini" / "manifest.json").read_text())
+    task = told["tasks"]["mini_xlsum"]
+    assert told["command"].startswith("edt reproduce")
+    assert "task.limit=6" in told["command"]
+    assert task["constants"] == "dev"
+    assert told["growth"] == {"refinements": 1, "slices": 0}
+    placed = task["placed_by_dev"]["edt_token"]
+    assert len(placed["finer"]) == 2  # one at each θ
+    # on the grid, finer, and wider
+    assert task["settings"]["edt_token"] == 4 + 2 + len(placed["wider"])
+    assert task["settings"]["fixed"] == 3 + 1 + len(task["placed_by_dev"]["fixed"]["wider"])
+    assert task["examples"] == {"dev": 6, "test": 6}
+    assert set(task["chosen"]) == {
+        "fixed",
+        "kld_token",
+        "kld_instance",
+        "edt_token",
+        "edt_instance",
+        "dynatemp",
+        "random_t",
+    }
+
+
+def test_each_value_of_the_table_is_a_row_of_the_scores(study):
+    (run,) = find_runs([study[0] / "runs"])
+    scores = {(row["split"], row["strategy_id"], row["metric"]): row for row in pq.read_table(run.scores).to_pylist()}
+    chosen = rows_of(study[0] / "results" / "mini" / "main_table" / "chosen.csv")
+    assert {row["split"] for row in chosen} == {"dev", "test"}
+    for row in chosen:
+        score = scores[row["split"], row["strategy_id"], row["metric"]]
+        assert float(row["value"]) == score["value"]
+        assert row["signature"] == score["signature"]
+        assert row["generation_id"] == score["generation_id"]
+    table = (study[0] / "results" / "mini" / "main_table" / "table.md").read_text()
+    lines = [line.split(" | ") for line in table.split("## Primary")[0].splitlines() if line.startswith("| mini_xlsum")]
+    assert len(lines) == 8  # seven families and the grammar
+    for line in lines[:-1]:
+        strategy_id = line[3].split(", edge")[0]
+        for column, metric in ((5, "rouge_l"), (6, "self_bleu"), (7, "eda"), (8, "factuality")):
+            score = scores["test", strategy_id, metric]
+            assert line[column] == f"{score['value']:.1f} [{score['lo']:.1f}, {score['hi']:.1f}]"
+
+
+def test_the_grid_holds_what_the_libraries_compute(study):
+    from rouge_score.rouge_scorer import RougeScorer
+    from sacrebleu import sentence_bleu
+
+    (run,) = find_runs([study[0] / "runs"])
+    references = {e.example_id: e.references[0] for e in read_examples(run.examples) if e.split == "test"}
+    generations = read_generations(run, Manifest.read(run.manifest).generation_id).to_pylist()
+    scorer = RougeScorer(["rougeL"])
+    for row in rows_of(study[0] / "results" / "mini" / "main_table" / "grid.csv"):
+        if row["split"] != "test" or row["strategy_id"] not in ("fixed(t0=1.2)", "edt(t0=1.3,theta=1)"):
+            continue
+        texts = {}
+        for g in generations:
+            if g["split"] == "test" and g["strategy_id"] == row["strategy_id"]:
+                texts.setdefault(g["example_id"], []).append(g["text"])
+        rouge = [scorer.score(references[e], t)["rougeL"].fmeasure for e, found in texts.items() for t in found]
+        alike = [
+            sentence_bleu(t, found[:n] + found[n + 1 :], use_effective_order=True).score
+            for found in texts.values()
+            for n, t in enumerate(found)
+        ]
+        assert float(row["rouge_l"]) == pytest.approx(100 * sum(rouge) / len(rouge))
+        assert float(row["self_bleu"]) == pytest.approx(sum(alike) / len(alike))
+
+
+def test_the_claims_follow_from_the_comparisons(study):
+    folder = study[0] / "results" / "mini"
+    (claim,) = [r for r in rows_of(folder / "claims" / "claims.csv") if r["claim"].startswith("EDT beats fixed")]
+    (found,) = [
+        r
+        for r in rows_of(folder / "main_table" / "comparisons.csv")
+        if r["baseline"] == "fixed" and r["figure"] == "eda"
+    ]
+    assert (claim["difference"], claim["lo"], claim["hi"]) == (found["difference"], found["lo"], found["hi"])
+    excludes = float(claim["lo"]) > 0 or float(claim["hi"]) < 0
+    usable = not claim["no_verdict_because"]
+    assert (claim["verdict"] != "undetermined at this scale") == (excludes and usable)
+
+
+def test_the_page_holds_the_sections_and_outputs(study):
+    page = (study[0] / "results" / "mini" / "report.html").read_text()
+    assert all(f'id="{name}"' in page or f"#{name}" in page for name in EXPERIMENTS)
+    assert "edt(t0=1.3,theta=1)" in page
+
+
+def test_a_second_call_decodes_nothing_and_one_experiment_alone_is_the_same(study, capsys):
+    folder, words = study
+    before = (folder / "results" / "mini" / "granularity" / "table.md").read_text()
+    whole = (folder / "results" / "mini" / "manifest.json").read_text()
+    capsys.readouterr()
+    again = ["run", "experiment=granularity", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
+    assert main(again) == 0
+    told = capsys.readouterr().err
+    lines = re.findall(r"([\d,]+) rows, ([\d,]+) of them there before", told)
+    assert lines
+    assert all(rows == before for rows, before in lines)
+    assert (folder / "results" / "mini" / "granularity" / "table.md").read_text() == before
+    assert (folder / "results" / "mini" / "granularity" / "report.html").is_file()
+    assert (folder / "results" / "mini" / "manifest.json").read_text() == whole
+
+
+def test_constants_hang_on_the_study_alone(study, tmp_path):
+    """A run folder with settings and a frozen scale from before gives the same constants and choices."""
+    mine = [f"paths.runs={tmp_path / 'runs'}", f"paths.results={tmp_path / 'results'}", "engine.compile=false"]
+    shared = ["task=mini_xlsum", "task.limit=6", "model.device=cpu"]
+    before = ["strategy=fixed", "strategy.t0=[0,2.5]", "task.split=[dev,test]", "sampling.samples=4"]
+    assert main(["run", *before, *shared, mine[0], mine[2], "metrics.bootstrap.resamples=10"]) == 0
+    (run,) = find_runs([tmp_path / "runs"])
+    frozen = {key: known | {"q_star": 99.0} for key, known in json.loads(run.constants.read_text()).items()}
+    run.constants.write_text(json.dumps(frozen))
+    words = [word for word in study[1] if not word.startswith("paths.")]
+    assert main(["run", "experiment=main_table", *shared, *words, *mine]) == 0
+    whole, own = (
+        json.loads(path.read_text())["tasks"]["mini_xlsum"]
+        for path in (
+            study[0] / "results" / "mini" / "manifest.json",
+            tmp_path / "results" / "mini" / "main_table" / "manifest.json",
+        )
+    )
+    assert (own["q_star"], own["s_star"], own["chosen"]) == (whole["q_star"], whole["s_star"], whole["chosen"])
+    assert own["q_star"] != 99.0
+    assert json.loads(run.constants.read_text()) == frozen
+    notes = {row["note"] for row in pq.read_table(run.scores).to_pylist() if row["metric"] == "eda"}
+    assert all("edt run and edt score use those that the run had frozen before" in note for note in notes)
+
+
+def test_a_smaller_study_does_not_write_over_a_larger_one(study, capsys):
+    folder, words = study
+    before = (folder / "results" / "mini" / "main_table" / "table.md").read_text()
+    for smaller, told in (
+        (["task=mini_xlsum", "task.limit=5"], "has 6 examples of a split, here task.limit=5"),
+        (["task=mini_quac", "task.limit=6"], "it has the task mini_xlsum"),
+        (["task=mini_xlsum", "task.limit=6", "metrics.bootstrap.resamples=50"], "it has 100 resamples, this one 50"),
+        (["task=mini_xlsum", "task.limit=6", "model=mini_base"], ""),
+    ):
+        if not told:  # another model has a folder of its own, unless it has the same name
+            renamed = folder / "results" / "mini_base"
+            renamed.mkdir()
+            (renamed / "manifest.json").write_bytes((folder / "results" / "mini" / "manifest.json").read_bytes())
+            told = "it is of the model edt:mini"
+        assert main(["run", "experiment=main_table", *words, *smaller]) == 2
+        error = capsys.readouterr().err
+        assert told in error
+        assert "paths.results=" in error
+    assert (folder / "results" / "mini" / "main_table" / "table.md").read_text() == before
+    assert main(["reproduce", "experiment=[main_table,claims]", "task=mini_xlsum", "task.limit=6", *words]) == 2
+    assert "it has best_temperature, confidence, ablation" in capsys.readouterr().err
+
+
+def test_the_committed_study_can_be_made_again_in_its_place():
+    from edt.study.manifest import refuse_smaller
+
+    folder = Path(config_folder()).parent / "results" / "mini"
+    there = json.loads((folder / "manifest.json").read_text())
+    refuse_smaller(folder, there["size"], there["experiments"])
+
+
+def test_an_experiment_whose_tasks_are_not_in_the_study_says_so_or_takes_another(tmp_path):
+    """Of task=mini_quac: the ablation has nothing to draw, and the case study takes the task that there is."""
+    words = [few(tmp_path / "c"), *SMALL, f"paths.runs={tmp_path / 'r'}", f"paths.results={tmp_path / 'o'}"]
+    wanted = "experiment=[main_table,ablation,case_study]"
+    assert main(["reproduce", "task=mini_quac", "task.limit=2", wanted, "engine.compile=false", *words]) == 0
+    assert "None of its tasks (mini_msmarco, msmarco)" in (tmp_path / "o" / "mini" / "report.html").read_text()
+    assert "mini_quac" in (tmp_path / "o" / "mini" / "case_study" / "case.html").read_text()
+
+
+def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
+    assert main(["reproduce", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK]) == 0
+    # 3 + 2 + 2 + 4 + 2 + 2 + 2 settings on grids, 1 more in each of 8 slices; the ablation's four on test, of which
+    # edt(0.7, 1) and (1.3, 1) are there
+    told = "25 settings × 6 dev examples and 27 × 6 test examples, 4 samples each: 1,248 rows"
+    assert told in capsys.readouterr().err
+
+
+def test_bleu_is_that_of_sacrebleu(tmp_path):
+    from sacrebleu import corpus_bleu
+
+    words = [
+        few(tmp_path / "configs"),
+        *SMALL,
+        f"paths.runs={tmp_path / 'runs'}",
+        f"paths.results={tmp_path / 'results'}",
+    ]
+    assert (
+        main(["run", "experiment=main_table", "task=mini_wmt19", "task.limit=4", *words, "engine.compile=false"]) == 0
+    )
+    (run,) = find_runs([tmp_path / "runs"])
+    references = {e.example_id: e.references[0] for e in read_examples(run.examples) if e.split == "test"}
+    generations = read_generations(run, Manifest.read(run.manifest).generation_id).to_pylist()
+    (row,) = [
+        r
+        for r in rows_of(tmp_path / "results" / "mini" / "main_table" / "grid.csv")
+        if r["split"] == "test" and r["strategy_id"] == "fixed(t0=0.7)"
+    ]
+    scores = []
+    for sample in range(4):
+        texts = {
+            g["example_id"]: g["text"]
+            for g in generations
+            if (g["split"], g["strategy_id"], g["sample"]) == ("test", "fixed(t0=0.7)", sample)
+        }
+        ordered = [[references[e] for e in texts]]
+        scores.append(corpus_bleu(list(texts.values()), ordered, tokenize="zh").score)
+    assert float(row["sacrebleu"]) == pytest.approx(sum(scores) / 4)
+
+
+def test_the_study_on_real_samples_and_a_real_model(real_data, real_model, tmp_path, capsys):
+    words = [
+        few(tmp_path / "configs"),
+        *SMALL,
+        f"paths.runs={tmp_path / 'runs'}",
+        f"paths.results={tmp_path / 'results'}",
+    ]
+    real = ["model=hf", f"model.path={real_model}", "task=paper", f"task.path={real_data}", "task.limit=3"]
+    short = ["sampling.max_new_tokens=12", "task.members.msmarco.train_size=20", "experiment=[main_table,claims]"]
+    assert main(["reproduce", *real, *short, *words, "engine.compile=false"]) == 0
+    (folder,) = (tmp_path / "results").glob("*")
+    table = (folder / "main_table" / "table.md").read_text()
+    assert all(f"| {name} |" in table for name in ("xlsum", "msmarco", "quac"))
+    # The model writes no Chinese: without a scale nothing can be chosen, which is said and leaves the others alone.
+    told = json.loads((folder / "manifest.json").read_text())
+    assert set(told["left_out"]) == {"wmt19"}
+    assert "wmt19 is left out: EDA is missing on dev" in capsys.readouterr().err
+    assert "not measured" in (folder / "claims" / "table.md").read_text()

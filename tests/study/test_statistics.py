@@ -1,0 +1,229 @@
+"""The study's statistics against hand calculations, scipy's, and simulated tables with and without an effect."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.interpolate import PchipInterpolator
+
+from edt.errors import ConfigError
+from edt.metrics.pareto import pareto
+from edt.strategies import EDT
+from edt.study.families import Axis, Family
+from edt.study.selection import choose
+from edt.study.statistics.crossfit import crossfit, naive_null, without_interaction
+from edt.study.statistics.curve import curve_at
+from edt.study.statistics.front import Front, hypervolume, matched_difference, matched_range
+from edt.study.statistics.holm import holm
+from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, in_every
+
+T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0,))
+THETA = Axis(values=(0.1, 1.0, 3.0), low=(0.0,), high=(6.0,), ends=(0.0,))
+FAMILY = Family(name="edt token", make=EDT, axes={"t0": T0, "theta": THETA}, fixed={"granularity": "token"})
+
+
+def test_choice_ignores_missing_scores_and_takes_the_first_of_equals():
+    values = {s.strategy_id: 5.0 for s in FAMILY.settings.values()}
+    values["edt(t0=0.5,theta=0.1)"] = None
+    values["edt(t0=0.5,theta=1)"] = float("nan")
+    assert choose(FAMILY, values).strategy_id == "edt(t0=0.5,theta=3)"
+    assert choose(FAMILY, values | {"edt(t0=1,theta=1)": 1.0}).strategy_id == "edt(t0=1,theta=1)"
+    with pytest.raises(ConfigError, match="no setting with a score on dev"):
+        choose(FAMILY, {})
+
+
+def test_holm_by_hand():
+    # m = 4: 0.01·4, 0.02·3, max(0.06, 0.03·2), max(0.06, 0.5·1)
+    found = holm({"c": 0.03, "a": 0.01, "d": 0.5, "b": 0.02})
+    assert found == pytest.approx({"c": 0.06, "a": 0.04, "d": 0.5, "b": 0.06})
+    assert holm({"a": 0.9, "b": 0.8})["a"] == 1.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12))
+def test_the_front_is_what_nothing_dominates(points):
+    quality, self_bleu = (np.array(column, dtype=float) for column in zip(*points, strict=True))
+    found = {(quality[n], self_bleu[n]) for n in pareto(quality, self_bleu)}
+
+    def dominated(a, b):
+        return b[0] >= a[0] and b[1] <= a[1] and b != a
+
+    pairs = set(zip(quality, self_bleu, strict=True))
+    assert found == {a for a in pairs if not any(dominated(a, b) for b in pairs)}
+
+
+def test_the_front_by_hand():
+    assert pareto([60, 70, 65, 55, 80, 60], [50, 60, 60, 55, 90, 50]) == [0, 1, 4]
+    assert pareto([], []) == []
+
+
+def test_hypervolume_by_hand():
+    # two points at (q/Q*, s/S*) = (0.5, 0.2) and (1, 0.6): 0.5·(0.6 − 0.2) + 1·(1 − 0.6)
+    quality, self_bleu = np.array([20.0, 40.0, 10.0]), np.array([20.0, 60.0, 90.0])
+    assert hypervolume(quality, self_bleu, q_star=40.0, s_star=100.0) == pytest.approx(0.6)
+    assert hypervolume(np.array([50.0]), np.array([100.0]), q_star=40.0, s_star=100.0) == 0.0
+
+
+def line(offset, resamples=500, noise=0.1, seed=0):
+    self_bleu = np.array([30.0, 50.0, 70.0, 90.0])
+    quality = 20 + 0.2 * self_bleu + offset
+    shift = np.random.default_rng(seed).normal(0, noise, (resamples, 1))
+    return Front(
+        strategy_ids=list("abcd"),
+        quality_N=quality,
+        self_bleu_N=self_bleu,
+        quality_BN=quality + shift,
+        self_bleu_BN=np.broadcast_to(self_bleu, (resamples, 4)),
+    )
+
+
+def test_fronts_differ_by_what_lies_between_them():
+    found = matched_difference(line(1.5), line(0.0, seed=1), confidence=0.95)
+    assert found.difference == pytest.approx(1.5)
+    assert found.lo == pytest.approx(1.5 - 1.96 * 0.1 * 2**0.5, abs=0.05)
+    same = matched_difference(line(0.0), line(0.0), confidence=0.95)
+    assert (same.difference, same.p_value) == (0.0, 1.0)
+    assert matched_range(line(0.0), line(1.5)) == (30.0, 90.0)
+
+
+def scipys(at_G, quality_N, self_bleu_N):
+    order = np.argsort(self_bleu_N)
+    inside = np.clip(at_G, self_bleu_N.min(), self_bleu_N.max())
+    return PchipInterpolator(self_bleu_N[order], quality_N[order])(inside)
+
+
+@pytest.mark.parametrize("n_settings", [2, 3, 4, 12])
+def test_the_curve_through_a_front_is_scipys_in_every_resample(n_settings):
+    rng = np.random.default_rng(n_settings)
+    self_bleu_BN = rng.uniform(0, 100, (60, n_settings))
+    quality_BN = rng.normal(30, 5, (60, n_settings))
+    quality_BN[::2] = np.sort(quality_BN[::2], axis=1)[:, ::-1]
+    at_G = np.linspace(-5, 105, 37)
+    found = curve_at(at_G, quality_BN, self_bleu_BN)
+    for row, quality_N, self_bleu_N in zip(found, quality_BN, self_bleu_BN, strict=True):
+        assert row == pytest.approx(scipys(at_G, quality_N, self_bleu_N), abs=1e-9)
+
+
+def test_of_settings_with_one_self_bleu_the_best_counts():
+    found = curve_at(
+        np.array([10.0, 20.0, 30.0]), np.array([[1.0, 9.0, 5.0, 3.0]]), np.array([[10.0, 20.0, 20.0, 30.0]])
+    )
+    assert found.tolist() == [[1.0, 9.0, 3.0]]
+    thrice = curve_at(np.array([100.0]), np.array([[7.0, 9.0, 8.0, 1.0]]), np.array([[100.0, 100.0, 100.0, 30.0]]))
+    assert thrice.tolist() == [[9.0]]
+    assert curve_at(np.array([0.0, 50.0]), np.array([[7.0]]), np.array([[5.0]])).tolist() == [[7.0, 7.0]]
+
+
+def test_a_coarse_grid_of_the_same_curve_is_hardly_worse():
+    """A front that bends as those of fixed temperatures do: straight lines would take 1 from the coarse one."""
+
+    def of(places):
+        self_bleu, quality = 100 - 95 * places**2, 70 - 60 * places**5
+        noise = np.zeros((500, 1))
+        return Front(
+            strategy_ids=[str(place) for place in places],
+            quality_N=quality,
+            self_bleu_N=self_bleu,
+            quality_BN=quality + noise,
+            self_bleu_BN=self_bleu + noise,
+        )
+
+    coarse, fine = of(np.array([0.0, 0.4, 0.6, 0.8, 1.0])), of(np.linspace(0, 1, 24))
+    at = np.linspace(5, 100, 101)
+    lines = [np.interp(at, f.self_bleu_N[::-1], f.quality_N[::-1]).mean() for f in (coarse, fine)]
+    assert lines[0] - lines[1] < -0.9
+    assert abs(matched_difference(coarse, fine, confidence=0.95).difference) < 0.25
+
+
+def test_fronts_that_do_not_meet_are_not_compared():
+    above = line(0.0)
+    far = Front(
+        strategy_ids=["z"],
+        quality_N=np.array([1.0]),
+        self_bleu_N=np.array([5.0]),
+        quality_BN=np.ones((500, 1)),
+        self_bleu_BN=np.full((500, 1), 5.0),
+    )
+    assert matched_difference(above, far, confidence=0.95) is None
+
+
+def simulated(rng, instances=300, temperatures=8, noise=1.0, own=0.0):
+    place = np.arange(temperatures)
+    common = 0.15 * (place - 4.0) ** 2
+    best = rng.integers(0, temperatures, instances)[:, None]
+    truth = rng.normal(0, 2, (instances, 1)) + (1 - own) * common + own * 0.5 * np.abs(place - best)
+    return [truth + rng.normal(0, noise, truth.shape) for _ in range(2)]
+
+
+def test_cross_fitting_finds_no_gain_where_there_is_none_and_the_naive_way_does():
+    gains, naive = [], []
+    for seed in range(30):
+        found = crossfit(*simulated(np.random.default_rng(seed)))
+        gains.append(found.gain_E.mean())
+        naive.append(found.naive_E.mean())
+    assert max(gains) < 0.0  # the own choice is worse than the single best one: it is made on noise
+    assert min(naive) > 0.5
+
+
+def test_cross_fitting_finds_the_gain_that_is_there():
+    found = crossfit(*simulated(np.random.default_rng(0), own=1.0, noise=0.2))
+    assert found.gain_E.mean() > 0.5
+    by_hand = np.array([[1.0, 0.0], [0.0, 2.0]])
+    exact = crossfit(by_hand, by_hand)
+    # single best: temperature 0 (means 0.5 and 1); own: 0 and 0; gains 1 − 0 and 0 − 0
+    assert exact.gain_E.tolist() == [1.0, 0.0]
+    assert exact.chosen_2E.tolist() == [[1, 0], [1, 0]]
+
+
+def test_the_null_keeps_the_means_and_destroys_the_interaction():
+    first, second = simulated(np.random.default_rng(1), own=1.0, noise=0.2)
+    null = without_interaction(first, first, np.random.default_rng(2))  # no noise: what is left is additive
+    assert null.mean(axis=0) == pytest.approx(first.mean(axis=0))
+    assert null.mean(axis=1) == pytest.approx(first.mean(axis=1))
+    assert null - null[0] == pytest.approx(np.broadcast_to((null - null[0])[:, :1], null.shape))
+    found = naive_null(first, second, permutations=99, seed=0)
+    assert found.histogram_T.sum() == len(first)
+    assert found.null_T.sum() == pytest.approx(len(first))
+    assert found.p_value == 0.01
+
+
+def test_the_null_raises_few_false_alarms():
+    p_values = [
+        naive_null(*simulated(np.random.default_rng(seed), instances=80), permutations=49, seed=seed).p_value
+        for seed in range(60)
+    ]
+    assert sum(p <= 0.1 for p in p_values) <= 14  # 6 expected; 14 or more has a chance of 0.2 %
+
+
+@pytest.mark.parametrize(
+    ("difference", "lo", "hi", "sign", "expected"),
+    [
+        (-1.0, -2.0, -0.1, "below 0", SUPPORTED),
+        (1.0, 0.1, 2.0, "below 0", CONTRADICTED),
+        (1.0, 0.1, 2.0, "above 0", SUPPORTED),
+        (-1.0, -2.0, -0.1, "above 0", CONTRADICTED),
+        (-1.0, -2.0, 0.0, "below 0", UNDETERMINED),
+        (0.0, float("nan"), float("nan"), "below 0", UNDETERMINED),
+    ],
+)
+def test_a_verdict_needs_an_interval_that_excludes_zero(difference, lo, hi, sign, expected):
+    assert Evidence(about="t", difference=difference, lo=lo, hi=hi, supports_if=sign).verdict == expected
+    assert (
+        Evidence(about="t", difference=difference, lo=lo, hi=hi, supports_if=sign, p_adjusted=0.06).verdict
+        == UNDETERMINED
+    )
+    unusable = Evidence(about="t", difference=difference, lo=lo, hi=hi, supports_if=sign, usable=False, why="edge")
+    assert unusable.verdict == UNDETERMINED
+
+
+def test_every_task_must_agree_and_one_can_contradict():
+    kinds = {
+        SUPPORTED: Evidence(about="a", difference=-1, lo=-2, hi=-1),
+        CONTRADICTED: Evidence(about="b", difference=1, lo=1, hi=2),
+        UNDETERMINED: Evidence(about="c", difference=0, lo=-1, hi=1),
+    }
+    for four in itertools.product(kinds, repeat=4):
+        expected = CONTRADICTED if CONTRADICTED in four else SUPPORTED if set(four) == {SUPPORTED} else UNDETERMINED
+        assert in_every([kinds[kind] for kind in four]) == expected
+    assert in_every([]) == UNDETERMINED

@@ -1,0 +1,69 @@
+"""What an export is made of, piece by piece: the options, the summary, the configuration, the plots, and what is hidden."""
+
+import pytest
+
+from edt.errors import ConfigError
+from edt.records import Score
+from edt.tracking.redact import Scrub
+from edt.tracking.spec import WandbSpec
+from edt.tracking.wandb_export import mean_by_step, setting_config, summary_of
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"mode": "ofline"}, "tracking.mode is 'ofline'"),
+        ({"project": "a/b"}, "tracking.project is 'a/b'"),
+        ({"project": ""}, "tracking.project is ''"),
+        ({"outputs": -1}, "tracking.outputs is -1"),
+        ({"dir": ""}, "tracking.dir is empty"),
+    ],
+)
+def test_what_cannot_be_is_refused(values, told):
+    with pytest.raises(ConfigError, match=told):
+        WandbSpec(**values)
+
+
+def score(task, metric, value, split="test", **values):
+    given = {"model_name": "m", "strategy_id": "s", "family": "f", "params": {}, "granularity": "token", "lo": None}
+    given |= {"hi": None, "confidence": 0.95, "n_examples": 1, "n_samples": 1, "signature": "", "generation_id": ""}
+    return Score(task=task, split=split, metric=metric, value=value, **{**given, **values})
+
+
+def test_missing_values_have_no_name_and_no_mean():
+    scores = [score("a", "eda", 1.0, lo=0.5, hi=2.0), score("b", "eda", 4.0), score("a", "self_bleu", 0.0)]
+    scores += [score("b", "self_bleu", None), score("a", "eda", 7.0, split="dev")]
+    assert summary_of(scores) == {
+        "a/test/eda": 1.0,
+        "a/test/eda_lo": 0.5,
+        "a/test/eda_hi": 2.0,
+        "b/test/eda": 4.0,
+        "a/test/self_bleu": 0.0,
+        "a/dev/eda": 7.0,
+        "mean/test/eda": 2.5,
+        "mean/dev/eda": 7.0,
+    }
+
+
+def test_a_parameter_named_like_a_fact_keeps_its_value():
+    found = setting_config(score("a", "eda", 1.0, params={"t0": 0.5, "model": "second"}), {"model": "first"})
+    assert (found["model"], found["param_model"], found["t0"]) == ("first", "second", 0.5)
+
+
+def test_the_mean_of_a_step_is_over_the_rows_that_had_it():
+    assert mean_by_step([[1.0, 5.0], [3.0], []]) == [2.0, 5.0]
+    assert mean_by_step([]) == []
+
+
+def test_scrubbing_leaves_everything_else(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/ann")
+    scrub = Scrub.of({"MY_API_KEY": "s3cr3t-value", "SHORT_TOKEN": "abc", "KEYBOARD": "us-international"})
+    assert scrub.text("/home/ann/models at /home/anna, /home/ann") == "~/models at /home/anna, ~"
+    assert scrub.text("us-international abc s3cr3t-value") == "us-international abc ***"
+    assert scrub.text("https://me:pass@host/path and a@b") == "https://***@host/path and a@b"
+    plain = scrub.plain({"a": (1, 0.5, None, True, float("inf")), "/home/ann": {"b": "/home/ann/x"}})
+    assert plain == {"a": [1, 0.5, None, True, "inf"], "~": {"b": "~/x"}}
+    (tmp_path / "table.csv").write_text("x,/home/ann/y\n")
+    (tmp_path / "figure.png").write_bytes(b"\x89/home/ann\xff")
+    assert scrub.file(tmp_path / "table.csv") == b"x,~/y\n"
+    assert scrub.file(tmp_path / "figure.png") == b"\x89/home/ann\xff"

@@ -1,0 +1,245 @@
+"""A search by itself: its trials on disk, and what it calls best, with made-up measurements."""
+
+import math
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edt.errors import StoreError
+from edt.scoring.dev_scores import Measures
+from edt.store.lock import held
+from edt.strategies import EDT, Fixed
+from edt.tuning.record import Tried, best, best_so_far, front
+from edt.tuning.search import search
+from edt.tuning.space import SearchSpace
+from edt.tuning.spec import DEFAULT_TRIALS, SearchSpec
+from edt.tuning.trials import Trials
+
+T0 = {"low": 0.05, "high": 3.0}
+THETA = {"low": 0.05, "high": 5.0, "log": True}
+PLANE = SearchSpace.of(EDT, {"t0": T0, "theta": THETA, "top_p": None})
+
+
+def bowl(setting):
+    """Lowest, 10, at T0 = 1 and θ = 0.5; quality and Self-BLEU both rise as T0 falls."""
+    eda = 10 + 20 * (setting.t0 - 1) ** 2 + 5 * math.log10(setting.theta / 0.5) ** 2
+    share = 100 / (1 + setting.t0)
+    return {
+        "task": Measures(quality=share / 2, self_bleu=share / 3, eda=eda, quality_share=share, self_bleu_share=share)
+    }
+
+
+class Evaluator:
+    """Measures by `bowl`, remembers the passes, and dies in one of them where told."""
+
+    def __init__(self, dies_in=None):
+        self.passes, self.dies_in = [], dies_in
+
+    def __call__(self, settings):
+        if len(self.passes) == self.dies_in:
+            raise KeyboardInterrupt
+        self.passes.append([setting.strategy_id for setting in settings])
+        return {setting.strategy_id: bowl(setting) for setting in settings}
+
+
+def run(folder, evaluate=None, space=PLANE, known=None, **spec):
+    with Trials(folder / "trials.sqlite3", "name", space, SearchSpec(**spec)) as trials:
+        return search(trials, evaluate or Evaluator(), known or {}, lambda tried: None)
+
+
+def settings(tried):
+    return [one.strategy_id for one in tried]
+
+
+# What is best
+
+
+def tried_of(points):
+    found = []
+    for number, (quality, self_bleu) in enumerate(points):
+        measures = Measures(quality=0, self_bleu=0, eda=number, quality_share=quality, self_bleu_share=self_bleu)
+        found.append(Tried(number=number, strategy_id=str(number), params={}, by_task={"task": measures}))
+    return found
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=20))
+def test_the_front_is_what_nothing_beats(points):
+    def beaten(one):
+        return any(a >= one[0] and b <= one[1] and (a, b) != one for a, b in points)
+
+    assert {int(one.strategy_id) for one in front(tried_of(points))} == {
+        number for number, one in enumerate(points) if not beaten(one)
+    }
+
+
+def test_best_and_best_so_far():
+    means = [[3.0, 5.0], [1.0, 3.0], [2.0, 2.0], [0.0, 1.0]]
+    tried = []
+    for number, edas in enumerate(means):
+        by_task = {
+            str(place): Measures(quality=0, self_bleu=0, eda=eda, quality_share=0, self_bleu_share=0)
+            for place, eda in enumerate(edas)
+        }
+        tried.append(Tried(number=number, strategy_id=str(number), params={}, by_task=by_task))
+    assert [one.eda for one in tried] == [4, 2, 2, 0.5]
+    assert best(tried[:3]).number == 1
+    assert best_so_far(tried) == [4, 2, 2, 0.5]
+
+
+# The search
+
+
+def test_a_search_decodes_whole_batches_and_each_setting_once(tmp_path):
+    evaluate = Evaluator()
+    tried = run(tmp_path, evaluate, trials=10, batch=4)
+    assert [len(names) for names in evaluate.passes] == [4, 4, 2]
+    assert [one.number for one in tried] == list(range(10))
+    assert sorted(settings(tried)) == sorted(name for names in evaluate.passes for name in names)
+    assert all(one.by_task == bowl(PLANE.setting(one.params)) for one in tried)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
+@pytest.mark.parametrize("objective", ["eda", "multi"])
+def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, objective):
+    spec = {"sampler": sampler, "objective": objective, "trials": 16, "batch": 4}
+    (tmp_path / "whole").mkdir()
+    whole = run(tmp_path / "whole", **spec)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Evaluator(dies_in=2), **spec)
+    resumed = Evaluator()
+    assert run(tmp_path, resumed, **spec) == whole
+    assert [len(names) for names in resumed.passes] == [4, 4]
+
+
+@pytest.mark.parametrize("method", ["ask", "tell"])
+@pytest.mark.parametrize("call", [5, 7])
+def test_a_search_killed_between_two_trials_loses_none(tmp_path, monkeypatch, method, call):
+    import optuna
+
+    spec = {"trials": 12, "batch": 4}
+    (tmp_path / "whole").mkdir()
+    whole = run(tmp_path / "whole", **spec)
+    honest, calls = getattr(optuna.Study, method), []
+
+    def dying(*arguments, **named):
+        calls.append(method)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return honest(*arguments, **named)
+
+    monkeypatch.setattr(optuna.Study, method, dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, **spec)
+    monkeypatch.undo()
+    assert run(tmp_path, **spec) == whole
+
+
+@pytest.mark.parametrize("sampler", ["random", "grid"])
+def test_a_trial_cut_off_before_it_had_its_values_is_given_up(tmp_path, monkeypatch, sampler):
+    import optuna
+
+    honest = optuna.Trial._suggest
+
+    def dying(trial, name, distribution):
+        if trial.number == 2 and name == "theta":
+            raise KeyboardInterrupt
+        return honest(trial, name, distribution)
+
+    monkeypatch.setattr(optuna.Trial, "_suggest", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, sampler=sampler, trials=6, batch=3)
+    monkeypatch.undo()
+    tried = run(tmp_path, sampler=sampler, trials=6, batch=3)
+    assert len(tried) == len(set(settings(tried))) == 6
+    assert 2 not in [one.number for one in tried]
+
+
+def test_the_same_command_again_measures_nothing(tmp_path):
+    first = run(tmp_path, trials=9, batch=4)
+    again = Evaluator()
+    assert run(tmp_path, again, trials=9, batch=4) == first
+    assert again.passes == []
+
+
+def test_more_trials_go_on_from_those_there(tmp_path):
+    first = run(tmp_path, trials=8, batch=4)
+    more = Evaluator()
+    assert run(tmp_path, more, trials=16, batch=4)[:8] == first
+    assert [len(names) for names in more.passes] == [4, 4]
+
+
+def test_a_suggestion_that_is_known_is_told_without_a_pass(tmp_path):
+    space = SearchSpace.of(EDT, {"t0": [0.5, 1.0], "theta": 0.5})
+    known = {"edt(t0=0.5,theta=0.5)": bowl(EDT(t0=0.5, theta=0.5))}
+    evaluate = Evaluator()
+    tried = run(tmp_path, evaluate, space, known, sampler="random", trials=12, batch=3)
+    assert evaluate.passes == [["edt(t0=1,theta=0.5)"]]
+    assert len(tried) == 12
+    assert set(settings(tried)) == {"edt(t0=0.5,theta=0.5)", "edt(t0=1,theta=0.5)"}
+
+
+def test_a_grid_tries_each_point_once_and_all_unless_told(tmp_path):
+    space = SearchSpace.of(EDT, {"t0": {**T0, "points": 3}, "theta": {**THETA, "points": 2}, "top_p": [None, 0.9]})
+    tried = run(tmp_path, space=space, sampler="grid", batch=5)
+    assert sorted(settings(tried)) == sorted(space.setting(point).strategy_id for point in space.grid())
+    assert len(tried) == 12
+    (tmp_path / "some").mkdir()
+    some = run(tmp_path / "some", space=space, sampler="grid", batch=5, trials=7)
+    assert settings(some) == settings(tried)[:7]
+    assert SearchSpec(sampler="grid", trials=50).target(12) == 12
+    assert SearchSpec().target(0) == DEFAULT_TRIALS
+
+
+def test_seeds_and_samplers_differ(tmp_path):
+    found = set()
+    for name, spec in {"a": {}, "b": {"seed": 1}, "c": {"sampler": "grid"}}.items():
+        (tmp_path / name).mkdir()
+        found.add(tuple(settings(run(tmp_path / name, trials=4, **spec))))
+    assert len(found) == 3
+
+
+def test_tpe_closes_in_on_the_lowest(tmp_path):
+    tried = run(tmp_path, space=SearchSpace.of(EDT, {"t0": T0, "theta": 0.5}), trials=30, batch=5)
+    early, late = (median(one.eda - 10 for one in part) for part in (tried[:10], tried[-10:]))
+    assert late < 0.5 * early
+    assert best(tried).eda < 10.5
+
+
+def test_tpe_of_two_objectives_reads_their_directions(tmp_path):
+    """Quality is to be large and Self-BLEU small: here T0 trades nothing, and the front is a point of the lowest T0."""
+
+    def evaluate(settings):
+        found = {}
+        for setting in settings:
+            quality, self_bleu = 100 - 30 * setting.t0, 30 * setting.t0
+            m = Measures(quality=0, self_bleu=0, eda=0, quality_share=quality, self_bleu_share=self_bleu)
+            found[setting.strategy_id] = {"task": m}
+        return found
+
+    space = SearchSpace.of(Fixed, {"t0": {"low": 0, "high": 3}})
+    tried = run(tmp_path, evaluate, space, objective="multi", trials=30, batch=5)
+    late = [one.params["t0"] for one in tried[-10:]]
+    assert sum(late) / len(late) < 0.6
+    (one,) = front(tried)
+    assert one.params["t0"] == min(other.params["t0"] for other in tried)
+
+
+@pytest.mark.parametrize("damage", [b"no database at all " * 99, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_damaged_trials_are_named_with_the_way_out(tmp_path, damage):
+    (tmp_path / "trials.sqlite3").write_bytes(damage)
+    with pytest.raises(StoreError, match=r"trials\.sqlite3 cannot be read or written .*can be removed"):
+        run(tmp_path, trials=2)
+
+
+def test_a_folder_name_that_a_url_would_mangle(tmp_path):
+    folder = tmp_path / "a b?c#d%20{e}"
+    folder.mkdir()
+    run(folder, trials=2)
+    assert (folder / "trials.sqlite3").is_file()
+
+
+def test_only_one_process_holds_a_search(tmp_path):
+    with held(tmp_path, "search"), pytest.raises(StoreError, match="another process"), held(tmp_path, "search"):
+        pass
