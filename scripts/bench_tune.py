@@ -53,7 +53,7 @@ def request_of(args: argparse.Namespace, runs: Path) -> TuneRequest:
 
 def lowest_of(request: TuneRequest, evaluate: Evaluator, sampler: str, seed: int, args: argparse.Namespace) -> float:
     """The lowest EDA that one search finds."""
-    spec = replace(request.search, sampler=sampler, seed=seed, trials=args.trials, batch=args.batch)
+    spec = replace(request.search, sampler=sampler, seed=seed, trials=args.trials, trials_per_batch=args.batch)
     with (
         tempfile.TemporaryDirectory() as folder,
         Trials(Path(folder) / "trials.sqlite3", f"{sampler}-{seed}", request.space, spec) as trials,

@@ -156,25 +156,25 @@ def task_request(node: PlainConfig, where: str) -> Any:
 
 def families(node: PlainConfig) -> dict[str, Any]:
     """The families of a study by name."""
-    from edt.study.families import Axis, Family
+    from edt.study.families import Family, GridAxis
 
     found = {}
     for name, entry in node.items():
         where = f"families.{name}"
-        refuse_unknown(entry, ("make", "axes", "fixed"), where)
+        refuse_unknown(entry, (TARGET, "axes", "constants"), where)
         axes = {}
         for axis, values in entry["axes"].items():
-            refuse_unknown(values, [field.name for field in fields(Axis)], f"{where}.axes.{axis}")
+            refuse_unknown(values, [field.name for field in fields(GridAxis)], f"{where}.axes.{axis}")
             given = {key: tuple(float(value) for value in found) for key, found in values.items()}
             try:
-                axes[axis] = Axis(**given)
+                axes[axis] = GridAxis(**given)
             except ConfigError as error:
                 raise ConfigError(f"{where}.axes.{axis}: {error}") from error
         found[name] = Family(
             name=name.replace("_", " "),
-            make=imported_function(entry["make"], where),
+            factory=imported_function(entry[TARGET], where),
             axes=axes,
-            fixed=entry.get("fixed", {}),
+            constants=entry.get("constants", {}),
         )
     return found
 
@@ -192,7 +192,7 @@ def imported_function(path: Any, where: str) -> Callable[..., Any]:
         found = get_object(str(path))
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"{where}.make is '{path}', which cannot be imported ({' '.join(str(error).split())[:200]}); "
+            f"{where}.{TARGET} is '{path}', which cannot be imported ({' '.join(str(error).split())[:200]}); "
             "is its folder on PYTHONPATH?"
         ) from error
     return cast("Callable[..., Any]", found)
@@ -216,7 +216,7 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
         command=" ".join(["edt", *sys.argv[0].split()[1:], *sys.argv[1:]]),
         browser=Browser(**config["browser"]),
         growth=Growth(**{name: config[name] for name in ("refinements", "slices")}),
-        jobs=config["jobs"],
+        num_workers=config["num_workers"],
     )
 
 

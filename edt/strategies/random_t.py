@@ -14,12 +14,12 @@ from edt.errors import ConfigError
 from edt.strategies.base import GRANULARITIES, Signals, Strategy
 
 
-def around(centre: float, spread: float) -> RandomT:
-    """A temperature uniform between centre·(1 − spread) and centre·(1 + spread), 0 <= spread <= 1."""
+def around(center: float, spread: float) -> RandomT:
+    """A temperature uniform between center·(1 − spread) and center·(1 + spread), 0 <= spread <= 1."""
     if not 0 <= spread <= 1:
-        raise ConfigError(f"spread is {spread}; it is a share of the centre, from 0 to 1.")
+        raise ConfigError(f"spread is {spread}; it is a share of the center, from 0 to 1.")
     shares = (1 - spread, 1 - spread / 2, 1.0, 1 + spread / 2, 1 + spread)
-    q0, q25, q50, q75, q100 = (round(centre * share, 6) for share in shares)
+    q0, q25, q50, q75, q100 = (round(center * share, 6) for share in shares)
     return RandomT(q0=q0, q25=q25, q50=q50, q75=q75, q100=q100)
 
 

@@ -16,7 +16,7 @@ Coordinates = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Axis:
+class GridAxis:
     """The values of one parameter, ascending.
 
     low, high: further values, nearest first, that are tried when the best setting lies on that end. ends: values
@@ -24,17 +24,18 @@ class Axis:
     """
 
     values: tuple[float, ...]
-    low: tuple[float, ...] = ()
-    high: tuple[float, ...] = ()
-    ends: tuple[float, ...] = ()
+    extend_below: tuple[float, ...] = ()
+    extend_above: tuple[float, ...] = ()
+    hard_bounds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        whole = (*reversed(self.low), *self.values, *self.high)
+        whole = (*reversed(self.extend_below), *self.values, *self.extend_above)
         if not self.values or list(whole) != sorted(set(whole)):
             raise ConfigError(
-                f"it has the values {list(self.values)}, below them (low) {list(self.low)}, above them (high) "
-                f"{list(self.high)}; give at least one value, ascending, `low` downwards from the first and `high` "
-                "upwards from the last. What you did not give is the configuration's; [] is for none."
+                f"it has the values {list(self.values)}, extend_below={list(self.extend_below)} and "
+                f"extend_above={list(self.extend_above)}; give at least one value, in ascending order, `extend_below` "
+                "downwards from the first and `extend_above` upwards from the last. A key that you did not give has "
+                "the value of the configuration; [] means none."
             )
 
     def side(self, value: float, values: Sequence[float]) -> str | None:
@@ -42,13 +43,13 @@ class Axis:
 
         None too where there is one value alone: a parameter that is held fixed has no ends.
         """
-        if len(values) == 1 or value in self.ends:
+        if len(values) == 1 or value in self.hard_bounds:
             return None
         return "low" if value == values[0] else "high" if value == values[-1] else None
 
     def beyond(self, side: str, values: Sequence[float]) -> float | None:
         """The nearest value, further ones among them, that lies outside of these on that side; None where none does."""
-        whole = (*reversed(self.low), *self.values, *self.high)
+        whole = (*reversed(self.extend_below), *self.values, *self.extend_above)
         if side == "low":
             return max((value for value in whole if value < values[0]), default=None)
         return min((value for value in whole if value > values[-1]), default=None)
@@ -65,9 +66,9 @@ class Family:
     """
 
     name: str
-    make: Callable[..., Strategy]
-    axes: Mapping[str, Axis]
-    fixed: Mapping[str, Any] = field(default_factory=dict)
+    factory: Callable[..., Strategy]
+    axes: Mapping[str, GridAxis]
+    constants: Mapping[str, Any] = field(default_factory=dict)
     finer: tuple[Coordinates, ...] = ()
     wider: tuple[Coordinates, ...] = ()
     between: tuple[Coordinates, ...] = ()
@@ -85,7 +86,8 @@ class Family:
             for place in itertools.product(*(axis.values for axis in self.axes.values()))
         )
         return {
-            place: self.make(**self.fixed, **dict(place)) for place in (*grid, *self.wider, *self.between, *self.finer)
+            place: self.factory(**self.constants, **dict(place))
+            for place in (*grid, *self.wider, *self.between, *self.finer)
         }
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from edt.study.families import Axis
+from edt.study.families import GridAxis
 
 NEAR = 0.1
 """A place nearer to the best one than this share of the way to its neighbour tells nothing new."""
@@ -12,7 +12,7 @@ DIGITS = 3
 """Significant ones of a value, so that settings keep readable names."""
 
 
-def value_beyond(losses: Mapping[float, float], axis: Axis, tried: Sequence[float], goal: float) -> float | None:
+def value_beyond(losses: Mapping[float, float], axis: GridAxis, tried: Sequence[float], goal: float) -> float | None:
     """The axis' next value beyond the end on which the best of these lies; None inside, or where nothing is beyond.
 
     None too where even a straight line on from its neighbour would not come to `goal` there: a loss that flattens

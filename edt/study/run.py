@@ -22,13 +22,13 @@ from edt.store.parts import write_scores
 from edt.strategies.base import Strategy
 from edt.study.families import Family
 from edt.study.growth import Growth
-from edt.study.jobs import decode_tasks, jobs_for
 from edt.study.manifest import refuse_smaller, size_of, write_study_manifest
 from edt.study.page import Browser, write_page
 from edt.study.protocol import SPLITS, Decoded
 from edt.study.protocol import Protocol as StudyProtocol
 from edt.study.results import Study, TaskStudy
 from edt.study.verdicts import Evidence
+from edt.study.workers import decode_tasks, resolve_num_workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,10 @@ class Experiment(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRequest:
-    """What `edt study` asks for. families: all that experiments may name. jobs: processes, None for one per core."""
+    """The options of `edt study`.
+
+    families: all that experiments may name. num_workers: processes; None is one per core on a CPU, one on a GPU.
+    """
 
     generation: GenerationRequest
     metrics: MetricsSpec
@@ -69,7 +72,7 @@ class StudyRequest:
     results: Path
     command: str
     growth: Growth = field(default_factory=Growth)
-    jobs: int | None = None
+    num_workers: int | None = None
     browser: Browser = field(default_factory=lambda: Browser())
 
     def __post_init__(self) -> None:
@@ -130,7 +133,7 @@ def reproduce(request: StudyRequest) -> Study:
     refuse_smaller(request.home, size, list(request.experiments))
     protocol = request.protocol
     tasks = request.generation.tasks
-    processes = jobs_for(request.jobs, len(tasks))
+    processes = resolve_num_workers(request.num_workers, len(tasks))
     decoded = decode_tasks(request.generation, protocol, request.metrics, processes)
     left_out = {t.task.name: d.left_out for t, d in zip(tasks, decoded, strict=True) if d.left_out}
     for name, why in left_out.items():

@@ -17,14 +17,14 @@ class SearchSpec:
 
     objective: "eda" minimises the mean EDA over the tasks; "multi" maximises quality and minimises Self-BLEU, each a
     share of its EDA constant, and ends with the front. trials: settings to try; None is DEFAULT_TRIALS, or the whole
-    grid. batch: settings that one pass through the engine decodes. seed: of the sampler. per_task: a search for each
-    task by itself instead of one setting for all.
+    grid. trials_per_batch: settings that one pass through the engine decodes. seed: of the sampler. per_task: a search
+    for each task by itself instead of one setting for all.
     """
 
     sampler: str = "tpe"
     objective: str = "eda"
     trials: int | None = None
-    batch: int = 8
+    trials_per_batch: int = 8
     seed: int = 0
     per_task: bool = False
 
@@ -35,8 +35,10 @@ class SearchSpec:
                 raise ConfigError(f"search.{key} is '{value}'{near}; it must be one of {', '.join(allowed)}.")
         if self.trials is not None and self.trials < 1:
             raise ConfigError(f"search.trials is {self.trials}; it is a number of settings, 1 or more, or null.")
-        if self.batch < 1:
-            raise ConfigError(f"search.batch is {self.batch}; it is a number of settings per pass, 1 or more.")
+        if self.trials_per_batch < 1:
+            raise ConfigError(
+                f"search.trials_per_batch is {self.trials_per_batch}; it is a number of settings per pass, 1 or more."
+            )
 
     def target(self, grid_size: int) -> int:
         """How many settings to try, where a grid has so many points."""

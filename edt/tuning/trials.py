@@ -83,7 +83,7 @@ class Trials:
         with self._telling():
             waiting = self._unfinished()
             asked, number = len(waiting) + len(self._trials(TrialState.COMPLETE)), len(self._trials())
-            lacking = -asked % self.spec.batch if waiting else self.spec.batch
+            lacking = -asked % self.spec.trials_per_batch if waiting else self.spec.trials_per_batch
             new = [self._ask(number + place) for place in range(min(lacking, self.target - asked))]
             return [Asked(t.number, t.params, self.space.setting(t.params)) for t in [*waiting, *new]]
 

@@ -69,7 +69,7 @@ OUTSIDE = {
     # Of a study: what is chosen and shown from the rows.
     "refinements": None,
     "slices": None,
-    "jobs": None,
+    "num_workers": None,
     "browser.*": None,
     "experiments.*": None,
     "tracking": "wandb",

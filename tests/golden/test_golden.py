@@ -17,7 +17,13 @@ SAMPLING = ["sampling.samples=2", "sampling.max_new_tokens=24"]
 RUN = ["run", "task.limit=4", "task.dev_size=8", "task.test_size=8", "task.split=[dev,test]", "strategy=telling"]
 RUN += [*SAMPLING, "sampling.trace=true", RESAMPLES]
 TUNE = ["tune", "task=mini_xlsum", "task.limit=3", "task.dev_size=6", "task.test_size=6", "baseline.t0=[0,1]"]
-TUNE += ["search.sampler=grid", "space.t0.points=2", "space.theta.points=2", "space.t0.low=0.5", "search.batch=3"]
+TUNE += [
+    "search.sampler=grid",
+    "space.t0.points=2",
+    "space.theta.points=2",
+    "space.t0.low=0.5",
+    "search.trials_per_batch=3",
+]
 TUNE += [*SAMPLING, RESAMPLES]
 IDENTITY = ("task", "split", "model_name", "strategy_id", "family", "granularity", "metric")
 NUMBERS = ("value", "lo", "hi", "confidence", "n_examples", "n_samples", "generation_id", "note")

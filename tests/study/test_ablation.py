@@ -11,14 +11,14 @@ from edt.scoring.eda_constants import Scored
 from edt.scoring.score import ScoredRun
 from edt.strategies import EDT, Fixed
 from edt.study.experiments.ablation import evidence, t0_extremes, theta_extremes, theta_table
-from edt.study.families import Axis, Family
+from edt.study.families import Family, GridAxis
 from edt.study.results import Study, TaskStudy
 from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED
 
 T0, THETA = (0.5, 1.0, 1.5), (0.1, 1.0, 3.0)
 FAMILIES = {
-    "fixed": Family(name="fixed", make=Fixed, axes={"t0": Axis(values=T0)}),
-    "edt_token": Family(name="edt token", make=EDT, axes={"t0": Axis(values=T0), "theta": Axis(values=THETA)}),
+    "fixed": Family(name="fixed", make=Fixed, axes={"t0": GridAxis(values=T0)}),
+    "edt_token": Family(name="edt token", make=EDT, axes={"t0": GridAxis(values=T0), "theta": GridAxis(values=THETA)}),
 }
 # EDA on dev: the best is (1, 1); along T0 the others are 40 and 30, along θ 20 and 50.
 DEV = {(0.5, 0.1): 90, (0.5, 1.0): 40, (0.5, 3.0): 80, (1.0, 0.1): 20, (1.0, 1.0): 10, (1.0, 3.0): 50,
@@ -140,7 +140,7 @@ def test_a_bad_theta_that_is_better_than_fixed_contradicts():
 
 
 def test_nothing_left_to_compare_with_is_no_evidence_and_said():
-    one = Family(name="edt token", make=EDT, axes={"t0": Axis(values=T0), "theta": Axis(values=(1.0,))})
+    one = Family(name="edt token", make=EDT, axes={"t0": GridAxis(values=T0), "theta": GridAxis(values=(1.0,))})
     t0, theta, bad = found(families={**FAMILIES, "edt_token": one}).values()
     assert t0.verdict == SUPPORTED
     for entry in (theta, bad):

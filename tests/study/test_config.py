@@ -24,7 +24,7 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     assert "task.split=[dev,test]" in refused(capsys, "task=mini_xlsum", "task.split=test", *paths)
     assert "needs 2 or more" in refused(capsys, "sampling.samples=1", *paths)
     assert "did you mean 'values'" in refused(capsys, "+families.fixed.axes.t0.value=[1]", *paths)
-    assert "cannot be imported" in refused(capsys, "families.fixed.make=edt.strategies.Nothing", *paths)
+    assert "cannot be imported" in refused(capsys, "families.fixed._target_=edt.strategies.Nothing", *paths)
     backwards = refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
     assert "ascending" in backwards
     assert "families.fixed.axes.t0" in backwards
@@ -35,7 +35,7 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     assert "slices is 'two'" in refused(capsys, "slices=two", *paths)
     assert "no experiment is asked for" in refused(capsys, "protocol=small", "experiment=[]", *paths)
     assert "did you mean 'edt_token'" in refused(capsys, "families.edt_tokn.axes.t0.values=[1]", *paths)
-    assert "jobs is 0" in refused(capsys, "jobs=0", *paths)
+    assert "num_workers is 0" in refused(capsys, "num_workers=0", *paths)
     assert main(["run", "experiment=main_tabel", *paths]) == 2
     assert "main_tabel" in capsys.readouterr().err
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from edt.errors import ConfigError
 from edt.strategies import EDT, Fixed
-from edt.study.families import Axis, Family, strategies_of
+from edt.study.families import Family, GridAxis, strategies_of
 from edt.study.refine import value_between, value_beyond, vertex
 
-T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0,))
-THETA = Axis(values=(0.1, 1.0, 3.0), low=(0.0,), high=(6.0,), ends=(0.0,))
-FAMILY = Family(name="edt token", make=EDT, axes={"t0": T0, "theta": THETA}, fixed={"granularity": "token"})
+T0 = GridAxis(values=(0.5, 1.0, 1.5), extend_below=(0.25, 0.1), extend_above=(2.0,))
+THETA = GridAxis(values=(0.1, 1.0, 3.0), extend_below=(0.0,), extend_above=(6.0,), hard_bounds=(0.0,))
+FAMILY = Family(name="edt token", factory=EDT, axes={"t0": T0, "theta": THETA}, constants={"granularity": "token"})
 
 
 def test_a_family_is_every_combination():
@@ -27,7 +27,7 @@ def test_a_family_is_every_combination():
 def test_a_slice_holds_the_first_axis_at_each_place_of_the_others():
     assert list(FAMILY.slices) == [(("theta", 0.1),), (("theta", 1.0),), (("theta", 3.0),)]
     assert FAMILY.slices[("theta", 1.0),] == {t0: f"edt(t0={t0:g},theta=1)" for t0 in (0.5, 1.0, 1.5)}
-    one = Family(name="fixed", make=Fixed, axes={"t0": T0})
+    one = Family(name="fixed", factory=Fixed, axes={"t0": T0})
     assert list(one.slices) == [()]
 
 
@@ -41,14 +41,14 @@ def test_the_end_of_a_slice_is_its_own():
 def test_the_end_of_a_parameter_is_no_edge():
     widened = replace(FAMILY, wider=((("t0", 1.0), ("theta", 0.0)),))
     assert widened.edges("edt(t0=1,theta=0)") == {}
-    assert Family(name="one", make=Fixed, axes={"t0": Axis(values=(0.5,))}).edges("fixed(t0=0.5)") == {}
+    assert Family(name="one", factory=Fixed, axes={"t0": GridAxis(values=(0.5,))}).edges("fixed(t0=0.5)") == {}
 
 
 def test_an_axis_out_of_order_is_refused():
     with pytest.raises(ConfigError, match="ascending"):
-        Axis(values=(1.0, 0.5))
+        GridAxis(values=(1.0, 0.5))
     with pytest.raises(ConfigError, match="downwards"):
-        Axis(values=(1.0, 2.0), low=(0.1, 0.5))
+        GridAxis(values=(1.0, 2.0), extend_below=(0.1, 0.5))
 
 
 def test_what_lies_beside_a_setting():
@@ -82,24 +82,29 @@ def test_the_next_value_between():
 
 
 def test_the_next_value_beyond():
-    axis = Axis(values=(1.0, 2.0, 3.0), low=(0.5, 0.2))
+    axis = GridAxis(values=(1.0, 2.0, 3.0), extend_below=(0.5, 0.2))
     falling, rising = {1.0: 2.0, 2.0: 1.0, 3.0: 0.0}, {1.0: 0.0, 2.0: 1.0, 3.0: 2.0}
     assert value_beyond(rising, axis, [1.0, 2.0, 3.0], 0.0) == 0.5
     assert value_beyond(rising, axis, [0.5, 1.0, 2.0, 3.0], 0.0) == 0.2  # 0.5 was tried, and its loss is missing
     assert value_beyond(falling, axis, [1.0, 2.0, 3.0], 0.0) is None  # nothing lies there
     assert value_beyond({1.0: 4.0, 2.0: 1.0, 3.0: 4.4}, axis, [1.0, 2.0, 3.0], 0.0) is None  # inside
-    assert value_beyond(rising, Axis(values=(1.0, 2.0, 3.0), low=(0.5,), ends=(1.0,)), [1.0, 2.0, 3.0], 0.0) is None
+    assert (
+        value_beyond(
+            rising, GridAxis(values=(1.0, 2.0, 3.0), extend_below=(0.5,), hard_bounds=(1.0,)), [1.0, 2.0, 3.0], 0.0
+        )
+        is None
+    )
     assert value_beyond({1.2: 0.0, 1.4: 1.0}, axis, [1.2, 1.4], 0.0) == 1.0  # a slice that began inside of the grid
     assert value_beyond({1.0: 0.0}, axis, [1.0], 0.0) is None
 
 
 def test_beyond_an_end_only_where_a_straight_line_would_come_to_the_goal():
     """From 3 at T = 2 to 2 at T = 3 the line is at 0.5 at T = 4.5."""
-    axis = Axis(values=(1.0, 2.0, 3.0), high=(4.5,))
+    axis = GridAxis(values=(1.0, 2.0, 3.0), extend_above=(4.5,))
     falling = {1.0: 5.0, 2.0: 3.0, 3.0: 2.0}
     assert value_beyond(falling, axis, [1.0, 2.0, 3.0], 0.5) == 4.5
     assert value_beyond(falling, axis, [1.0, 2.0, 3.0], 0.4) is None
-    low = Axis(values=(1.0, 2.0), low=(0.5,))
+    low = GridAxis(values=(1.0, 2.0), extend_below=(0.5,))
     assert value_beyond({1.0: 1.0, 2.0: 3.0}, low, [1.0, 2.0], 0.0) == 0.5
     assert value_beyond({1.0: 1.0, 2.0: 3.0}, low, [1.0, 2.0], -0.1) is None
 

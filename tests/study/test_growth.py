@@ -8,16 +8,16 @@ import pytest
 
 from edt.errors import ConfigError
 from edt.strategies import EDT, Fixed
-from edt.study.families import Axis, Family
+from edt.study.families import Family, GridAxis
 from edt.study.growth import Growth, budget, grown, halfway, quarters, tuned, widened, with_slice_between
 from edt.study.selection import choose
 
-T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0, 3.0, 4.0))
-THETA = Axis(values=(0.1, 1.0, 10.0), low=(0.0,), high=(100.0,), ends=(0.0,))
-FAMILY = Family(name="edt token", make=EDT, axes={"t0": T0, "theta": THETA}, fixed={"granularity": "token"})
-CLOSED = replace(FAMILY, axes={name: Axis(values=axis.values) for name, axis in FAMILY.axes.items()})
+T0 = GridAxis(values=(0.5, 1.0, 1.5), extend_below=(0.25, 0.1), extend_above=(2.0, 3.0, 4.0))
+THETA = GridAxis(values=(0.1, 1.0, 10.0), extend_below=(0.0,), extend_above=(100.0,), hard_bounds=(0.0,))
+FAMILY = Family(name="edt token", factory=EDT, axes={"t0": T0, "theta": THETA}, constants={"granularity": "token"})
+CLOSED = replace(FAMILY, axes={name: GridAxis(values=axis.values) for name, axis in FAMILY.axes.items()})
 """The same grid with nothing beyond."""
-FIXED = Family(name="fixed", make=Fixed, axes={"t0": replace(T0, values=tuple(np.linspace(0.5, 1.5, 14).round(3)))})
+FIXED = Family(name="fixed", factory=Fixed, axes={"t0": replace(T0, values=tuple(np.linspace(0.5, 1.5, 14).round(3)))})
 
 
 def losses(family, surface):

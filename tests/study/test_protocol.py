@@ -27,7 +27,7 @@ from edt.study.experiments.primary import (
     primary_evidence,
     primary_table,
 )
-from edt.study.families import Axis, Family
+from edt.study.families import Family, GridAxis
 from edt.study.results import Study, TaskStudy
 from edt.study.statistics.front import hypervolume
 from edt.study.statistics.holm import holm
@@ -37,9 +37,13 @@ CONSTANTS = EdaConstants(q_star=60.0, s_star=100.0, source="override")
 EXAMPLES, RESAMPLES = 120, 400
 T = (0.3, 0.7, 1.0, 1.3)
 FAMILIES = {
-    "fixed": Family(name="fixed", make=Fixed, axes={"t0": Axis(values=T, ends=(0.3, 1.3))}),
-    "kld_token": Family(name="kld token", make=KLD, axes={"t0": Axis(values=T, ends=(0.3, 1.3))}, fixed={"sigma": 1.0}),
-    "edt_token": Family(name="edt token", make=EDT, axes={"t0": Axis(values=T, ends=(0.3, 1.3))}, fixed={"theta": 0.5}),
+    "fixed": Family(name="fixed", factory=Fixed, axes={"t0": GridAxis(values=T, hard_bounds=(0.3, 1.3))}),
+    "kld_token": Family(
+        name="kld token", factory=KLD, axes={"t0": GridAxis(values=T, hard_bounds=(0.3, 1.3))}, constants={"sigma": 1.0}
+    ),
+    "edt_token": Family(
+        name="edt token", factory=EDT, axes={"t0": GridAxis(values=T, hard_bounds=(0.3, 1.3))}, constants={"theta": 0.5}
+    ),
 }
 
 
@@ -185,7 +189,7 @@ def test_a_missing_comparison_counts_among_the_tests_and_shows_no_p():
 def test_a_choice_on_an_edge_gives_no_verdict():
     task = simulated(3, effect=6.0)
     edge = {
-        name: Family(name=f.name, make=f.make, fixed=f.fixed, axes={"t0": Axis(values=T[:2])})
+        name: Family(name=f.name, factory=f.factory, constants=f.constants, axes={"t0": GridAxis(values=T[:2])})
         for name, f in FAMILIES.items()
     }
     narrow = TaskStudy(task=task.task, scored=task.scored, families=edge)
@@ -228,8 +232,11 @@ def test_a_choice_that_is_a_fixed_temperature_gives_no_verdict():
 def test_what_is_looked_at_is_no_fixed_temperature():
     """The choice is θ = 0, of which there is nothing to see; the best other setting stands for the family."""
     losses = {(0.7, 0.0): 30.0, (1.0, 0.0): 20.0, (0.7, 0.5): 31.0, (1.0, 0.5): 22.0}
-    axes = {"t0": Axis(values=(0.7, 1.0), ends=(1.0,)), "theta": Axis(values=(0.0, 0.5), ends=(0.0,))}
-    families = {"edt_token": Family(name="edt token", make=EDT, axes=axes), "fixed": FAMILIES["fixed"]}
+    axes = {
+        "t0": GridAxis(values=(0.7, 1.0), hard_bounds=(1.0,)),
+        "theta": GridAxis(values=(0.0, 0.5), hard_bounds=(0.0,)),
+    }
+    families = {"edt_token": Family(name="edt token", factory=EDT, axes=axes), "fixed": FAMILIES["fixed"]}
     settings = [*families["edt_token"].settings.values(), *families["fixed"].settings.values()]
     entries = [
         SimpleNamespace(

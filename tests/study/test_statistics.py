@@ -11,7 +11,7 @@ from scipy.interpolate import PchipInterpolator
 from edt.errors import ConfigError
 from edt.metrics.pareto import pareto
 from edt.strategies import EDT
-from edt.study.families import Axis, Family
+from edt.study.families import Family, GridAxis
 from edt.study.selection import choose
 from edt.study.statistics.crossfit import crossfit, naive_null, without_interaction
 from edt.study.statistics.curve import curve_at
@@ -19,9 +19,9 @@ from edt.study.statistics.front import Front, hypervolume, matched_difference, m
 from edt.study.statistics.holm import holm
 from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, in_every
 
-T0 = Axis(values=(0.5, 1.0, 1.5), low=(0.25, 0.1), high=(2.0,))
-THETA = Axis(values=(0.1, 1.0, 3.0), low=(0.0,), high=(6.0,), ends=(0.0,))
-FAMILY = Family(name="edt token", make=EDT, axes={"t0": T0, "theta": THETA}, fixed={"granularity": "token"})
+T0 = GridAxis(values=(0.5, 1.0, 1.5), extend_below=(0.25, 0.1), extend_above=(2.0,))
+THETA = GridAxis(values=(0.1, 1.0, 3.0), extend_below=(0.0,), extend_above=(6.0,), hard_bounds=(0.0,))
+FAMILY = Family(name="edt token", factory=EDT, axes={"t0": T0, "theta": THETA}, constants={"granularity": "token"})
 
 
 def test_choice_ignores_missing_scores_and_takes_the_first_of_equals():

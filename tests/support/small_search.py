@@ -9,7 +9,13 @@ SMALL = [
     "sampling.max_new_tokens=24",
     "baseline.t0=[0,1]",
 ]
-GRID = ["search.sampler=grid", "space.t0.points=2", "space.theta.points=2", "space.t0.low=0.5", "search.batch=3"]
+GRID = [
+    "search.sampler=grid",
+    "space.t0.points=2",
+    "space.theta.points=2",
+    "space.t0.low=0.5",
+    "search.trials_per_batch=3",
+]
 
 
 def words(runs, *more):

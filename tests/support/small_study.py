@@ -3,13 +3,13 @@
 from pathlib import Path
 
 FAMILIES = """
-fixed: {make: edt.strategies.Fixed, axes: {t0: {values: [0, 0.7, 1.2], high: [1.8], ends: [0]}}}
-kld_token: {make: edt.strategies.KLD, fixed: {granularity: token}, axes: {t0: {values: [0.7, 1.2]}, sigma: {values: [2]}}}
-kld_instance: {make: edt.strategies.KLD, fixed: {granularity: instance}, axes: {t0: {values: [0.7, 1.2]}, sigma: {values: [2]}}}
-edt_token: {make: edt.strategies.EDT, axes: {t0: {values: [0.7, 1.3]}, theta: {values: [0.1, 1]}}}
-edt_instance: {make: edt.strategies.EDT, fixed: {granularity: instance}, axes: {t0: {values: [0.7, 1.3]}, theta: {values: [0.5]}}}
-dynatemp: {make: edt.strategies.Dynatemp, fixed: {t_min: 0.05}, axes: {t_max: {values: [1, 2]}}}
-random_t: {make: edt.strategies.random_t.around, axes: {centre: {values: [0.7, 1.2]}, spread: {values: [0.5]}}}
+fixed: {_target_: edt.strategies.Fixed, axes: {t0: {values: [0, 0.7, 1.2], extend_above: [1.8], hard_bounds: [0]}}}
+kld_token: {_target_: edt.strategies.KLD, constants: {granularity: token}, axes: {t0: {values: [0.7, 1.2]}, sigma: {values: [2]}}}
+kld_instance: {_target_: edt.strategies.KLD, constants: {granularity: instance}, axes: {t0: {values: [0.7, 1.2]}, sigma: {values: [2]}}}
+edt_token: {_target_: edt.strategies.EDT, axes: {t0: {values: [0.7, 1.3]}, theta: {values: [0.1, 1]}}}
+edt_instance: {_target_: edt.strategies.EDT, constants: {granularity: instance}, axes: {t0: {values: [0.7, 1.3]}, theta: {values: [0.5]}}}
+dynatemp: {_target_: edt.strategies.Dynatemp, constants: {t_min: 0.05}, axes: {t_max: {values: [1, 2]}}}
+random_t: {_target_: edt.strategies.random_t.around, axes: {center: {values: [0.7, 1.2]}, spread: {values: [0.5]}}}
 """
 SMALL = [
     "families=few",
@@ -17,7 +17,7 @@ SMALL = [
     "metrics.bootstrap.resamples=100",
     "refinements=1",
     "slices=0",
-    "jobs=1",
+    "num_workers=1",
     "model.device=cpu",
 ]
 QUICK = [

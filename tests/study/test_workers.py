@@ -12,7 +12,7 @@ import pytest
 
 from edt.cli import main
 from edt.errors import ConfigError
-from edt.study import jobs
+from edt.study import workers
 from tests.support.small_study import SMALL, few
 
 TASKS = ["task=mini", "task.limit=2", "experiment=main_table", "engine.compile=false"]
@@ -30,9 +30,9 @@ def scores(folder):
 
 
 def test_side_by_side_is_one_after_the_other(tmp_path, capfd):
-    assert reproduced(tmp_path / "one", "jobs=1") == 0
+    assert reproduced(tmp_path / "one", "num_workers=1") == 0
     capfd.readouterr()
-    assert reproduced(tmp_path / "two", "jobs=2") == 0
+    assert reproduced(tmp_path / "two", "num_workers=2") == 0
     told = capfd.readouterr().err
     assert "mini_xlsum: 25 settings × 2 dev examples" in told
     assert "mini_quac: 25 settings × 2 dev examples" in told
@@ -53,16 +53,16 @@ def test_dev_goes_first_then_the_longest_test(monkeypatch):
         sleep(0.05)
         return f"{decoded}, tested"
 
-    monkeypatch.setattr(jobs, "_dev", dev)
-    monkeypatch.setattr(jobs, "_test", test)
+    monkeypatch.setattr(workers, "_dev", dev)
+    monkeypatch.setattr(workers, "_test", test)
     with ThreadPoolExecutor(1) as pool:
-        found = jobs.side_by_side(pool, 1, [2, 0, 3, 1])
+        found = workers.side_by_side(pool, 1, [2, 0, 3, 1])
     assert found == [f"chosen {place}, tested" for place in range(4)]
     assert begun == [f"{split} {place}" for split in ("dev", "test") for place in (2, 0, 3, 1)]
 
 
 def test_an_error_of_a_process_is_told_like_any_other(tmp_path, capfd):
-    assert reproduced(tmp_path, "jobs=2", "model=hf", f"model.path={tmp_path / 'nothing'}") == 2
+    assert reproduced(tmp_path, "num_workers=2", "model=hf", f"model.path={tmp_path / 'nothing'}") == 2
     assert "nothing" in capfd.readouterr().err
 
 
@@ -89,7 +89,7 @@ class Waiting:
 def test_an_error_is_told_before_the_other_tasks_are_done(tmp_path):
     start = monotonic()
     with pytest.raises(ConfigError, match="second task is broken"):
-        jobs.in_processes(Waiting(tmp_path / "started"), 2, [0, 1])
+        workers.in_processes(Waiting(tmp_path / "started"), 2, [0, 1])
     assert monotonic() - start < 150
     assert not any(is_running(int(path.name)) for path in (tmp_path / "started").iterdir())
 
@@ -97,8 +97,8 @@ def test_an_error_is_told_before_the_other_tasks_are_done(tmp_path):
 @linux
 def test_a_process_ends_with_the_one_that_began_it(tmp_path):
     code = (
-        "from pathlib import Path\nfrom test_study_jobs import Waiting, jobs\n"
-        f"if __name__ == '__main__': jobs.in_processes(Waiting(Path({str(tmp_path / 'started')!r})), 2, [0, 2])"
+        "from pathlib import Path\nfrom test_workers import Waiting, workers\n"
+        f"if __name__ == '__main__': workers.in_processes(Waiting(Path({str(tmp_path / 'started')!r})), 2, [0, 2])"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     with subprocess.Popen([sys.executable, "-c", code], env=env) as parent:

@@ -59,10 +59,10 @@ class Work:
         return settings * task.limits(self.request.sampling).max_new_tokens
 
 
-def jobs_for(asked: int | None, tasks: int) -> int:
+def resolve_num_workers(asked: int | None, tasks: int) -> int:
     """How many processes decode: as many as asked for, or one per core on a CPU and one on a GPU."""
     if asked is not None and asked < 1:
-        raise ConfigError(f"jobs is {asked}; it is a number of processes, 1 or more, or null.")
+        raise ConfigError(f"num_workers is {asked}; it is a number of processes, 1 or more, or null.")
     if asked is None:
         asked = 1 if torch.cuda.is_available() else os.cpu_count() or 1
     return min(asked, tasks)
