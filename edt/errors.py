@@ -38,3 +38,9 @@ def near_miss(name: str, allowed: Iterable[str]) -> str:
     """`" (did you mean 'x'?)"` for the closest allowed name, or an empty string when none is close."""
     close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def one_line(error: Exception) -> str:
+    """Return a library's message in one line, cut after 300 characters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:297] + "…"

@@ -89,13 +89,14 @@ class Generation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alternative:
-    """A token that a step could have drawn. probability: the model's, at T = 1. drawable: what it was drawn with, at
-    the step's temperature and after truncation.
+    """A token that a step could have drawn.
+
+    probability: the model's, at T = 1. sampling_prob: at the step's temperature and after truncation.
     """
 
     token: str
     probability: float
-    drawable: float
+    sampling_prob: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +110,7 @@ class TracedToken:
     temperature: float
     rank: int
     probability: float
-    drawable: float
+    sampling_prob: float
     alternatives: tuple[Alternative, ...]
     """The likeliest tokens of the step, the likeliest first."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-TEXT_KEYS = {"trace": ("prompt", "plain", "example")}
+TEXT_KEYS = {"trace": ("prompt", "unconditional_prompt", "example")}
 """Per command, the keys whose value is text as it stands."""
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 """A value that is quoted for Hydra as a whole."""

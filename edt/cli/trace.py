@@ -10,30 +10,30 @@ from edt.errors import ConfigError
 
 def trace(config: dict[str, Any]) -> None:
     """Trace one prompt, or show a demo."""
-    from edt.tracing.decode_in_memory import Asked
+    from edt.tracing.decode_in_memory import DecodeConfig
 
-    asked = Asked(
+    decoding = DecodeConfig(
         model=build.construct(config["model"], "model"),
         engine=build.construct(config["engine"], "engine"),
         sampling=build.construct(config["sampling"], "sampling"),
         folder=build.folder(config["paths"]["traces"], "paths.traces"),
     )
     if config.get("demo") is None:
-        trace_one(config, asked)
+        trace_one(config, decoding)
     else:
-        show_demo(config, asked)
+        show_demo(config, decoding)
 
 
-def trace_one(config: dict[str, Any], asked: Any) -> None:
-    """One prompt under the strategies asked for."""
-    from edt.tracing.trace import TraceRequest, show_trace
+def trace_one(config: dict[str, Any], decoding: Any) -> None:
+    """One prompt under the configured strategies."""
+    from edt.tracing.trace_prompt import TraceRequest, show_trace
 
     request = TraceRequest(
-        asked=asked,
+        decoding=decoding,
         strategies=build.strategies(config["strategy"]),
         tasks=() if config["prompt"] is not None else build.task_requests(config["task"]),
         prompt=config["prompt"],
-        plain=config["plain"],
+        unconditional_prompt=config["unconditional_prompt"],
         example=config["example"],
         top=config["top"],
     )
@@ -42,11 +42,11 @@ def trace_one(config: dict[str, Any], asked: Any) -> None:
     show_trace(request, details=config["details"])
 
 
-def show_demo(config: dict[str, Any], asked: Any) -> None:
+def show_demo(config: dict[str, Any], decoding: Any) -> None:
     """A demo has its own prompts and strategies."""
     from edt.tracing.demo import show
 
-    for name in ("prompt", "plain", "example"):
+    for name in ("prompt", "unconditional_prompt", "example"):
         if config[name] is not None:
             raise ConfigError(f"{name} has no meaning in a demo, which has its own: demo.prompts=['…','…'].")
-    show(build.construct(config["demo"], "demo"), asked)
+    show(build.construct(config["demo"], "demo"), decoding)

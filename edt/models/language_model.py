@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from edt.errors import ConfigError, ModelError
+from edt.errors import ConfigError, ModelError, one_line
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -231,9 +231,3 @@ def load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"model '{spec.path}' has no tokenizer that can be loaded: {one_line(error)}") from error
-
-
-def one_line(error: Exception) -> str:
-    """The first sentence of a library's message."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:297] + "…"

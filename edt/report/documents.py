@@ -49,7 +49,7 @@ def latex_text(table: PageTable) -> str:
     return comment + text
 
 
-def csv_of(rows: Sequence[Mapping[str, object]]) -> str:
+def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows by column name; the columns in order of appearance, None as empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()

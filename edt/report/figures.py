@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edt.report.colors import LIGHT
 from edt.report.page import PageFigure
-from edt.report.palette import LIGHT
 from edt.store.atomic import write_atomically, write_text
 
 FAMILIES = ("fixed", "kld token", "kld instance", "edt token", "edt instance", "dynatemp", "random t")
@@ -29,12 +29,12 @@ STYLE: Any = {
 DPI = 150
 
 
-def color_of(family: str) -> str:
+def family_color(family: str) -> str:
     """A family's color; grey for one that the study does not know."""
     return LIGHT[FAMILIES.index(family)] if family in FAMILIES else "#777777"
 
 
-def marker_of(family: str) -> str:
+def family_marker(family: str) -> str:
     """A family's marker."""
     return MARKERS[FAMILIES.index(family)] if family in FAMILIES else MARKERS[-1]
 

@@ -30,7 +30,7 @@ WITHOUT_INTERVAL = ("distinct_correct", "empty_share", "temperature")
 class Group:
     """What shares a section of the table: scores in it are comparable with each other.
 
-    variant: what tells its run from another of the same model, task, split and size; empty where there is no other.
+    run_label: what tells its run from another of the same model, task, split and size; empty where there is no other.
     """
 
     model: str
@@ -39,12 +39,12 @@ class Group:
     n_examples: int
     n_samples: int
     generation_id: str
-    variant: str = ""
+    run_label: str = ""
 
     @property
     def label(self) -> str:
         """The model, with what tells its run from others."""
-        return " · ".join(filter(None, (self.model, self.variant)))
+        return " · ".join(filter(None, (self.model, self.run_label)))
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ class TableRow:
 Sections = Mapping[Group, Sequence[TableRow]]
 
 
-def column_of(metric: str) -> str:
+def metric_column(metric: str) -> str:
     """The column that a metric stands in."""
     return QUALITY_COLUMN if metric in QUALITY else metric
 
 
-def table_rows(scores: Sequence[Score], variants: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
+def table_rows(scores: Sequence[Score], run_labels: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
     """Sections in order of appearance, each with its strategies in order of appearance.
 
-    variants: what is special about a run among these, by generation id; told only of sections that would otherwise have
-    one heading. A run without an entry goes by its id there.
+    run_labels: what is special about a run among these, by generation id. Used only where two sections would have the
+        same heading; a run without a label is named by its id there.
     Raises StoreError when scores of different sample counts would share the table: Self-BLEU, and EDA with it, grows
     with the number of samples.
     """
@@ -92,22 +92,22 @@ def table_rows(scores: Sequence[Score], variants: Mapping[str, str] | None = Non
     found: dict[Group, dict[str, dict[str, Score]]] = {}
     for score in scores:
         cells = found.setdefault(group_of(score), {}).setdefault(score.strategy_id, {})
-        cells[column_of(score.metric)] = score
+        cells[metric_column(score.metric)] = score
     return {
-        told_apart(group, found, variants or {}): by_family([TableRow(name, cells) for name, cells in rows.items()])
+        told_apart(group, found, run_labels or {}): by_family([TableRow(name, cells) for name, cells in rows.items()])
         for group, rows in found.items()
     }
 
 
-def told_apart(group: Group, groups: Iterable[Group], variants: Mapping[str, str]) -> Group:
-    """The group, with its variant where another has the same heading, and with its run's id where that is the same."""
+def told_apart(group: Group, groups: Iterable[Group], run_labels: Mapping[str, str]) -> Group:
+    """Return the group; if another has the same heading, with its run's label, or the run's id if labels are equal."""
     anonymous = replace(group, generation_id="")
     alike = [found.generation_id for found in groups if replace(found, generation_id="") == anonymous]
     if len(alike) == 1:
         return group
-    told = [variants.get(generation_id, "") for generation_id in alike]
-    own = variants.get(group.generation_id, "")
-    return replace(group, variant=own if own and told.count(own) == 1 else group.generation_id)
+    told = [run_labels.get(generation_id, "") for generation_id in alike]
+    own = run_labels.get(group.generation_id, "")
+    return replace(group, run_label=own if own and told.count(own) == 1 else group.generation_id)
 
 
 def by_family(rows: Sequence[TableRow]) -> list[TableRow]:

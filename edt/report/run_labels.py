@@ -13,7 +13,7 @@ DIGESTS = ("noise", "prompts", "model weights", "model config", "model tokenizer
 """Facts whose value says nothing to a reader."""
 
 
-def variants(manifests: Sequence[Manifest]) -> dict[str, str]:
+def run_labels(manifests: Sequence[Manifest]) -> dict[str, str]:
     """By generation id, what a run has that others of its model and task have not: "generate", "float64, seed 1"."""
     found = {}
     for manifest in manifests:

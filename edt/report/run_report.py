@@ -1,4 +1,4 @@
-"""Stage three: from scores to tables, on the screen and in the study's folder."""
+"""Report scores: as a table on the terminal, and as files in the study's folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from edt.records import Score
-from edt.report.frame import Sections, table_rows
+from edt.report.frame import QUALITY_COLUMN, Group, Sections, TableRow, metric_column, quality_name, table_rows
 from edt.report.html import study_html
-from edt.report.page import PageExample, PageOutput, StudyPage
-from edt.report.run_labels import variants
-from edt.report.score_page import ideals_of, points_of, qualities_of, sizes_of
-from edt.report.screen import screen
-from edt.report.step_figures import write_step_figures
-from edt.report.table import csv_text, markdown, print_table
+from edt.report.page import PageExample, PageOutput, Point, StudyPage
+from edt.report.run_labels import run_labels
+from edt.report.steps import write_step_figures
+from edt.report.table import csv_text, markdown, print_table, result_console
 from edt.store.atomic import write_text
 from edt.store.layout import RunFolder, study_folder
 from edt.store.manifest import Manifest
@@ -25,8 +23,6 @@ from edt.tasks.prompts import prompt_text
 BROWSED_EXAMPLES, BROWSED_SAMPLES = 8, 4
 """Of each task, in the page's browser of outputs."""
 BROWSED_COLUMNS = ("task", "split", "example_id", "strategy_id", "sample", "text", "t_mean", "h_mean")
-PLAIN_WIDTH = 176
-"""Columns of the table where there is no terminal to ask."""
 
 
 def read_study(runs: Sequence[RunFolder]) -> list[Score]:
@@ -39,12 +35,12 @@ def report_study(scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
     run; with it the steps of the runs that have traces.
     """
     manifests = [Manifest.read(run.manifest) for run in runs]
-    sections = table_rows(scores, variants(manifests))
+    sections = table_rows(scores, run_labels(manifests))
     folder = study_folder(runs[0].path.parent, [manifest.generation_id for manifest in manifests])
     write_text(folder / "table.md", markdown(sections))
     write_text(folder / "table.csv", csv_text(scores))
     write_text(folder / "report.html", study_html(scores_page(sections, runs)))
-    console = screen(plain_width=PLAIN_WIDTH)
+    console = result_console()
     print_table(sections, console)
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
     console.print(f"charts and outputs: {folder}/report.html", highlight=False, soft_wrap=True)
@@ -100,3 +96,65 @@ def run_outputs(run: RunFolder, shown: Mapping[str, str]) -> tuple[list[PageExam
         for row in rows
         if row["strategy_id"] in shown
     ]
+
+
+IDEAL = "grammar"
+"""The family of a generated task's own answers."""
+
+
+def points_of(sections: Sections) -> list[Point]:
+    """A point per strategy of each section; a rule at token and at instance granularity is two families."""
+    return [
+        point_of(group, row, task_label(group, sections))
+        for group, rows in sections.items()
+        for row in rows
+        if row.family != IDEAL
+    ]
+
+
+def point_of(group: Group, row: TableRow, task: str) -> Point:
+    """One strategy."""
+    score = next(iter(row.cells.values()))
+    whole = "" if score.granularity == "token" else f" {score.granularity}"
+    return Point(
+        task=task,
+        split=group.split,
+        family=f"{row.family}{whole}",
+        strategy_id=row.strategy_id,
+        params=dict(score.params),
+        metrics={metric_column(cell.metric): (cell.value, cell.lo, cell.hi) for cell in row.cells.values()},
+    )
+
+
+def task_label(group: Group, sections: Sections) -> str:
+    """The task, with its model where there are several, and its run where a model has several of it."""
+    models = {found.model for found in sections}
+    runs = {g.generation_id for g in sections if (g.task, g.model) == (group.task, group.model)}
+    parts = [group.task, *([group.model] if len(models) > 1 else []), *([group.generation_id] if len(runs) > 1 else [])]
+    return " · ".join(parts)
+
+
+def ideals_of(sections: Sections) -> dict[str, tuple[float, float]]:
+    """Quality and Self-BLEU of each generated task's own answers; those of the last split that has them."""
+    found = {}
+    for group, rows in sections.items():
+        for row in rows:
+            quality, self_bleu = (value_of(row.cells.get(column)) for column in (QUALITY_COLUMN, "self_bleu"))
+            if row.family == IDEAL and quality is not None and self_bleu is not None:
+                found[task_label(group, sections)] = (quality, self_bleu)
+    return found
+
+
+def value_of(score: Score | None) -> float | None:
+    """A score's value, None where there is none."""
+    return None if score is None else score.value
+
+
+def qualities_of(sections: Sections) -> dict[str, str]:
+    """Each task's quality metric."""
+    return {task_label(group, sections): quality_name(rows) or "quality" for group, rows in sections.items()}
+
+
+def sizes_of(sections: Sections) -> str:
+    """Examples × samples of the sections, each once."""
+    return ", ".join(dict.fromkeys(f"{group.n_examples} × {group.n_samples} ({group.split})" for group in sections))

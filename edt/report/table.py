@@ -1,4 +1,4 @@
-"""The comparison as one table: on the terminal, as Markdown and as CSV."""
+"""The table of all scores: on the terminal, as Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from edt.report.frame import (
 )
 
 CSV_COLUMNS = (*MEASURED_COLUMNS, "generation_id", "note")
+TABLE_WIDTH, TEXT_WIDTH = 176, 120
+"""Columns of a table, and of running text, in a pipe or a file."""
 WIDE = 140
 """A terminal narrower than this gets each interval under its value, and no columns without one."""
 
@@ -63,8 +65,8 @@ def legend(sections: Sections) -> str:
 def section_label(group: Group, rows: Sequence[TableRow]) -> str:
     """What a section is about, a line each."""
     size = f"{group.n_examples} × {group.n_samples} samples"
-    variant = [group.variant] if group.variant else []
-    return "\n".join([group.task, f"{group.split} · {group.model}", *variant, size, quality_name(rows)])
+    run_label = [group.run_label] if group.run_label else []
+    return "\n".join([group.task, f"{group.split} · {group.model}", *run_label, size, quality_name(rows)])
 
 
 def row_texts(row: TableRow, columns: Sequence[str]) -> list[str]:
@@ -110,3 +112,9 @@ def csv_text(scores: Sequence[Score]) -> str:
         values = ["" if value is None else value for value in (getattr(score, name) for name in CSV_COLUMNS)]
         writer.writerow([*(getattr(score, name) for name in fixed), *own, *values])
     return buffer.getvalue()
+
+
+def result_console(width_in_pipe: int = TABLE_WIDTH) -> Console:
+    """Return the console that results are printed on: the terminal, or `width_in_pipe` columns where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=width_in_pipe)

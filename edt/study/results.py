@@ -24,7 +24,7 @@ from edt.study.selection import Choice, best_of_slices, choose, known
 from edt.study.statistics.front import Front, matched_difference, matched_range
 from edt.study.verdicts import too_few
 from edt.tasks.base import Task
-from edt.tracing.tracer import Tracer
+from edt.tracing.study_tracer import StudyTracer
 
 QUALITY = "quality"
 """Stands for a task's quality metric."""
@@ -195,9 +195,9 @@ class Study:
     """Tasks in which nothing could be chosen, with the reason."""
 
     @cached_property
-    def tracer(self) -> Tracer:
+    def tracer(self) -> StudyTracer:
         """Decodes a few outputs again, with traces."""
-        return Tracer(self.request)
+        return StudyTracer(self.request)
 
     @property
     def confidence(self) -> float:

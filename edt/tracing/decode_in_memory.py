@@ -13,14 +13,12 @@ from edt.models.language_model import ModelSpec
 from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 
-PLAIN_WIDTH = 120
-"""Columns where there is no terminal to ask."""
 MAX_NEW_TOKENS = 64
 """Of a prompt without a task, unless sampling.max_new_tokens says."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class DecodeConfig:
     """With what to decode, and the folder for what comes of it."""
 
     model: ModelSpec
@@ -33,7 +31,9 @@ class Asked:
         tokens = self.sampling.max_new_tokens
         return Limits(max_new_tokens=MAX_NEW_TOKENS if tokens is None else tokens, stop=stop)
 
-    def place(self, name: str, prompts: Sequence[Prompt], strategies: Sequence[Strategy], limits: Limits) -> Path:
+    def output_folder(
+        self, name: str, prompts: Sequence[Prompt], strategies: Sequence[Strategy], limits: Limits
+    ) -> Path:
         """The folder for these outputs: the same question has the same folder."""
         content = [
             [self.model.path, self.model.revision, self.model.adapter],

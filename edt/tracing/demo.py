@@ -16,20 +16,26 @@ from edt.metrics.bleu_tokenizer import bleu_tokenizer
 from edt.metrics.self_bleu import self_bleu
 from edt.models.language_model import LanguageModel
 from edt.records import Generation, Prompt
-from edt.report.screen import screen
+from edt.report.table import TEXT_WIDTH, result_console
 from edt.store.atomic import write_text
 from edt.store.layout import short_name
 from edt.strategies import Fixed
 from edt.strategies.base import Strategy
 from edt.tasks.prompts import text_prompt
-from edt.tracing.decode_in_memory import PLAIN_WIDTH, Asked, decode_traced
+from edt.tracing.decode_in_memory import DecodeConfig, decode_traced
 from edt.tracing.demo_page import demo_page
-from edt.tracing.demo_results import Block, Column, Setting, Shapes, Show
+from edt.tracing.demo_results import (
+    DemoResults,
+    DistributionComparison,
+    PromptSamples,
+    SettingDistribution,
+    TemperatureSamples,
+)
 from edt.tracing.demo_terminal import print_show
-from edt.tracing.distribution import drawable, temperature_of
+from edt.tracing.distribution import sampling_probabilities, strategy_temperature
 from edt.tracing.teacher_forcing import forced_logits
-from edt.tracing.token_text import Pieces
-from edt.tracing.trace import SETTING
+from edt.tracing.token_text import TokenTexts
+from edt.tracing.trace_prompt import SETTING
 
 LANGUAGE = "en"
 """Whose tokenizer Self-BLEU uses for prompts without a task."""
@@ -79,36 +85,36 @@ class Demo:
             raise ConfigError("demo.stop holds empty text; give text, or [] for no stop.")
 
 
-def show(demo: Demo, asked: Asked) -> None:
+def show(demo: Demo, decoding: DecodeConfig) -> None:
     """Decode the demo, print it and write its page; says where that is."""
     strategies = [Fixed(t0=temperature) for temperature in demo.temperatures]
-    engine = asked.engine.build(LanguageModel.load(asked.model))
+    engine = decoding.engine.build(LanguageModel.load(decoding.model))
     prompts = [text_prompt(text, engine.model.tokenize) for text in demo.prompts]
-    limits = asked.limits(demo.stop)
-    generations = decode_traced(engine, prompts, strategies, asked.sampling, limits)
-    found = Show(
+    limits = decoding.limits(demo.stop)
+    generations = decode_traced(engine, prompts, strategies, decoding.sampling, limits)
+    found = DemoResults(
         title=demo.title,
-        model=asked.model.path,
-        seed=asked.sampling.seed,
+        model=decoding.model.path,
+        seed=decoding.sampling.seed,
         shapes=None if demo.distribution is None else shapes(demo.distribution, engine),
         blocks=tuple(blocks(demo, prompts, strategies, generations)),
     )
-    path = asked.place(f"{short_name(asked.model.path)}-demo", prompts, strategies, limits) / "demo.html"
+    path = decoding.output_folder(f"{short_name(decoding.model.path)}-demo", prompts, strategies, limits) / "demo.html"
     write_text(path, demo_page(found), setting=SETTING)
-    console = screen(plain_width=PLAIN_WIDTH)
+    console = result_console(TEXT_WIDTH)
     print_show(found, console)
     console.print(f"page: {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def blocks(
     demo: Demo, prompts: Sequence[Prompt], strategies: Sequence[Strategy], generations: Sequence[Generation]
-) -> list[Block]:
+) -> list[PromptSamples]:
     """Per prompt, a column of samples for each temperature."""
     found: dict[tuple[str, str], list[Generation]] = {}
     for generation in generations:
         found.setdefault((generation.example_id, generation.strategy_id), []).append(generation)
     return [
-        Block(
+        PromptSamples(
             label=label,
             prompt=text,
             columns=tuple(
@@ -120,38 +126,38 @@ def blocks(
     ]
 
 
-def column(temperature: float, generations: Sequence[Generation]) -> Column:
+def column(temperature: float, generations: Sequence[Generation]) -> TemperatureSamples:
     """The samples of one prompt at one temperature with what is measured of them; Self-BLEU needs 2."""
     texts = tuple(generation.text for generation in generations)
     alike = float(self_bleu([texts], bleu_tokenizer(LANGUAGE)).mean()) if len(texts) > 1 else None
     steps = [value for generation in generations for value in generation.trace_entropy or ()]
-    return Column(temperature=temperature, texts=texts, self_bleu=alike, entropy=fmean(steps))
+    return TemperatureSamples(temperature=temperature, texts=texts, self_bleu=alike, entropy=fmean(steps))
 
 
 @torch.inference_mode()
-def shapes(distribution: Distribution, engine: Engine) -> Shapes:
+def shapes(distribution: Distribution, engine: Engine) -> DistributionComparison:
     """The distribution of a prompt's next token under each setting, over its likeliest tokens."""
     model = engine.model
     prompt = text_prompt(distribution.prompt, model.tokenize)
     logits_1V = forced_logits(model, prompt.token_ids, [model.pad_id])  # of the one step; its token is not read
     likeliest_K = logits_1V[0].topk(min(distribution.tokens, logits_1V.shape[-1])).indices
-    pieces = Pieces(model.tokenizer)
+    pieces = TokenTexts(model.tokenizer)
     settings = []
     for name, strategy in distribution.settings.items():
-        temperature_1 = temperature_of(logits_1V, strategy)
-        probability_1V = drawable(logits_1V, temperature_1, strategy)
+        temperature_1 = strategy_temperature(logits_1V, strategy)
+        probability_1V = sampling_probabilities(logits_1V, temperature_1, strategy)
         shown = probability_1V[0, likeliest_K].tolist()
         settings.append(
-            Setting(
+            SettingDistribution(
                 name=name,
                 strategy_id=strategy.strategy_id,
                 temperature=float(temperature_1),
                 probabilities=tuple(shown),
                 others=max(0.0, 1.0 - math.fsum(shown)),
-                drawable_tokens=int((probability_1V > 0).sum()),
+                kept_tokens=int((probability_1V > 0).sum()),
                 entropy=float(entropy(probability_1V.log())),
             )
         )
-    return Shapes(
+    return DistributionComparison(
         prompt=distribution.prompt, tokens=tuple(map(pieces.one, likeliest_K.tolist())), settings=tuple(settings)
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from edt.report.colors import Scale
 from edt.report.escape_control_chars import visible, visible_lines
 from edt.report.templating import page
-from edt.tracing.demo_results import SUMMARY_HEADINGS, Show, summary
+from edt.tracing.demo_results import SUMMARY_HEADINGS, DemoResults, summary
 from edt.tracing.demo_terminal import setting_text, share_text
 
 
-def demo_page(show: Show) -> str:
+def demo_page(show: DemoResults) -> str:
     """The page as HTML text."""
     scale = Scale.of([column.temperature for block in show.blocks for column in block.columns])
     shapes = show.shapes

@@ -8,7 +8,7 @@ from statistics import fmean
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class SettingDistribution:
     """A distribution after one setting: its temperature, what the shown tokens and all others then have, how many
     tokens can still be drawn, and its entropy in nats.
     """
@@ -18,21 +18,21 @@ class Setting:
     temperature: float
     probabilities: tuple[float, ...]
     others: float
-    drawable_tokens: int
+    kept_tokens: int
     entropy: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shapes:
+class DistributionComparison:
     """One next-token distribution, its likeliest tokens, and what each setting makes of it."""
 
     prompt: str
     tokens: tuple[str, ...]
-    settings: tuple[Setting, ...]
+    settings: tuple[SettingDistribution, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class TemperatureSamples:
     """The samples of a prompt at one temperature. entropy: mean over steps and samples, nats."""
 
     temperature: float
@@ -53,29 +53,29 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block:
+class PromptSamples:
     """A prompt with a column per temperature; the label says of which kind it is, where kinds are told apart."""
 
     label: str
     prompt: str
-    columns: tuple[Column, ...]
+    columns: tuple[TemperatureSamples, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Show:
+class DemoResults:
     """A demo's results."""
 
     title: str
     model: str
     seed: int
-    shapes: Shapes | None
-    blocks: tuple[Block, ...]
+    shapes: DistributionComparison | None
+    blocks: tuple[PromptSamples, ...]
 
 
 SUMMARY_HEADINGS = ("T", "distinct outputs", "Self-BLEU", "mean H (nats)")
 
 
-def summary(blocks: Sequence[Block]) -> list[tuple[str, list[tuple[str, ...]]]]:
+def summary(blocks: Sequence[PromptSamples]) -> list[tuple[str, list[tuple[str, ...]]]]:
     """What was measured, as text: per label a line for each temperature, means over the label's prompts."""
     found = []
     for label in dict.fromkeys(block.label for block in blocks):
@@ -85,7 +85,7 @@ def summary(blocks: Sequence[Block]) -> list[tuple[str, list[tuple[str, ...]]]]:
     return found
 
 
-def measured(columns: Sequence[Column]) -> tuple[str, ...]:
+def measured(columns: Sequence[TemperatureSamples]) -> tuple[str, ...]:
     """The figures of `SUMMARY_HEADINGS` for the columns of one temperature; what is missing is a dash."""
     scores = [column.self_bleu for column in columns if column.self_bleu is not None]
     distinct, samples = sum(column.distinct for column in columns), sum(len(column.texts) for column in columns)

@@ -10,7 +10,14 @@ from rich.text import Text
 
 from edt.report.colors import Scale
 from edt.report.escape_control_chars import visible, visible_lines
-from edt.tracing.demo_results import SUMMARY_HEADINGS, Block, Setting, Shapes, Show, summary
+from edt.tracing.demo_results import (
+    SUMMARY_HEADINGS,
+    DemoResults,
+    DistributionComparison,
+    PromptSamples,
+    SettingDistribution,
+    summary,
+)
 from edt.tracing.trace_terminal import has_color, probability_text
 
 BAR_WIDTH = 12
@@ -20,7 +27,7 @@ TOKEN_WIDTH, NUMBER_WIDTH, GAP = 16, 6, 3
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def print_show(show: Show, console: Console) -> None:
+def print_show(show: DemoResults, console: Console) -> None:
     """Print all of a demo."""
     console.print(Text(f"{show.title} · model {show.model} · seed {show.seed}", style="bold"))
     if show.shapes is not None:
@@ -31,7 +38,7 @@ def print_show(show: Show, console: Console) -> None:
     print_summary(show, console)
 
 
-def print_shapes(shapes: Shapes, console: Console) -> None:
+def print_shapes(shapes: DistributionComparison, console: Console) -> None:
     """Print the likeliest tokens with a bar per setting; a token that cannot be drawn has a dash."""
     console.print()
     console.print(Text.assemble("The token after ", (visible_lines(shapes.prompt), "bold"), " …"))
@@ -49,12 +56,12 @@ def print_shapes(shapes: Shapes, console: Console) -> None:
         Text("all others", style="dim"), *(Text(share_text(setting.others)) for setting in shapes.settings), style="dim"
     )
     table.add_section()
-    table.add_row(Text("drawable"), *(f"{setting.drawable_tokens:,}" for setting in shapes.settings))
+    table.add_row(Text("tokens kept"), *(f"{setting.kept_tokens:,}" for setting in shapes.settings))
     table.add_row(Text("entropy (nats)"), *(f"{setting.entropy:.2f}" for setting in shapes.settings))
     console.print(table)
 
 
-def setting_text(setting: Setting) -> str:
+def setting_text(setting: SettingDistribution) -> str:
     """A setting's temperature and truncation in short."""
     inside = setting.strategy_id.partition("(")[2].rstrip(")")
     truncation = [part for part in inside.split(",") if not part.startswith("t0=")]
@@ -73,7 +80,7 @@ def bar_cell(probability: float, largest: float, width: int) -> Text:
     return Text.assemble(f"{share_text(probability):<{NUMBER_WIDTH}}", (f"{bar:<{width}}", "cyan"))
 
 
-def print_block(block: Block, scale: Scale, console: Console) -> None:
+def print_block(block: PromptSamples, scale: Scale, console: Console) -> None:
     """Print a prompt's samples, a column per temperature; the samples of a line have the same noise."""
     console.print()
     console.print(Text.assemble((visible_lines(block.prompt), "bold"), (f" …   {block.label}", "dim")))
@@ -96,7 +103,7 @@ def sample_cell(text: str, place: int, repeat: int | None) -> Text:
     return Text(f"{place + 1}. {visible_lines(text)}" if text else f"{place + 1}. (empty)")
 
 
-def print_summary(show: Show, console: Console) -> None:
+def print_summary(show: DemoResults, console: Console) -> None:
     """Print what was measured: how different and how alike the samples are at each temperature."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     table.add_column("")

@@ -1,4 +1,4 @@
-"""What a temperature and a truncation make of a distribution. Shapes: S steps, V vocabulary."""
+"""What a temperature and a truncation make of a distribution. DistributionComparison: S steps, V vocabulary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edt.strategies.rows import StrategyTable
 from edt.strategies.truncation import keep_mask
 
 
-def drawable(logits_SV: Tensor, temperature_S: Tensor, strategy: Strategy) -> Tensor:
+def sampling_probabilities(logits_SV: Tensor, temperature_S: Tensor, strategy: Strategy) -> Tensor:
     """The probabilities that a strategy's draw has at these temperatures, [S, V]: scaled, truncated, summing to 1.
 
     At the temperature floor the draw is the argmax, of probability 1.
@@ -27,7 +27,7 @@ def drawable(logits_SV: Tensor, temperature_S: Tensor, strategy: Strategy) -> Te
     return torch.where(floored_S.unsqueeze(-1), best_SV, probability_SV)
 
 
-def temperature_of(logits_SV: Tensor, strategy: Strategy) -> Tensor:
+def strategy_temperature(logits_SV: Tensor, strategy: Strategy) -> Tensor:
     """The temperature that a rule gives to distributions on their own, [S].
 
     Raises ConfigError for a rule that reads more than the entropy of all tokens.

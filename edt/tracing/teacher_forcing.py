@@ -1,6 +1,6 @@
 """One teacher-forced pass: what the model said at each step of a text that is there already.
 
-Shapes: S steps, V vocabulary, K likeliest tokens.
+DistributionComparison: S steps, V vocabulary, K likeliest tokens.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from torch import Tensor
 from edt.models.language_model import LanguageModel
 from edt.records import Alternative, Generation, Prompt, TracedOutput, TracedToken
 from edt.strategies.base import Strategy
-from edt.tracing.distribution import drawable, ranks
-from edt.tracing.token_text import Pieces
+from edt.tracing.distribution import ranks, sampling_probabilities
+from edt.tracing.token_text import TokenTexts
 
 
 @torch.inference_mode()
@@ -41,7 +41,7 @@ def traced_output(
     generation: Generation,
     *,
     top: int,
-    pieces: Pieces,
+    pieces: TokenTexts,
 ) -> TracedOutput:
     """A generation that has traces, token by token: entropy and temperature are those it was drawn with; rank and
     probabilities, and the `top` likeliest tokens of each step, are the model's.
@@ -53,7 +53,7 @@ def traced_output(
     token_S = torch.tensor(generation.token_ids, device=logits_SV.device)
     temperature_S = torch.tensor(temperature, dtype=logits_SV.dtype, device=logits_SV.device)
     probability_SV = logits_SV.softmax(dim=-1)
-    drawable_SV = drawable(logits_SV, temperature_S, strategy)
+    sampling_SV = sampling_probabilities(logits_SV, temperature_S, strategy)
     columns = zip(
         generation.token_ids,
         pieces.of(generation.token_ids),
@@ -61,11 +61,11 @@ def traced_output(
         temperature,
         ranks(logits_SV, token_S).tolist(),
         probability_SV.gather(-1, token_S.unsqueeze(-1)).squeeze(-1).tolist(),
-        drawable_SV.gather(-1, token_S.unsqueeze(-1)).squeeze(-1).tolist(),
-        likeliest(probability_SV, drawable_SV, top, pieces),
+        sampling_SV.gather(-1, token_S.unsqueeze(-1)).squeeze(-1).tolist(),
+        likeliest(probability_SV, sampling_SV, top, pieces),
         strict=True,
     )
-    names = ("token_id", "token", "entropy", "temperature", "rank", "probability", "drawable", "alternatives")
+    names = ("token_id", "token", "entropy", "temperature", "rank", "probability", "sampling_prob", "alternatives")
     tokens = tuple(
         TracedToken(step=step, **dict(zip(names, values, strict=True)))  # type: ignore[arg-type]
         for step, values in enumerate(columns)
@@ -81,18 +81,20 @@ def traced_output(
     )
 
 
-def likeliest(probability_SV: Tensor, drawable_SV: Tensor, top: int, pieces: Pieces) -> list[tuple[Alternative, ...]]:
+def likeliest(
+    probability_SV: Tensor, sampling_SV: Tensor, top: int, pieces: TokenTexts
+) -> list[tuple[Alternative, ...]]:
     """The `top` likeliest tokens of each step, the likeliest first."""
     token_SK = probability_SV.topk(min(top, probability_SV.shape[-1]), dim=-1).indices
     steps = zip(
         token_SK.tolist(),
         probability_SV.gather(-1, token_SK).tolist(),
-        drawable_SV.gather(-1, token_SK).tolist(),
+        sampling_SV.gather(-1, token_SK).tolist(),
         strict=True,
     )
     return [
         tuple(
-            Alternative(token=pieces.one(token), probability=probability, drawable=drawn)
+            Alternative(token=pieces.one(token), probability=probability, sampling_prob=drawn)
             for token, probability, drawn in zip(*columns, strict=True)
         )
         for columns in steps

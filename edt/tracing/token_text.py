@@ -8,25 +8,25 @@ from functools import cached_property
 from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-UNFINISHED = "\N{DOTTED CIRCLE}"
+INCOMPLETE = "\N{DOTTED CIRCLE}"
 """Stands for a token that holds the first bytes of a character; the token that completes it has the character."""
 
 
 @dataclass(frozen=True)
-class Pieces:
+class TokenTexts:
     """Reads tokens behind an anchor, since a token at the start of a text loses its space in many tokenizers."""
 
     tokenizer: Any
     _known: dict[int, str] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, token_ids: Sequence[int]) -> list[str]:
-        """A piece per token; together they are the text, but for `UNFINISHED` and special tokens, which are named."""
+        """A piece per token; together they are the text, but for `INCOMPLETE` and special tokens, which are named."""
         found = []
         shown = len(self._decode([]))
         for end, token_id in enumerate(token_ids, start=1):
             text = self._decode(token_ids[:end])
             if text.endswith(REPLACEMENT) and end < len(token_ids):
-                found.append(UNFINISHED)
+                found.append(INCOMPLETE)
                 continue
             found.append(text[shown:] or self._name(token_id))
             shown = len(text)

@@ -21,9 +21,9 @@ TRACE_TYPES: dict[str, pa.DataType] = {
     "temperature": pa.float64(),
     "rank": pa.int32(),
     "probability": pa.float64(),
-    "drawable": pa.float64(),
+    "sampling_prob": pa.float64(),
     "alternatives": pa.list_(
-        pa.struct({"token": pa.string(), "probability": pa.float64(), "drawable": pa.float64()}.items())
+        pa.struct({"token": pa.string(), "probability": pa.float64(), "sampling_prob": pa.float64()}.items())
     ),
 }
 

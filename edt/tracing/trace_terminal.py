@@ -107,7 +107,7 @@ def token_cells(token: TracedToken) -> list[str]:
         f"{token.entropy:.3f}",
         str(token.rank),
         probability_text(token.probability),
-        probability_text(token.drawable),
+        probability_text(token.sampling_prob),
     ]
 
 

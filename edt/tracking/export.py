@@ -16,14 +16,14 @@ from edt.errors import StoreError
 from edt.ids import digest
 from edt.records import Example, Score
 from edt.report.escape_control_chars import shortened
-from edt.report.frame import QUALITY_COLUMN, column_of
+from edt.report.frame import QUALITY_COLUMN, metric_column
 from edt.store.layout import RunFolder, study_folder
 from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations
 from edt.tasks.prompts import prompt_text
 from edt.tracking.files import manifest_file, report_files
-from edt.tracking.redact import Scrub
-from edt.tracking.spec import Tracking, Untracked
+from edt.tracking.redact import Redactor
+from edt.tracking.spec import NoTracking, Tracking
 from edt.tracking.wandb_export import (
     Cell,
     Lines,
@@ -74,7 +74,7 @@ class TrackedRun:
 
 def check_tracking(tracking: Tracking, n_settings: int) -> None:
     """Raise ConfigError for an export that would be refused at the end, before anything is decoded."""
-    if not isinstance(tracking, Untracked):
+    if not isinstance(tracking, NoTracking):
         from edt.tracking.wandb_mode import check_export
 
         check_export(tracking, n_settings)
@@ -82,7 +82,7 @@ def check_tracking(tracking: Tracking, n_settings: int) -> None:
 
 def check_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
     """Raise for an export of scored runs that track_study would refuse, before anything is printed or sent."""
-    if isinstance(tracking, Untracked):
+    if isinstance(tracking, NoTracking):
         return
     from edt.tracking.wandb_mode import resolved_mode
 
@@ -94,10 +94,10 @@ def track_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunF
     """Export the scored strategies of the runs, one tracker run each, and say where they are.
 
     Prompts, references and outputs go into the table of outputs alone, those of as many examples as
-    `tracking.outputs` says. Runs of several models are a study each, the same as if each had been exported alone.
+    `tracking.max_examples` says. Runs of several models are a study each, the same as if each had been exported alone.
     Raises StoreError when two runs of a model are of one task, TrackingError when the tracker refuses.
     """
-    if isinstance(tracking, Untracked):
+    if isinstance(tracking, NoTracking):
         return
     from edt.tracking.wandb_mode import check_export, connecting, falls_back, resolved_mode
     from edt.tracking.wandb_runs import export_settings
@@ -108,22 +108,22 @@ def track_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunF
     studies = studies_of(runs)
     decoded = [tracked_strategies(study, scores) for study in studies]
     check_export(tracking, sum(map(len, decoded)))
-    scrub = Scrub.of()
+    redactor = Redactor.of()
     folder = runs[0].path.parent if tracking.dir is None else Path(tracking.dir).expanduser()
     if mode == "online":
-        print(scrub.text(connecting()), flush=True)
-    report = report_files(scores, runs, scrub)
-    templates = tracking.outputs != 0
+        print(redactor.text(connecting()), flush=True)
+    report = report_files(scores, runs, redactor)
+    templates = tracking.max_examples != 0
     count = 0
     for study, strategies in zip(studies, decoded, strict=True):
         study_id = study_digest(study)
         artifacts = {
             f"report-{study_id}": report,
             f"manifest-{study_id}": {
-                f"{t.manifest.task}.json": manifest_file(t.run.manifest, scrub, templates=templates) for t in study
+                f"{t.manifest.task}.json": manifest_file(t.run.manifest, redactor, templates=templates) for t in study
             },
         }
-        settings = settings_of(study_id, study, strategies, scrub, tracking.outputs)
+        settings = settings_of(study_id, study, strategies, redactor, tracking.max_examples)
         group = tracking.group or f"study-{study_id}"
         count += export_settings(tracking, mode, group, settings, artifacts, folder)
     print(told(count, mode, folder, keyless=falls_back(tracking)))
@@ -163,7 +163,7 @@ def settings_of(
     study_id: str,
     study: Sequence[TrackedRun],
     strategies: Mapping[str, Sequence[Score]],
-    scrub: Scrub,
+    redactor: Redactor,
     n_examples: int | None,
 ) -> Iterator[SettingExport]:
     """Each strategy as the tracker shows it, read when it is its turn."""
@@ -171,8 +171,8 @@ def settings_of(
         rows = [(tracked, tracked.rows(strategy_id)) for tracked in study]
         yield SettingExport(
             export_id=digest([study_id, strategy_id]),
-            name=scrub.text(strategy_id),
-            config=scrub.plain(setting_config(scores[0], study_facts(study_id, study, scores))),
+            name=redactor.text(strategy_id),
+            config=redactor.plain(setting_config(scores[0], study_facts(study_id, study, scores))),
             summary=summary_of(scores),
             sheets={"scores": score_sheet(scores), **outputs_sheets(rows, n_examples, scores[0].n_samples)},
             plots=trace_plots(rows),
@@ -196,7 +196,7 @@ def study_facts(study_id: str, study: Sequence[TrackedRun], scores: Sequence[Sco
         "tasks": list(dict.fromkeys(score.task for score in scores)),
         "splits": list(dict.fromkeys(score.split for score in scores)),
         "examples": {f"{score.task}/{score.split}": score.n_examples for score in scores},
-        "quality": {s.task: s.metric for s in scores if column_of(s.metric) == QUALITY_COLUMN},
+        "quality": {s.task: s.metric for s in scores if metric_column(s.metric) == QUALITY_COLUMN},
         "edt_version": edt.__version__,
     }
 

@@ -14,7 +14,7 @@ from edt.report.run_report import scores_page
 from edt.report.table import csv_text, markdown
 from edt.store.layout import RunFolder, study_folder
 from edt.store.manifest import Manifest
-from edt.tracking.redact import HIDDEN, Scrub
+from edt.tracking.redact import HIDDEN, Redactor
 
 STEP_FIGURES = ("steps-*.png", "steps-*.svg")
 """What is taken from the study's folder; anything else there, such as its page with outputs, stays."""
@@ -22,7 +22,7 @@ TEMPLATE = "template"
 """Key of a task's configuration that holds the words of its prompts."""
 
 
-def report_files(scores: Sequence[Score], runs: Sequence[RunFolder], scrub: Scrub) -> dict[str, bytes]:
+def report_files(scores: Sequence[Score], runs: Sequence[RunFolder], redactor: Redactor) -> dict[str, bytes]:
     """The report of these scores by file name: the tables, the page of every setting without its browser of outputs,
     and the figures of the steps that lie in the study's folder.
     """
@@ -34,17 +34,17 @@ def report_files(scores: Sequence[Score], runs: Sequence[RunFolder], scrub: Scru
     }
     folder = study_folder(runs[0].path.parent, [Manifest.read(run.manifest).generation_id for run in runs])
     figures = sorted(path for pattern in STEP_FIGURES for path in folder.glob(pattern))
-    return {name: scrub.text(text).encode() for name, text in texts.items()} | {
-        path.name: scrub.file(path) for path in figures
+    return {name: redactor.text(text).encode() for name, text in texts.items()} | {
+        path.name: redactor.file(path) for path in figures
     }
 
 
-def manifest_file(path: Path, scrub: Scrub, *, templates: bool) -> bytes:
+def manifest_file(path: Path, redactor: Redactor, *, templates: bool) -> bytes:
     """A run's manifest. templates: whether its configuration keeps the templates of prompts."""
     if templates:
-        return scrub.file(path)
+        return redactor.file(path)
     content = without_templates(json.loads(path.read_text(encoding="utf-8")))
-    return scrub.text(json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    return redactor.text(json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def without_templates(value: Any) -> Any:

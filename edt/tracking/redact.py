@@ -19,14 +19,14 @@ TEXT_FILES = (".csv", ".html", ".json", ".md", ".svg", ".tex", ".txt")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scrub:
+class Redactor:
     """Replaces the home path by `~`, and by `***` the values of secret variables and the credentials of addresses."""
 
     homes: tuple[str, ...]
     secrets: tuple[str, ...]
 
     @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> Scrub:
+    def of(cls, environment: Mapping[str, str] = os.environ) -> Redactor:
         """What this process must hide: its home, also as links lead to it, and variables such as WANDB_API_KEY."""
         home = Path.home()
         homes = {str(path) for path in (home, home.resolve()) if path != Path(path.anchor)}

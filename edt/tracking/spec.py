@@ -11,7 +11,7 @@ FORBIDDEN_IN_PROJECT = "/\\#?%:"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Untracked:
+class NoTracking:
     """No export: the run folder is all there is."""
 
 
@@ -20,8 +20,8 @@ class WandbSpec:
     """Where to export a study, and how much of its outputs.
 
     mode: "auto" is online where W&B finds a key, else offline. group: names the study; None for `study-<id>`.
-    outputs: examples per task and split whose prompts, references and outputs are sent, None for all. dir: its folder
-    `wandb` holds offline runs; None for the folder that the runs lie in.
+    max_examples: examples per task and split whose prompts, references and outputs are sent, None for all.
+    dir: offline runs are written to its subfolder `wandb`; None for the folder of the runs.
     """
 
     project: str = "edt"
@@ -29,7 +29,7 @@ class WandbSpec:
     mode: str = "auto"
     group: str | None = None
     tags: tuple[str, ...] = ()
-    outputs: int | None = 20
+    max_examples: int | None = 20
     dir: str | None = None
 
     def __post_init__(self) -> None:
@@ -39,10 +39,12 @@ class WandbSpec:
             raise ConfigError(
                 f"tracking.project is '{self.project}'; it must be a name without any of {FORBIDDEN_IN_PROJECT}."
             )
-        if self.outputs is not None and self.outputs < 0:
-            raise ConfigError(f"tracking.outputs is {self.outputs}; it must be 0 or more examples, or null for all.")
+        if self.max_examples is not None and self.max_examples < 0:
+            raise ConfigError(
+                f"tracking.max_examples is {self.max_examples}; it must be 0 or more examples, or null for all."
+            )
         if self.dir == "":
             raise ConfigError("tracking.dir is empty; it must be the path of a folder, or null for that of the runs.")
 
 
-Tracking = Untracked | WandbSpec
+Tracking = NoTracking | WandbSpec

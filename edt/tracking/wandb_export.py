@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from edt.records import Score
-from edt.report.frame import MEASURED_COLUMNS, column_of
+from edt.report.frame import MEASURED_COLUMNS, metric_column
 
 Cell = str | float | int | None
 MEAN = "mean"
@@ -53,7 +53,7 @@ def summary_of(scores: Iterable[Score]) -> dict[str, float]:
     scores = list(scores)
     found = {}
     for score in scores:
-        name = f"{score.task}/{score.split}/{column_of(score.metric)}"
+        name = f"{score.task}/{score.split}/{metric_column(score.metric)}"
         values = {name: score.value, f"{name}_lo": score.lo, f"{name}_hi": score.hi}
         found.update({key: value for key, value in values.items() if value is not None})
     return {**found, **means_over_tasks(scores)}
@@ -67,7 +67,7 @@ def means_over_tasks(scores: Sequence[Score]) -> dict[str, float]:
         for metric in dict.fromkeys(score.metric for score in scores):
             values = [s.value for s in scores if s.split == split and s.metric == metric and s.value is not None]
             if len(values) == len(tasks):
-                found[f"{MEAN}/{split}/{column_of(metric)}"] = fmean(values)
+                found[f"{MEAN}/{split}/{metric_column(metric)}"] = fmean(values)
     return found
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edt.errors import ConfigError
+from edt.errors import ConfigError, one_line
 from edt.tracking.spec import WandbSpec
 
 QUIET: dict[str, Any] = {
@@ -116,8 +116,3 @@ def quiet_environment(workspace: Path | None = None) -> Iterator[None]:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
-
-
-def one_line(error: Exception) -> str:
-    """An error's words in one line."""
-    return " ".join(str(error).split())

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edt.errors import TrackingError
-from edt.tracking.redact import Scrub
+from edt.errors import TrackingError, one_line
+from edt.tracking.redact import Redactor
 from edt.tracking.spec import WandbSpec
 from edt.tracking.wandb_export import Lines, SettingExport, Sheet
-from edt.tracking.wandb_mode import QUIET, one_line, quiet_environment, sweep_id
+from edt.tracking.wandb_mode import QUIET, quiet_environment, sweep_id
 
 ARTIFACTS = "artifacts"
 """Folder of an offline run that holds the files of its artifacts."""
@@ -64,7 +64,7 @@ def nameless_folder() -> Path:
     """Where an online export may put files: the system's temporary folder, unless it is found by way of the home."""
     temporary = Path(tempfile.gettempdir())
     spoken = os.path.relpath(temporary)
-    return temporary if Scrub.of().text(spoken) == spoken else Path()
+    return temporary if Redactor.of().text(spoken) == spoken else Path()
 
 
 def export_setting(

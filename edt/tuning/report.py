@@ -12,9 +12,7 @@ from pathlib import Path
 from edt.generation.environment import environment
 from edt.records import Score
 from edt.report.frame import table_rows
-from edt.report.run_report import PLAIN_WIDTH
-from edt.report.screen import screen
-from edt.report.table import markdown, print_table
+from edt.report.table import markdown, print_table, result_console
 from edt.store.atomic import write_text
 from edt.tuning.page import tune_page
 from edt.tuning.record import SearchResult, Tried
@@ -29,7 +27,7 @@ def report_search(result: SearchResult, scores: Sequence[Score], folder: Path, a
     write_text(folder / "baseline.csv", baseline_csv(result))
     write_text(folder / "tune.json", json.dumps(origin(result, asked), indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "tune.html", tune_page(result, sections, told))
-    console = screen(plain_width=PLAIN_WIDTH)
+    console = result_console()
     print_table(sections, console)
     console.print(told, highlight=False, markup=False, soft_wrap=True)
     console.print(

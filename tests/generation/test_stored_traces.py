@@ -13,7 +13,7 @@ from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
 from edt.decoding.sampling import Limits, Sampling
 from edt.records import Prompt
-from edt.report.steps import StepTraces, bands, rendered, steps_figure
+from edt.report.steps import StepTraces, bands, figure_bytes, steps_figure
 from edt.store.parts import TRACES, read_part
 from edt.strategies import EDT, KLD, Fixed
 
@@ -156,7 +156,7 @@ def test_steps_that_hardly_a_row_reaches_are_left_out():
 def test_a_large_grid_fits_its_figure():
     row = [[1.0, 0.5]]
     points = [StepTraces(strategy_id=f"edt(t0={i})", family="edt", entropy=row, temperature=row) for i in range(40)]
-    text = rendered(steps_figure("many", points), "svg").decode()
+    text = figure_bytes(steps_figure("many", points), "svg").decode()
     assert "edt(t0=17)" in text
     assert "edt(t0=18)" not in text
     assert "and 22 more" in text

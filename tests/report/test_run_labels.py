@@ -7,7 +7,7 @@ from rich.console import Console
 
 from edt.records import Score
 from edt.report.frame import notes_in, table_rows
-from edt.report.run_labels import variants
+from edt.report.run_labels import run_labels
 from edt.report.table import markdown, print_table
 from edt.store.manifest import Manifest
 
@@ -34,7 +34,7 @@ def manifest(path="edt:mini", **changes):
 
 
 def told(*manifests):
-    found = variants(manifests)
+    found = run_labels(manifests)
     return [found[one.generation_id] for one in manifests]
 
 
@@ -95,7 +95,7 @@ def test_two_runs_have_two_headings_and_two_notes():
 
 @pytest.mark.parametrize("names", [{}, {"a": "torch", "b": "torch"}])
 def test_runs_without_a_word_of_their_own_go_by_their_ids(names):
-    assert [group.variant for group in table_rows([score("a"), score("b")], names)] == ["a", "b"]
+    assert [group.run_label for group in table_rows([score("a"), score("b")], names)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_runs_without_a_word_of_their_own_go_by_their_ids(names):
 )
 def test_headings_that_differ_anyway_stay_as_they_are(other):
     sections = table_rows([score("a"), score("b", **other)], NAMES)
-    assert [group.variant for group in sections] == ["", ""]
+    assert [group.run_label for group in sections] == ["", ""]
 
 
 def test_a_note_names_the_model_where_there_are_several():

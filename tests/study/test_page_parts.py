@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from edt.report import html
-from edt.report.browser import browser_data
-from edt.report.cells import cells_of, leading_number
+from edt.report.colors import DARK, LIGHT, MARKS, family_style
+from edt.report.html import cells_of, leading_number
 from edt.report.html_embed import inline_svg, plain, script_json, script_text
-from edt.report.interactive import axes, chart_data
 from edt.report.page import PageTable, Point
-from edt.report.palette import DARK, LIGHT, MARKS, family_style
+from edt.report.page_data import axes, browser_data, chart_data
 from tests.support.study_page_fixture import HOSTILE, study_page
 
 TEMPLATES = Path(html.__file__).parent / "templates"

@@ -14,10 +14,10 @@ def token(step, piece, temperature, *, rank=1, entropy=0.5):
         temperature=temperature,
         rank=rank,
         probability=0.25,
-        drawable=0.125,
+        sampling_prob=0.125,
         alternatives=(
-            Alternative(token="<b>bold</b>", probability=0.75, drawable=0.875),
-            Alternative(token=piece, probability=0.25, drawable=0.125),
+            Alternative(token="<b>bold</b>", probability=0.75, sampling_prob=0.875),
+            Alternative(token=piece, probability=0.25, sampling_prob=0.125),
         ),
     )
 

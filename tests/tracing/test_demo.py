@@ -12,7 +12,7 @@ from edt.models.language_model import LanguageModel, ModelSpec
 from edt.strategies import EDT, Fixed
 from edt.tracing import demo as demos
 from edt.tracing.demo import Distribution, shapes
-from edt.tracing.demo_results import Block, Column, summary
+from edt.tracing.demo_results import PromptSamples, TemperatureSamples, summary
 from edt.tracing.demo_terminal import print_show
 
 
@@ -111,8 +111,8 @@ def test_the_shapes_of_a_distribution(engine):
     assert by_name["plain"].entropy == pytest.approx(float(torch.distributions.Categorical(p).entropy()))
     assert by_name["cool"].probabilities == pytest.approx((p[:7] ** 2 / (p**2).sum()).tolist())
     assert by_name["k"].probabilities == pytest.approx([*(p[:5] / p[:5].sum()).tolist(), 0, 0])
-    assert (by_name["k"].drawable_tokens, by_name["k"].others) == (5, pytest.approx(0, abs=1e-12))
-    kept = by_name["p"].drawable_tokens
+    assert (by_name["k"].kept_tokens, by_name["k"].others) == (5, pytest.approx(0, abs=1e-12))
+    kept = by_name["p"].kept_tokens
     assert float(p[: kept - 1].sum()) < 0.9 <= float(p[:kept].sum())
     assert (by_name["greedy"].probabilities[0], by_name["greedy"].entropy) == (1, 0)
     wanted = 0.8 ** (0.5 / by_name["plain"].entropy)
@@ -121,10 +121,10 @@ def test_the_shapes_of_a_distribution(engine):
 
 def test_the_summary_by_hand():
     def block(label, texts, self_bleu):
-        return Block(
+        return PromptSamples(
             label=label,
             prompt="p",
-            columns=(Column(temperature=0.5, texts=texts, self_bleu=self_bleu, entropy=0.25),),
+            columns=(TemperatureSamples(temperature=0.5, texts=texts, self_bleu=self_bleu, entropy=0.25),),
         )
 
     blocks = [block("", ("a", "a", "b"), 60.0), block("", ("c", "c", "c"), 100.0)]

@@ -1,4 +1,4 @@
-"""Rank, probability and what was drawable, against transformers' own passes and hand calculation."""
+"""Rank, probability and sampling probability, against transformers' own passes and hand calculation."""
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from edt.errors import ConfigError, DataError
 from edt.models.language_model import LanguageModel, ModelSpec
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
 from edt.tasks.prompts import text_prompt
-from edt.tracing.distribution import drawable, ranks, temperature_of
+from edt.tracing.distribution import ranks, sampling_probabilities, strategy_temperature
 from edt.tracing.teacher_forcing import forced_logits, traced_output
-from edt.tracing.token_text import UNFINISHED, Pieces
+from edt.tracing.token_text import INCOMPLETE, TokenTexts
 
 STRATEGIES = [Fixed(t0=0), Fixed(t0=1.3, top_k=3), EDT(t0=1, theta=0.5, top_p=0.8), KLD(t0=1, sigma=2)]
 
@@ -38,7 +38,7 @@ def generations(model, prompt, spec=None):
 
 def traced(model, prompt, generation, top=5):
     strategy = next(s for s in STRATEGIES if s.strategy_id == generation.strategy_id)
-    return traced_output(model, prompt, strategy, generation, top=top, pieces=Pieces(model.tokenizer))
+    return traced_output(model, prompt, strategy, generation, top=top, pieces=TokenTexts(model.tokenizer))
 
 
 @pytest.mark.parametrize("spec", [TorchSpec(), ReferenceSpec()], ids=["torch", "reference"])
@@ -55,20 +55,20 @@ def test_a_trace_is_what_transformers_says_of_each_prefix(tiny, spec):
             assert token.rank == order.tolist().index(token.token_id) + 1
             assert token.entropy == pytest.approx(scipy.stats.entropy(p), abs=1e-8)
             assert [a.probability for a in token.alternatives] == pytest.approx(p[order[:5]], abs=1e-9)
-            assert token.drawable > 0, "what was drawn could be drawn"
+            assert token.sampling_prob > 0, "what was drawn could be drawn"
             if token.rank <= 5:
-                assert token.alternatives[token.rank - 1].drawable == token.drawable
+                assert token.alternatives[token.rank - 1].sampling_prob == token.sampling_prob
 
 
-def test_truncation_and_greedy_show_in_what_was_drawable(tiny):
+def test_truncation_and_greedy_show_in_the_sampling_prob(tiny):
     prompt = text_prompt("Once, a source. Then", tiny.tokenize, plain="Then")
     for generation in generations(tiny, prompt):
         for token in traced(tiny, prompt, generation, top=10**6).tokens:
-            drawn = [entry.drawable for entry in token.alternatives]
+            drawn = [entry.sampling_prob for entry in token.alternatives]
             assert sum(drawn) == pytest.approx(1)
             kept = sum(p > 0 for p in drawn)
             if generation.strategy_id == "fixed(t0=0)":
-                assert (token.rank, token.drawable, kept) == (1, 1.0, 1)
+                assert (token.rank, token.sampling_prob, kept) == (1, 1.0, 1)
             if generation.strategy_id == "fixed(t0=1.3,top_k=3)":
                 assert kept == 3
             if generation.family == "edt":
@@ -100,11 +100,13 @@ def test_encoder_decoders_are_traced_with_the_logits_that_generate_has(tiny_fold
     assert torch.allclose(forced_logits(model, prompt.token_ids, token_ids), wanted.double(), atol=1e-9)
 
 
-def test_drawable_by_hand():
+def test_sampling_probabilities_by_hand():
     logits = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64).log()
 
     def of(temperature, **settings):
-        return drawable(logits, torch.tensor([temperature], dtype=torch.float64), Fixed(t0=1, **settings))[0].tolist()
+        return sampling_probabilities(
+            logits, torch.tensor([temperature], dtype=torch.float64), Fixed(t0=1, **settings)
+        )[0].tolist()
 
     assert of(1.0) == pytest.approx([0.5, 0.3, 0.2])
     assert of(0.5) == pytest.approx([25 / 38, 9 / 38, 4 / 38])
@@ -122,11 +124,11 @@ def test_ties_share_the_better_rank():
 def test_the_temperature_of_a_distribution_on_its_own():
     p = torch.tensor([[0.7, 0.2, 0.1]], dtype=torch.float64)
     entropy = scipy.stats.entropy(p[0])
-    assert temperature_of(p.log(), Fixed(t0=0.6)).tolist() == [0.6]
-    assert float(temperature_of(p.log(), EDT(t0=0.9, theta=0.3))) == pytest.approx(0.9 * 0.8 ** (0.3 / entropy))
+    assert strategy_temperature(p.log(), Fixed(t0=0.6)).tolist() == [0.6]
+    assert float(strategy_temperature(p.log(), EDT(t0=0.9, theta=0.3))) == pytest.approx(0.9 * 0.8 ** (0.3 / entropy))
     share = entropy / np.log(3)
     wanted = 0.2 + (1.2 - 0.2) * share
-    assert float(temperature_of(p.log(), Dynatemp(t_min=0.2, t_max=1.2, exponent=1))) == pytest.approx(wanted)
+    assert float(strategy_temperature(p.log(), Dynatemp(t_min=0.2, t_max=1.2, exponent=1))) == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_the_temperature_of_a_distribution_on_its_own():
 )
 def test_a_rule_that_reads_more_than_one_distribution_is_refused(strategy):
     with pytest.raises(ConfigError, match="reads more than one distribution tells"):
-        temperature_of(torch.zeros(1, 3), strategy)
+        strategy_temperature(torch.zeros(1, 3), strategy)
 
 
 @pytest.fixture(scope="module")
@@ -151,14 +153,14 @@ def mini():
 @pytest.mark.parametrize("text", [" Anna went, to Belvik.\nThen", "戴维去了 Belvik。龘", "é \U0001f600!"])
 def test_pieces_are_the_text(mini, text):
     ids = mini.tokenizer(text, add_special_tokens=False)["input_ids"]
-    pieces = Pieces(mini.tokenizer).of(ids)
+    pieces = TokenTexts(mini.tokenizer).of(ids)
     assert len(pieces) == len(ids)
-    assert "".join(piece for piece in pieces if piece != UNFINISHED) == text
-    assert UNFINISHED in pieces or "龘" not in text
+    assert "".join(piece for piece in pieces if piece != INCOMPLETE) == text
+    assert INCOMPLETE in pieces or "龘" not in text
 
 
 def test_single_pieces_keep_their_space_and_special_tokens_have_names(mini):
-    pieces = Pieces(mini.tokenizer)
+    pieces = TokenTexts(mini.tokenizer)
     (anna,) = mini.tokenizer(" Anna", add_special_tokens=False)["input_ids"]
     assert pieces.one(anna) == " Anna"
     assert pieces.one(mini.tokenizer.eos_token_id) == pieces.of([mini.tokenizer.eos_token_id])[0] == "</s>"
@@ -177,8 +179,8 @@ def test_a_sentencepiece_token_keeps_its_space():
     tokenizer.decoder = decoders.Metaspace()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
     assert fast.decode([2]) == "the", "alone, the tokenizer loses it"
-    assert [Pieces(fast).one(2), Pieces(fast).one(3)] == [" the", "the"]
-    assert Pieces(fast).of([2, 3, 2]) == [" the", "the", " the"]
+    assert [TokenTexts(fast).one(2), TokenTexts(fast).one(3)] == [" the", "the"]
+    assert TokenTexts(fast).of([2, 3, 2]) == [" the", "the", " the"]
 
 
 def test_a_text_prompt_is_keyed_by_its_content(tiny):

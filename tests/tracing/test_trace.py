@@ -33,7 +33,7 @@ def words(tiny_folder, tmp_path):
 
 
 def test_a_prompt_is_traced_printed_and_written(words, tmp_path, capsys):
-    ask = [*words, "prompt=Article: a, b {c}. Summary:", "plain=Summary:", "details=true"]
+    ask = [*words, "prompt=Article: a, b {c}. Summary:", "unconditional_prompt=Summary:", "details=true"]
     assert main(["trace", *ask]) == 0
     said = capsys.readouterr()
     assert said.err == ""
@@ -84,16 +84,16 @@ def test_guided_temperature_is_left_out_where_there_is_no_source(words, capsys):
     assert main(["trace", *words, "prompt=Hello"]) == 0
     said = capsys.readouterr()
     assert said.err.count("left out kld(t0=1,sigma=1)") == 1
-    assert "plain=" in said.err
+    assert "unconditional_prompt=" in said.err
     assert "kld" not in said.out
     assert "fixed(t0=1)" in said.out
 
 
 ERRORS = {
-    "guided alone": (["prompt=Hello", "strategy=kld"], ["kld", "plain=", "another strategy"]),
+    "guided alone": (["prompt=Hello", "strategy=kld"], ["kld", "unconditional_prompt=", "another strategy"]),
     "no text": (["prompt=''"], ["the prompt '' has no token"]),
     "two prompts": (["prompt=Hello", "example=x"], ["prompt and example", "leave one"]),
-    "plain alone": (["plain=Hello"], ["plain is given without prompt"]),
+    "plain alone": (["unconditional_prompt=Hello"], ["unconditional_prompt is given without prompt"]),
     "no alternatives": (["prompt=Hello", "top=0"], ["top is 0", "1 or more"]),
     "details": (["prompt=Hello", "details=3"], ["details is 3", "true or false"]),
     "example": (["example=mini_xlsum-test-00000", "task.limit=9"], ["did you mean", "9 examples", "mini_xlsum"]),
@@ -145,13 +145,15 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_prompt_on_the_command_line_is_read_as_it_stands(text):
     with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
-        config = compose(config_name="trace", overrides=texts_quoted("trace", [f"prompt={text}", f"plain={text}"]))
+        config = compose(
+            config_name="trace", overrides=texts_quoted("trace", [f"prompt={text}", f"unconditional_prompt={text}"])
+        )
     plain = OmegaConf.to_container(config, resolve=True)
-    assert plain["prompt"] == plain["plain"] == text
+    assert plain["prompt"] == plain["unconditional_prompt"] == text
 
 
 def test_other_words_of_the_command_line_stay_as_they_are():
-    words = ["prompt=null", "prompt='a, b'", 'plain="x"', "task.limit=3", "--cfg", "strategy.t0=[1,2]"]
+    words = ["prompt=null", "prompt='a, b'", 'unconditional_prompt="x"', "task.limit=3", "--cfg", "strategy.t0=[1,2]"]
     assert texts_quoted("trace", words) == words
     assert texts_quoted("run", ["prompt=a, b"]) == ["prompt=a, b"]
 

@@ -10,7 +10,13 @@ import pytest
 from edt.report.escape_control_chars import visible
 from edt.report.html_embed import source_hash
 from edt.tracing.demo_page import demo_page
-from edt.tracing.demo_results import Block, Column, Setting, Shapes, Show
+from edt.tracing.demo_results import (
+    DemoResults,
+    DistributionComparison,
+    PromptSamples,
+    SettingDistribution,
+    TemperatureSamples,
+)
 from edt.tracing.trace_page import trace_page
 from tests.support.traces import HOSTILE, hostile_trace
 
@@ -18,22 +24,22 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def hostile_show():
-    column = Column(temperature=1.0, texts=(HOSTILE, HOSTILE, ""), self_bleu=None, entropy=1.0)
-    setting = Setting(
+    column = TemperatureSamples(temperature=1.0, texts=(HOSTILE, HOSTILE, ""), self_bleu=None, entropy=1.0)
+    setting = SettingDistribution(
         name=HOSTILE,
         strategy_id="fixed(t0=1)",
         temperature=1.0,
         probabilities=(0.5, 0.0),
         others=0.5,
-        drawable_tokens=2,
+        kept_tokens=2,
         entropy=0.7,
     )
-    return Show(
+    return DemoResults(
         title=HOSTILE,
         model="m",
         seed=0,
-        shapes=Shapes(prompt=HOSTILE, tokens=(HOSTILE, "x"), settings=(setting,)),
-        blocks=(Block(label=HOSTILE, prompt=HOSTILE, columns=(column,)),),
+        shapes=DistributionComparison(prompt=HOSTILE, tokens=(HOSTILE, "x"), settings=(setting,)),
+        blocks=(PromptSamples(label=HOSTILE, prompt=HOSTILE, columns=(column,)),),
     )
 
 
@@ -135,7 +141,7 @@ def test_a_browser_shows_a_tokens_details_without_an_error(browser, tmp_path):
         "temperature": "1.000",
         "rank": "2",
     }
-    assert (read(page, "#probability"), read(page, "#drawable")) == ("0.250", "0.125")
+    assert (read(page, "#probability"), read(page, "#sampling_prob")) == ("0.250", "0.125")
     names = page.find_elements("css selector", "#choices .name")
     assert [name.get_attribute("textContent") for name in names] == ["<b>bold</b>", HOSTILE]
     spans[0].click()

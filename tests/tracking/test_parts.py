@@ -4,7 +4,7 @@ import pytest
 
 from edt.errors import ConfigError
 from edt.records import Score
-from edt.tracking.redact import Scrub
+from edt.tracking.redact import Redactor
 from edt.tracking.spec import WandbSpec
 from edt.tracking.wandb_export import mean_by_step, setting_config, summary_of
 
@@ -15,7 +15,7 @@ from edt.tracking.wandb_export import mean_by_step, setting_config, summary_of
         ({"mode": "ofline"}, "tracking.mode is 'ofline'"),
         ({"project": "a/b"}, "tracking.project is 'a/b'"),
         ({"project": ""}, "tracking.project is ''"),
-        ({"outputs": -1}, "tracking.outputs is -1"),
+        ({"max_examples": -1}, "tracking.max_examples is -1"),
         ({"dir": ""}, "tracking.dir is empty"),
     ],
 )
@@ -57,13 +57,13 @@ def test_the_mean_of_a_step_is_over_the_rows_that_had_it():
 
 def test_scrubbing_leaves_everything_else(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/ann")
-    scrub = Scrub.of({"MY_API_KEY": "s3cr3t-value", "SHORT_TOKEN": "abc", "KEYBOARD": "us-international"})
-    assert scrub.text("/home/ann/models at /home/anna, /home/ann") == "~/models at /home/anna, ~"
-    assert scrub.text("us-international abc s3cr3t-value") == "us-international abc ***"
-    assert scrub.text("https://me:pass@host/path and a@b") == "https://***@host/path and a@b"
-    plain = scrub.plain({"a": (1, 0.5, None, True, float("inf")), "/home/ann": {"b": "/home/ann/x"}})
+    redactor = Redactor.of({"MY_API_KEY": "s3cr3t-value", "SHORT_TOKEN": "abc", "KEYBOARD": "us-international"})
+    assert redactor.text("/home/ann/models at /home/anna, /home/ann") == "~/models at /home/anna, ~"
+    assert redactor.text("us-international abc s3cr3t-value") == "us-international abc ***"
+    assert redactor.text("https://me:pass@host/path and a@b") == "https://***@host/path and a@b"
+    plain = redactor.plain({"a": (1, 0.5, None, True, float("inf")), "/home/ann": {"b": "/home/ann/x"}})
     assert plain == {"a": [1, 0.5, None, True, "inf"], "~": {"b": "~/x"}}
     (tmp_path / "table.csv").write_text("x,/home/ann/y\n")
     (tmp_path / "figure.png").write_bytes(b"\x89/home/ann\xff")
-    assert scrub.file(tmp_path / "table.csv") == b"x,~/y\n"
-    assert scrub.file(tmp_path / "figure.png") == b"\x89/home/ann\xff"
+    assert redactor.file(tmp_path / "table.csv") == b"x,~/y\n"
+    assert redactor.file(tmp_path / "figure.png") == b"\x89/home/ann\xff"

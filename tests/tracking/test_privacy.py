@@ -1,4 +1,4 @@
-"""No prompt, reference or output leaves the machine but those that tracking.outputs allows: every byte is searched."""
+"""No prompt, reference or output leaves the machine but those that tracking.max_examples allows: every byte is searched."""
 
 import html
 import json
@@ -73,7 +73,7 @@ def test_no_outputs_means_no_text_of_any_example_anywhere(machine):
     texts, _ = texts_by_example(machine)
     wanted = phrases(text for own in texts.values() for text in own)
     assert len(wanted) > 100
-    machine.edt("report", "tracking=wandb", "tracking.outputs=0")
+    machine.edt("report", "tracking=wandb", "tracking.max_examples=0")
     # The words around a source are the same for all examples of a task, so the template's are looked for by name.
     assert found_in_export(machine, wanted | {INSTRUCTION}) == set()
     for run in machine.exported().values():
@@ -88,7 +88,7 @@ def test_one_output_means_the_texts_of_the_first_examples_alone(machine):
     others = phrases(text for key, own in texts.items() if key not in first for text in own)
     others = {phrase for phrase in others if phrase not in allowed}
     assert len(others) > 60
-    machine.edt("report", "tracking=wandb", "tracking.outputs=1")
+    machine.edt("report", "tracking=wandb", "tracking.max_examples=1")
     assert found_in_export(machine, others) == set()
     assert found_in_export(machine, {INSTRUCTION}) == {INSTRUCTION}
     outputs = phrases(text for key in first for text in texts[key][-2:])
@@ -99,7 +99,7 @@ def test_every_text_is_found_when_all_are_sent(machine):
     """The search itself finds what is there: else the two tests above could not fail."""
     texts, _ = texts_by_example(machine)
     wanted = phrases(text for own in texts.values() for text in own)
-    machine.edt("report", "tracking=wandb", "tracking.outputs=null")
+    machine.edt("report", "tracking=wandb", "tracking.max_examples=null")
     assert found_in_export(machine, wanted) == wanted
 
 

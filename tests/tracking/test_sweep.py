@@ -15,7 +15,8 @@ from edt.cli.commands import generation_request
 from tests.support.wandb_machine import WORDS, Machine
 
 POINT = {"strategy.t0": 0.61, "strategy.theta": 1.25}
-SWEEP = yaml.safe_load((config_folder() / "wandb_sweep.yaml").read_text())
+DASHBOARD = Path(__file__).parents[2] / "experiments" / "wandb_dashboard"
+SWEEP = yaml.safe_load((DASHBOARD / "sweep.yaml").read_text())
 
 
 def test_a_sweep_of_several_settings_is_refused_before_anything_is_decoded(tmp_path):
@@ -82,7 +83,7 @@ def test_an_agents_run_has_the_sweeps_id_and_its_metric(tmp_path, monkeypatch):
 def test_the_dashboards_commands_compose(capsys):
     from edt.cli import main
 
-    page = (Path(__file__).parents[2] / "experiments" / "wandb_dashboard" / "README.md").read_text()
+    page = (DASHBOARD / "README.md").read_text()
     lines = [line.split("  #")[0].strip() for line in page.splitlines() if line.startswith("edt ")]
     assert len(lines) >= 4
     for line in lines:

@@ -27,7 +27,7 @@ def test_an_offline_export_again_replaces_its_folders(again):
 
 def test_an_export_by_run_and_one_by_report_are_the_same(machine, again):
     """The first was made by `edt run`, in another home; values and ids are equal."""
-    again.edt("report", "tracking=wandb", "tracking.outputs=0")
+    again.edt("report", "tracking=wandb", "tracking.max_examples=0")
     for name, run in again.exported().items():
         assert run.id == machine.offline[name].id
         ours = {k: v for k, v in run.summary.items() if "/" in k}

@@ -19,7 +19,7 @@ function choice(entry, drawn) {
   name.textContent = entry.token.replace(/^ +/, (spaces) => "·".repeat(spaces.length));
   const bars = document.createElement("span");
   bars.className = "bars";
-  for (const [value, kind] of [[entry.probability, ""], [entry.drawable, "as-drawn"]]) {
+  for (const [value, kind] of [[entry.probability, ""], [entry.sampling_prob, "as-drawn"]]) {
     const bar = document.createElement("i");
     bar.className = kind;
     bar.style.width = `${100 * value}%`;
@@ -27,7 +27,7 @@ function choice(entry, drawn) {
   }
   const text = document.createElement("span");
   text.className = "number";
-  text.textContent = number(entry.drawable);
+  text.textContent = number(entry.sampling_prob);
   return [name, bars, text];
 }
 
@@ -48,7 +48,7 @@ function show(span) {
   find("temperature").textContent = number(token.temperature);
   find("rank").textContent = token.rank;
   find("probability").textContent = number(token.probability);
-  find("drawable").textContent = number(token.drawable);
+  find("sampling_prob").textContent = number(token.sampling_prob);
   find("choices").replaceChildren(
     ...token.alternatives.flatMap((entry, place) => choice(entry, place + 1 === token.rank && entry.token === token.token)),
   );

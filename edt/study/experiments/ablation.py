@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edt.report.documents import csv_of, write_tables
+from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import heat_map, panels, save
 from edt.report.frame import QUALITY as QUALITY_NAMES
 from edt.report.page import PageFigure, PageTable, Section
@@ -54,7 +54,7 @@ class Ablation(Experiment):
         tables = [theta_table(study), *(eda_table(self, name, task) for name, task in found.items())]
         write_tables(folder, "table", tables)
         rows = [row for name, task in found.items() for row in cell_rows(self, name, task, study.confidence)]
-        write_text(folder / "grid.csv", csv_of(rows))
+        write_text(folder / "grid.csv", csv_from_rows(rows))
         text = [] if found else [f"None of its tasks ({', '.join(self.tasks)}) is in the study: {OTHERS}"]
         section = Section(name="ablation", title=self.title, text=text, tables=tables, figures=figures)
         return Outcome(section=section, evidence=evidence(study))

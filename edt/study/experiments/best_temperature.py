@@ -10,7 +10,7 @@ import numpy as np
 
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bootstrap import Comparison, interval, resample_weights, two_sided_p
-from edt.report.documents import csv_of, write_tables
+from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -57,7 +57,7 @@ class BestTemperature(Experiment):
         table = gains_table(found, study)
         write_tables(folder, "table", [table])
         rows = [row for name, entry in found.items() for row in instance_rows(name, study.tasks[name], entry)]
-        write_text(folder / "instances.csv", csv_of(rows))
+        write_text(folder / "instances.csv", csv_from_rows(rows))
         section = Section(
             name="best_temperature", title=self.title, tables=[table], figures=[histograms(found, folder)]
         )

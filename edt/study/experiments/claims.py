@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edt.report.documents import csv_of, write_tables
+from edt.report.documents import csv_from_rows, write_tables
 from edt.report.page import PageTable, Section
 from edt.store.atomic import write_text
 from edt.study.experiments.base import Experiment
@@ -102,7 +102,7 @@ class Claims(Experiment):
                 entries += [evidence_of(task, None, why_not=f"left out: {why}") for task, why in study.left_out.items()]
         table = scorecard(found)
         write_tables(folder, "table", [table])
-        write_text(folder / "claims.csv", csv_of(evidence_rows(found)))
+        write_text(folder / "claims.csv", csv_from_rows(evidence_rows(found)))
         return Outcome(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
 
 

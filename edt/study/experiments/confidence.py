@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edt.records import Generation
-from edt.report.documents import csv_of, write_tables
+from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -48,7 +48,8 @@ class Confidence(Experiment):
         table = sureness(by_family)
         write_tables(folder, "table", [table])
         write_text(
-            folder / "steps.csv", csv_of([row for name, entry in found.items() for row in step_rows(name, entry)])
+            folder / "steps.csv",
+            csv_from_rows([row for name, steps in found.items() for row in step_rows(name, steps)]),
         )
         figure = self.draw(found, study, folder)
         section = Section(name="confidence", title=self.title, tables=[table], figures=[figure])

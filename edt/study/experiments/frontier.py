@@ -11,8 +11,8 @@ import numpy as np
 
 from edt.metrics.bootstrap import interval
 from edt.metrics.pareto import pareto
-from edt.report.documents import csv_of, write_tables
-from edt.report.figures import color_of, legend_below, marker_of, panels, save
+from edt.report.documents import csv_from_rows, write_tables
+from edt.report.figures import family_color, family_marker, legend_below, panels, save
 from edt.report.frame import QUALITY as QUALITY_NAMES
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -37,7 +37,7 @@ class Frontier(Experiment):
         """frontier.png/.svg, table.md/.tex, points.csv."""
         table = front_table(study)
         write_tables(folder, "table", [table])
-        write_text(folder / "points.csv", csv_of(point_rows(study)))
+        write_text(folder / "points.csv", csv_from_rows(point_rows(study)))
         figure = draw(study, folder)
         return Outcome(
             section=Section(name="frontier", title=self.title, tables=[table], figures=[figure]), evidence={}
@@ -64,8 +64,8 @@ def draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) ->
         label = family_name.replace("_", " ")
         points = [values(task, s.strategy_id) for s in family.settings.values()]
         quality, self_bleu = zip(*points, strict=True)
-        color = color_of(label)
-        axis.scatter(self_bleu, quality, s=9, color=color, marker=marker_of(label), alpha=0.45, linewidths=0)
+        color = family_color(label)
+        axis.scatter(self_bleu, quality, s=9, color=color, marker=family_marker(label), alpha=0.45, linewidths=0)
         front = task.front(family_name)
         order = np.argsort(front.self_bleu_N, kind="stable")
         (handles[label],) = axis.plot(front.self_bleu_N[order], front.quality_N[order], color=color, lw=1.2)

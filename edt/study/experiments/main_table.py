@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edt.report.documents import csv_of, write_tables
+from edt.report.documents import csv_from_rows, write_tables
 from edt.report.frame import QUALITY as QUALITY_NAMES
 from edt.report.page import PageTable, Section
 from edt.report.table import csv_text
@@ -37,8 +37,8 @@ class MainTable(Experiment):
         chosen = {(t, c.strategy_id) for t, task in study.tasks.items() for c in task.choices.values()}
         scores = [s for task in study.tasks.values() for s in task.scored.scores if (s.task, s.strategy_id) in chosen]
         write_text(folder / "chosen.csv", csv_text(scores))
-        write_text(folder / "comparisons.csv", csv_of(comparison_rows(primary)))
-        write_text(folder / "grid.csv", csv_of(grid_rows(study)))
+        write_text(folder / "comparisons.csv", csv_from_rows(comparison_rows(primary)))
+        write_text(folder / "grid.csv", csv_from_rows(grid_rows(study)))
         section = Section(name="main_table", title=self.title, tables=tables)
         beats = {base: primary_evidence(primary, base, study.confidence) for _, base in PRIMARY}
         return Outcome(

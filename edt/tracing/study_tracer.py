@@ -14,14 +14,14 @@ from edt.records import Example, Generation, Prompt, TracedOutput
 from edt.strategies.base import Strategy
 from edt.tracing.decode_in_memory import decode_traced
 from edt.tracing.teacher_forcing import traced_output
-from edt.tracing.token_text import Pieces
+from edt.tracing.token_text import TokenTexts
 
 ALTERNATIVES = 5
 """Likeliest tokens that are kept of each step."""
 
 
 @dataclass(frozen=True)
-class Tracer:
+class StudyTracer:
     """Traces outputs of a request's tasks; the model is loaded when the first is asked for."""
 
     request: GenerationRequest
@@ -57,9 +57,9 @@ class Tracer:
         return decode_traced(self.engine, prompts, strategies, sampling, self.prepared(task).limits)
 
     @cached_property
-    def pieces(self) -> Pieces:
+    def pieces(self) -> TokenTexts:
         """The texts of single tokens."""
-        return Pieces(self.engine.model.tokenizer)
+        return TokenTexts(self.engine.model.tokenizer)
 
     def output(self, task: str, generation: Generation, strategy: Strategy) -> TracedOutput:
         """A traced generation, token by token."""

@@ -1,4 +1,4 @@
-"""`edt trace`: one prompt under a few strategies, token by token, on the screen, as a page and as parquet."""
+"""`edt trace`: one prompt under a few strategies, token by token, on the terminal, as a page and as parquet."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from edt.generation.generate import prompt_budget
 from edt.generation.request import TaskRequest
 from edt.models.language_model import LanguageModel
 from edt.records import Example, Prompt, Trace
-from edt.report.screen import screen
+from edt.report.table import TEXT_WIDTH, result_console
 from edt.store.atomic import write_text
 from edt.store.layout import short_name
 from edt.strategies.base import Strategy
 from edt.tasks.prompts import encode, text_prompt
-from edt.tracing.decode_in_memory import PLAIN_WIDTH, Asked, decode_traced
+from edt.tracing.decode_in_memory import DecodeConfig, decode_traced
 from edt.tracing.teacher_forcing import traced_output
-from edt.tracing.token_text import Pieces
+from edt.tracing.token_text import TokenTexts
 from edt.tracing.trace_files import write_trace
 from edt.tracing.trace_page import trace_page
 from edt.tracing.trace_terminal import print_trace
@@ -32,24 +32,26 @@ SETTING = "paths.traces"
 class TraceRequest:
     """Which prompt (a text, or an example of the tasks) under which strategies. top: likeliest tokens to keep."""
 
-    asked: Asked
+    decoding: DecodeConfig
     strategies: tuple[Strategy, ...]
     tasks: tuple[TaskRequest, ...] = ()
     prompt: str | None = None
-    plain: str | None = None
+    unconditional_prompt: str | None = None
     example: str | None = None
     top: int = 8
 
     def __post_init__(self) -> None:
         if isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1:
             raise ConfigError(f"top is {self.top!r}; it is a number of tokens, 1 or more.")
-        for name in ("prompt", "plain", "example"):
+        for name in ("prompt", "unconditional_prompt", "example"):
             if (value := getattr(self, name)) is not None and not isinstance(value, str):
                 raise ConfigError(f"{name} is {value!r}; it must be text.")
         if self.prompt is not None and self.example is not None:
             raise ConfigError("prompt and example are both given; a trace has one prompt: leave one of them out.")
-        if self.prompt is None and self.plain is not None:
-            raise ConfigError("plain is given without prompt; it is the prompt's text without its source.")
+        if self.prompt is None and self.unconditional_prompt is not None:
+            raise ConfigError(
+                "unconditional_prompt is given without prompt; it is the prompt's text without its source."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +66,15 @@ class Question:
 
 def show_trace(request: TraceRequest, *, details: bool) -> None:
     """Trace, print it, and write the page and the table; says where they are."""
-    engine = request.asked.engine.build(LanguageModel.load(request.asked.model))
+    engine = request.decoding.engine.build(LanguageModel.load(request.decoding.model))
     question = asked_question(request, engine.model)
     strategies = without_sourceless(request.strategies, question.prompt)
     trace = traced(request, engine, question, strategies)
-    about = f"{short_name(request.asked.model.path)}-{question.prompt.task}"
-    folder = request.asked.place(about, [question.prompt], strategies, question.limits)
+    about = f"{short_name(request.decoding.model.path)}-{question.prompt.task}"
+    folder = request.decoding.output_folder(about, [question.prompt], strategies, question.limits)
     write_trace(folder / "trace.parquet", trace)
     write_text(folder / "trace.html", trace_page(trace), setting=SETTING)
-    console = screen(plain_width=PLAIN_WIDTH)
+    console = result_console(TEXT_WIDTH)
     print_trace(trace, console, details=details)
     for name, file in (("page", "trace.html"), ("table", "trace.parquet")):
         console.print(f"{name}: {folder / file}", highlight=False, markup=False, soft_wrap=True)
@@ -80,15 +82,15 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
 
 def traced(request: TraceRequest, engine: Engine, question: Question, strategies: Sequence[Strategy]) -> Trace:
     """The outputs of a prompt, token by token."""
-    prompt, sampling, model = question.prompt, request.asked.sampling, engine.model
+    prompt, sampling, model = question.prompt, request.decoding.sampling, engine.model
     by_id = {strategy.strategy_id: strategy for strategy in strategies}
-    pieces = Pieces(model.tokenizer)
+    pieces = TokenTexts(model.tokenizer)
     outputs = [
         traced_output(model, prompt, by_id[generation.strategy_id], generation, top=request.top, pieces=pieces)
         for generation in decode_traced(engine, [prompt], strategies, sampling, question.limits)
     ]
     return Trace(
-        model=request.asked.model.path,
+        model=request.decoding.model.path,
         origin=question.origin,
         prompt=model.decode([prompt.token_ids])[0],
         references=question.references,
@@ -100,10 +102,10 @@ def traced(request: TraceRequest, engine: Engine, question: Question, strategies
 def asked_question(request: TraceRequest, model: LanguageModel) -> Question:
     """The text, or the example of a task, that the request names."""
     if request.prompt is not None:
-        prompt = text_prompt(request.prompt, model.tokenize, plain=request.plain)
-        return Question(prompt=prompt, origin="a prompt", references=(), limits=request.asked.limits())
+        prompt = text_prompt(request.prompt, model.tokenize, plain=request.unconditional_prompt)
+        return Question(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
     task, example = chosen_example(request.tasks, request.example)
-    limits = task.limits(request.asked.sampling)
+    limits = task.limits(request.decoding.sampling)
     prompt = encode(example, model.tokenize, budget=prompt_budget(model, task, limits))
     origin = f"{example.task}, {example.split}, example {example.example_id}"
     return Question(prompt=prompt, origin=origin, references=example.references, limits=limits)
@@ -133,7 +135,10 @@ def without_sourceless(strategies: Sequence[Strategy], prompt: Prompt) -> Sequen
     guided = [strategy.strategy_id for strategy in strategies if "kl" in strategy.needs]
     if not guided or prompt.token_ids != prompt.plain_ids:
         return strategies
-    told = f"{', '.join(guided)}: the prompt has no source to leave out; give the text without it as plain='…'"
+    told = (
+        f"{', '.join(guided)}: the prompt has no source to leave out; give the text without it as "
+        "unconditional_prompt='…'"
+    )
     kept = [strategy for strategy in strategies if "kl" not in strategy.needs]
     if not kept:
         raise ConfigError(f"{told}, or ask for another strategy.")
