@@ -34,7 +34,7 @@ class TrackingError(EdtError):
     """An export to a tracker that failed; the run folder is whole, and the export can be repeated."""
 
 
-def near_miss(name: str, allowed: Iterable[str]) -> str:
+def suggestion(name: str, allowed: Iterable[str]) -> str:
     """`" (did you mean 'x'?)"` for the closest allowed name, or an empty string when none is close."""
     close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
     return f" (did you mean '{close[0]}'?)" if close else ""

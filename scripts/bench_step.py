@@ -41,7 +41,7 @@ class BareStreams(RowStreams):
     def signals(self) -> Signals:
         """Zeros."""
         zero_R = torch.zeros(len(self.branch_R), dtype=self.logits_BV.dtype, device=self.logits_BV.device)
-        return Signals(entropy_R=zero_R, largest_R=zero_R, kl_R=zero_R, uniform_R=zero_R)
+        return Signals(entropy_R=zero_R, max_entropy_R=zero_R, kl_R=zero_R, uniform_R=zero_R)
 
 
 def all_contenders(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, Contender]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -103,9 +102,7 @@ class RuleProcessor(LogitsProcessor):
     def _rule(self, entropy_R: Tensor, vocabulary: int) -> Tensor:
         """T per row; entropies that are not finite pass through, for the observer to tell."""
         table = StrategyTable.of([self.strategy], dtype=entropy_R.dtype, device=entropy_R.device)
-        nan_R = torch.full_like(entropy_R, torch.nan)
-        largest_R = torch.full_like(entropy_R, math.log(vocabulary))
-        signals = Signals(entropy_R=entropy_R, largest_R=largest_R, kl_R=nan_R, uniform_R=nan_R)
+        signals = Signals.build(entropy_R, vocabulary=vocabulary)
         strategy_R = torch.zeros_like(entropy_R, dtype=torch.int64)
         temperature_R = table.temperature(strategy_R, signals)
         finite_R = torch.isfinite(entropy_R)

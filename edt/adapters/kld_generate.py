@@ -90,8 +90,7 @@ class KLDGenerate:
     def _scaled(self, p_RV: Tensor, q_RV: Tensor) -> Tensor:
         """The logits with the source, divided by the temperature."""
         kl_R = kl_divergence(p_RV, q_RV)
-        nan_R = torch.full_like(kl_R, torch.nan)
-        signals = Signals(entropy_R=entropy(p_RV), largest_R=nan_R, kl_R=kl_R, uniform_R=nan_R)
+        signals = Signals.build(entropy(p_RV), kl_R=kl_R)
         params = {"t0": torch.full_like(kl_R, self.t0), "sigma": torch.full_like(kl_R, self.sigma)}
         temperature_R = KLD.temperature(signals, params)
         if self.observe is not None:

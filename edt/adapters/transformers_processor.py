@@ -94,8 +94,7 @@ class EDTLogitsProcessor(LogitsProcessor):
         """T per row from the entropies."""
         rows = len(entropy_R)
         t0_R, theta_R = (for_rows(column, rows).to(entropy_R) for column in (self.t0, self.theta))
-        nan_R = torch.full_like(entropy_R, torch.nan)
-        signals = Signals(entropy_R=entropy_R, largest_R=nan_R, kl_R=nan_R, uniform_R=nan_R)
+        signals = Signals.build(entropy_R)
         return EDT.temperature(signals, {"t0": t0_R, "theta": theta_R, "n": torch.full_like(t0_R, self.n)})
 
     def _held(self, input_ids: Tensor) -> Tensor | None:

@@ -127,7 +127,5 @@ class EDTProcessor(*interfaces()):  # type: ignore[misc]
 def temperatures(logits_RV: Tensor, rules: list[EDT]) -> Tensor:
     """T per row, [R]."""
     columns_3R = torch.tensor([[rule.t0, rule.theta, rule.n] for rule in rules]).to(logits_RV).T
-    entropy_R = entropy(logits_RV)
-    nan_R = torch.full_like(entropy_R, torch.nan)
-    signals = Signals(entropy_R=entropy_R, largest_R=nan_R, kl_R=nan_R, uniform_R=nan_R)
+    signals = Signals.build(entropy(logits_RV))
     return EDT.temperature(signals, dict(zip(("t0", "theta", "n"), columns_3R, strict=True)))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from edt.errors import ConfigError, near_miss
+from edt.errors import ConfigError, suggestion
 from edt.strategies.edt import EDT
 
 KEY = "edt"
@@ -86,7 +86,7 @@ def asked_edt(params: Params) -> EDT | None:
     for name in given:
         if name not in SETTINGS:
             raise ConfigError(
-                f"extra_args['{KEY}'] has no setting '{name}'{near_miss(name, SETTINGS)}; it has: "
+                f"extra_args['{KEY}'] has no setting '{name}'{suggestion(name, SETTINGS)}; it has: "
                 f"{', '.join(SETTINGS)}."
             )
     needed = [field.name for field in fields(EDT) if field.name in SETTINGS and field.default is MISSING]

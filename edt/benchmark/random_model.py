@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from edt.decoding.ops.signals import entropy
-from edt.errors import ConfigError, near_miss
+from edt.errors import ConfigError, suggestion
 from edt.models.language_model import LanguageModel, ModelSpec
 from edt.records import Prompt
 
@@ -32,7 +32,7 @@ CALIBRATIONS = 7
 def random_model(shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device: torch.device) -> LanguageModel:
     """A random Llama of a shape; nothing ends its texts. Raises ConfigError for a shape that is not known."""
     if shape not in SHAPES:
-        raise ConfigError(f"shape is '{shape}'{near_miss(shape, SHAPES)}; it must be one of {', '.join(SHAPES)}.")
+        raise ConfigError(f"shape is '{shape}'{suggestion(shape, SHAPES)}; it must be one of {', '.join(SHAPES)}.")
     torch.manual_seed(0)
     sizes = SHAPES[shape] | {"vocab_size": vocabulary, "max_position_embeddings": 2048}
     config = LlamaConfig(**sizes, tie_word_embeddings=True, bos_token_id=None, eos_token_id=None, pad_token_id=0)

@@ -30,9 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"edt {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        from edt.errors import near_miss
+        from edt.errors import suggestion
 
-        print(f"edt: no command '{words[0]}'{near_miss(words[0], COMMANDS)}; {one_line_of_commands()}", file=sys.stderr)
+        print(
+            f"edt: no command '{words[0]}'{suggestion(words[0], COMMANDS)}; {one_line_of_commands()}", file=sys.stderr
+        )
         return USAGE_ERROR
     from edt.cli.app import run_command
 

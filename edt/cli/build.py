@@ -11,7 +11,7 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_class, get_object
 
-from edt.errors import ConfigError, near_miss
+from edt.errors import ConfigError, suggestion
 
 PlainConfig = Mapping[str, Any]
 TARGET = "_target_"
@@ -28,7 +28,7 @@ def construct(node: PlainConfig, where: str) -> Any:
         if name == TARGET:
             continue
         if name not in known:
-            raise ConfigError(f"'{where}' has no key '{name}'{near_miss(name, known)}; it has: {', '.join(known)}.")
+            raise ConfigError(f"'{where}' has no key '{name}'{suggestion(name, known)}; it has: {', '.join(known)}.")
         values[name] = constructed_value(value, f"{where}.{name}")
         if not fits(values[name], hints[name]):
             raise ConfigError(f"{where}.{name} is {value!r}; it must be {spoken(hints[name])}.")
@@ -98,7 +98,7 @@ def spoken(hint: Any) -> str:
 
 def strategies(node: PlainConfig) -> tuple[Any, ...]:
     """All settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
-    from edt.strategies.grid import grid, refuse_repeats
+    from edt.strategies.grid import check_repeats, grid
 
     found = []
     for where, family in strategy_nodes(node, "strategy").items():
@@ -106,7 +106,7 @@ def strategies(node: PlainConfig) -> tuple[Any, ...]:
         found += grid(imported(family[TARGET], where), axes)
     if not found:
         raise ConfigError("no strategy is asked for; give one, as strategy=edt or strategy=paper_all.")
-    refuse_repeats(found)
+    check_repeats(found)
     return tuple(found)
 
 
@@ -183,7 +183,7 @@ def refuse_unknown(node: PlainConfig, known: Sequence[str], where: str) -> None:
     """Raise ConfigError for a key that a node does not have."""
     for name in node:
         if name not in known:
-            raise ConfigError(f"'{where}' has no key '{name}'{near_miss(name, known)}; it has: {', '.join(known)}.")
+            raise ConfigError(f"'{where}' has no key '{name}'{suggestion(name, known)}; it has: {', '.join(known)}.")
 
 
 def imported_function(path: Any, where: str) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from edt.errors import near_miss
+from edt.errors import suggestion
 
 CONFIG_DIR = ("--config-dir", "-cd")
 TRACKED_LATER = ("generate", "score", "tune")
@@ -49,7 +49,7 @@ def explain_missing_config(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file or "").rpartition("/")
     options = [str(name) for name in error.options or []]
     allowed = f" There is: {', '.join(options)}." if options else ""
-    return f"{group or 'config'} '{option}' does not exist{near_miss(option, options)}.{allowed}"
+    return f"{group or 'config'} '{option}' does not exist{suggestion(option, options)}.{allowed}"
 
 
 def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str:
@@ -66,7 +66,7 @@ def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str
     if not neighbours:
         return f"'{key}' is no key of this configuration; `edt {command} --cfg job` shows them all."
     where = f"'{parent}'" if parent else "the configuration"
-    return f"{where} has no key '{name}'{near_miss(name, neighbours)}; it has: {', '.join(neighbours)}."
+    return f"{where} has no key '{name}'{suggestion(name, neighbours)}; it has: {', '.join(neighbours)}."
 
 
 def explain_merge(key: str, value: str, command: str, arguments: Sequence[str]) -> str:

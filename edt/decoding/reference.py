@@ -6,7 +6,6 @@ stops), and nothing of how they are computed for many rows at once. Shapes: V vo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,13 +122,8 @@ def read_signals(full: Text, plain: Text | None, prompt: Prompt, step: int) -> t
     plain_1V = None if plain is None else plain.logits()
     if not all(bool(finite_rows(found)) for found in (logits_1V, plain_1V) if found is not None):
         refuse_not_finite(prompt, step)
-    nan_1 = torch.full_like(logits_1V[:, 0], torch.nan)
-    return logits_1V, Signals(
-        entropy_R=entropy(logits_1V),
-        largest_R=torch.full_like(nan_1, math.log(logits_1V.shape[-1])),
-        kl_R=nan_1 if plain_1V is None else kl_divergence(logits_1V, plain_1V),
-        uniform_R=nan_1,
-    )
+    kl_1 = None if plain_1V is None else kl_divergence(logits_1V, plain_1V)
+    return logits_1V, Signals.build(entropy(logits_1V), kl_R=kl_1, vocabulary=logits_1V.shape[-1])
 
 
 def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: Rows, step: int) -> Tensor:
@@ -138,8 +132,9 @@ def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: R
     kept_1V = keep_mask(logits_1V, table.truncation_N)
     read = replace(signals, uniform_R=uniform_noise(row.key_U2, step, logits_1V.dtype))
     if strategy.entropy_of == "kept":
-        largest_1 = kept_1V.sum(dim=-1).to(logits_1V).log()
-        read = replace(read, entropy_R=entropy(logits_1V.masked_fill(~kept_1V, -torch.inf)), largest_R=largest_1)
+        max_entropy_1 = kept_1V.sum(dim=-1).to(logits_1V).log()
+        kept_entropy_1 = entropy(logits_1V.masked_fill(~kept_1V, -torch.inf))
+        read = replace(read, entropy_R=kept_entropy_1, max_entropy_R=max_entropy_1)
     held = strategy.granularity == "instance" and step > 0
     temperature_1 = row.temperature_AS[:, 0].to(logits_1V) if held else table.temperature(row.strategy_A, read)
     refuse_temperatures(temperature_1, row.strategy_A, table, step)

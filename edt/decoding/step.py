@@ -68,10 +68,10 @@ def kept_signals(
     rows = table.reads_kept_N[strategy_R].nonzero().squeeze(-1)
     if not len(rows):
         return signals
-    entropy, largest = streams.kernels.kept_entropy(streams.logits_BV, streams.branch_R[rows], cutoff_R[rows])
-    entropy_R, largest_R = signals.entropy_R.clone(), signals.largest_R.clone()
-    entropy_R[rows], largest_R[rows] = entropy, largest
-    return replace(signals, entropy_R=entropy_R, largest_R=largest_R)
+    entropy, max_entropy = streams.kernels.kept_entropy(streams.logits_BV, streams.branch_R[rows], cutoff_R[rows])
+    entropy_R, max_entropy_R = signals.entropy_R.clone(), signals.max_entropy_R.clone()
+    entropy_R[rows], max_entropy_R[rows] = entropy, max_entropy
+    return replace(signals, entropy_R=entropy_R, max_entropy_R=max_entropy_R)
 
 
 def refuse_temperatures(temperature_R: Tensor, strategy_R: Tensor, table: StrategyTable, step: int) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from edt.errors import ModelError, near_miss
+from edt.errors import ModelError, suggestion
 from edt.ids import digest, file_digest
 
 EMBEDDED = "edt:"
@@ -48,7 +48,7 @@ def embedded_folder(name: str) -> Path:
     """The folder of a model that ships inside the package."""
     names = sorted(config.parent.name for config in ASSETS.glob("*/config.json"))
     if name not in names:
-        raise ModelError(f"no model '{name}' ships with edt{near_miss(name, names)}; there is: {', '.join(names)}.")
+        raise ModelError(f"no model '{name}' ships with edt{suggestion(name, names)}; there is: {', '.join(names)}.")
     return ASSETS / name
 
 

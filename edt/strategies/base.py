@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from edt.errors import ConfigError
@@ -24,22 +25,49 @@ GRANULARITIES = ("token", "instance")
 class Signals:
     """What a temperature may read, one value per row, in nats, of the model's distribution at T = 1.
 
-    entropy_R: H = −Σ p ln p, of all tokens, or of the kept ones for a strategy with entropy_of "kept". largest_R: the
-    largest entropy that as many tokens can have, the logarithm of their number. kl_R: KL(p‖q) of the distribution with
-    the source against the one without it; NaN in rows whose strategy does not ask for it. uniform_R: a number in
-    (0, 1), noise of the row's identity and the step; NaN where no strategy of the batch asks for it.
+    entropy_R: H = −Σ p ln p, of all tokens, or of the kept ones for a strategy with entropy_of "kept".
+    max_entropy_R: the largest entropy that as many tokens can have, the logarithm of their number.
+    kl_R: KL(p‖q) of the distribution with the source against the one without it.
+    uniform_R: a number in (0, 1), noise that belongs to the row's identity and the step.
+    A signal is NaN in rows whose strategy does not read it.
     """
 
     entropy_R: Tensor
-    largest_R: Tensor
+    max_entropy_R: Tensor
     kl_R: Tensor
     uniform_R: Tensor
+
+    @classmethod
+    def build(
+        cls,
+        entropy_R: Tensor,
+        *,
+        max_entropy_R: Tensor | None = None,
+        kl_R: Tensor | None = None,
+        uniform_R: Tensor | None = None,
+        vocabulary: int | None = None,
+    ) -> Signals:
+        """Return the signals, with NaN for those that are not given.
+
+        vocabulary: the number of tokens; given instead of max_entropy_R, it sets that to ln(vocabulary).
+        """
+        # NaN, not 0: a rule that reads a signal nobody computed must not return a plausible temperature.
+        nan_R = torch.full_like(entropy_R, torch.nan)
+        if max_entropy_R is None and vocabulary is not None:
+            max_entropy_R = torch.full_like(entropy_R, math.log(vocabulary))
+
+        return cls(
+            entropy_R=entropy_R,
+            max_entropy_R=nan_R if max_entropy_R is None else max_entropy_R,
+            kl_R=nan_R if kl_R is None else kl_R,
+            uniform_R=nan_R if uniform_R is None else uniform_R,
+        )
 
     def select(self, rows: Tensor) -> Signals:
         """The same for a choice of rows."""
         return Signals(
             entropy_R=self.entropy_R[rows],
-            largest_R=self.largest_R[rows],
+            max_entropy_R=self.max_entropy_R[rows],
             kl_R=self.kl_R[rows],
             uniform_R=self.uniform_R[rows],
         )

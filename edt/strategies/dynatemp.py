@@ -50,5 +50,5 @@ class Dynatemp(Strategy):
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Temperature per row."""
-        share_R = torch.where(signals.largest_R > 0, signals.entropy_R / signals.largest_R, 0.0).clamp(max=1.0)
+        share_R = torch.where(signals.max_entropy_R > 0, signals.entropy_R / signals.max_entropy_R, 0.0).clamp(max=1.0)
         return params["t_min"] + (params["t_max"] - params["t_min"]) * share_R ** params["exponent"]

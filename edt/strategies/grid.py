@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-from edt.errors import ConfigError, near_miss
+from edt.errors import ConfigError, suggestion
 from edt.strategies.base import Strategy
 
 
@@ -17,7 +17,7 @@ def grid(family: type[Strategy], axes: Mapping[str, Any]) -> list[Strategy]:
     Raises ConfigError for a parameter that the family does not have (with the near miss), one that is missing, or an
     empty axis.
     """
-    refuse_unknown(family, axes)
+    check_unknown(family, axes)
     for field in fields(family):
         if field.default is MISSING and axes.get(field.name) is None:
             raise ConfigError(f"strategy '{family.family}' needs a value for '{field.name}': strategy.{field.name}=…")
@@ -26,13 +26,13 @@ def grid(family: type[Strategy], axes: Mapping[str, Any]) -> list[Strategy]:
     return [family(**dict(zip(lists, point, strict=True))) for point in points]
 
 
-def refuse_unknown(family: type[Strategy], names: Iterable[str]) -> None:
+def check_unknown(family: type[Strategy], names: Iterable[str]) -> None:
     """Raise ConfigError for a parameter that the family does not have, with the near miss."""
     known = [field.name for field in fields(family)]
     for name in names:
         if name not in known:
             raise ConfigError(
-                f"strategy '{family.family}' has no parameter '{name}'{near_miss(name, known)}; "
+                f"strategy '{family.family}' has no parameter '{name}'{suggestion(name, known)}; "
                 f"it has: {', '.join(known)}."
             )
 
@@ -46,7 +46,7 @@ def as_axis(family: str, name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def refuse_repeats(strategies: Sequence[Strategy]) -> None:
+def check_repeats(strategies: Sequence[Strategy]) -> None:
     """Raise ConfigError when a setting appears twice: its rows would be one and the same."""
     seen: set[str] = set()
     for strategy in strategies:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from edt.errors import ConfigError, DataError, near_miss
+from edt.errors import ConfigError, DataError, suggestion
 from edt.ids import seeded_rank
 from edt.records import Example, PromptParts, Split
 
@@ -156,7 +156,7 @@ def filled(part: str, wording: str, fields: Mapping[str, str]) -> str:
     except KeyError as error:
         name = str(error.args[0])
         raise ConfigError(
-            f"task.template.{part} names the field '{name}'{near_miss(name, fields)}; it has: {', '.join(fields)}."
+            f"task.template.{part} names the field '{name}'{suggestion(name, fields)}; it has: {', '.join(fields)}."
         ) from error
     except (ValueError, IndexError, AttributeError) as error:
         raise ConfigError(

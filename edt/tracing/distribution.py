@@ -41,9 +41,7 @@ def strategy_temperature(logits_SV: Tensor, strategy: Strategy) -> Tensor:
         )
     table = StrategyTable.of([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
     entropy_S = entropy(logits_SV)
-    nan_S = torch.full_like(entropy_S, torch.nan)
-    largest_S = torch.full_like(entropy_S, logits_SV.shape[-1]).log()
-    signals = Signals(entropy_R=entropy_S, largest_R=largest_S, kl_R=nan_S, uniform_R=nan_S)
+    signals = Signals.build(entropy_S, vocabulary=logits_SV.shape[-1])
     return table.temperature(torch.zeros(len(logits_SV), dtype=torch.int64, device=logits_SV.device), signals)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edt.decoding.engine import Engine
 from edt.decoding.sampling import Limits
-from edt.errors import ConfigError, near_miss
+from edt.errors import ConfigError, suggestion
 from edt.generation.generate import prompt_budget
 from edt.generation.request import TaskRequest
 from edt.models.language_model import LanguageModel
@@ -122,7 +122,7 @@ def chosen_example(tasks: Sequence[TaskRequest], example_id: str | None) -> tupl
                 ids.append(example.example_id)
     names = " and ".join(f"'{task.task.name}', {'/'.join(task.splits)}" for task in tasks)
     raise ConfigError(
-        f"example is '{example_id}'{near_miss(str(example_id), ids)}; task {names} has {len(ids)} examples, such as "
+        f"example is '{example_id}'{suggestion(str(example_id), ids)}; task {names} has {len(ids)} examples, such as "
         f"{', '.join(ids[:3])}."
     )
 

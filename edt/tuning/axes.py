@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from edt.errors import ConfigError, near_miss
+from edt.errors import ConfigError, suggestion
 
 Value = float | int | str | bool | None
 Side = Literal["lower", "upper"]
@@ -110,7 +110,7 @@ def range_of(node: Mapping[str, Any], where: str, *, whole: bool) -> Range:
     known = [field.name for field in fields(Range) if field.name != "whole"]
     for name in node:
         if name not in known:
-            raise ConfigError(f"{where} has no key '{name}'{near_miss(name, known)}; a range has: {', '.join(known)}.")
+            raise ConfigError(f"{where} has no key '{name}'{suggestion(name, known)}; a range has: {', '.join(known)}.")
     numbers = {}
     for name in ("low", "high"):
         value = node.get(name)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from edt.metrics.pareto import pareto
 from edt.scoring.dev_scores import Measures
 from edt.tuning.axes import Axis, End, Value
 from edt.tuning.spec import SearchSpec
@@ -50,15 +51,16 @@ def distinct(tried: Sequence[Tried]) -> list[Tried]:
 
 
 def front(tried: Sequence[Tried]) -> list[Tried]:
-    """The settings that no other beats, by rising Self-BLEU and with it rising quality.
+    """Return the Pareto front of the distinct settings, by rising Self-BLEU and with it rising quality.
 
-    One beats another where it is at least as good in quality and Self-BLEU and better in one (Pareto dominance).
+    Settings that tie in both objectives are all kept.
     """
-    found: list[Tried] = []
-    for one in sorted(distinct(tried), key=lambda one: (one.self_bleu_share, -one.quality_share)):
-        if not found or one.quality_share > found[-1].quality_share or aims(one) == aims(found[-1]):
-            found.append(one)
-    return found
+    settings = distinct(tried)
+    members = pareto([one.quality_share for one in settings], [one.self_bleu_share for one in settings])
+
+    # `pareto` keeps the first of equal settings; here a person chooses among them.
+    on_front = {aims(settings[member]) for member in members}
+    return sorted((one for one in settings if aims(one) in on_front), key=lambda one: one.self_bleu_share)
 
 
 def aims(tried: Tried) -> tuple[float, float]:

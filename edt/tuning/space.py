@@ -10,7 +10,7 @@ from typing import Any
 
 from edt.errors import ConfigError
 from edt.strategies.base import Strategy
-from edt.strategies.grid import grid, refuse_unknown
+from edt.strategies.grid import check_unknown, grid
 from edt.tuning.axes import Axis, End, Range, Value, choice_of, range_of
 
 MOST_CORNERS = 4096
@@ -47,7 +47,7 @@ class SearchSpace:
     @classmethod
     def of(cls, family: type[Strategy], node: Mapping[str, Any]) -> SearchSpace:
         """From plain configuration: a mapping is a range, a list a choice, anything else a constant."""
-        refuse_unknown(family, node)
+        check_unknown(family, node)
         for field in fields(family):
             if field.default is MISSING and node.get(field.name) is None:
                 raise ConfigError(

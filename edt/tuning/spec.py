@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edt.errors import ConfigError, near_miss
+from edt.errors import ConfigError, suggestion
 
 SAMPLERS = ("tpe", "random", "grid")
 OBJECTIVES = ("eda", "multi")
@@ -31,7 +31,7 @@ class SearchSpec:
     def __post_init__(self) -> None:
         for key, value, allowed in (("sampler", self.sampler, SAMPLERS), ("objective", self.objective, OBJECTIVES)):
             if value not in allowed:
-                near = near_miss(str(value), allowed)
+                near = suggestion(str(value), allowed)
                 raise ConfigError(f"search.{key} is '{value}'{near}; it must be one of {', '.join(allowed)}.")
         if self.trials is not None and self.trials < 1:
             raise ConfigError(f"search.trials is {self.trials}; it is a number of settings, 1 or more, or null.")

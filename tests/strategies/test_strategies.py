@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edt.errors import ConfigError
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Signals, grid
-from edt.strategies.grid import refuse_repeats
+from edt.strategies.grid import check_repeats
 from edt.strategies.rows import StrategyTable
 
 POSITIVE = st.floats(0.01, 5)
@@ -19,7 +19,7 @@ def signals(entropy, kl=1.0, largest=6.0, uniform=0.5):
     """One row of each value, or as many as the entropy has."""
     entropy = torch.atleast_1d(torch.as_tensor(entropy, dtype=torch.float64))
     others = (torch.as_tensor(value, dtype=torch.float64).expand_as(entropy) for value in (largest, kl, uniform))
-    return Signals(entropy_R=entropy, **dict(zip(("largest_R", "kl_R", "uniform_R"), others, strict=True)))
+    return Signals(entropy_R=entropy, **dict(zip(("max_entropy_R", "kl_R", "uniform_R"), others, strict=True)))
 
 
 def temperature(strategy, entropy=1.0, kl=1.0, **other):
@@ -128,7 +128,7 @@ def test_a_mixed_table_gives_each_row_its_own_rule():
         (lambda: grid(EDT, {"t0": 1, "thta": 1}), ["edt", "thta", "did you mean 'theta'"]),
         (lambda: grid(EDT, {"t0": 1}), ["edt", "theta", "strategy.theta=…"]),
         (lambda: grid(EDT, {"t0": [], "theta": 1}), ["edt", "t0", "empty"]),
-        (lambda: refuse_repeats([Fixed(t0=1), Fixed(t0=1.0)]), ["fixed(t0=1)", "twice"]),
+        (lambda: check_repeats([Fixed(t0=1), Fixed(t0=1.0)]), ["fixed(t0=1)", "twice"]),
     ],
 )
 def test_errors_name_thing_value_and_way_out(build, words):

@@ -9,7 +9,6 @@ V vocabulary.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -106,12 +105,7 @@ class RowStreams:
         if self.plain_logits_GV is not None and len(self.plain_logits_GV):
             kl_B[self.guided_B] = self.kernels.kl_divergence(self.logits_BV[self.guided_B], self.plain_logits_GV)
         entropy_R, kl_R = entropy_B[self.branch_R], kl_B[self.branch_R]
-        return Signals(
-            entropy_R=entropy_R,
-            largest_R=torch.full_like(entropy_R, math.log(self.logits_BV.shape[-1])),
-            kl_R=kl_R,
-            uniform_R=torch.full_like(entropy_R, torch.nan),
-        )
+        return Signals.build(entropy_R, kl_R=kl_R, vocabulary=self.logits_BV.shape[-1])
 
     def finite_rows(self) -> Tensor:
         """Rows whose logits, with the source and without it, are a distribution, [R] bool."""

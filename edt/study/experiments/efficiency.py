@@ -17,7 +17,7 @@ from edt.benchmark.random_model import SHAPES, random_model
 from edt.benchmark.replay import WARM_UP, Contender, contenders_of, replay
 from edt.benchmark.timing import ratios
 from edt.decoding.ops.kernels import Kernels
-from edt.errors import ConfigError, near_miss
+from edt.errors import ConfigError, suggestion
 from edt.generation.environment import environment
 from edt.models.language_model import LanguageModel
 from edt.report.documents import write_tables
@@ -82,7 +82,7 @@ class Efficiency(Experiment):
     def __post_init__(self) -> None:
         if self.shape is not None and self.shape not in SHAPES:
             raise ConfigError(
-                f"experiments.efficiency.shape is '{self.shape}'{near_miss(self.shape, SHAPES)}; it must be one of "
+                f"experiments.efficiency.shape is '{self.shape}'{suggestion(self.shape, SHAPES)}; it must be one of "
                 f"{', '.join(SHAPES)}, or null for the study's own model."
             )
         for name, least in {"rows": 1, "length": 8, "steps": FEWEST_STEPS, "repeats": 1}.items():

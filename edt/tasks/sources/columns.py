@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edt.errors import DataError, near_miss
+from edt.errors import DataError, suggestion
 
 Columns = Mapping[str, type | tuple[type, ...]]
 """Column name -> the type or types of its values."""
@@ -27,7 +27,7 @@ def checked(row: Any, columns: Columns, where: str) -> Mapping[str, Any]:
     for name, types in columns.items():
         if name not in row:
             raise DataError(
-                f"{where} has no column '{name}'{near_miss(name, map(str, row))}; it has {listed(row)}, "
+                f"{where} has no column '{name}'{suggestion(name, map(str, row))}; it has {listed(row)}, "
                 f"and needs {listed(columns)}. Rename the column or check that this is the right data set."
             )
         allowed = types if isinstance(types, tuple) else (types,)
