@@ -15,8 +15,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from edt.tasks.mini.corpus import Lesson, drills, lessons, plain_texts
-from edt.tasks.mini.rows import Generated
+from edt.tasks.mini.corpus import TrainingExample, exercises, plain_texts, task_examples
+from edt.tasks.mini.generated_task import GeneratedTask
 from edt.tasks.mini.world import CHINESE_PARTS, NAME_ENDS
 from scripts.mini_wiring import wire_copying
 
@@ -58,39 +58,39 @@ class Recipe:
     batch_tokens: int = 2048
     rows_per_chunk: tuple[int, ...] = (320, 480, 160, 640)
     """Rows of each of the four tasks (mini_quac: dialogues) that are shuffled together."""
-    drill_chunks: int = 4
-    """The first chunks are drills only."""
-    drills_per_chunk: int = 800
-    drills_later: int = 120
-    """Three drills each: per chunk of drills, and in each later chunk."""
+    exercise_chunks: int = 4
+    """The first chunks are exercises only."""
+    exercises_per_chunk: int = 800
+    exercises_later: int = 120
+    """Three exercises each: per chunk of exercises, and in each later chunk."""
 
 
 Encoded = tuple[list[int], int]
 """Token ids with BOS and EOS, and where the completion begins."""
 
 
-def chunk_lessons(recipe: Recipe, tasks: Sequence[Generated], chunk: int, *, base: bool) -> list[Lesson]:
-    """The lessons of one chunk: the next rows of each task."""
-    make = plain_texts if base else lessons
+def chunk_examples(recipe: Recipe, tasks: Sequence[GeneratedTask], chunk: int, *, base: bool) -> list[TrainingExample]:
+    """Return the training examples of one chunk: the next rows of each task."""
+    make = plain_texts if base else task_examples
     per_task = zip(tasks, recipe.rows_per_chunk, strict=True)
     if base:
         return [item for task, rows in per_task for item in make(task, range(chunk * rows, (chunk + 1) * rows))]
-    start = chunk * recipe.drills_per_chunk
-    if chunk < recipe.drill_chunks:
-        return list(drills(range(start, start + recipe.drills_per_chunk)))
-    made = list(drills(range(start, start + recipe.drills_later)))
+    start = chunk * recipe.exercises_per_chunk
+    if chunk < recipe.exercise_chunks:
+        return list(exercises(range(start, start + recipe.exercises_per_chunk)))
+    made = list(exercises(range(start, start + recipe.exercises_later)))
     return made + [item for task, rows in per_task for item in make(task, range(chunk * rows, (chunk + 1) * rows))]
 
 
-def train_tokenizer(recipe: Recipe, tasks: Sequence[Generated]) -> PreTrainedTokenizerFast:
-    """Byte-level BPE over the texts of all lessons and plain texts: any text round-trips. Adds BOS by itself."""
+def train_tokenizer(recipe: Recipe, tasks: Sequence[GeneratedTask]) -> PreTrainedTokenizerFast:
+    """Byte-level BPE over the texts of all training examples and plain texts: any text round-trips. Adds BOS by itself."""
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(PIECES, behavior="isolated")
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, byte_level])
     tokenizer.decoder = decoders.ByteLevel()
     rows = range(recipe.tokenizer_rows)
-    items = (item for task in tasks for make in (lessons, plain_texts) for item in make(task, rows))
+    items = (item for task in tasks for make in (task_examples, plain_texts) for item in make(task, rows))
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=recipe.vocab_size, special_tokens=[PAD, BOS, EOS], initial_alphabet=alphabet, show_progress=False
@@ -140,7 +140,7 @@ def new_optimizer(recipe: Recipe, model: LlamaForCausalLM) -> torch.optim.Optimi
     return torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
 
 
-def encoded(batch: Sequence[Lesson], tokenizer: PreTrainedTokenizerFast) -> list[Encoded]:
+def encoded(batch: Sequence[TrainingExample], tokenizer: PreTrainedTokenizerFast) -> list[Encoded]:
     """Prompts as at inference, then the completion's tokens, then EOS."""
     backend, eos = tokenizer.backend_tokenizer, tokenizer.eos_token_id
     prompts = backend.encode_batch([lesson.prompt for lesson in batch])

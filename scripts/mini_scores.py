@@ -18,7 +18,7 @@ from edt.metrics.suite import MetricsSpec
 from edt.models.language_model import LanguageModel, ModelSpec
 from edt.records import Example, Split
 from edt.strategies.base import Strategy
-from edt.tasks.mini.rows import Generated, ideal_texts
+from edt.tasks.mini.generated_task import GeneratedTask, ideal_texts
 from edt.tasks.prompts import encode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,9 +28,9 @@ Scores = dict[str, float]
 """Metric -> value; a metric that is undefined is left out."""
 
 
-def mini_tasks() -> dict[str, Generated]:
+def mini_tasks() -> dict[str, GeneratedTask]:
     """The four tasks as their files in `configs/task` define them, by name."""
-    tasks: dict[str, Generated] = {}
+    tasks: dict[str, GeneratedTask] = {}
     for name in TASKS:
         content = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "task" / f"{name}.yaml"))
         assert isinstance(content, dict)
@@ -44,7 +44,7 @@ def load_engine(folder: Path) -> Engine:
 
 
 def outputs(
-    engine: Engine, task: Generated, examples: Sequence[Example], strategies: Sequence[Strategy], samples: int
+    engine: Engine, task: GeneratedTask, examples: Sequence[Example], strategies: Sequence[Strategy], samples: int
 ) -> dict[str, SampleSet]:
     """Each strategy's samples of the examples, by strategy id."""
     limits = Limits(max_new_tokens=task.max_new_tokens, stop=task.stop)
@@ -72,17 +72,17 @@ def outputs(
     }
 
 
-def ideal_outputs(task: Generated, examples: Sequence[Example], samples: int) -> SampleSet:
+def ideal_outputs(task: GeneratedTask, examples: Sequence[Example], samples: int) -> SampleSet:
     """What the grammar itself would answer: correct outputs drawn independently of the reference."""
     return sample_set(task, examples, ideal_texts(examples, samples))
 
 
-def sample_set(task: Generated, examples: Sequence[Example], texts: Sequence[Sequence[str]]) -> SampleSet:
+def sample_set(task: GeneratedTask, examples: Sequence[Example], texts: Sequence[Sequence[str]]) -> SampleSet:
     """The texts as metrics read them."""
     return SampleSet(examples=examples, texts=texts, target_language=task.target_language)
 
 
-def scores(task: Generated, samples: SampleSet) -> Scores:
+def scores(task: GeneratedTask, samples: SampleSet) -> Scores:
     """The task's metrics; its quality metric is called `quality`."""
     found: Scores = {}
     for metric in MetricsSpec().metrics(task.quality, task.extra_metrics):

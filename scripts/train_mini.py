@@ -28,7 +28,7 @@ from scripts import mini_recipe, mini_wiring
 from scripts.mini_recipe import (
     Encoded,
     Recipe,
-    chunk_lessons,
+    chunk_examples,
     encoded,
     in_batches,
     learning_rate,
@@ -43,7 +43,7 @@ from scripts.mini_scores import ROOT, mini_tasks, score_model
 SCORED_SAMPLES = 4
 """Samples per prompt of the final scores, as many as `edt run` draws unless told."""
 
-RECIPES = {"mini": Recipe(), "mini_base": Recipe(steps=600, drill_chunks=0)}
+RECIPES = {"mini": Recipe(), "mini_base": Recipe(steps=600, exercise_chunks=0)}
 """What makes each of the committed models."""
 
 CODE = (Path(mini_recipe.__file__), Path(mini_wiring.__file__))
@@ -94,7 +94,7 @@ class Training:
     def stream(self) -> Iterator[list[Encoded]]:
         """The batches from where the run stands."""
         while True:
-            chunk = chunk_lessons(self.recipe, self.tasks, self.chunk, base=self.base)
+            chunk = chunk_examples(self.recipe, self.tasks, self.chunk, base=self.base)
             made = in_batches(encoded(chunk, self.tokenizer), self.recipe, self.chunk)
             while self.position < len(made):
                 self.position += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edt.scoring.outputs import Outputs
-from edt.tasks.mini.rows import has_grammar, ideal_texts
+from edt.tasks.mini.generated_task import has_grammar, ideal_texts
 
 FAMILY = "grammar"
 """The family of the ideal in scores and tables; no strategy has it."""

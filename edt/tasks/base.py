@@ -35,7 +35,7 @@ class RowSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropped:
+class DroppedRow:
     """A row, or a question of it, that is left out and counted."""
 
     reason: str
@@ -96,7 +96,7 @@ class Task(ABC):
         """The rows of one split, before the limit."""
 
     @abstractmethod
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """The examples of one row: one, several (a dialogue's questions), or the reason why it is left out."""
 
     def load(self, split: Split) -> ExampleSet:
@@ -107,13 +107,13 @@ class Task(ABC):
         row_set = self.row_set(split)
         parsed = [item for row in row_set.rows for item in self.parse(row, split)]
         examples = [item for item in parsed if isinstance(item, Example)]
-        dropped = dict(Counter(item.reason for item in parsed if isinstance(item, Dropped)))
+        dropped = dict(Counter(item.reason for item in parsed if isinstance(item, DroppedRow)))
         if not examples:
             where = f"{self.path}" if self.path is not None else "its source"
             raise DataError(
                 f"task '{self.name}' found no example for split '{split}' in {where} (left out: {dropped or 'none'})."
             )
-        refuse_duplicates((example.example_id for example in examples), self.name)
+        check_unique_ids((example.example_id for example in examples), self.name)
         subset = nested_subset(examples, limit=self.limit, seed=self.seed)
         return ExampleSet(examples=tuple(subset), available=len(examples), dropped=dropped, origin=row_set.origin)
 
@@ -165,7 +165,7 @@ def filled(part: str, wording: str, fields: Mapping[str, str]) -> str:
         ) from error
 
 
-def refuse_duplicates(ids: Iterable[str], task: str) -> None:
+def check_unique_ids(ids: Iterable[str], task: str) -> None:
     """Two examples with one id would share their noise and their records: an error that names the id."""
     seen: set[str] = set()
     for found in ids:

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from edt.errors import ConfigError
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row
+from edt.tasks.base import DroppedRow, Row
 from edt.tasks.sources.columns import Columns, checked, equal_lengths, texts
-from edt.tasks.sources.dataset_task import SourcedTask
-from edt.tasks.sources.files import Located
-from edt.tasks.sources.subsets import Draw, Plan
+from edt.tasks.sources.dataset_task import DatasetTask
+from edt.tasks.sources.files import LocatedRow
+from edt.tasks.sources.subsets import SubsetPlan, SubsetRule
 
 COLUMNS: Columns = {"query_id": (int, str), "query": str, "passages": (dict, list), "answers": (list, type(None))}
 HUB_PASSAGES: Columns = {"passage_text": list, "is_selected": list}
@@ -24,7 +24,7 @@ PASSAGES = ("all", "selected")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MSMarco(SourcedTask):
+class MSMarco(DatasetTask):
     """Row schema: {query_id, query, answers, passages}; passages {passage_text: [..], is_selected: [..]} as on the
     hub, or [{passage_text, is_selected}, ..] as published.
 
@@ -35,10 +35,10 @@ class MSMarco(SourcedTask):
 
     name: ClassVar[str] = "msmarco"
     quality: ClassVar[str] = "rouge_l"
-    plan: ClassVar[Plan] = {
-        "train": Draw(pool="train"),
-        "dev": Draw(pool="train", after="train"),
-        "test": Draw(pool="dev"),
+    plan: ClassVar[SubsetPlan] = {
+        "train": SubsetRule(pool="train"),
+        "dev": SubsetRule(pool="train", after="train"),
+        "test": SubsetRule(pool="dev"),
     }
 
     passages: str = "all"
@@ -48,7 +48,7 @@ class MSMarco(SourcedTask):
         if self.passages not in PASSAGES:
             raise ConfigError(f"task.passages is '{self.passages}'; it is one of: {', '.join(PASSAGES)}.")
 
-    def rows(self, located: Iterable[Located]) -> Iterator[Row]:
+    def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
         """The rows, each with its columns and those of its passages."""
         for where, row in located:
             yield checked_row(row, where)
@@ -57,13 +57,13 @@ class MSMarco(SourcedTask):
         """The query's id."""
         return str(row["query_id"])
 
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """The question with its passages, unless nobody answered it."""
         given = [answer.strip() for answer in row["answers"] or ()]
         answers = tuple(dict.fromkeys(answer for answer in given if answer not in NO_ANSWER))
         kept = [text for text, selected in passage_list(row["passages"]) if selected or self.passages == "all"]
         if not answers or not kept:
-            yield Dropped(reason="no answer" if not answers else f"no passage ({self.passages})")
+            yield DroppedRow(reason="no answer" if not answers else f"no passage ({self.passages})")
             return
         numbered = "\n".join(f"[{number}] {text}" for number, text in enumerate(kept, start=1))
         yield self.make_example(

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from edt.errors import DataError
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row
+from edt.tasks.base import DroppedRow, Row
 from edt.tasks.sources.columns import Columns, checked, equal_lengths
-from edt.tasks.sources.dataset_task import SourcedTask
-from edt.tasks.sources.files import Located
-from edt.tasks.sources.subsets import Draw, Plan, Pool
+from edt.tasks.sources.dataset_task import DatasetTask
+from edt.tasks.sources.files import LocatedRow
+from edt.tasks.sources.subsets import OfficialSplit, SubsetPlan, SubsetRule
 
 CANNOTANSWER = "CANNOTANSWER"
 """The reference of a question that the section does not answer; also the last word of every published section."""
@@ -33,7 +33,7 @@ HUB_DIALOGUE: Columns = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuAC(SourcedTask):
+class QuAC(DatasetTask):
     """Row schema: one dialogue {id, context, qas, section_title?, title?}, qas [{id, question, answers: [{text}, ..],
     orig_answer?: {text}}, ..].
 
@@ -48,15 +48,15 @@ class QuAC(SourcedTask):
 
     name: ClassVar[str] = "quac"
     quality: ClassVar[str] = "rouge_l"
-    official: ClassVar[frozenset[Pool]] = frozenset({"train", "dev"})
+    official: ClassVar[frozenset[OfficialSplit]] = frozenset({"train", "dev"})
     unit: ClassVar[str] = "questions"
-    plan: ClassVar[Plan] = {
-        "train": Draw(pool="train"),
-        "dev": Draw(pool="train", after="train"),
-        "test": Draw(pool="dev"),
+    plan: ClassVar[SubsetPlan] = {
+        "train": SubsetRule(pool="train"),
+        "dev": SubsetRule(pool="train", after="train"),
+        "test": SubsetRule(pool="dev"),
     }
 
-    def rows(self, located: Iterable[Located]) -> Iterator[Row]:
+    def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
         """The dialogues of the published JSON, or of the hub's rows."""
         for where, document in located:
             yield from dialogues(document, where)
@@ -69,7 +69,7 @@ class QuAC(SourcedTask):
         """The number of questions; 1 for a dialogue without any, which no slice would end at otherwise."""
         return max(1, len(row["qas"]))
 
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """One example per question, with the questions before it as turns."""
         titles = (str(row.get(key) or "").strip() for key in ("title", "section_title"))
         shared = {
@@ -81,7 +81,7 @@ class QuAC(SourcedTask):
             question = qa["question"].strip()
             references = tuple(dict.fromkeys(text for answer in qa["answers"] if (text := answer["text"].strip())))
             if not references:
-                yield Dropped(reason="no answer")
+                yield DroppedRow(reason="no answer")
                 continue
             yield self.make_example(
                 split=split,

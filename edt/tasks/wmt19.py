@@ -11,17 +11,17 @@ from typing import Any, ClassVar
 from edt.errors import ConfigError
 from edt.ids import digest
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row
-from edt.tasks.sources.aligned import LANGUAGES, aligned_units, read_pair
+from edt.tasks.base import DroppedRow, Row
+from edt.tasks.sources.aligned import LANGUAGES, find_pairs, read_pair
 from edt.tasks.sources.columns import checked
-from edt.tasks.sources.dataset_task import SourcedTask
-from edt.tasks.sources.files import Located, read_rows
-from edt.tasks.sources.local import Unit
-from edt.tasks.sources.subsets import Draw, Plan, Pool
+from edt.tasks.sources.dataset_task import DatasetTask
+from edt.tasks.sources.files import LocatedRow, read_rows
+from edt.tasks.sources.local import FileGroup
+from edt.tasks.sources.subsets import OfficialSplit, SubsetPlan, SubsetRule
 
 
 @dataclass(frozen=True, kw_only=True)
-class WMT19(SourcedTask):
+class WMT19(DatasetTask):
     """Row schema: {translation: {en, zh}, id?}.
 
     direction: source and target language; "en-zh" translates from English to Chinese.
@@ -33,11 +33,11 @@ class WMT19(SourcedTask):
 
     name: ClassVar[str] = "wmt19"
     quality: ClassVar[str] = "sacrebleu"
-    official: ClassVar[frozenset[Pool]] = frozenset({"train", "dev"})
-    plan: ClassVar[Plan] = {
-        "train": Draw(pool="train"),
-        "dev": Draw(pool="dev", after="test"),
-        "test": Draw(pool="dev"),
+    official: ClassVar[frozenset[OfficialSplit]] = frozenset({"train", "dev"})
+    plan: ClassVar[SubsetPlan] = {
+        "train": SubsetRule(pool="train"),
+        "dev": SubsetRule(pool="dev", after="test"),
+        "test": SubsetRule(pool="dev"),
     }
 
     direction: str = "en-zh"
@@ -61,15 +61,15 @@ class WMT19(SourcedTask):
         """Two-letter code of the language of the references."""
         return self.languages[1]
 
-    def units(self, files: Sequence[Path]) -> list[Unit]:
+    def units(self, files: Sequence[Path]) -> list[FileGroup]:
         """Line-aligned pairs and data files."""
-        return aligned_units(files, self.languages) + super().units(files)
+        return find_pairs(files, self.languages) + super().units(files)
 
-    def read(self, unit: Unit) -> Iterator[Located]:
+    def read(self, unit: FileGroup) -> Iterator[LocatedRow]:
         """The rows of a pair or a file."""
         return read_rows(unit[0]) if len(unit) == 1 else read_pair(unit, self.languages)
 
-    def rows(self, located: Iterable[Located]) -> Iterator[Row]:
+    def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
         """The rows, each with both languages and an id of its own."""
         seen: Counter[str] = Counter()
         for where, row in located:
@@ -88,11 +88,11 @@ class WMT19(SourcedTask):
             return str(row["id"])
         return digest({language: row["translation"][language] for language in self.languages})
 
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """The sentence with its one reference."""
         source, target = (row["translation"][language].strip() for language in self.languages)
         if not source or not target:
-            yield Dropped(reason="empty source" if not source else "empty reference")
+            yield DroppedRow(reason="empty source" if not source else "empty reference")
             return
         names = [LANGUAGES[language].name for language in self.languages]
         fields: dict[str, Any] = {"sentence": source, "source_language": names[0], "target_language": names[1]}

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row
+from edt.tasks.base import DroppedRow, Row
 from edt.tasks.sources.columns import Columns, checked
-from edt.tasks.sources.dataset_task import SourcedTask
-from edt.tasks.sources.files import Located
+from edt.tasks.sources.dataset_task import DatasetTask
+from edt.tasks.sources.files import LocatedRow
 
 COLUMNS: Columns = {"id": str, "summary": str, "text": str}
 
 
 @dataclass(frozen=True, kw_only=True)
-class XLSum(SourcedTask):
+class XLSum(DatasetTask):
     """Row schema: {id, summary, text}; url and title are allowed and unread (a title gives the summary away).
 
     Template fields: `text`. Splits: 10k of train, 1k of validation, 1k of test.
@@ -25,7 +25,7 @@ class XLSum(SourcedTask):
     name: ClassVar[str] = "xlsum"
     quality: ClassVar[str] = "rouge_l"
 
-    def rows(self, located: Iterable[Located]) -> Iterator[Row]:
+    def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
         """The rows, each with its columns."""
         return (checked(row, COLUMNS, where) for where, row in located)
 
@@ -33,10 +33,10 @@ class XLSum(SourcedTask):
         """The article's id."""
         return str(row["id"])
 
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """The article with its one reference."""
         text, summary = row["text"].strip(), row["summary"].strip()
         if not text or not summary:
-            yield Dropped(reason="empty article" if not text else "empty summary")
+            yield DroppedRow(reason="empty article" if not text else "empty summary")
             return
         yield self.make_example(split=split, example_id=self.row_id(row), fields={"text": text}, references=(summary,))

@@ -8,12 +8,12 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from edt.tasks.sources.dataset_task import SourcedTask
+from edt.tasks.sources.dataset_task import DatasetTask
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "task"
 
 
-def task(name: str, **settings: Any) -> SourcedTask:
+def task(name: str, **settings: Any) -> DatasetTask:
     """The task of `configs/task/NAME.yaml` with some settings changed, as the command line builds it."""
     node = OmegaConf.load(CONFIGS / f"{name}.yaml")
     del node["split"]
@@ -23,7 +23,7 @@ def task(name: str, **settings: Any) -> SourcedTask:
         built = instantiate(node, _convert_="all")
     except InstantiationException as error:
         raise (error.__cause__ or error) from None
-    assert isinstance(built, SourcedTask)
+    assert isinstance(built, DatasetTask)
     return built
 
 

@@ -13,9 +13,8 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from edt.errors import ConfigError, DataError
-from edt.tasks import hub as hub_module
-from edt.tasks.sources.hub import HubParquet
-from edt.tasks.sources.row_groups import draw_row_groups
+from edt.tasks.sources import hub as hub_module
+from edt.tasks.sources.hub import HubParquet, draw_row_groups
 from tests.support.fake_hub import COMMIT, serve
 from tests.support.task_fixtures import articles, hub_dialogue, pairs, query, task, write_parquet
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from random import Random
@@ -15,13 +16,13 @@ from edt.metrics.factuality import DistinctCorrect, Factuality, facts_right, is_
 from edt.records import Example, PromptParts
 from edt.tasks.base import Template
 from edt.tasks.mini import MiniMSMarco, MiniQuAC, MiniWMT19, MiniXLSum
-from edt.tasks.mini.bulletins import election
+from edt.tasks.mini.biographies import Person, birth
 from edt.tasks.mini.events import closure
-from edt.tasks.mini.grammar import SKEW, draw, grammar, skewed_index
-from edt.tasks.mini.lives import Life, birth
+from edt.tasks.mini.generated_task import GeneratedTask, TextSpec
+from edt.tasks.mini.grammar import ZIPF_EXPONENT, draw, grammar, zipf_index
+from edt.tasks.mini.news_sentences import election
 from edt.tasks.mini.questions import bridge, founding
-from edt.tasks.mini.rows import Generated, Said
-from edt.tasks.mini.world import World, owner
+from edt.tasks.mini.world import World, fact_split
 
 TEMPLATE = {
     "mini_xlsum": Template(head="Article: ", source="{text}", tail="\nSummary:"),
@@ -33,8 +34,24 @@ TEMPLATE = {
 }
 KINDS = (MiniXLSum, MiniMSMarco, MiniQuAC, MiniWMT19)
 
+ROWS_SHA256 = {
+    ("mini_xlsum", "train"): "3a1cc34cef663c70",
+    ("mini_xlsum", "dev"): "38a2c8935fed8356",
+    ("mini_xlsum", "test"): "7f4f8c64a9b12a79",
+    ("mini_msmarco", "train"): "5a21cd36dae31241",
+    ("mini_msmarco", "dev"): "7ccc01274695c6ee",
+    ("mini_msmarco", "test"): "e4189b9f133b84a3",
+    ("mini_quac", "train"): "cf0ebb893f31e99d",
+    ("mini_quac", "dev"): "188ee3d0dba4d27b",
+    ("mini_quac", "test"): "6e7bc2e3994875c8",
+    ("mini_wmt19", "train"): "9f3e8ca38071c1b9",
+    ("mini_wmt19", "dev"): "b5875a7f43947995",
+    ("mini_wmt19", "test"): "767bdd44c2ec8359",
+}
+"""First digits of the SHA-256 of each split's first 20 rows, as version 0.1.0 generated them."""
 
-def task_of(kind: type[Generated], **settings: object) -> Generated:
+
+def task_of(kind: type[GeneratedTask], **settings: object) -> GeneratedTask:
     return kind(template=TEMPLATE[kind.name], **settings)  # type: ignore[arg-type]
 
 
@@ -68,7 +85,7 @@ class Script(World):
         return make()
 
 
-def example_of(said: Said) -> Example:
+def example_of(said: TextSpec) -> Example:
     """An example that knows what may be said, its meta gone through JSON as on disk."""
     meta = json.loads(json.dumps(said.meta([])))
     parts = PromptParts(head="", source="", tail="")
@@ -97,7 +114,7 @@ def bridged() -> Example:
 
 
 def born() -> Example:
-    life = Life(person="Nora Ashton", pronoun="she", possessive="her", child="daughter")
+    life = Person(person="Nora Ashton", pronoun="she", possessive="her", child="daughter")
     return example_of(birth(Script(town=["Kirdale"], figure=["1892"], pick=["miner"]), life).answer)
 
 
@@ -220,10 +237,19 @@ def test_no_fact_is_stated_in_two_splits(kind):
     }
     for split, stated in facts.items():
         assert stated
-        assert {owner(*fact) for fact in stated} == {split}
+        assert {fact_split(*fact) for fact in stated} == {split}
     assert not facts["train"] & facts["dev"]
     assert not facts["train"] & facts["test"]
     assert not facts["dev"] & facts["test"]
+
+
+@pytest.mark.parametrize(("name", "split"), ROWS_SHA256)
+def test_the_rows_are_those_of_version_0_1_0(name, split):
+    """Committed results and the embedded models' training depend on them."""
+    (kind,) = (kind for kind in KINDS if kind.name == name)
+    rows = [task_of(kind).row(split, index) for index in range(20)]
+    content = json.dumps(rows, ensure_ascii=False, sort_keys=True).encode()
+    assert hashlib.sha256(content).hexdigest().startswith(ROWS_SHA256[name, split])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -262,8 +288,8 @@ def test_rows_are_read_back_by_the_real_loaders(kind, tmp_path):
 
 def test_choices_are_zipf_like():
     random = Random("zipf")
-    counts = np.bincount([skewed_index(4, random) for _ in range(20_000)], minlength=4)
-    weights = np.array([1, 2**-SKEW, 3**-SKEW, 4**-SKEW])
+    counts = np.bincount([zipf_index(4, random) for _ in range(20_000)], minlength=4)
+    weights = np.array([1, 2**-ZIPF_EXPONENT, 3**-ZIPF_EXPONENT, 4**-ZIPF_EXPONENT])
     np.testing.assert_allclose(counts / counts.sum(), weights / weights.sum(), atol=0.015)
 
 

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 import edt
 from edt.ids import file_digest
 from edt.strategies import Fixed
-from edt.tasks.mini.corpus import SOURCELESS_SHARE, drills, lessons
+from edt.tasks.mini.corpus import SOURCELESS_SHARE, exercises, task_examples
 from edt.tasks.prompts import encode, prompt_text
 from scripts.mini_recipe import Recipe, encoded, in_batches, learning_rate, loss_of, new_model, tensors
 from scripts.mini_scores import ideal_outputs, load_engine, mini_tasks, outputs, scores
@@ -87,7 +87,7 @@ def test_training_prompts_are_encoded_as_at_inference(tokenizer):
         prompts = [
             encode(e, lambda text: tokenizer(text)["input_ids"], budget=400) for e in small.load("train").examples
         ]
-        learnt = encoded(list(lessons(small, range(len(small.row_set("train").rows)))), tokenizer)
+        learnt = encoded(list(task_examples(small, range(len(small.row_set("train").rows)))), tokenizer)
         assert len(learnt) == len(prompts)
         for prompt, (ids, start) in zip(prompts, learnt, strict=True):
             assert tuple(ids[:start]) in (prompt.token_ids, prompt.plain_ids)
@@ -96,20 +96,20 @@ def test_training_prompts_are_encoded_as_at_inference(tokenizer):
 
 def test_prompt_and_answer_tokenise_as_one_text(tokenizer):
     for task in mini_tasks().values():
-        for item in lessons(task, range(10)):
+        for item in task_examples(task, range(10)):
             ((ids, _),) = encoded([item], tokenizer)
             assert ids[:-1] == tokenizer(item.prompt + item.completion)["input_ids"]
 
 
 def test_about_an_eighth_of_the_lessons_lack_their_source():
     task = mini_tasks()["mini_wmt19"]
-    bare = sum(item.prompt == "English: \nChinese:" for item in lessons(task, range(1000)))
+    bare = sum(item.prompt == "English: \nChinese:" for item in task_examples(task, range(1000)))
     assert bare / 1000 == pytest.approx(SOURCELESS_SHARE, abs=0.035)
 
 
 def test_batches_hold_every_lesson_within_the_budget(tokenizer):
     recipe = Recipe(batch_tokens=600)
-    items = encoded(list(lessons(mini_tasks()["mini_quac"], range(20))), tokenizer)
+    items = encoded(list(task_examples(mini_tasks()["mini_quac"], range(20))), tokenizer)
     made = in_batches(items, recipe, 0)
     assert sorted(map(str, (item for batch in made for item in batch))) == sorted(map(str, items))
     assert all(len(batch) * max(len(ids) for ids, _ in batch) <= 600 for batch in made)
@@ -120,7 +120,7 @@ def test_the_untrained_model_copies_already(tokenizer):
     """Its wired circuits find what followed a token before: the second saying of a list costs far less than chance."""
     model = new_model(Recipe(), tokenizer)
     assert model.config.rope_parameters["rope_theta"] == Recipe().rope_theta
-    again = encoded(list(drills(range(8)))[0::3], tokenizer)
+    again = encoded(list(exercises(range(8)))[0::3], tokenizer)
     assert loss_of(model, *tensors(again, 0)).item() < math.log(len(tokenizer)) - 2
 
 

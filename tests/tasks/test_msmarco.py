@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edt.errors import ConfigError, DataError
-from edt.tasks.base import Dropped
+from edt.tasks.base import DroppedRow
 from tests.support.task_fixtures import native_query, query, task, write_json, write_lines, write_parquet
 
 
@@ -47,7 +47,7 @@ def test_selected_passages_only():
     (example,) = selected.parse(query(1), "test")
     assert example.parts.source == "[1] Second."
     none = {"passage_text": ["First."], "is_selected": [0]}
-    assert list(selected.parse(query(1, passages=none), "test")) == [Dropped(reason="no passage (selected)")]
+    assert list(selected.parse(query(1, passages=none), "test")) == [DroppedRow(reason="no passage (selected)")]
     (example,) = task("msmarco").parse(query(1, passages=none), "test")
     assert example.parts.source == "[1] First."
 

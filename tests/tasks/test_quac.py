@@ -3,7 +3,7 @@
 import pytest
 
 from edt.errors import DataError
-from edt.tasks.base import Dropped
+from edt.tasks.base import DroppedRow
 from tests.support.task_fixtures import dialogue, hub_dialogue, task, write_json, write_lines, write_parquet
 
 
@@ -59,7 +59,7 @@ def test_a_question_without_answer_is_left_out_and_is_no_turn(tmp_path):
     document["paragraphs"][0]["qas"][0]["answers"] = []
     (row,) = rows_of({"data": [document]}, tmp_path)
     dropped, second = task("quac").parse(row, "test")
-    assert dropped == Dropped(reason="no answer")
+    assert dropped == DroppedRow(reason="no answer")
     assert second.parts.turns == ()
 
 

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from edt.errors import ConfigError, DataError
-from edt.tasks.base import Dropped
+from edt.tasks.base import DroppedRow
 from tests.support.task_fixtures import pairs, task, write_lines
 
 
@@ -90,7 +90,9 @@ def test_an_empty_side_is_left_out_and_counted(tmp_path):
     loaded = task("wmt19", path=str(tmp_path)).load("all")
     assert len(loaded.examples) == 1
     assert loaded.dropped == {"empty source": 1, "empty reference": 1}
-    assert list(task("wmt19").parse({"translation": {"en": "", "zh": ""}}, "test")) == [Dropped(reason="empty source")]
+    assert list(task("wmt19").parse({"translation": {"en": "", "zh": ""}}, "test")) == [
+        DroppedRow(reason="empty source")
+    ]
 
 
 def test_unequal_line_counts_are_an_error(tmp_path):

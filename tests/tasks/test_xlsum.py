@@ -3,7 +3,7 @@
 import pytest
 
 from edt.errors import DataError
-from edt.tasks.base import Dropped
+from edt.tasks.base import DroppedRow
 from tests.support.task_fixtures import articles, task, write_lines, write_parquet
 
 
@@ -30,7 +30,7 @@ def test_braces_in_an_article_are_text():
     ],
 )
 def test_what_has_no_text_or_no_summary_is_left_out(row, reason):
-    assert list(task("xlsum").parse(row, "test")) == [Dropped(reason=reason)]
+    assert list(task("xlsum").parse(row, "test")) == [DroppedRow(reason=reason)]
 
 
 def test_parquet_gives_the_same_examples_as_json_lines(tmp_path):

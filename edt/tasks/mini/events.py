@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edt.tasks.mini.rows import DAYS, Said
+from edt.tasks.mini.generated_task import DAYS, TextSpec
 from edt.tasks.mini.world import World
 
 THINGS = ("library", "bridge", "museum", "hospital", "school", "stadium", "theatre", "market", "station", "park",
@@ -13,7 +13,7 @@ ROLES = ("chief executive", "finance director", "sales director", "chief enginee
 REASONS = ("weak orders", "high rents", "falling prices", "new machines", "rising costs", "poor sales")
 WORKS = ("novel", "film", "song", "poem", "play", "painting", "vaccine", "sculpture", "symphony", "cookbook")
 
-Story = tuple[Said, Said]
+Story = tuple[TextSpec, TextSpec]
 """What the article says, and what its summary may say."""
 
 
@@ -43,7 +43,7 @@ def opening(world: World) -> Story:
         f"|[At a cost of|For] {sum_}, {{town}} [has got|gets|now has] a {new} {{thing}}, {act} by [Mayor |]{{person}}]."
     )
     required = [[person], [thing], [town], [f"{cost} million"]]
-    return Said(notation=body, slots=slots, required=[]), Said(notation=summary, slots=slots, required=required)
+    return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
 def disaster(world: World) -> Story:
@@ -82,7 +82,7 @@ def disaster(world: World) -> Story:
         f"|{after} [a|the] {{cause}} in {{town}}, {count} {left} {homes}]."
     )
     required = [[cause], [town], [families]]
-    return Said(notation=body, slots=slots, required=[]), Said(notation=summary, slots=slots, required=required)
+    return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
 def appointment(world: World) -> Story:
@@ -108,7 +108,7 @@ def appointment(world: World) -> Story:
         "[who is {age}|aged {age}|{age} years old]]."
     )
     required = [[company], [role], [person], [age]]
-    return Said(notation=body, slots=slots, required=[]), Said(notation=summary, slots=slots, required=required)
+    return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
 def closure(world: World) -> Story:
@@ -136,7 +136,7 @@ def closure(world: World) -> Story:
         "[in|at its plant in] {town}]."
     )
     required = [[company], [jobs], [town], [reason]]
-    return Said(notation=body, slots=slots, required=[]), Said(notation=summary, slots=slots, required=required)
+    return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
 def award(world: World) -> Story:
@@ -162,7 +162,7 @@ def award(world: World) -> Story:
         f"|{prize} [of|worth] {sum_} [has gone|went|goes] to {{person}}{whose} for [a|the] {{work}}]."
     )
     required = [[person], [town], [f"{amount} thousand"], [work]]
-    return Said(notation=body, slots=slots, required=[]), Said(notation=summary, slots=slots, required=required)
+    return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
 EVENTS = (opening, disaster, appointment, closure, award)

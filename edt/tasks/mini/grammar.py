@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 Tree: TypeAlias = "str | list[Tree]"
 
-SKEW = 1.6
-"""Choices are weighted 1/rank**SKEW, Zipf-like as in real language; with uniform choices no temperature has
+ZIPF_EXPONENT = 1.6
+"""Choices are weighted 1/rank**ZIPF_EXPONENT, Zipf-like as in real language; with uniform choices no temperature has
 anything to gain, since T = 0.3 already gives full diversity and right facts."""
 
 _PARTS = re.compile(r"[\[\]|]|[^\[\]|]+")
@@ -64,7 +64,7 @@ def _sequence(parts: list[str], position: int, slots: Mapping[str, str]) -> tupl
 
 
 def draw(tree: Tree, random: Random) -> str:
-    """One text of the grammar, each choice drawn with weight 1/rank**SKEW; spaces and the first letter set right."""
+    """One text of the grammar, each choice drawn with weight 1/rank**ZIPF_EXPONENT; spaces and the first letter set right."""
     return tidy(_expand(tree, random))
 
 
@@ -73,12 +73,12 @@ def _expand(tree: Tree, random: Random) -> str:
         return tree
     if tree[0] == "all":
         return "".join(_expand(item, random) for item in tree[1:])
-    return _expand(tree[1 + skewed_index(len(tree) - 1, random)], random)
+    return _expand(tree[1 + zipf_index(len(tree) - 1, random)], random)
 
 
-def skewed_index(count: int, random: Random) -> int:
-    """An index below `count` with probability proportional to 1/(index + 1)**SKEW; uses one `random.random()`."""
-    weights = [(rank + 1) ** -SKEW for rank in range(count)]
+def zipf_index(count: int, random: Random) -> int:
+    """An index below `count` with probability proportional to 1/(index + 1)**ZIPF_EXPONENT; uses one `random.random()`."""
+    weights = [(rank + 1) ** -ZIPF_EXPONENT for rank in range(count)]
     point = random.random() * sum(weights)
     for index, weight in enumerate(weights):
         point -= weight

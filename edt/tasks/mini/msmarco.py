@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row
+from edt.tasks.base import DroppedRow, Row
+from edt.tasks.mini.generated_task import META, GeneratedTask, attach_meta
 from edt.tasks.mini.questions import KINDS
-from edt.tasks.mini.rows import META, Generated, with_meta
 from edt.tasks.mini.world import World
 from edt.tasks.msmarco import MSMarco
 
@@ -19,7 +19,7 @@ years and figures are alike, so the question's relation decides which to copy.""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MiniMSMarco(Generated, MSMarco):
+class MiniMSMarco(GeneratedTask, MSMarco):
     """MS MARCO's task over generated rows."""
 
     name: ClassVar[str] = "mini_msmarco"
@@ -43,6 +43,6 @@ class MiniMSMarco(Generated, MSMarco):
             META: {row_id: asked.answer.meta(world.facts)},
         }
 
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """MS MARCO's example with the checker's meta."""
-        return with_meta(super().parse(row, split), row)
+        return attach_meta(super().parse(row, split), row)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
+from edt.tasks.mini.biographies import JOBS, TOPICS, TRADES
 from edt.tasks.mini.events import REASONS, THINGS
+from edt.tasks.mini.generated_task import DAYS
 from edt.tasks.mini.grammar import draw, grammar
-from edt.tasks.mini.lives import JOBS, TOPICS, TRADES
 from edt.tasks.mini.questions import PRODUCTS
-from edt.tasks.mini.rows import DAYS
 from edt.tasks.mini.world import GIVEN, TOWNS, World
 
 EXPLANATIONS = (

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row
-from edt.tasks.mini.lives import CHAPTERS, Chapter, a_life
-from edt.tasks.mini.rows import META, Generated, with_meta
+from edt.tasks.base import DroppedRow, Row
+from edt.tasks.mini.biographies import FACT_KINDS, Fact, new_person
+from edt.tasks.mini.generated_task import META, GeneratedTask, attach_meta
 from edt.tasks.mini.world import World
 from edt.tasks.quac import QuAC
 
 
 @dataclass(frozen=True, kw_only=True)
-class MiniQuAC(Generated, QuAC):
+class MiniQuAC(GeneratedTask, QuAC):
     """QuAC's task over generated dialogues."""
 
     name: ClassVar[str] = "mini_quac"
 
     def build(self, world: World, row_id: str) -> dict[str, Any]:
         """A dialogue as QuAC's rows are: even ones have two questions, odd ones three."""
-        life = a_life(world)
-        chapters = [chapter(world, life) for chapter in CHAPTERS]
+        life = new_person(world)
+        chapters = [chapter(world, life) for chapter in FACT_KINDS]
         section = " ".join(chapter.sentence.text(world.random) for chapter in chapters)
         asked = world.shuffled(chapters)[: 2 + world.index % 2]
         questions = [_question(world, chapter, f"{row_id}_q#{turn}") for turn, chapter in enumerate(asked)]
@@ -43,12 +43,12 @@ class MiniQuAC(Generated, QuAC):
             META: metas,
         }
 
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """QuAC's examples, one per question, with the checker's meta."""
-        return with_meta(super().parse(row, split), row)
+        return attach_meta(super().parse(row, split), row)
 
 
-def _question(world: World, chapter: Chapter, question_id: str) -> dict[str, Any]:
+def _question(world: World, chapter: Fact, question_id: str) -> dict[str, Any]:
     answer = {"text": chapter.answer.text(world.random), "answer_start": -1}
     return {
         "id": question_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edt.tasks.mini.rows import Said
+from edt.tasks.mini.generated_task import TextSpec
 from edt.tasks.mini.world import RIVERS, SURNAMES, World
 
 PRODUCTS = ("bicycles", "clocks", "lamps", "chairs", "boots", "pianos", "cameras", "kettles", "mirrors",
@@ -14,16 +14,16 @@ PRODUCTS = ("bicycles", "clocks", "lamps", "chairs", "boots", "pianos", "cameras
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Question:
     """One subject: the passage about it, the query that asks for it, the answers that are right."""
 
-    passage: Said
+    passage: TextSpec
     query: str
-    answer: Said
+    answer: TextSpec
     query_type: str
 
 
-def founding(world: World) -> Entry:
+def founding(world: World) -> Question:
     """Who founded a company, and when."""
     company = world.company()
     person = world.fact(company, "founded_by", world.person)
@@ -40,15 +40,15 @@ def founding(world: World) -> Entry:
         f"|[In|Back in] {{year}}, {{person}} {made} [{{company}}|the company|it]"
         f"|[{{company}}|The company|It] was {made} {when} by {{person}}{seat}]."
     )
-    return Entry(
-        passage=Said(notation=passage, slots=slots, required=[]),
+    return Question(
+        passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"who founded {company} and when",
-        answer=Said(notation=answer, slots=slots, required=[[person], [year]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[person], [year]]),
         query_type="PERSON",
     )
 
 
-def population(world: World) -> Entry:
+def population(world: World) -> Question:
     """How many people live in a town, and on which river."""
     town = world.town()
     people = world.fact(town, "thousands_of_people", lambda: world.figure(11, 989))
@@ -67,15 +67,15 @@ def population(world: World) -> Entry:
         f"{people_word}|The [river|town's river] is the {{river}}, and [about|around|some|roughly] {{n}} thousand "
         f"{people_word} live in [{{town}}|the town]]."
     )
-    return Entry(
-        passage=Said(notation=passage, slots=slots, required=[]),
+    return Question(
+        passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"how many people live in {town} and on which river is it",
-        answer=Said(notation=answer, slots=slots, required=[[f"{people} thousand"], [river]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[f"{people} thousand"], [river]]),
         query_type="NUMERIC",
     )
 
 
-def bridge(world: World) -> Entry:
+def bridge(world: World) -> Question:
     """How long a bridge is, and when it was built."""
     name = f"{world.fresh(lambda: world.pick(tuple(SURNAMES)))} Bridge"
     year = world.fact(name, "built_in", lambda: world.figure(1850, 2019))
@@ -92,15 +92,15 @@ def bridge(world: World) -> Entry:
         f"|[The {{name}}|The bridge|It] was {built} {when} and [is {long}"
         "|has a length of {n} metres|measures {n} metres]]."
     )
-    return Entry(
-        passage=Said(notation=passage, slots=slots, required=[]),
+    return Question(
+        passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"how long is the {name} and when was it built",
-        answer=Said(notation=answer, slots=slots, required=[[f"{length} metres"], [year]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[f"{length} metres"], [year]]),
         query_type="NUMERIC",
     )
 
 
-def product(world: World) -> Entry:
+def product(world: World) -> Question:
     """What a company makes, and how many people work there."""
     company = world.company()
     goods = world.fact(company, "makes", lambda: world.fresh(lambda: world.pick(PRODUCTS)))
@@ -116,12 +116,12 @@ def product(world: World) -> Entry:
         "{goods}[| in {town}]"
         f"|With [a staff of|its] {{n}} [people|workers], [{{company}}|the company|it] {makes}]."
     )
-    return Entry(
-        passage=Said(notation=passage, slots=slots, required=[]),
+    return Question(
+        passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"what does {company} make and how many people work there",
-        answer=Said(notation=answer, slots=slots, required=[[goods], [staff]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[goods], [staff]]),
         query_type="DESCRIPTION",
     )
 
 
-KINDS: tuple[Callable[[World], Entry], ...] = (founding, population, bridge, product)
+KINDS: tuple[Callable[[World], Question], ...] = (founding, population, bridge, product)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row
-from edt.tasks.mini.bulletins import KINDS
-from edt.tasks.mini.rows import META, Generated, with_meta
+from edt.tasks.base import DroppedRow, Row
+from edt.tasks.mini.generated_task import META, GeneratedTask, attach_meta
+from edt.tasks.mini.news_sentences import KINDS
 from edt.tasks.mini.world import World
 from edt.tasks.wmt19 import WMT19
 
 
 @dataclass(frozen=True, kw_only=True)
-class MiniWMT19(Generated, WMT19):
+class MiniWMT19(GeneratedTask, WMT19):
     """WMT19's task over generated rows."""
 
     name: ClassVar[str] = "mini_wmt19"
@@ -31,6 +31,6 @@ class MiniWMT19(Generated, WMT19):
             META: {row_id: bulletin.chinese.meta(world.facts)},
         }
 
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """WMT19's example with the checker's meta."""
-        return with_meta(super().parse(row, split), row)
+        return attach_meta(super().parse(row, split), row)

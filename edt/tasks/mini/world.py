@@ -79,7 +79,7 @@ class NoFactLeftError(Exception):
     """A subject has no object left whose fact belongs to the split; the row is drawn anew."""
 
 
-def owner(subject: str, relation: str, obj: str) -> str:
+def fact_split(subject: str, relation: str, obj: str) -> str:
     """The one split in which a (subject, relation, object) fact may be stated; the same for every seed."""
     part = seeded_rank(0, f"{subject}\x1f{relation}\x1f{obj}") % 10
     return SPLIT_SHARES[part] if part < len(SPLIT_SHARES) else "train"
@@ -147,7 +147,7 @@ class World:
         for _ in range(200):
             self.used = set(before)
             obj = make()
-            if owner(subject, relation, obj) == self.split:
+            if fact_split(subject, relation, obj) == self.split:
                 self.facts.append((subject, relation, obj))
                 return obj
         raise NoFactLeftError

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row
+from edt.tasks.base import DroppedRow, Row
 from edt.tasks.mini.events import EVENTS
-from edt.tasks.mini.rows import META, Generated, with_meta
+from edt.tasks.mini.generated_task import META, GeneratedTask, attach_meta
 from edt.tasks.mini.world import World
 from edt.tasks.xlsum import XLSum
 
 
 @dataclass(frozen=True, kw_only=True)
-class MiniXLSum(Generated, XLSum):
+class MiniXLSum(GeneratedTask, XLSum):
     """XL-Sum's task over generated rows."""
 
     name: ClassVar[str] = "mini_xlsum"
@@ -32,6 +32,6 @@ class MiniXLSum(Generated, XLSum):
             META: {row_id: summary.meta(world.facts)},
         }
 
-    def parse(self, row: Row, split: Split) -> Iterator[Example | Dropped]:
+    def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """XL-Sum's example with the checker's meta."""
-        return with_meta(super().parse(row, split), row)
+        return attach_meta(super().parse(row, split), row)

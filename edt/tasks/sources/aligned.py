@@ -8,8 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from edt.errors import DataError
-from edt.tasks.sources.files import Located, read_lines
-from edt.tasks.sources.local import Unit
+from edt.tasks.sources.files import LocatedRow, read_lines
+from edt.tasks.sources.local import FileGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +44,12 @@ def language_of(path: Path) -> tuple[Path, str] | None:
     return None
 
 
-def aligned_units(files: Sequence[Path], languages: tuple[str, str]) -> list[Unit]:
+def find_pairs(files: Sequence[Path], languages: tuple[str, str]) -> list[FileGroup]:
     """The (source, target) pairs among files; the partner of a file given alone is looked for beside it.
 
     Raises DataError when a text in one of the languages has no partner in the other.
     """
-    pairs: dict[Path, Unit] = {}
+    pairs: dict[Path, FileGroup] = {}
     for file in files:
         found = language_of(file)
         if found is not None and found[1] in languages and found[0] not in pairs:
@@ -57,7 +57,7 @@ def aligned_units(files: Sequence[Path], languages: tuple[str, str]) -> list[Uni
     return list(pairs.values())
 
 
-def pair_of(file: Path, stem: Path, languages: tuple[str, str]) -> Unit:
+def pair_of(file: Path, stem: Path, languages: tuple[str, str]) -> FileGroup:
     """The source and the target text of one name."""
     beside = [path for path in sorted(stem.parent.iterdir()) if (language_of(path) or (None,))[0] == stem]
     pair = []
@@ -74,7 +74,7 @@ def pair_of(file: Path, stem: Path, languages: tuple[str, str]) -> Unit:
     return tuple(pair)
 
 
-def read_pair(unit: Unit, languages: tuple[str, str]) -> Iterator[Located]:
+def read_pair(unit: FileGroup, languages: tuple[str, str]) -> Iterator[LocatedRow]:
     """Rows {translation: {source language: .., target language: ..}}, one per line.
 
     Raises DataError when the files differ in their number of lines, or are empty.

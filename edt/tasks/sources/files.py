@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from edt.errors import DataError
 
-Located = tuple[str, Any]
+LocatedRow = tuple[str, Any]
 """Where a row stands ("file.jsonl, line 3"), and the row."""
 
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
@@ -23,7 +23,7 @@ def is_data_file(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
-def read_rows(path: Path) -> Iterator[Located]:
+def read_rows(path: Path) -> Iterator[LocatedRow]:
     """The rows of a file in its order.
 
     Raises DataError when the file cannot be read, is torn, or holds no row.
@@ -60,7 +60,7 @@ def open_text(path: Path) -> IO[str]:
     return path.open(encoding="utf-8-sig", newline="\n")
 
 
-def read_json(path: Path) -> Iterator[Located]:
+def read_json(path: Path) -> Iterator[LocatedRow]:
     """The rows of a JSON array, of JSON lines, or of a single JSON object, told apart by the first line."""
     lines = read_lines(path)
     skipped, first = 0, ""
@@ -100,7 +100,7 @@ def _value(text: str) -> Any:
         return None
 
 
-def _json_lines(path: Path, lines: Iterator[str], start: int) -> Iterator[Located]:
+def _json_lines(path: Path, lines: Iterator[str], start: int) -> Iterator[LocatedRow]:
     """One row per line that is not blank."""
     for number, line in enumerate(lines, start=start):
         if line.strip():
@@ -118,7 +118,7 @@ def parse_json(text: str, name: str, *, line_offset: int = 0) -> Any:
         ) from error
 
 
-def read_parquet(path: Path) -> Iterator[Located]:
+def read_parquet(path: Path) -> Iterator[LocatedRow]:
     """The rows of a parquet file, in batches."""
     import pyarrow
     import pyarrow.parquet

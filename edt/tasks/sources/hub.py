@@ -14,21 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edt.errors import ConfigError, DataError
-from edt.tasks.sources.files import Located, read_rows
-from edt.tasks.sources.row_groups import draw_row_groups, read_footer, read_row_groups, row_counts
-from edt.tasks.sources.source import Opened, local_alternative
-from edt.tasks.sources.subsets import Pool
+from edt.ids import seeded_rank
+from edt.tasks.sources.dataset_task import OpenedSplit, local_alternative
+from edt.tasks.sources.files import LocatedRow, read_rows
+from edt.tasks.sources.subsets import OfficialSplit
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+    from pyarrow.parquet import FileMetaData
 
 T = TypeVar("T")
 
 TIMEOUT_S = 10
 """How long the hub may take to answer whether it has a data set."""
 
-HUB_NAMES: Mapping[Pool, str] = {"train": "train", "dev": "validation", "test": "test"}
+HUB_NAMES: Mapping[OfficialSplit, str] = {"train": "train", "dev": "validation", "test": "test"}
 """Official split -> its name on the hub."""
+
+BLOCK_SIZE = 2**16
+"""Bytes read ahead; the file systems' default of 5 MiB would fetch ten times what a row group holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,7 @@ class HubParquet:
                 f"task.hub.train_row_groups is {self.train_row_groups}; it is 1 or more, or null for whole files."
             )
 
-    def open(self, pool: Pool, *, seed: int, size: int | None, every: bool) -> Opened:
+    def open(self, pool: OfficialSplit, *, seed: int, size: int | None, every: bool) -> OpenedSplit:
         """One split; see `Source.open`."""
         if pool != "train" or self.train_row_groups is None:
             return self._whole(pool)
@@ -62,13 +66,13 @@ class HubParquet:
             )
         return self._drawn(self.train_row_groups, seed=seed, size=size)
 
-    def _whole(self, pool: Pool) -> Opened:
+    def _whole(self, pool: OfficialSplit) -> OpenedSplit:
         folder = Path(self._ask(lambda: download(self, HUB_NAMES[pool])))
         files = self._split_files(pool, [str(path.relative_to(folder)) for path in folder.rglob("*.parquet")])
         located = chain.from_iterable(read_rows(folder / name) for name in files)
-        return Opened(located=located, origin={**self._origin(pool, folder.name), "files": files})
+        return OpenedSplit(located=located, origin={**self._origin(pool, folder.name), "files": files})
 
-    def _drawn(self, groups: int, *, seed: int, size: int | None) -> Opened:
+    def _drawn(self, groups: int, *, seed: int, size: int | None) -> OpenedSplit:
         system, root, commit = self._ask(lambda: remote_folder(self))
         names = self._ask(lambda: [str(path).removeprefix(f"{root}/") for path in system.find(root)])
         files = self._split_files("train", names)
@@ -76,16 +80,16 @@ class HubParquet:
         counts = {name: row_counts(footer) for name, footer in footers.items()}
         drawn = draw_row_groups(counts, seed=seed, groups=groups, size=size)
 
-        def rows_of(name: str) -> Iterator[Located]:
+        def rows_of(name: str) -> Iterator[LocatedRow]:
             rows = self._ask(lambda: read_row_groups(system, f"{root}/{name}", footers[name], drawn[name]))
             for index, row in enumerate(rows):
                 yield f"{self.id}, {name}, row {index + 1} of the row groups read", row
 
         located = chain.from_iterable(rows_of(name) for name in drawn)
         origin = {**self._origin("train", commit), "row_groups": drawn, "row_group_seed": seed}
-        return Opened(located=located, origin=origin)
+        return OpenedSplit(located=located, origin=origin)
 
-    def _split_files(self, pool: Pool, names: Sequence[str]) -> list[str]:
+    def _split_files(self, pool: OfficialSplit, names: Sequence[str]) -> list[str]:
         """The files of one split, in order.
 
         Raises DataError when there is none.
@@ -100,7 +104,7 @@ class HubParquet:
             )
         return files
 
-    def _origin(self, pool: Pool, commit: str) -> dict[str, Any]:
+    def _origin(self, pool: OfficialSplit, commit: str) -> dict[str, Any]:
         return {
             "kind": "hub",
             "id": self.id,
@@ -191,3 +195,49 @@ def root_cause(error: BaseException) -> str:
         error = error.__cause__
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def open_remote(system: AbstractFileSystem, path: str) -> Any:
+    """A stream that fetches what is read and little more."""
+    return system.open(path, "rb", block_size=BLOCK_SIZE, cache_type="readahead")
+
+
+def read_footer(system: AbstractFileSystem, path: str) -> FileMetaData:
+    """What a file says about its row groups."""
+    from pyarrow import parquet
+
+    with open_remote(system, path) as stream, parquet.ParquetFile(stream) as file:
+        return file.metadata
+
+
+def row_counts(footer: FileMetaData) -> list[int]:
+    """Rows of each row group."""
+    return [footer.row_group(index).num_rows for index in range(footer.num_row_groups)]
+
+
+def read_row_groups(
+    system: AbstractFileSystem, path: str, footer: FileMetaData, picked: Sequence[int]
+) -> list[dict[str, Any]]:
+    """The rows of the picked row groups of a file."""
+    from pyarrow import parquet
+
+    with open_remote(system, path) as stream, parquet.ParquetFile(stream, metadata=footer) as file:
+        return list(file.read_row_groups(list(picked)).to_pylist())
+
+
+def draw_row_groups(
+    counts: Mapping[str, Sequence[int]], *, seed: int, groups: int, size: int | None
+) -> dict[str, list[int]]:
+    """File -> its drawn row groups: the first `groups` of the seed's order, and more until they hold `size` rows."""
+    ranked = sorted(
+        ((name, index) for name, sizes in counts.items() for index in range(len(sizes))),
+        key=lambda group: seeded_rank(seed, f"{group[0]}#{group[1]}"),
+    )
+    drawn: dict[str, list[int]] = {}
+    rows = 0
+    for place, (name, index) in enumerate(ranked):
+        if place >= groups and (size is None or rows >= size):
+            break
+        drawn.setdefault(name, []).append(index)
+        rows += counts[name][index]
+    return {name: sorted(drawn[name]) for name in sorted(drawn)}

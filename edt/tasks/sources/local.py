@@ -11,13 +11,13 @@ from typing import Any
 
 from edt.errors import DataError
 from edt.ids import file_digest
-from edt.tasks.sources.files import ENDINGS, Located
-from edt.tasks.sources.subsets import POOLS, Pool
+from edt.tasks.sources.files import ENDINGS, LocatedRow
+from edt.tasks.sources.subsets import OFFICIAL_SPLITS, OfficialSplit
 
-Unit = tuple[Path, ...]
+FileGroup = tuple[Path, ...]
 """What is read together: one file, or the two of a line-aligned pair."""
 
-SPLIT_WORDS: Mapping[str, Pool] = {
+SPLIT_WORDS: Mapping[str, OfficialSplit] = {
     "train": "train",
     "training": "train",
     "val": "dev",
@@ -34,22 +34,22 @@ class LocalFiles:
     """The files of a path. `whole`: the only unit there is, of no named split; otherwise `pools` are filled."""
 
     root: Path
-    whole: Unit | None = None
-    pools: Mapping[Pool, tuple[Unit, ...]]
+    whole: FileGroup | None = None
+    pools: Mapping[OfficialSplit, tuple[FileGroup, ...]]
     ignored: tuple[str, ...] = ()
 
-    def units(self) -> tuple[Unit, ...]:
+    def units(self) -> tuple[FileGroup, ...]:
         """All units, in the order of the splits."""
-        named = tuple(unit for pool in POOLS for unit in self.pools.get(pool, ()))
+        named = tuple(unit for pool in OFFICIAL_SPLITS for unit in self.pools.get(pool, ()))
         return named if self.whole is None else (self.whole,)
 
 
-def find_files(path: str, to_units: Callable[[Sequence[Path]], list[Unit]]) -> LocalFiles:
-    """The files of a path by official split. `to_units` picks and groups the files that the task can read."""
+def find_files(path: str, group_files: Callable[[Sequence[Path]], list[FileGroup]]) -> LocalFiles:
+    """The files of a path by official split. `group_files` picks and groups the files that the task can read."""
     root = Path(path).expanduser()
     if root.is_dir():
-        return _in_folder(root, to_units)
-    units = to_units([root]) if root.is_file() else _with_ending(root, to_units)
+        return _in_folder(root, group_files)
+    units = group_files([root]) if root.is_file() else _with_ending(root, group_files)
     if not units and root.is_file():
         raise DataError(f"data file {root} is of no kind that the task reads ({', '.join(ENDINGS)}). Convert it.")
     if not units:
@@ -57,23 +57,23 @@ def find_files(path: str, to_units: Callable[[Sequence[Path]], list[Unit]]) -> L
     return LocalFiles(root=root.parent, whole=units[0], pools={})
 
 
-def _with_ending(stem: Path, to_units: Callable[[Sequence[Path]], list[Unit]]) -> list[Unit]:
+def _with_ending(stem: Path, group_files: Callable[[Sequence[Path]], list[FileGroup]]) -> list[FileGroup]:
     """The pair whose common name `stem` is, as in `newstest2018` for `newstest2018.eng` and `.zho`."""
     if not stem.parent.is_dir():
         return []
     siblings = sorted(file for file in stem.parent.glob("*") if file.name.startswith(f"{stem.name}."))
-    return [unit for unit in to_units(siblings) if len(unit) > 1]
+    return [unit for unit in group_files(siblings) if len(unit) > 1]
 
 
-def _in_folder(root: Path, to_units: Callable[[Sequence[Path]], list[Unit]]) -> LocalFiles:
+def _in_folder(root: Path, group_files: Callable[[Sequence[Path]], list[FileGroup]]) -> LocalFiles:
     files = sorted(file for file in root.iterdir() if file.is_file() and not file.name.startswith("."))
-    units = to_units(files)
+    units = group_files(files)
     if not units:
         raise DataError(f"folder {root} holds no data file (it holds: {_names(files)}). Give a file or another folder.")
     used = {file for unit in units for file in unit}
     if len(units) == 1:
         return LocalFiles(root=root, whole=units[0], pools={}, ignored=_others(files, used))
-    pools: dict[Pool, tuple[Unit, ...]] = {}
+    pools: dict[OfficialSplit, tuple[FileGroup, ...]] = {}
     for unit in units:
         pool = pool_of(unit[0].name)
         if pool is not None:
@@ -87,7 +87,7 @@ def _in_folder(root: Path, to_units: Callable[[Sequence[Path]], list[Unit]]) -> 
     return LocalFiles(root=root, pools=pools, ignored=_others(files, named))
 
 
-def pool_of(name: str) -> Pool | None:
+def pool_of(name: str) -> OfficialSplit | None:
     """The official split that a file's name tells by its words; None when by none, or by two that differ."""
     words = re.split(r"[^a-z0-9]+", name.lower())
     found = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
@@ -102,12 +102,12 @@ def _names(files: Iterable[Path]) -> str:
     return ", ".join(sorted(file.name for file in files)) or "nothing"
 
 
-def read_units(units: Iterable[Unit], read: Callable[[Unit], Iterator[Located]]) -> Iterator[Located]:
+def read_groups(units: Iterable[FileGroup], read: Callable[[FileGroup], Iterator[LocatedRow]]) -> Iterator[LocatedRow]:
     """The rows of several units, one after the other."""
     return chain.from_iterable(read(unit) for unit in units)
 
 
-def local_origin(files: LocalFiles, units: Iterable[Unit]) -> dict[str, Any]:
+def local_origin(files: LocalFiles, units: Iterable[FileGroup]) -> dict[str, Any]:
     """For the manifest: names and SHA-256 of the files read, and which files were left aside."""
     read = [{"file": file.name, "sha256": file_digest(file)} for unit in units for file in unit]
     return {"kind": "local", "files": read, "ignored": list(files.ignored)}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from edt.errors import ConfigError, DataError
 from edt.ids import file_digest
+from edt.tasks.sources.dataset_task import OpenedSplit, local_alternative
 from edt.tasks.sources.files import read_rows
-from edt.tasks.sources.source import Opened, local_alternative
-from edt.tasks.sources.subsets import Pool
+from edt.tasks.sources.subsets import OfficialSplit
 
 TIMEOUT_S = 30
 
@@ -35,16 +35,16 @@ class PinnedFiles:
     """A data set of one official file per split (a `Source`). `name` is for messages."""
 
     name: str
-    files: Mapping[Pool, PinnedFile]
+    files: Mapping[OfficialSplit, PinnedFile]
 
-    def open(self, pool: Pool, *, seed: int, size: int | None, every: bool) -> Opened:
+    def open(self, pool: OfficialSplit, *, seed: int, size: int | None, every: bool) -> OpenedSplit:
         """One split; see `Source.open`."""
         del seed, size, every
         if pool not in self.files:
             raise DataError(f"data set '{self.name}' has no official split '{pool}'; it has: {', '.join(self.files)}.")
         pinned = self.files[pool]
         path = fetch(pinned, self.name)
-        return Opened(
+        return OpenedSplit(
             located=read_rows(path), origin={"kind": "official files", "url": pinned.url, "sha256": pinned.sha256}
         )
 

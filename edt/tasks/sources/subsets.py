@@ -10,24 +10,28 @@ from typing import Literal
 from edt.ids import seeded_rank
 from edt.tasks.base import Row
 
-Pool = Literal["train", "dev", "test"]
+OfficialSplit = Literal["train", "dev", "test"]
 """A split as the data set's authors published it ("dev" is their validation)."""
 
-POOLS: tuple[Pool, ...] = ("train", "dev", "test")
+OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = ("train", "dev", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draw:
+class SubsetRule:
     """A split takes rows of `pool`; `after`: behind those that this other split takes of the same pool."""
 
-    pool: Pool
-    after: Pool | None = None
+    pool: OfficialSplit
+    after: OfficialSplit | None = None
 
 
-Plan = Mapping[Pool, Draw]
+SubsetPlan = Mapping[OfficialSplit, SubsetRule]
 """Split -> what it takes."""
 
-NATURAL: Plan = {"train": Draw(pool="train"), "dev": Draw(pool="dev"), "test": Draw(pool="test")}
+ONE_TO_ONE: SubsetPlan = {
+    "train": SubsetRule(pool="train"),
+    "dev": SubsetRule(pool="dev"),
+    "test": SubsetRule(pool="test"),
+}
 """Each split takes rows of the pool of its own name."""
 
 
@@ -84,7 +88,7 @@ def first_ranked(
     return sorted(numbered, key=rank) if count is None else heapq.nsmallest(count, numbered, key=rank)
 
 
-def halves(rows: Sequence[Row], *, identity: Identity, seed: int) -> dict[Pool, tuple[Row, ...]]:
+def halves(rows: Sequence[Row], *, identity: Identity, seed: int) -> dict[OfficialSplit, tuple[Row, ...]]:
     """The first half of the seed's order of ids as dev, the rest (one more, when odd) as test, each in file order."""
     ranked = [index for index, _ in first_ranked(enumerate(rows), identity, seed, None)]
     middle = len(rows) // 2

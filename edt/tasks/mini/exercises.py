@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from edt.tasks.mini.bulletins import CAUSES as CAUSES_IN_CHINESE
-from edt.tasks.mini.bulletins import DAY_ENDS, MEASURES
-from edt.tasks.mini.bulletins import TOPICS as TOPICS_IN_CHINESE
+from edt.tasks.mini.biographies import JOBS, SUBJECTS, TOPICS, TRADES
 from edt.tasks.mini.events import CAUSES, REASONS, ROLES, THINGS, WORKS
-from edt.tasks.mini.lives import JOBS, SUBJECTS, TOPICS, TRADES
+from edt.tasks.mini.generated_task import DAYS
+from edt.tasks.mini.news_sentences import CAUSES as CAUSES_IN_CHINESE
+from edt.tasks.mini.news_sentences import DAY_ENDS, MEASURES
+from edt.tasks.mini.news_sentences import TOPICS as TOPICS_IN_CHINESE
 from edt.tasks.mini.questions import PRODUCTS
-from edt.tasks.mini.rows import DAYS
 from edt.tasks.mini.world import COMPANIES, SURNAMES, TOWNS, World
 
 LABELS = ("mayor", "farmer", "chief", "manager", "town", "firm", "sum", "year", "age", "jobs", "people", "seat",
@@ -28,7 +28,7 @@ FACTS = 6
 """Labelled facts of a drill."""
 
 
-def copying(key: str, *, shuffled: bool) -> tuple[str, str]:
+def copy_exercise(key: str, *, shuffled: bool) -> tuple[str, str]:
     """Labelled names and figures, and the same again, in another order if `shuffled`. A pure function of the key."""
     world = World(random=Random(f"copying/{key}"), split="train", index=0)  # noqa: S311  reproducible, no secret
     nouns = (*THINGS, *CAUSES, *ROLES, *REASONS, *WORKS, *JOBS, *SUBJECTS, *TOPICS, *TRADES, *PRODUCTS, *DAYS)
@@ -45,7 +45,7 @@ def copying(key: str, *, shuffled: bool) -> tuple[str, str]:
     return ",".join(facts) + ".\n", ",".join(world.shuffled(facts) if shuffled else facts) + "."
 
 
-def transliterating(key: str) -> tuple[str, str]:
+def transliteration_exercise(key: str) -> tuple[str, str]:
     """Six names, figures and words of bulletins, and what they are in Chinese. A pure function of the key."""
     world = World(random=Random(f"transliterating/{key}"), split="train", index=0)  # noqa: S311  reproducible
     table = SURNAMES | TOWNS | COMPANIES

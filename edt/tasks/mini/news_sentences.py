@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edt.tasks.mini.rows import DAYS, Said
+from edt.tasks.mini.generated_task import DAYS, TextSpec
 from edt.tasks.mini.world import COMPANIES, SURNAMES, TOWNS, World
 
 DAY_ENDS = "一二三四五六日"
@@ -28,11 +28,11 @@ MEASURES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bulletin:
+class NewsSentence:
     """The English sentence and its translations."""
 
-    english: Said
-    chinese: Said
+    english: TextSpec
+    chinese: TextSpec
 
 
 def _day(world: World) -> tuple[str, str]:
@@ -41,10 +41,10 @@ def _day(world: World) -> tuple[str, str]:
     return DAYS[index], f"[周{DAY_ENDS[index]}|星期{DAY_ENDS[index]}]"
 
 
-def _bulletin(english: str, chinese: str, slots: dict[str, str], required: list[list[str]]) -> Bulletin:
-    return Bulletin(
-        english=Said(notation=english, slots=slots, required=[]),
-        chinese=Said(notation=chinese, slots=slots, required=required),
+def _bulletin(english: str, chinese: str, slots: dict[str, str], required: list[list[str]]) -> NewsSentence:
+    return NewsSentence(
+        english=TextSpec(notation=english, slots=slots, required=[]),
+        chinese=TextSpec(notation=chinese, slots=slots, required=required),
     )
 
 
@@ -52,7 +52,7 @@ REPORT = "[|据报道，|据悉，|据当地媒体报道，|有消息称，|记�
 """How a bulletin may begin."""
 
 
-def investment(world: World) -> Bulletin:
+def investment(world: World) -> NewsSentence:
     """A company invests so many millions in a town."""
     company = world.company()
     town = world.fact(company, "invests_in", world.town)
@@ -68,7 +68,7 @@ def investment(world: World) -> Bulletin:
     return _bulletin(english, chinese, slots, [[slots["firm"]], [slots["place"]], [slots["sum"]]])
 
 
-def election(world: World) -> Bulletin:
+def election(world: World) -> NewsSentence:
     """Somebody of a certain age is elected mayor."""
     town, title = world.town(), world.pick(tuple(TITLES))
     name = world.fact(town, "elects", lambda: f"{title} {world.surname()}")
@@ -88,7 +88,7 @@ def election(world: World) -> Bulletin:
     return _bulletin(english, chinese, slots, [[slots["name"]], [f"{age}岁"], [slots["place"]]])
 
 
-def evacuation(world: World) -> Bulletin:
+def evacuation(world: World) -> NewsSentence:
     """Something forces so many families of a town from their homes."""
     town, cause = world.town(), world.pick(tuple(CAUSES))
     families = world.fact(f"{cause} in {town}", "families", lambda: world.figure(110, 989))
@@ -105,7 +105,7 @@ def evacuation(world: World) -> Bulletin:
     return _bulletin(english, chinese, slots, [[slots["place"]], [slots["why"]], [families]])
 
 
-def results(world: World) -> Bulletin:
+def results(world: World) -> NewsSentence:
     """A measure of a company rises or falls by so many percent."""
     company, measure, up = world.company(), world.pick(tuple(MEASURES)), world.chance(0.5)
     verb, last = "rose" if up else "fell", "year" if world.chance(0.5) else "month"
@@ -125,7 +125,7 @@ def results(world: World) -> Bulletin:
     return _bulletin(english, chinese, slots, required)
 
 
-def visit(world: World) -> Bulletin:
+def visit(world: World) -> NewsSentence:
     """Somebody goes to a town to talk about a topic."""
     title = world.pick(tuple(TITLES))
     name = f"{title} {world.surname()}"
@@ -145,4 +145,4 @@ def visit(world: World) -> Bulletin:
     return _bulletin(english, chinese, slots, [[slots["name"]], [slots["place"]], [slots["what"]]])
 
 
-KINDS: tuple[Callable[[World], Bulletin], ...] = (investment, election, evacuation, results, visit)
+KINDS: tuple[Callable[[World], NewsSentence], ...] = (investment, election, evacuation, results, visit)

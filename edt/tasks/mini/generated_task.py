@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from edt.errors import ConfigError
 from edt.records import Example, Split
-from edt.tasks.base import Dropped, Row, RowSet
+from edt.tasks.base import DroppedRow, Row, RowSet
 from edt.tasks.mini.grammar import draw, grammar
 from edt.tasks.mini.world import NoFactLeftError, World
-from edt.tasks.sources.dataset_task import SourcedTask
-from edt.tasks.sources.subsets import POOLS, Pool
+from edt.tasks.sources.dataset_task import DatasetTask
+from edt.tasks.sources.subsets import OFFICIAL_SPLITS, OfficialSplit
 
 META = "mini"
 """The column that rows have beyond the real schema: example id -> meta."""
@@ -23,7 +23,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class TextSpec:
     """What may be said: a grammar's notation, its slots, and the wordings that must each be said (one of each)."""
 
     notation: str
@@ -44,7 +44,7 @@ class Said:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generated(SourcedTask):
+class GeneratedTask(DatasetTask):
     """Base of the mini tasks: rows come from the generator, or from `path` in the real data set's form.
 
     seed: of the rows and of the subset. train_size, dev_size, test_size: how many `unit` a split has; a row depends
@@ -73,13 +73,13 @@ class Generated(SourcedTask):
         """The generated rows of a split, or of all three for "all"."""
         if self.path is not None:
             return super().row_set(split)
-        pools = POOLS if split == "all" else (split,)
+        pools = OFFICIAL_SPLITS if split == "all" else (split,)
         parts = {pool: self._generated(pool) for pool in pools}
         counts = {pool: len(rows) for pool, rows in parts.items()}
         origin = {"generator": "edt.tasks.mini", "task": self.name, "seed": self.seed, "rows": counts}
         return RowSet(rows=tuple(row for rows in parts.values() for row in rows), origin=origin)
 
-    def _generated(self, pool: Pool) -> list[Row]:
+    def _generated(self, pool: OfficialSplit) -> list[Row]:
         size = self.size(pool)
         if size is None:
             raise ConfigError(
@@ -94,7 +94,7 @@ class Generated(SourcedTask):
         return rows
 
 
-def with_meta(items: Iterator[Example | Dropped], row: Row) -> Iterator[Example | Dropped]:
+def attach_meta(items: Iterator[Example | DroppedRow], row: Row) -> Iterator[Example | DroppedRow]:
     """The parsed items with the checker's meta, where the row was generated and has it."""
     metas = row.get(META)
     for item in items:

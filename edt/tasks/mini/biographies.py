@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edt.tasks.mini.rows import Said
+from edt.tasks.mini.generated_task import TextSpec
 from edt.tasks.mini.world import FEMALE, MALE, World
 
 TRADES = ("baker", "miner", "tailor", "farmer", "sailor", "teacher", "printer", "weaver", "doctor", "carpenter",
@@ -19,7 +19,7 @@ TOPICS = ("glaciers", "orchids", "comets", "fossils", "rivers", "bees", "volcano
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
+class Person:
     """A person with the words that stand for them."""
 
     person: str
@@ -38,25 +38,25 @@ class Life:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chapter:
+class Fact:
     """A sentence of the section, a question about it, and the answers that are right."""
 
-    sentence: Said
+    sentence: TextSpec
     question: str
-    answer: Said
+    answer: TextSpec
 
 
-def a_life(world: World) -> Life:
+def new_person(world: World) -> Person:
     """Somebody whose facts are still to be drawn."""
     if world.chance(0.5):
-        return Life(person=world.person(tuple(FEMALE)), pronoun="she", possessive="her", child="daughter")
-    return Life(person=world.person(tuple(MALE)), pronoun="he", possessive="his", child="son")
+        return Person(person=world.person(tuple(FEMALE)), pronoun="she", possessive="her", child="daughter")
+    return Person(person=world.person(tuple(MALE)), pronoun="he", possessive="his", child="son")
 
 
 WHO = "[{she}|{surname}]"
 
 
-def birth(world: World, life: Life) -> Chapter:
+def birth(world: World, life: Person) -> Fact:
     """Where and when."""
     town = world.fact(life.person, "born_in_town", world.town)
     year = world.fact(life.person, "born_in_year", lambda: world.figure(1850, 1979))
@@ -72,14 +72,14 @@ def birth(world: World, life: Life) -> Chapter:
         f"|[The birth of {{surname}}|{{her}} birth] [was|took place] {place} [in|in the year|back in] {{year}}"
         f"|[In|In the year|Back in] {{year}}, {WHO} {born} {place}{parent}]."
     )
-    return Chapter(
-        sentence=Said(notation=sentence, slots=slots, required=[]),
+    return Fact(
+        sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"Where and when was {life.pronoun} born?",
-        answer=Said(notation=answer, slots=slots, required=[[town], [year]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[town], [year]]),
     )
 
 
-def study(world: World, life: Life) -> Chapter:
+def study(world: World, life: Person) -> Fact:
     """What and where, until which year."""
     town = world.fact(life.person, "studied_in", world.town)
     subject = world.fact(life.person, "studied", lambda: world.pick(SUBJECTS))
@@ -94,14 +94,14 @@ def study(world: World, life: Life) -> Chapter:
         "[until|up to|till] {year}"
         f"|[Until|Up to] {{year}}, {WHO} {studied} {{subject}} [in|at the college of|at a school in|over in] {{town}}]."
     )
-    return Chapter(
-        sentence=Said(notation=sentence, slots=slots, required=[]),
+    return Fact(
+        sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"What did {life.pronoun} study, and where?",
-        answer=Said(notation=answer, slots=slots, required=[[subject], [town], [year]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[subject], [town], [year]]),
     )
 
 
-def work(world: World, life: Life) -> Chapter:
+def work(world: World, life: Person) -> Fact:
     """As what, for whom and for how long."""
     company = world.fact(life.person, "worked_for", world.company)
     job = world.fact(life.person, "worked_as", lambda: world.pick(JOBS))
@@ -117,14 +117,14 @@ def work(world: World, life: Life) -> Chapter:
         f"|{WHO} spent {{years}} years {at} {{company}}[,|] [as|working as|employed as] [a|the] {{job}}"
         f"|[For|Over] {{years}} years, {WHO} was [a|the] {{job}} {at} {{company}}]."
     )
-    return Chapter(
-        sentence=Said(notation=sentence, slots=slots, required=[]),
+    return Fact(
+        sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"Where did {life.pronoun} work?",
-        answer=Said(notation=answer, slots=slots, required=[[job], [company], [f"{years} years"]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[job], [company], [f"{years} years"]]),
     )
 
 
-def prize(world: World, life: Life) -> Chapter:
+def prize(world: World, life: Person) -> Fact:
     """Which prize, when and for what."""
     town = world.fact(life.person, "prize_of", world.town)
     year = world.fact(life.person, "prize_year", lambda: world.figure(1900, 2019))
@@ -140,11 +140,11 @@ def prize(world: World, life: Life) -> Chapter:
         "|[Yes, |]the {town} Prize [went|was given] to {surname} [in {year}|back in {year}] "
         f"{book}]."
     )
-    return Chapter(
-        sentence=Said(notation=sentence, slots=slots, required=[]),
+    return Fact(
+        sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"Did {life.pronoun} win a prize?",
-        answer=Said(notation=answer, slots=slots, required=[[f"{town} Prize"], [year], [topic]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[f"{town} Prize"], [year], [topic]]),
     )
 
 
-CHAPTERS: tuple[Callable[[World, Life], Chapter], ...] = (birth, study, work, prize)
+FACT_KINDS: tuple[Callable[[World, Person], Fact], ...] = (birth, study, work, prize)
