@@ -83,7 +83,7 @@ def chunk_examples(recipe: Recipe, tasks: Sequence[GeneratedTask], chunk: int, *
 
 
 def train_tokenizer(recipe: Recipe, tasks: Sequence[GeneratedTask]) -> PreTrainedTokenizerFast:
-    """Byte-level BPE over the texts of all training examples and plain texts: any text round-trips. Adds BOS by itself."""
+    """Train a byte-level BPE on the texts of all training examples: any text round-trips. It adds BOS itself."""
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(PIECES, behavior="isolated")
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

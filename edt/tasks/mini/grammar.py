@@ -64,7 +64,7 @@ def _sequence(parts: list[str], position: int, slots: Mapping[str, str]) -> tupl
 
 
 def draw(tree: Tree, random: Random) -> str:
-    """One text of the grammar, each choice drawn with weight 1/rank**ZIPF_EXPONENT; spaces and the first letter set right."""
+    """Draw one text of the grammar; each choice has weight 1/rank**ZIPF_EXPONENT."""
     return tidy(_expand(tree, random))
 
 
@@ -77,7 +77,10 @@ def _expand(tree: Tree, random: Random) -> str:
 
 
 def zipf_index(count: int, random: Random) -> int:
-    """An index below `count` with probability proportional to 1/(index + 1)**ZIPF_EXPONENT; uses one `random.random()`."""
+    """Draw an index below `count` with probability proportional to 1/(index + 1)**ZIPF_EXPONENT.
+
+    It uses exactly one `random.random()`.
+    """
     weights = [(rank + 1) ** -ZIPF_EXPONENT for rank in range(count)]
     point = random.random() * sum(weights)
     for index, weight in enumerate(weights):
