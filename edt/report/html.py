@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from edt.report.html_embed import content_policy, inline_svg, script_json, script_text, unsurrogated
 from edt.report.page import PageTable, StudyPage
 from edt.report.page_data import browser_data, chart_data
-from edt.report.templating import rendered, resource
+from edt.report.templating import read_resource, render_template
 
 STYLES = ("page.css", "controls.css", "outputs.css", "print.css")
 PROGRAM = ("core.js", "tables.js", "charts.js", "sweep.js", "tokens.js", "outputs.js", "main.js")
@@ -25,11 +25,11 @@ def study_html(page: StudyPage) -> str:
     Model texts reach it as data alone: autoescaped, or as JSON that the program shows by `textContent`.
     """
     scripts = page_scripts(page)
-    text = rendered(
+    text = render_template(
         "page.html.j2",
         page=page,
         policy=content_policy(scripts),
-        styles=Markup("\n".join(resource(name) for name in STYLES)),  # noqa: S704  the package's own files
+        styles=Markup("\n".join(read_resource(name) for name in STYLES)),  # noqa: S704  the package's own files
         scripts=[Markup(script) for script in scripts],  # noqa: S704  the package's and plotly's own
         data=Markup(script_json({**chart_data(page), **browser_data(page)})),  # noqa: S704  script_json escapes
         cells_of=cells_of,
@@ -45,7 +45,7 @@ def drawing(svg: str, prefix: str) -> Markup:
 
 def page_scripts(page: StudyPage) -> list[str]:
     """Plotly, where there is something to draw, and the page's program."""
-    program = "\n".join(resource(name) for name in PROGRAM)
+    program = "\n".join(read_resource(name) for name in PROGRAM)
     charts = [get_plotlyjs()] if page.points else []
     return [script_text(source) for source in [*charts, f"(() => {{\n'use strict';\n{program}\n}})();"]]
 

@@ -1,7 +1,8 @@
-"""The templates of HTML pages, and the frame that the small pages share: style and script inside, nothing loaded."""
+"""Fill in the templates of HTML pages. The small pages share one frame, `base.html.j2`; no page loads anything."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from markupsafe import Markup
 
 from edt.report.html_embed import source_hash
 
-TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @lru_cache(maxsize=1)
-def environment() -> Environment:
-    """The templates; whatever they show is escaped, and a name that is missing is an error."""
+def _environment() -> Environment:
+    """Return the templates. Whatever they show is escaped, and a missing name is an error."""
     return Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -26,23 +27,29 @@ def environment() -> Environment:
     )
 
 
-def rendered(template: str, **values: Any) -> str:
-    """A template filled in."""
-    return environment().get_template(template).render(**values)
+def render_template(template: str, **values: Any) -> str:
+    """Return a template filled in with these values."""
+    return _environment().get_template(template).render(**values)
 
 
-def resource(name: str) -> str:
-    """A file beside the templates."""
-    return (TEMPLATES / name).read_text(encoding="utf-8")
+def read_resource(name: str) -> str:
+    """Return the text of a style or script in the folder of the templates."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def page(template: str, *, script: str | None = None, **values: Any) -> str:
-    """A page within `base.html.j2`. script: the file whose code it may run; its policy allows no other."""
-    code = "" if script is None else resource(script)
-    return rendered(
+def render_page(
+    template: str, *, styles: Sequence[str] = ("style.css",), script: str | None = None, **values: Any
+) -> str:
+    """Return a page within `base.html.j2`.
+
+    styles: files whose rules it has. script: the file whose code it may run; its Content-Security-Policy allows no
+    other.
+    """
+    code = "" if script is None else read_resource(script)
+    return render_template(
         template,
         **values,
-        style=Markup(resource("style.css")),  # noqa: S704  a file of this package
+        style=Markup("\n".join(map(read_resource, styles))),  # noqa: S704  files of this package
         script=Markup(code),  # noqa: S704  a file of this package
         policy="'none'" if script is None else source_hash(code),
     )

@@ -32,7 +32,7 @@ def print_show(show: DemoResults, console: Console) -> None:
     console.print(Text(f"{show.title} · model {show.model} · seed {show.seed}", style="bold"))
     if show.shapes is not None:
         print_shapes(show.shapes, console)
-    scale = Scale.of([column.temperature for block in show.blocks for column in block.columns])
+    scale = Scale.from_values([column.temperature for block in show.blocks for column in block.columns])
     for block in show.blocks:
         print_block(block, scale, console)
     print_summary(show, console)
@@ -86,7 +86,7 @@ def print_block(block: PromptSamples, scale: Scale, console: Console) -> None:
     console.print(Text.assemble((visible_lines(block.prompt), "bold"), (f" …   {block.label}", "dim")))
     table = Table(box=box.SIMPLE_HEAD, show_lines=False, pad_edge=False, expand=True)
     for column in block.columns:
-        style = Style(color=scale.ink(column.temperature), bgcolor=scale.color(column.temperature), bold=True)
+        style = Style(color=scale.text_color(column.temperature), bgcolor=scale.color(column.temperature), bold=True)
         heading = Text(f" T = {column.temperature:g} ", style=style if has_color(console) else "bold")
         table.add_column(heading, ratio=1, overflow="fold")
     for place in range(len(block.columns[0].texts)):

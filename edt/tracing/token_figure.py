@@ -35,7 +35,7 @@ def token_figure(outputs: Sequence[TracedOutput], folder: Path, name: str, *, ti
     lines = [line for output in outputs for line in laid_out(output)]
     family = fonts()
     temperatures = [token.temperature for output in outputs for token in output.tokens]
-    scale = Scale.of(temperatures)
+    scale = Scale.from_values(temperatures)
     height = LINE * (len(lines) + 1)
     with panels(1, width=COLUMNS * CHARACTER, height=height + 0.9) as (figure, (axis,)):
         axis.set(xlim=(0, COLUMNS), ylim=(len(lines), 0))
@@ -62,7 +62,7 @@ def fonts() -> list[str]:
 def token_style(scale: Any, temperature: float) -> dict[str, Any]:
     """The ground and ink of a token."""
     box = {"facecolor": scale.color(temperature), "edgecolor": "none", "pad": 1.2}
-    return {"bbox": box, "color": scale.ink(temperature)}
+    return {"bbox": box, "color": scale.text_color(temperature)}
 
 
 Placed = tuple[int, str, float | None]

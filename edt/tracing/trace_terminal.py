@@ -20,7 +20,7 @@ PROMPT_SHOWN = 1200
 def print_trace(trace: Trace, console: Console, *, details: bool) -> None:
     """Print the prompt, the legend and each output; with details a table of its tokens."""
     color = has_color(console)
-    scale = Scale.of([token.temperature for output in trace.outputs for token in output.tokens])
+    scale = Scale.from_values([token.temperature for output in trace.outputs for token in output.tokens])
     console.print(Text(f"{trace.origin} · model {trace.model} · seed {trace.seed}", style="bold"))
     console.print(Padding(Text(visible_lines(shortened(trace.prompt, PROMPT_SHOWN)), style="dim"), (0, 2)))
     for reference in trace.references:
@@ -83,7 +83,7 @@ def colored(output: TracedOutput, scale: Scale, *, color: bool) -> Text:
 
 def token_style(temperature: float, scale: Scale) -> Style:
     """Ink on the color of a temperature."""
-    return Style(color=scale.ink(temperature), bgcolor=scale.color(temperature))
+    return Style(color=scale.text_color(temperature), bgcolor=scale.color(temperature))
 
 
 def token_table(output: TracedOutput, scale: Scale, *, color: bool) -> Table:

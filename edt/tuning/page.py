@@ -7,7 +7,7 @@ from plotly.offline import get_plotlyjs
 
 from edt.report.frame import Sections, columns_in
 from edt.report.table import heading, legend, row_texts, section_label
-from edt.report.templating import rendered
+from edt.report.templating import render_template
 from edt.tuning.figures import figures
 from edt.tuning.record import SearchResult, distinct
 
@@ -26,7 +26,7 @@ def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
         for place, (title, figure) in enumerate(figures(result).items())
     ]
     lowest = sorted(distinct(result.tried), key=lambda one: one.eda)[:BEST_SHOWN]
-    return rendered(
+    return render_template(
         "tune.html.j2",
         result=result,
         summary=summary,

@@ -13,7 +13,7 @@ from edt.cli import main
 from edt.cli.app import config_folder
 from edt.cli.texts import texts_quoted
 from edt.records import Trace
-from edt.report.colors import RAMP, Scale, ink_on, relative_luminance, shades
+from edt.report.colors import RAMP, Scale, relative_luminance, shades, text_color_on
 from edt.report.escape_control_chars import shortened, visible
 from edt.tracing.trace_terminal import print_trace
 from tests.support.command_line import refused
@@ -203,10 +203,10 @@ def test_the_colors_are_in_order_and_their_ink_stands_out():
     assert luminance == sorted(luminance)
     assert (relative_luminance("#ffffff"), relative_luminance("#000000")) == (pytest.approx(1), 0)
     for shade in shades():
-        lighter, darker = sorted([relative_luminance(shade), relative_luminance(ink_on(shade))], reverse=True)
+        lighter, darker = sorted([relative_luminance(shade), relative_luminance(text_color_on(shade))], reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, "WCAG AA"
-    assert Scale.of([0.0]).place(0.0) == 0.0
-    assert Scale.of([0.2, 2.0]).mark(2.0) == "₉"
+    assert Scale.from_values([0.0]).fraction(0.0) == 0.0
+    assert Scale.from_values([0.2, 2.0]).mark(2.0) == "₉"
 
 
 def test_traces_are_json(words, capsys, tmp_path):

@@ -17,7 +17,7 @@ from edt.tracing.demo_results import (
     SettingDistribution,
     TemperatureSamples,
 )
-from edt.tracing.trace_page import trace_page
+from edt.tracing.trace_page import trace_fragment, trace_page
 from tests.support.traces import HOSTILE, hostile_trace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -61,7 +61,10 @@ class Tags(HTMLParser):
             self.text += data
 
 
-@pytest.mark.parametrize(("text", "scripts"), [(trace_page(hostile_trace()), 2), (demo_page(hostile_show()), 0)])
+@pytest.mark.parametrize(
+    ("text", "scripts"),
+    [(trace_page(hostile_trace()), 2), (trace_fragment(hostile_trace()), 0), (demo_page(hostile_show()), 0)],
+)
 def test_model_text_is_no_markup(text, scripts):
     found = Tags(text)
     assert [tag for tag, _ in found.tags].count("script") == scripts
@@ -85,6 +88,20 @@ def test_the_page_runs_its_own_script_alone_and_loads_nothing():
     tokens = json.loads(data)["outputs"][0]
     assert tokens[0]["token"] == visible(HOSTILE)
     assert tokens[0]["alternatives"][0]["token"] == "<b>bold</b>"
+
+
+def test_a_fragment_is_one_element_that_any_notebook_can_hold_many_times():
+    text = trace_fragment(hostile_trace())
+    found = Tags(text)
+    assert found.tags[0] == ("div", {"class": "edt-trace"})
+    assert text.count("<div") == text.count("</div>")
+    assert not {"html", "head", "body", "link", "meta", "script", "iframe"} & {tag for tag, _ in found.tags}
+    assert all("id" not in attributes for _, attributes in found.tags), "two fragments would share it"
+    assert not re.findall(r"url\(|https?://|@import", text)
+    shades = [a["style"] for tag, a in found.tags if tag == "span" and "token" in (a.get("class") or "").split()]
+    assert len(shades) == 4
+    assert len(set(shades)) == 3  # temperatures 1, 0.5 and 0 twice
+    assert "H 0.500 nats, T 1.000, rank 2, p 0.25 (as drawn 0.125)" in text
 
 
 @pytest.fixture(scope="module")
@@ -133,16 +150,16 @@ def test_a_browser_shows_a_tokens_details_without_an_error(browser, tmp_path):
     assert not page.find_element("id", "details").is_displayed()
     ActionChains(page).move_to_element(spans[0]).perform()
     assert page.find_element("id", "details").is_displayed()
-    details = {name: read(page, f"#{name}") for name in ("piece", "step", "entropy", "temperature", "rank")}
+    details = {name: read(page, f"#{name}") for name in ("token", "step", "entropy", "temperature", "rank")}
     assert details == {
-        "piece": HOSTILE,
+        "token": HOSTILE,
         "step": "1",
         "entropy": "0.500 nats",
         "temperature": "1.000",
         "rank": "2",
     }
     assert (read(page, "#probability"), read(page, "#sampling_prob")) == ("0.250", "0.125")
-    names = page.find_elements("css selector", "#choices .name")
+    names = page.find_elements("css selector", "#alternatives .name")
     assert [name.get_attribute("textContent") for name in names] == ["<b>bold</b>", HOSTILE]
     spans[0].click()
     ActionChains(page).move_to_element(spans[3]).perform()
