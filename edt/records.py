@@ -42,14 +42,14 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
-    """An example as token ids. `plain_ids`: the same prompt without the source, for KL-guided temperature."""
+    """An example as token ids. `unconditional_ids`: the same prompt without the source, for KL-guided temperature."""
 
     task: str
     split: Split
     example_id: str
     cluster_id: str
     token_ids: tuple[int, ...]
-    plain_ids: tuple[int, ...]
+    unconditional_ids: tuple[int, ...]
     truncated_tokens: int
     """Tokens that the budget took from the full prompt."""
 

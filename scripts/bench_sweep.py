@@ -31,7 +31,7 @@ import torch  # isort: skip  after bench_common, which sets the threads' waiting
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from edt.decoding.batched_engine import TorchEngine, TorchSpec, Work
+from edt.decoding.batched_engine import BatchedEngine, BatchedSpec, Work
 from edt.decoding.engine import RowRequest
 from edt.decoding.ops.signals import entropy
 from edt.decoding.sampling import Limits, Sampling
@@ -83,7 +83,7 @@ def by_generate(model: LanguageModel, prompts: Sequence[Prompt], strategy: Fixed
 
 
 def by_ours(
-    engine: TorchEngine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], tokens: int
+    engine: BatchedEngine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], tokens: int
 ) -> tuple[Work, float]:
     """All settings in one pass; what the model had to do, and the mean entropy of its distributions."""
     rows = [RowRequest(s, k) for s in range(len(strategies)) for k in range(SAMPLES)]
@@ -117,7 +117,7 @@ def main() -> None:
     args = arguments()
     model = load_model(args)
     prompts = random_prompts(model, args.prompts, args.length)
-    engine = TorchSpec(max_rows=args.max_rows).build(model)
+    engine = BatchedSpec(max_rows=args.max_rows).build(model)
     nucleus: list[Strategy] = [replace(strategy, top_p=0.95) for strategy in SETTINGS]
 
     def sweep(strategies: Sequence[Strategy]) -> tuple[Work, float]:

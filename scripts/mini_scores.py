@@ -10,7 +10,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from edt.decoding.batched_engine import TorchSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import Engine, RowRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.metrics.base import SampleSet
@@ -40,7 +40,7 @@ def mini_tasks() -> dict[str, GeneratedTask]:
 
 def load_engine(folder: Path) -> Engine:
     """The engine on a model folder, in float32 on the CPU."""
-    return TorchSpec().build(LanguageModel.load(ModelSpec(path=str(folder), device="cpu")))
+    return BatchedSpec().build(LanguageModel.load(ModelSpec(path=str(folder), device="cpu")))
 
 
 def outputs(

@@ -117,7 +117,7 @@ def news(tmp_path_factory) -> Path:
 @pytest.fixture
 def ask(tiny_folder, news, tmp_path):
     """Makes requests for small runs of the random model on the news."""
-    from edt.decoding.batched_engine import TorchSpec
+    from edt.decoding.batched_engine import BatchedSpec
     from edt.decoding.sampling import Sampling
     from edt.generation.request import GenerationRequest, TaskRequest
     from edt.models.language_model import ModelSpec
@@ -127,7 +127,7 @@ def ask(tiny_folder, news, tmp_path):
 
     template = Template(head="Translate: ", source="{sentence}", tail=" =>")
 
-    def make(strategies=FIXED, samples=2, splits=("test",), seed=0, max_rows=6, spec=TorchSpec, runs=None, **task):
+    def make(strategies=FIXED, samples=2, splits=("test",), seed=0, max_rows=6, spec=BatchedSpec, runs=None, **task):
         return GenerationRequest(
             model=ModelSpec(path=str(tiny_folder), device="cpu"),
             engine=spec(max_rows=max_rows),

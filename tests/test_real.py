@@ -61,7 +61,7 @@ def test_dev_constants_on_real_text(words, real_data, capsys):
 
 
 def test_greedy_on_the_real_model_equals_transformers(real_model):
-    from edt.decoding.batched_engine import TorchSpec
+    from edt.decoding.batched_engine import BatchedSpec
     from edt.decoding.engine import RowRequest
     from edt.decoding.sampling import Limits, Sampling
     from edt.models.language_model import LanguageModel, ModelSpec
@@ -72,11 +72,11 @@ def test_greedy_on_the_real_model_equals_transformers(real_model):
     prompts = [
         Prompt(
             task="t", split="test", example_id=text, cluster_id=text, token_ids=tuple(loaded.tokenize(text)),
-            plain_ids=(1,), truncated_tokens=0,
+            unconditional_ids=(1,), truncated_tokens=0,
         )
         for text in ("Once upon a time", "Lily and Tom went to the park. They saw a big dog and", "One")
     ]  # fmt: skip
-    engine = TorchSpec().build(loaded)
+    engine = BatchedSpec().build(loaded)
     found = engine.generate(
         prompts, [Fixed(t0=0)], [RowRequest(0, 0)],
         sampling=Sampling(samples=1), limits=Limits(max_new_tokens=40, stop=()), rows_per_batch=512,

@@ -14,7 +14,7 @@ from edt.adapters.kld_generate import KLDGenerate
 from edt.adapters.transformers_processor import EDTLogitsProcessor, Observer
 from edt.decoding.ops.kernels import shared_kernels
 from edt.decoding.ops.scale import TEMPERATURE_FLOOR
-from edt.decoding.step import refuse_temperatures
+from edt.decoding.step import check_temperatures
 from edt.errors import ConfigError
 from edt.models.language_model import LanguageModel
 from edt.records import Prompt
@@ -25,7 +25,7 @@ from edt.strategies.kld import KLD
 from edt.strategies.rows import StrategyTable
 
 
-def refuse_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
+def check_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
     """Raise ConfigError for what `generate` has no equal for."""
     guided = "kl" in strategy.needs
     kld = strategy if isinstance(strategy, KLD) else None
@@ -40,7 +40,7 @@ def refuse_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
     for reason, applies in reasons.items():
         if applies:
             raise ConfigError(
-                f"strategy {strategy.strategy_id} {reason}, which transformers' generate cannot do; use engine=torch."
+                f"strategy {strategy.strategy_id} {reason}, which transformers' generate cannot do; use engine=batched."
             )
 
 
@@ -70,12 +70,12 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
 
 def guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> KLDGenerate:
     """The loop that reads the prompts without their source too."""
-    plain_PL, mask_PL = padded([prompt.plain_ids for prompt in prompts], model)
+    unconditional_PL, mask_PL = padded([prompt.unconditional_ids for prompt in prompts], model)
     return KLDGenerate(
         t0=strategy.t0,
         sigma=strategy.sigma,
-        plain_input_ids=plain_PL,
-        plain_attention_mask=mask_PL,
+        unconditional_input_ids=unconditional_PL,
+        unconditional_attention_mask=mask_PL,
         observe=observe,
     )
 
@@ -106,7 +106,7 @@ class RuleProcessor(LogitsProcessor):
         strategy_R = torch.zeros_like(entropy_R, dtype=torch.int64)
         temperature_R = table.temperature(strategy_R, signals)
         finite_R = torch.isfinite(entropy_R)
-        refuse_temperatures(temperature_R[finite_R], strategy_R[finite_R], table, self.step)
+        check_temperatures(temperature_R[finite_R], strategy_R[finite_R], table, self.step)
         return temperature_R
 
 

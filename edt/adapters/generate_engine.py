@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from edt.adapters.generate_call import arguments, padded, plain_generation, refuse_strategy
+from edt.adapters.generate_call import arguments, check_strategy, padded, plain_generation
 from edt.adapters.generate_record import Record
 from edt.decoding.batching import Cost
 from edt.decoding.engine import Engine, EngineSpec, RowRequest
 from edt.decoding.row_batch import Rows
-from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.sampling import EXTERNAL, Limits, Sampling
 from edt.decoding.stops import StopWatch
 from edt.ids import canonical_json, seeded_rank
 from edt.models.language_model import LanguageModel
@@ -31,36 +31,36 @@ LOGIT_COPIES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateSpec(EngineSpec):
+class HFGenerateSpec(EngineSpec):
     """Nothing to set beside the plan."""
 
-    def build(self, model: LanguageModel) -> GenerateEngine:
+    def build(self, model: LanguageModel) -> HFGenerateEngine:
         """The engine over a loaded model."""
-        return GenerateEngine(model=model, spec=self)
+        return HFGenerateEngine(model=model, spec=self)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateEngine(Engine):
+class HFGenerateEngine(Engine):
     """Decodes by `model.generate`. Its draws come from torch's generator, seeded for each call from what it decodes:
-    the same chunk gives the same tokens, but strategies share no noise (`coupling: engine`).
+    the same chunk gives the same tokens, but strategies share no noise (`noise: external`).
     """
 
-    name = "generate"
+    name = "hf_generate"
     signals = frozenset({"entropy", "kl"})
 
     def identity(self) -> dict[str, Any]:
         """See Engine."""
         return {**super().identity(), "noise": "torch.multinomial"}
 
-    def coupling(self, sampling: Sampling) -> str:
+    def noise(self, sampling: Sampling) -> str:
         """See Engine."""
-        return "engine"
+        return EXTERNAL
 
-    def refuse_unfit(self, strategies: Sequence[Strategy]) -> None:
+    def check_strategies(self, strategies: Sequence[Strategy]) -> None:
         """See Engine; and whatever `generate` has no equal for."""
-        super().refuse_unfit(strategies)
+        super().check_strategies(strategies)
         for strategy in strategies:
-            refuse_strategy(strategy, encoder_decoder=self.model.is_encoder_decoder)
+            check_strategy(strategy, encoder_decoder=self.model.is_encoder_decoder)
 
     def rows_together(self, rows: Sequence[RowRequest]) -> int:
         """See Engine: a call decodes one strategy."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from edt.decoding.engine import refuse_not_finite
+from edt.decoding.engine import raise_non_finite
 from edt.decoding.loop import finish
 from edt.decoding.row_batch import Rows
 from edt.decoding.stops import StopWatch
@@ -27,7 +27,7 @@ class Record:
         bad_R = ~(torch.isfinite(temperature_R) & torch.isfinite(entropy_R))
         if bad_R.any():
             row = int(bad_R.nonzero()[0])
-            refuse_not_finite(self.prompts[row * len(self.prompts) // len(bad_R)], len(self.temperatures))
+            raise_non_finite(self.prompts[row * len(self.prompts) // len(bad_R)], len(self.temperatures))
         self.temperatures.append(temperature_R)
         self.entropies.append(entropy_R)
 

@@ -19,12 +19,13 @@ from edt.strategies.kld import KLD
 class KLDGenerate:
     """A decoding loop for `generate(custom_generate=…)`: T = T0 · 2^(−KL(p‖q)/σ) (arXiv 2306.01286).
 
-        loop = KLDGenerate(t0=1.0, sigma=1.0, plain_input_ids=ids, plain_attention_mask=mask)
+        loop = KLDGenerate(t0=1.0, sigma=1.0, unconditional_input_ids=ids, unconditional_attention_mask=mask)
         model.generate(**inputs, custom_generate=loop, do_sample=True, temperature=1.0, top_k=0, top_p=1.0)
 
-    p reads the prompts given to `generate`, q those of `plain_input_ids`, [P, L], the same prompts without their
-    source, padded on the left; both read the same drawn tokens, with one model. Truncations, penalties and stopping
-    criteria of `generate` apply after the temperature; `do_sample=False` takes the largest score. Decoder-only models.
+    p reads the prompts given to `generate`, q those of `unconditional_input_ids`, [P, L]: the same prompts without
+    their source, padded on the left. Both read the same drawn tokens, with one model. Truncations, penalties and
+    stopping criteria of `generate` apply after the temperature; `do_sample=False` takes the largest score.
+    Decoder-only models.
     observe: called at each step with the temperatures and the entropies with the source.
     """
 
@@ -33,15 +34,19 @@ class KLDGenerate:
         *,
         t0: float,
         sigma: float,
-        plain_input_ids: Tensor,
-        plain_attention_mask: Tensor | None = None,
+        unconditional_input_ids: Tensor,
+        unconditional_attention_mask: Tensor | None = None,
         observe: Observer | None = None,
     ) -> None:
         """Raises ConfigError for a value out of range."""
         KLD(t0=t0, sigma=sigma)
         self.t0, self.sigma, self.observe = t0, sigma, observe
-        self.plain_ids_PL = plain_input_ids
-        self.plain_mask_PL = torch.ones_like(plain_input_ids) if plain_attention_mask is None else plain_attention_mask
+        self.unconditional_ids_PL = unconditional_input_ids
+        self.unconditional_mask_PL = (
+            torch.ones_like(unconditional_input_ids)
+            if unconditional_attention_mask is None
+            else unconditional_attention_mask
+        )
 
     @torch.no_grad()
     def __call__(
@@ -57,24 +62,24 @@ class KLDGenerate:
         if model.config.is_encoder_decoder:
             raise ConfigError("KLDGenerate is for decoder-only models; this one is an encoder-decoder.")
         rows = len(input_ids)
-        repeats, rest = divmod(rows, len(self.plain_ids_PL))
+        repeats, rest = divmod(rows, len(self.unconditional_ids_PL))
         if rest or not repeats:
             raise ConfigError(
-                f"plain_input_ids holds {len(self.plain_ids_PL)} prompts for a batch of {rows} rows; give one per "
-                "prompt."
+                f"unconditional_input_ids holds {len(self.unconditional_ids_PL)} prompts for a batch of {rows} rows; "
+                "give one per prompt."
             )
         mask = model_kwargs.get("attention_mask")
         mask = torch.ones_like(input_ids) if mask is None else mask
         full = _Context(model, input_ids, mask)
-        plain = _Context(
+        unconditional = _Context(
             model,
-            self.plain_ids_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
-            self.plain_mask_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
+            self.unconditional_ids_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
+            self.unconditional_mask_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
         )
         pad = generation_config._pad_token_tensor
         unfinished_R = torch.ones(rows, dtype=torch.bool, device=input_ids.device)
         while bool(unfinished_R.any()):
-            scores_RV = logits_processor(input_ids, self._scaled(full.logits(), plain.logits()))
+            scores_RV = logits_processor(input_ids, self._scaled(full.logits(), unconditional.logits()))
             if generation_config.do_sample:
                 token_R = torch.multinomial(scores_RV.softmax(dim=-1), 1).squeeze(-1)
             else:
@@ -83,7 +88,7 @@ class KLDGenerate:
                 token_R = torch.where(unfinished_R, token_R, pad.to(token_R))
             input_ids = torch.cat([input_ids, token_R.unsqueeze(-1)], dim=-1)
             full.append(token_R)
-            plain.append(token_R)
+            unconditional.append(token_R)
             unfinished_R &= ~stopping_criteria(input_ids, scores_RV)
         return input_ids
 

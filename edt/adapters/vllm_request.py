@@ -94,7 +94,7 @@ def asked_edt(params: Params) -> EDT | None:
     if missing:
         raise ConfigError(f"extra_args['{KEY}'] lacks {' and '.join(missing)}; give {' and '.join(needed)}.")
     edt = EDT(**given)
-    refuse_other_scaling(params)
+    check_other_scaling(params)
     return edt
 
 
@@ -108,7 +108,7 @@ def parsed(text: str) -> Any:
         ) from error
 
 
-def refuse_other_scaling(params: Params) -> None:
+def check_other_scaling(params: Params) -> None:
     """Raise ConfigError for sampling parameters that would scale the logits besides EDT."""
     if params.temperature != 1.0:
         raise ConfigError(

@@ -94,7 +94,7 @@ def random_prompts(model: LanguageModel, count: int, length: int) -> list[Prompt
             example_id=str(number),
             cluster_id=str(number),
             token_ids=tuple(row),
-            plain_ids=tuple(row[-(length // 8) :]),
+            unconditional_ids=tuple(row[-(length // 8) :]),
             truncated_tokens=0,
         )
         for number, row in enumerate(ids)

@@ -39,7 +39,7 @@ class Contender:
         steps: int,
     ) -> None:
         guided = "kl" in strategy.needs
-        prefilled = Prefilled.read(SharedPrefill, model, [prompt], with_plain=guided, second=second)
+        prefilled = Prefilled.read(SharedPrefill, model, [prompt], with_unconditional=guided, second=second)
         device = model.device
         self.table = StrategyTable.of([strategy], dtype=model.signal_dtype, device=device)
         keys = [(number, 7) for number in range(rows)]

@@ -13,7 +13,7 @@ from edt.decoding.batching import Cost
 from edt.decoding.cache.branches import Prefilled
 from edt.decoding.cache.contexts import EncodedPrefill, ExpandedPrefill, Prefill, SharedPrefill
 from edt.decoding.cache.sharing_check import Fit
-from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, refuse_not_finite
+from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, raise_non_finite
 from edt.decoding.loop import decode
 from edt.decoding.ops.kernels import Kernels
 from edt.decoding.row_batch import Rows
@@ -28,14 +28,14 @@ LOGIT_COPIES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchSpec(EngineSpec):
+class BatchedSpec(EngineSpec):
     """compile: the passes over the vocabulary, see Kernels; None compiles large ones where a compiler is found."""
 
     compile: bool | str | None = None
 
-    def build(self, model: LanguageModel) -> TorchEngine:
+    def build(self, model: LanguageModel) -> BatchedEngine:
         """The engine over a loaded model."""
-        return TorchEngine(model=model, spec=self)
+        return BatchedEngine(model=model, spec=self)
 
 
 @dataclass(kw_only=True)
@@ -47,12 +47,12 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchEngine(Engine):
+class BatchedEngine(Engine):
     """Decodes with a model loaded here: shared prompts, shared branches, one draw for all strategies."""
 
-    name = "torch"
+    name = "batched"
 
-    spec: TorchSpec
+    spec: BatchedSpec
     work: Work = field(default_factory=Work)
 
     @cached_property
@@ -119,14 +119,14 @@ class TorchEngine(Engine):
         guided = [strategies[index] for index in used if "kl" in strategies[index].needs]
         second = self.second_models.of(guided)
         prefill = self._prefill(prompts, limits, second)
-        prefilled = Prefilled.read(prefill, self.model, prompts, with_plain=bool(guided), second=second)
+        prefilled = Prefilled.read(prefill, self.model, prompts, with_unconditional=bool(guided), second=second)
         pairs = [(place, row) for place in range(len(prompts)) for row in rows]
         for start in range(0, len(pairs), rows_per_batch):
             batch = pairs[start : start + rows_per_batch]
             yield batch, self._decode_batch(prompts, table, batch, prefilled, sampling, limits)
 
     def _prefill(self, prompts: Sequence[Prompt], limits: Limits, second: LanguageModel | None) -> type[Prefill]:
-        longest = max(max(len(prompt.token_ids), len(prompt.plain_ids)) for prompt in prompts)
+        longest = max(max(len(prompt.token_ids), len(prompt.unconditional_ids)) for prompt in prompts)
         models = [self.model, *([] if second is None else [second])]
         if self.shares(models, longest + limits.max_new_tokens):
             return SharedPrefill
@@ -157,7 +157,7 @@ class TorchEngine(Engine):
             table,
             eos_ids=self.model.eos_ids,
             watch=self.stop_watch(limits),
-            refuse=lambda row, step: refuse_not_finite(prompts[batch[row][0]], step),
+            refuse=lambda row, step: raise_non_finite(prompts[batch[row][0]], step),
         )
         self.work.row_steps += int(rows.length_A.sum())
         self.work.forward_rows += streams.forward_rows

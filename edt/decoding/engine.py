@@ -21,7 +21,10 @@ from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 
 SIGNALS = frozenset({"entropy", "kl", "uniform"})
-"""What a strategy may read: all that engine=torch gives."""
+"""What a strategy may read: all that engine=batched gives."""
+
+STORED_NAMES = {"batched": "torch", "hf_generate": "generate", "reference": "reference"}
+"""How a run's identity spells an engine's name: as edt 0.1.0 did, so that its runs can be resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,17 +95,19 @@ class Engine(ABC):
 
     def identity(self) -> dict[str, Any]:
         """What of the engine and its model can change a token."""
-        return {"engine": self.name, "noise": GENERATOR, "model": self.model.identity}
+        return {"engine": STORED_NAMES[self.name], "noise": GENERATOR, "model": self.model.identity}
 
-    def coupling(self, sampling: Sampling) -> str:
-        """How the draws of strategies hang together: as asked for, or "engine" where another's generator draws them."""
-        return sampling.coupling
+    def noise(self, sampling: Sampling) -> str:
+        """Return the noise between strategies: the configured one, or "external" if another generator draws."""
+        return sampling.noise
 
-    def refuse_unfit(self, strategies: Sequence[Strategy]) -> None:
+    def check_strategies(self, strategies: Sequence[Strategy]) -> None:
         """Raise ConfigError for a strategy that this engine cannot decode, with one that can."""
         for strategy in strategies:
             for signal in sorted(strategy.needs - self.signals):
-                way_out = "Use engine=torch." if signal in SIGNALS else "Let its `needs` name only signals that exist."
+                way_out = (
+                    "Use engine=batched." if signal in SIGNALS else "Let its `needs` name only signals that exist."
+                )
                 raise ConfigError(
                     f"strategy '{strategy.family}' reads '{signal}', which engine '{self.name}' cannot give (it has: "
                     f"{', '.join(sorted(self.signals))}). {way_out}"
@@ -116,8 +121,8 @@ class Engine(ABC):
         self, prompts: Sequence[Prompt], strategies: Sequence[Strategy], rows: Sequence[RowRequest], limits: Limits
     ) -> Plan:
         """The chunk plan for decoding `rows` of every prompt."""
-        self.refuse_unfit(strategies)
-        self.refuse_overlong(prompts, limits)
+        self.check_strategies(strategies)
+        self.check_lengths(prompts, limits)
         longest = max(len(prompt.token_ids) for prompt in prompts) + limits.max_new_tokens
         return plan_chunks(
             prompts,
@@ -128,7 +133,7 @@ class Engine(ABC):
             max_rows=self.spec.max_rows,
         )
 
-    def refuse_overlong(self, prompts: Sequence[Prompt], limits: Limits) -> None:
+    def check_lengths(self, prompts: Sequence[Prompt], limits: Limits) -> None:
         """Raise ModelError for a prompt that leaves no room for the new tokens."""
         for prompt in prompts:
             if len(prompt.token_ids) + limits.max_new_tokens > self.model.context:
@@ -152,7 +157,7 @@ class Engine(ABC):
         Raises ConfigError for a strategy that the engine cannot decode, ModelError when the model gives logits that are
         not finite, with the example's id, and MemoryExceededError when a batch does not fit into memory.
         """
-        self.refuse_unfit(strategies)
+        self.check_strategies(strategies)
         with telling_when_exceeded():
             decoded = self.decode(
                 prompts, strategies, rows, sampling=sampling, limits=limits, rows_per_batch=rows_per_batch
@@ -211,11 +216,11 @@ class Engine(ABC):
 
 def noise_key(prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling) -> tuple[int, int]:
     """The key of a row's noise; it holds the strategy only when draws are to be independent."""
-    own = strategy.strategy_id if sampling.coupling == "independent" else None
+    own = strategy.strategy_id if sampling.noise == "per_strategy" else None
     return stream_key(sampling.seed, prompt.task, prompt.example_id, sample, own)
 
 
-def refuse_not_finite(prompt: Prompt, step: int) -> None:
+def raise_non_finite(prompt: Prompt, step: int) -> None:
     """Raise ModelError: the model's logits are never cleaned."""
     raise ModelError(
         f"the model gives logits that are not finite (NaN or infinity) for example '{prompt.example_id}' at step "

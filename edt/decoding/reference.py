@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from edt.decoding.batching import Cost
-from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, refuse_not_finite
+from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, raise_non_finite
 from edt.decoding.loop import finish
 from edt.decoding.ops.noise import gumbel_noise, uniform_noise
 from edt.decoding.ops.scale import scale
 from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
 from edt.decoding.row_batch import Rows
 from edt.decoding.sampling import Limits, Sampling
-from edt.decoding.step import refuse_temperatures
+from edt.decoding.step import check_temperatures
 from edt.models.language_model import LanguageModel
 from edt.records import Prompt
 from edt.strategies.base import Signals, Strategy
@@ -71,14 +71,14 @@ class ReferenceEngine(Engine):
         row = Rows(strategy_A=torch.tensor([0], device=device), keys=[key], max_new_tokens=limits.max_new_tokens)
         full = Text(self.model, prompt.token_ids)
         second = self.second_models.of([strategy]) or self.model
-        plain = Text(second, prompt.plain_ids) if "kl" in strategy.needs else None
+        unconditional = Text(second, prompt.unconditional_ids) if "kl" in strategy.needs else None
         eos, alive = torch.tensor(sorted(self.model.eos_ids), dtype=torch.int64), torch.tensor([0])
         for step in range(limits.max_new_tokens):
-            logits_1V, signals = read_signals(full, plain, prompt, step)
+            logits_1V, signals = read_signals(full, unconditional, prompt, step)
             token_1 = draw_alone(logits_1V, signals, table, row, step)
             if bool(finish(row, alive, step, eos, self.stop_watch(limits))):
                 break
-            for text in (full, plain):
+            for text in (full, unconditional):
                 if text is not None:
                     text.append(token_1)
         return row
@@ -116,13 +116,13 @@ class Text:
         self.token_ids = token_1.tolist()
 
 
-def read_signals(full: Text, plain: Text | None, prompt: Prompt, step: int) -> tuple[Tensor, Signals]:
+def read_signals(full: Text, unconditional: Text | None, prompt: Prompt, step: int) -> tuple[Tensor, Signals]:
     """The next logits with the source, [1, V], and what they and those without it say."""
     logits_1V = full.logits()
-    plain_1V = None if plain is None else plain.logits()
-    if not all(bool(finite_rows(found)) for found in (logits_1V, plain_1V) if found is not None):
-        refuse_not_finite(prompt, step)
-    kl_1 = None if plain_1V is None else kl_divergence(logits_1V, plain_1V)
+    unconditional_1V = None if unconditional is None else unconditional.logits()
+    if not all(bool(finite_rows(found)) for found in (logits_1V, unconditional_1V) if found is not None):
+        raise_non_finite(prompt, step)
+    kl_1 = None if unconditional_1V is None else kl_divergence(logits_1V, unconditional_1V)
     return logits_1V, Signals.build(entropy(logits_1V), kl_R=kl_1, vocabulary=logits_1V.shape[-1])
 
 
@@ -137,7 +137,7 @@ def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: R
         read = replace(read, entropy_R=kept_entropy_1, max_entropy_R=max_entropy_1)
     held = strategy.granularity == "instance" and step > 0
     temperature_1 = row.temperature_AS[:, 0].to(logits_1V) if held else table.temperature(row.strategy_A, read)
-    refuse_temperatures(temperature_1, row.strategy_A, table, step)
+    check_temperatures(temperature_1, row.strategy_A, table, step)
     scaled_1V, floored_1 = scale(logits_1V, temperature_1)
     if strategy.order == "temperature_first":
         kept_1V = keep_mask(scaled_1V, table.truncation_N)

@@ -7,22 +7,27 @@ from typing import Any
 
 from edt.errors import ConfigError
 
-COUPLINGS = ("identity", "independent")
+NOISES = ("shared", "per_strategy")
+EXTERNAL = "external"
+"""The noise of an engine whose tokens another program's generator draws: no choice, but what is recorded."""
+
+STORED_NOISE = {"shared": "identity", "per_strategy": "independent", EXTERNAL: "engine"}
+"""How a run's identity spells the noise, under `coupling`: as edt 0.1.0 did, so that its runs can be resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
     """samples: outputs per example and strategy. seed: of the noise. max_new_tokens: None leaves it to the task.
 
-    coupling: "identity" gives all strategies the same noise (paired comparisons); "independent" adds the strategy to
-    the noise key. An engine whose draws come from another generator gives neither; its runs say "engine" instead.
+    noise: "shared" gives all strategies the same noise (paired comparisons); "per_strategy" adds the strategy to the
+    noise key. An engine whose draws come from another generator has neither; its runs record "external" instead.
     trace: keep entropy and temperature of every token with each output.
     """
 
     samples: int = 4
     seed: int = 0
     max_new_tokens: int | None = None
-    coupling: str = "identity"
+    noise: str = "shared"
     trace: bool = False
 
     def __post_init__(self) -> None:
@@ -32,8 +37,8 @@ class Sampling:
             raise ConfigError(
                 f"sampling.max_new_tokens is {self.max_new_tokens}; it must be 1 or more, or null for the task's own."
             )
-        if self.coupling not in COUPLINGS:
-            raise ConfigError(f"sampling.coupling is '{self.coupling}'; it must be one of {', '.join(COUPLINGS)}.")
+        if self.noise not in NOISES:
+            raise ConfigError(f"sampling.noise is '{self.noise}'; it must be one of {', '.join(NOISES)}.")
 
 
 @dataclass(frozen=True, kw_only=True)

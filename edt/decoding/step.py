@@ -34,7 +34,7 @@ def one_step(rows: Rows, streams: RowStreams, table: StrategyTable, alive_R: Ten
         read = replace(read, uniform_R=uniform_noise(key_U2, step, read.entropy_R.dtype)[stream_R])
     temperature_R = table.temperature(strategy_R, read)
     temperature_R = rows.held(alive_R, step, temperature_R, table.per_instance_N[strategy_R])
-    refuse_temperatures(temperature_R, strategy_R, table, step)
+    check_temperatures(temperature_R, strategy_R, table, step)
     truncate(cutoff_R, ~first_R, temperature_R, streams, table, strategy_R)
     noise_UV = streams.kernels.gumbel_noise(key_U2, step, streams.logits_BV.dtype)
     cut = cutoff_R if table.truncates else None
@@ -57,7 +57,7 @@ def truncate(
     if len(rows):
         branch = streams.branch_R[rows]
         cutoff_R[rows] = cutoffs(
-            streams.logits_BV, branch, temperature_R[rows], truncation.select(rows), streams.kernels.mass
+            streams.logits_BV, branch, temperature_R[rows], truncation.select(rows), streams.kernels.kept_weight
         )
 
 
@@ -74,7 +74,7 @@ def kept_signals(
     return replace(signals, entropy_R=entropy_R, max_entropy_R=max_entropy_R)
 
 
-def refuse_temperatures(temperature_R: Tensor, strategy_R: Tensor, table: StrategyTable, step: int) -> None:
+def check_temperatures(temperature_R: Tensor, strategy_R: Tensor, table: StrategyTable, step: int) -> None:
     """Raise ConfigError where a rule gives no temperature: NaN, infinity or a negative number would draw nonsense."""
     bad_R = ~(torch.isfinite(temperature_R) & (temperature_R >= 0))
     if bad_R.any():

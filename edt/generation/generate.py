@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from edt.decoding.engine import Engine, RowRequest
-from edt.decoding.sampling import Limits
+from edt.decoding.sampling import STORED_NOISE, Limits
 from edt.errors import ConfigError, MemoryExceededError, ModelError, StoreError
 from edt.generation.environment import environment
 from edt.generation.progress import Progress
@@ -62,7 +62,7 @@ def generate_task(
 
 def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Prepared:
     """Load the examples, encode the prompts, and derive the run's identity from them."""
-    engine.refuse_unfit(request.strategies)
+    engine.check_strategies(request.strategies)
     limits = task.limits(request.sampling)
     budget = prompt_budget(engine.model, task, limits)
     examples = {split: task.task.load(split) for split in task.splits}
@@ -74,7 +74,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         **engine.identity(),
         "task": task.task.name,
         "seed": request.sampling.seed,
-        "coupling": engine.coupling(request.sampling),
+        "coupling": STORED_NOISE[engine.noise(request.sampling)],
         "limits": limits.identity(),
         "prompts": prompts_digest(prompts),
     }
@@ -105,7 +105,7 @@ def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits) -> in
 def prompts_digest(prompts: Mapping[Split, Mapping[str, Prompt]]) -> str:
     """Digest of the subset's ids and of the exact tokens of every prompt, with and without the source."""
     return digest(
-        {s: [[p.example_id, p.token_ids, p.plain_ids] for p in by_id.values()] for s, by_id in prompts.items()}
+        {s: [[p.example_id, p.token_ids, p.unconditional_ids] for p in by_id.values()] for s, by_id in prompts.items()}
     )
 
 
@@ -118,7 +118,7 @@ def split_facts(examples: ExampleSet, prompts: Mapping[str, Prompt]) -> dict[str
         "dropped": dict(examples.dropped),
         "shortened_prompts": len(shortened),
         "truncated_tokens": sum(shortened),
-        "prompts_without_source": sum(prompt.token_ids == prompt.plain_ids for prompt in prompts.values()),
+        "prompts_without_source": sum(prompt.token_ids == prompt.unconditional_ids for prompt in prompts.values()),
         "origin": dict(examples.origin),
         "ids": [example.example_id for example in examples.examples],
     }

@@ -37,28 +37,28 @@ def encode(example: Example, tokenize: Tokenize, *, budget: int) -> Prompt:
         example_id=example.example_id,
         cluster_id=example.cluster_id,
         token_ids=token_ids,
-        plain_ids=tuple(tokenize(prompt_text(without_source(parts)))),
+        unconditional_ids=tuple(tokenize(prompt_text(without_source(parts)))),
         truncated_tokens=full_length - len(token_ids),
     )
 
 
-def text_prompt(text: str, tokenize: Tokenize, *, plain: str | None = None) -> Prompt:
-    """A prompt of no task: any text; its id is that of its content. plain: the same text without its source.
+def text_prompt(text: str, tokenize: Tokenize, *, unconditional: str | None = None) -> Prompt:
+    """A prompt of no task: any text; its id is that of its content. unconditional: the same text without its source.
 
     Raises DataError for a text without a token.
     """
     token_ids = tuple(tokenize(text))
-    plain_ids = token_ids if plain is None else tuple(tokenize(plain))
-    if not token_ids or not plain_ids:
+    unconditional_ids = token_ids if unconditional is None else tuple(tokenize(unconditional))
+    if not token_ids or not unconditional_ids:
         raise DataError(f"the prompt {text!r} has no token; give a text to continue.")
-    content = digest([text, plain])
+    content = digest([text, unconditional])
     return Prompt(
         task="prompt",
         split="test",
         example_id=content,
         cluster_id=content,
         token_ids=token_ids,
-        plain_ids=plain_ids,
+        unconditional_ids=unconditional_ids,
         truncated_tokens=0,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edt.decoding.engine import Engine, EngineSpec, RowRequest
-from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.sampling import STORED_NOISE, Limits, Sampling
 from edt.ids import digest
 from edt.models.language_model import ModelSpec
 from edt.records import Generation, Prompt
@@ -37,9 +37,9 @@ class DecodeConfig:
         """The folder for these outputs: the same question has the same folder."""
         content = [
             [self.model.path, self.model.revision, self.model.adapter],
-            [[prompt.token_ids, prompt.plain_ids] for prompt in prompts],
+            [[prompt.token_ids, prompt.unconditional_ids] for prompt in prompts],
             [strategy.strategy_id for strategy in strategies],
-            [self.sampling.samples, self.sampling.seed, self.sampling.coupling, limits.identity()],
+            [self.sampling.samples, self.sampling.seed, STORED_NOISE[self.sampling.noise], limits.identity()],
         ]
         return self.folder / f"{name}-{digest(content)}"
 

@@ -102,7 +102,7 @@ def traced(request: TraceRequest, engine: Engine, question: Question, strategies
 def asked_question(request: TraceRequest, model: LanguageModel) -> Question:
     """The text, or the example of a task, that the request names."""
     if request.prompt is not None:
-        prompt = text_prompt(request.prompt, model.tokenize, plain=request.unconditional_prompt)
+        prompt = text_prompt(request.prompt, model.tokenize, unconditional=request.unconditional_prompt)
         return Question(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
     task, example = chosen_example(request.tasks, request.example)
     limits = task.limits(request.decoding.sampling)
@@ -133,7 +133,7 @@ def without_sourceless(strategies: Sequence[Strategy], prompt: Prompt) -> Sequen
     Raises ConfigError where no other is asked for.
     """
     guided = [strategy.strategy_id for strategy in strategies if "kl" in strategy.needs]
-    if not guided or prompt.token_ids != prompt.plain_ids:
+    if not guided or prompt.token_ids != prompt.unconditional_ids:
         return strategies
     told = (
         f"{', '.join(guided)}: the prompt has no source to leave out; give the text without it as "

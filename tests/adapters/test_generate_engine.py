@@ -1,4 +1,4 @@
-"""engine=generate: transformers' own generate as an engine, against formulas, the reference and its own promises."""
+"""engine=hf_generate: transformers' own generate as an engine, against formulas, the reference and its own promises."""
 
 import dataclasses
 import math
@@ -9,8 +9,8 @@ import pytest
 import scipy.stats
 import torch
 
-from edt.adapters.generate_engine import GenerateSpec, calls
-from edt.decoding.batched_engine import TorchSpec
+from edt.adapters.generate_engine import HFGenerateSpec, calls
+from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
 from edt.decoding.sampling import Limits
@@ -21,7 +21,7 @@ from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Strategy
 from tests.support import engine_rows
 from tests.support.engine_rows import OF_GENERATE, check_ends, tokens_of
 
-generate = partial(engine_rows.generate, spec=GenerateSpec())
+generate = partial(engine_rows.generate, spec=HFGenerateSpec())
 
 
 def temperature_by_hand(tiny, prompt, strategy):
@@ -33,7 +33,7 @@ def temperature_by_hand(tiny, prompt, strategy):
     if isinstance(strategy, Dynatemp):
         return strategy.t_min + (strategy.t_max - strategy.t_min) * h / math.log(len(p))
     if isinstance(strategy, KLD):
-        q = tiny.model(torch.tensor([prompt.plain_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
+        q = tiny.model(torch.tensor([prompt.unconditional_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
         return strategy.t0 * 2 ** (-float((p.clamp(min=1e-7) * (p.clamp(min=1e-7) / q).log()).sum()) / strategy.sigma)
     return strategy.t0
 
@@ -98,7 +98,9 @@ def test_recorded_temperatures_are_those_of_the_recorded_tokens(tiny, prompts, s
         temperatures, entropies = [], []
         for step in range(len(g.token_ids)):
             drawn = g.token_ids[:step]
-            longer = dataclasses.replace(p, token_ids=p.token_ids + drawn, plain_ids=p.plain_ids + drawn)
+            longer = dataclasses.replace(
+                p, token_ids=p.token_ids + drawn, unconditional_ids=p.unconditional_ids + drawn
+            )
             temperatures.append(temperature_by_hand(tiny, longer, strategy))
             logits = tiny.model(torch.tensor([longer.token_ids])).logits[0, -1]
             entropies.append(float(torch.distributions.Categorical(logits=logits).entropy()))
@@ -205,12 +207,12 @@ def test_an_encoder_decoder_too():
     model = LanguageModel(spec=ModelSpec(path="t5"), folder=Path(), adapter=None, model=network, tokenizer=Letters())
     names = {"task": "x", "split": "test", "cluster_id": "x", "truncated_tokens": 0}
     both = [
-        Prompt(example_id=str(len(ids)), token_ids=ids, plain_ids=ids, **names)
+        Prompt(example_id=str(len(ids)), token_ids=ids, unconditional_ids=ids, **names)
         for ids in [(5, 6, 7, 8, 1), (9, 1), (20, 21, 22, 1)]
     ]
     found = generate(model, both, [Fixed(t0=0)], tokens=5)
     assert tokens_of(found) == tokens_of(generate(model, both, [Fixed(t0=0)], tokens=5, spec=ReferenceSpec()))
-    with pytest.raises(ConfigError, match=r"guides an encoder-decoder by KL.*use engine=torch"):
+    with pytest.raises(ConfigError, match=r"guides an encoder-decoder by KL.*use engine=batched"):
         generate(model, both, [KLD(t0=1, sigma=1)])
 
 
@@ -228,10 +230,10 @@ class GuidedOtherwise(KLD):
     [
         (
             RandomT(q0=0.1, q25=0.2, q50=0.3, q75=0.4, q100=0.5),
-            r"strategy 'random_t' reads 'uniform', which engine 'generate' cannot give \(it has: entropy, kl\)\. "
-            r"Use engine=torch\.",
+            r"strategy 'random_t' reads 'uniform', which engine 'hf_generate' cannot give \(it has: entropy, kl\)\. "
+            r"Use engine=batched\.",
         ),
-        (Fixed(t0=1, top_k=5, order="truncate_first"), r"truncates first .* generate cannot do; use engine=torch\."),
+        (Fixed(t0=1, top_k=5, order="truncate_first"), r"truncates first .* generate cannot do; use engine=batched\."),
         (EDT(t0=1, theta=1, top_k=5, order="truncate_first", entropy_of="kept"), "truncates first"),
         (Fixed(t0=1, top_n_sigma=1), "truncates by top_n_sigma"),
         (KLD(t0=1, sigma=1, mode="dual"), r"runs a second model \(mode=dual\)"),
@@ -241,16 +243,18 @@ class GuidedOtherwise(KLD):
     ],
 )
 def test_what_it_cannot_do_is_refused_up_front(tiny, prompts, strategy, words):
-    engine = GenerateSpec().build(tiny)
+    engine = HFGenerateSpec().build(tiny)
     with pytest.raises(ConfigError, match=words):
         engine.plan(prompts, [strategy], [RowRequest(0, 0)], Limits(max_new_tokens=3, stop=()))
     with pytest.raises(ConfigError, match=words):
         generate(tiny, prompts, [strategy])
 
 
-@pytest.mark.parametrize("spec", [TorchSpec(), ReferenceSpec()])
+@pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()])
 def test_every_engine_checks_the_signals(tiny, prompts, spec):
-    with pytest.raises(ConfigError, match=r"reads 'mood', which engine '(torch|reference)' cannot give \(it has: entr"):
+    with pytest.raises(
+        ConfigError, match=r"reads 'mood', which engine '(batched|reference)' cannot give \(it has: entr"
+    ):
         generate(tiny, prompts, [ReadsMore(t0=1)], spec=spec)
 
 
@@ -280,5 +284,5 @@ def test_a_strategy_of_ones_own(tiny, prompts):
 def test_the_plan_counts_one_strategys_rows(tiny, prompts):
     """Settings are decoded one after the other, so they need no room beside each other."""
     rows = [RowRequest(s, k) for s in range(len(OF_GENERATE)) for k in range(4)]
-    plan = GenerateSpec(max_rows=16).build(tiny).plan(prompts, OF_GENERATE, rows, Limits(max_new_tokens=4, stop=()))
+    plan = HFGenerateSpec(max_rows=16).build(tiny).plan(prompts, OF_GENERATE, rows, Limits(max_new_tokens=4, stop=()))
     assert [len(chunk) for chunk in plan.chunks] == [4]

@@ -1,11 +1,11 @@
-"""Runs of engine=generate: they resume, take more rows, and stay apart from those of our own draws."""
+"""Runs of engine=hf_generate: they resume, take more rows, and stay apart from those of our own draws."""
 
 from functools import partial
 
 import pytest
 
-from edt.adapters.generate_engine import GenerateSpec
-from edt.decoding.batched_engine import TorchSpec
+from edt.adapters.generate_engine import HFGenerateSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.errors import ConfigError
 from edt.store.manifest import Manifest
 from edt.strategies import Fixed, RandomT
@@ -15,7 +15,7 @@ from tests.support.small_runs import bytes_of, rows_of, run_of
 
 @pytest.fixture
 def ask(ask):
-    return partial(ask, spec=GenerateSpec)
+    return partial(ask, spec=HFGenerateSpec)
 
 
 def test_a_run_resumes_chunk_by_chunk(ask):
@@ -37,7 +37,7 @@ def test_more_rows_are_added_to_the_same_run(ask):
 
 
 def test_its_runs_are_apart_from_those_of_our_own_draws(ask):
-    own, theirs = run_of(ask(OF_GENERATE[:2])), run_of(ask(OF_GENERATE[:2], spec=TorchSpec))
+    own, theirs = run_of(ask(OF_GENERATE[:2])), run_of(ask(OF_GENERATE[:2], spec=BatchedSpec))
     assert own.path != theirs.path
     identities = [Manifest.read(run.manifest).identity for run in (own, theirs)]
     differing = {key for key in identities[0] if identities[0][key] != identities[1][key]}

@@ -24,7 +24,9 @@ def texts(tiny):
 
 def loop(texts, **how):
     ids, mask = left_padded(texts[1])
-    return KLDGenerate(**{"t0": 1.2, "sigma": 2.0} | how, plain_input_ids=ids, plain_attention_mask=mask)
+    return KLDGenerate(
+        **{"t0": 1.2, "sigma": 2.0} | how, unconditional_input_ids=ids, unconditional_attention_mask=mask
+    )
 
 
 def by_hand(tiny, full, plain, t0, sigma):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edt import EDTLogitsProcessor
-from edt.decoding.batched_engine import TorchSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import RowRequest
 from edt.decoding.ops.kernels import WORTH_COMPILING, compiler_found
 from edt.decoding.ops.signals import entropy
@@ -163,9 +163,9 @@ def test_processor_and_engine_agree_on_the_temperatures(tiny, granularity):
     """The engine's text, read again by the processor step by step, has the engine's temperatures."""
     prompt_ids = tuple(tiny.tokenize("Once upon a time"))
     names = dict.fromkeys(("task", "example_id", "cluster_id"), "x")
-    prompt = Prompt(**names, split="test", token_ids=prompt_ids, plain_ids=prompt_ids, truncated_tokens=0)
+    prompt = Prompt(**names, split="test", token_ids=prompt_ids, unconditional_ids=prompt_ids, truncated_tokens=0)
     (found,) = (
-        TorchSpec()
+        BatchedSpec()
         .build(tiny)
         .generate(
             [prompt],

@@ -50,7 +50,7 @@ ERRORS = {
     "base": (["strategy=edt", "strategy.n=1.5"], ["n is 1.5", "(0, 1]"]),
     "top-p": (["strategy=edt", "strategy.top_p=2"], ["top_p is 2", "(0, 1]"]),
     "samples": (["sampling.samples=0"], ["sampling.samples is 0"]),
-    "coupling": (["sampling.coupling=none"], ["sampling.coupling", "independent"]),
+    "noise": (["sampling.noise=none"], ["sampling.noise", "per_strategy"]),
     "dtype": (["model.dtype=float8"], ["model.dtype is 'float8'", "bfloat16"]),
     "split": (["task=mini_xlsum", "task.split=tset"], ["task.split is 'tset'", "dev"]),
     "limit": (["task=mini_xlsum", "task.limit=0"], ["task.limit is 0"]),

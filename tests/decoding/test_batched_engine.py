@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 import torch
 
-from edt.decoding.batched_engine import TorchSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
 from edt.decoding.sampling import Limits, Sampling
@@ -98,7 +98,7 @@ def test_batch_size_changes_nothing(tiny, prompts, batch):
 
 def test_sharing_branches_changes_nothing_but_the_work(tiny, prompts):
     """The reference runs the model once per row and step; the torch engine reads far fewer contexts."""
-    engine = TorchSpec().build(tiny)
+    engine = BatchedSpec().build(tiny)
     rows = [RowRequest(s, k) for s in range(len(MIXED)) for k in range(4)]
     limits = Limits(max_new_tokens=16, stop=("e", "a"))
     how = {"sampling": Sampling(samples=4), "limits": limits, "rows_per_batch": 512}
@@ -125,10 +125,10 @@ def test_more_samples_leave_the_first_ones_as_they_were(tiny, prompts):
     assert {key: many[key].token_ids for key in few} == tokens_of(few)
 
 
-def test_seed_and_coupling(tiny, prompts):
+def test_seed_and_noise(tiny, prompts):
     same = [Fixed(t0=1), EDT(t0=1, theta=0)]
     coupled, other = generate(tiny, prompts, same), generate(tiny, prompts, same, seed=1)
-    independent = generate(tiny, prompts, same, coupling="independent")
+    independent = generate(tiny, prompts, same, noise="per_strategy")
     assert tokens_of(coupled) != tokens_of(other)
     for p in prompts:
         ids = [independent[p.example_id, s.strategy_id, 0].token_ids for s in same]
@@ -184,17 +184,17 @@ def test_plan_respects_rows_and_budget(tiny, prompts):
     strategies = [Fixed(t0=1), KLD(t0=1, sigma=1)]
     rows = [RowRequest(s, k) for s in range(2) for k in range(4)]
     limits = Limits(max_new_tokens=10, stop=())
-    wide = TorchSpec(max_rows=16).build(tiny).plan(prompts, strategies, rows, limits)
+    wide = BatchedSpec(max_rows=16).build(tiny).plan(prompts, strategies, rows, limits)
     assert [len(chunk) for chunk in wide.chunks] == [2, 2]
     assert sorted(i for chunk in wide.chunks for i in chunk) == sorted(p.example_id for p in prompts)
-    narrow = TorchSpec(kv_budget=1).build(tiny).plan(prompts, strategies, rows, limits)
+    narrow = BatchedSpec(kv_budget=1).build(tiny).plan(prompts, strategies, rows, limits)
     assert [len(chunk) for chunk in narrow.chunks] == [1] * 4
     assert narrow.rows_per_batch == 1
 
 
 def test_overlong_prompt_is_an_error(tiny):
     long = prompt(tiny, 0, "x" * 250)
-    engine = TorchSpec().build(tiny)
+    engine = BatchedSpec().build(tiny)
     with pytest.raises(ModelError, match=r"250 tokens.*context of 256"):
         engine.plan([long], [Fixed(t0=1)], [RowRequest(0, 0)], Limits(max_new_tokens=10, stop=()))
 

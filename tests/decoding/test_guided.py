@@ -14,7 +14,7 @@ def test_divergence_by_hand_at_the_first_step(tiny, prompts):
     p, strategy = prompts[1], KLD(t0=1.0, sigma=2.0)
     generation = generate(tiny, [p], [strategy], samples=1, tokens=1)[p.example_id, strategy.strategy_id, 0]
     with_source = tiny.model(torch.tensor([p.token_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
-    without = tiny.model(torch.tensor([p.plain_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
+    without = tiny.model(torch.tensor([p.unconditional_ids])).logits[0, -1].softmax(-1).clamp(min=1e-7)
     divergence = float((with_source * (with_source / without).log()).sum())
     assert generation.t_mean == pytest.approx(2 ** (-divergence / 2.0), rel=1e-9)
 
@@ -25,7 +25,9 @@ def test_both_contexts_of_kld_read_the_same_tokens(tiny, prompts):
     drawn, temperatures = list(generation.token_ids), []
     for step in range(len(drawn)):
         p_logits = tiny.model(torch.tensor([[*p.token_ids, *drawn[:step]]])).logits[0, -1].softmax(-1).clamp(min=1e-7)
-        q_logits = tiny.model(torch.tensor([[*p.plain_ids, *drawn[:step]]])).logits[0, -1].softmax(-1).clamp(min=1e-7)
+        q_logits = (
+            tiny.model(torch.tensor([[*p.unconditional_ids, *drawn[:step]]])).logits[0, -1].softmax(-1).clamp(min=1e-7)
+        )
         temperatures.append(1.2 * 2 ** (-float((p_logits * (p_logits / q_logits).log()).sum()) / 2.0))
     assert generation.t_min == pytest.approx(min(temperatures), rel=1e-9)
     assert generation.t_max == pytest.approx(max(temperatures), rel=1e-9)

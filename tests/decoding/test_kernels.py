@@ -33,7 +33,7 @@ def passes(kernels, n):
         "divergence": kernels.kl_divergence(n["logits"], n["other"]),
         "scale": kernels.scale(n["logits"], n["temperature"][: len(n["logits"])]),
         "noise": noise,
-        "mass": kernels.mass(n["logits"], n["branch"], n["temperature"].clamp(min=1e-4), n["cutoff"]),
+        "kept_weight": kernels.kept_weight(n["logits"], n["branch"], n["temperature"].clamp(min=1e-4), n["cutoff"]),
         "token": kernels.draw(*rows, n["cutoff"], noise, n["stream"]),
     }
 
@@ -44,7 +44,7 @@ def test_compiled_equals_eager(numbers):
     kernels = Kernels(compile=True, vocabulary=VOCABULARY, device=CPU)
     compiled = passes(kernels, numbers)
     assert kernels.compiled, "the compiler failed"
-    for name in ("entropy", "divergence", "scale", "noise", "mass"):
+    for name in ("entropy", "divergence", "scale", "noise", "kept_weight"):
         torch.testing.assert_close(compiled[name], eager[name], rtol=2e-5, atol=2e-6)
     assert torch.equal(compiled["token"], eager["token"])
     words = torch.compile(lambda key: random_words(key, 3, VOCABULARY), dynamic=True)(numbers["key"])

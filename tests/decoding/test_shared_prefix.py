@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from edt.decoding.batched_engine import TorchSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.cache.prefix_cache import Block, BranchCache, Layout, runs
 from edt.decoding.cache.sharing_check import Fit
 from edt.decoding.engine import RowRequest
@@ -62,7 +62,7 @@ def prompt(number, length):
         example_id=f"e{number}",
         cluster_id=f"e{number}",
         token_ids=ids,
-        plain_ids=ids[-3:],
+        unconditional_ids=ids[-3:],
         truncated_tokens=0,
     )
 
@@ -110,7 +110,7 @@ FITTING = [
 def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp_path):
     model = loaded(kind, tiny_folder, tmp_path)
     attention = model.model.config._attn_implementation
-    engine, found = tokens(TorchSpec(), model)
+    engine, found = tokens(BatchedSpec(), model)
     assert engine.fit(model).reason is None
     assert engine._prefill(PROMPTS, Limits(max_new_tokens=9, stop=()), None).__name__ == "SharedPrefill"
     assert model.model.config._attn_implementation == attention
@@ -122,7 +122,7 @@ def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp
 @pytest.mark.parametrize(("kind", "dtype"), [("mistral, window too short", "float64"), ("bloom", "float32")])
 def test_other_models_copy_the_prompts_and_give_the_same_tokens(kind, dtype, tiny_folder, tmp_path, capsys):
     model = loaded(kind, tiny_folder, tmp_path, dtype)
-    engine, found = tokens(TorchSpec(), model)
+    engine, found = tokens(BatchedSpec(), model)
     limits = Limits(max_new_tokens=9, stop=())
     assert engine._prefill(PROMPTS, limits, None).__name__ == "ExpandedPrefill"
     told = capsys.readouterr().err
@@ -134,9 +134,9 @@ def test_other_models_copy_the_prompts_and_give_the_same_tokens(kind, dtype, tin
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
 def test_batches_and_order_change_nothing(tiny, batch):
-    _, together = tokens(TorchSpec(), tiny)
-    assert tokens(TorchSpec(), tiny, batch=batch)[1] == together
-    assert tokens(TorchSpec(), tiny, prompts=PROMPTS[::-1], strategies=STRATEGIES[::-1])[1] == together
+    _, together = tokens(BatchedSpec(), tiny)
+    assert tokens(BatchedSpec(), tiny, batch=batch)[1] == together
+    assert tokens(BatchedSpec(), tiny, prompts=PROMPTS[::-1], strategies=STRATEGIES[::-1])[1] == together
 
 
 def test_the_trial_notices_an_architecture_that_does_something_else(tiny, monkeypatch):
@@ -252,7 +252,7 @@ def test_encoder_decoders_copy_their_prompts_and_decode_as_generate_does(kind, t
     model.double().save_pretrained(tmp_path)
     transformers.AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path)
     loaded_model = LanguageModel.load(ModelSpec(path=str(tmp_path), dtype="float64", device="cpu"))
-    _, found = tokens(TorchSpec(), loaded_model)
+    _, found = tokens(BatchedSpec(), loaded_model)
     assert "is an encoder-decoder" in capsys.readouterr().err
     assert found == tokens(ReferenceSpec(), loaded_model)[1]
     assert len(set(found.values())) > len(PROMPTS)

@@ -17,7 +17,7 @@ IDENTITY = {
     "model.dtype": "float64",
     "model.attention": "eager",
     "sampling.seed": 1,
-    "sampling.coupling": "independent",
+    "sampling.noise": "per_strategy",
     "sampling.max_new_tokens": 3,
     "task.direction": "zh-en",
     "task.limit": 1,

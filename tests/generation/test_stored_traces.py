@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edt.cli import main
-from edt.decoding.batched_engine import TorchSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
 from edt.decoding.sampling import Limits, Sampling
@@ -23,7 +23,13 @@ STRATEGIES = [Fixed(t0=0.7), EDT(t0=1, theta=0.5), KLD(t0=1, sigma=2), EDT(t0=1,
 def decode(tiny, spec, trace):
     ids = tuple(tiny.tokenize("A source. And a question?"))
     prompt = Prompt(
-        task="t", split="test", example_id="1", cluster_id="1", token_ids=ids, plain_ids=ids[9:], truncated_tokens=0
+        task="t",
+        split="test",
+        example_id="1",
+        cluster_id="1",
+        token_ids=ids,
+        unconditional_ids=ids[9:],
+        truncated_tokens=0,
     )
     rows = [RowRequest(strategy, sample) for strategy in range(len(STRATEGIES)) for sample in range(2)]
     limits = Limits(max_new_tokens=7, stop=())
@@ -33,7 +39,7 @@ def decode(tiny, spec, trace):
     )
 
 
-@pytest.mark.parametrize("spec", [TorchSpec(), ReferenceSpec()], ids=["torch", "reference"])
+@pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()], ids=["torch", "reference"])
 def test_traces_are_what_the_means_are_of(tiny, spec):
     for generation in decode(tiny, spec, trace=True):
         assert len(generation.trace_entropy) == len(generation.trace_temperature) == len(generation.token_ids)
@@ -51,7 +57,7 @@ def test_traces_are_what_the_means_are_of(tiny, spec):
 
 
 def test_tracing_changes_no_token(tiny):
-    off, on = decode(tiny, TorchSpec(), trace=False), decode(tiny, TorchSpec(), trace=True)
+    off, on = decode(tiny, BatchedSpec(), trace=False), decode(tiny, BatchedSpec(), trace=True)
     assert [g.token_ids for g in off] == [g.token_ids for g in on]
     assert all(g.trace_entropy is None and g.trace_temperature is None for g in off)
 

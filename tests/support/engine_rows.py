@@ -1,6 +1,6 @@
 """Rows that an engine decodes from a few prompts of the random model, for the tests of every engine."""
 
-from edt.decoding.batched_engine import TorchSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import RowRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.records import Prompt
@@ -19,7 +19,7 @@ OF_GENERATE = [
     Dynatemp(t_min=0.2, t_max=1.5),
     Dynatemp(t_min=0.2, t_max=1.5, granularity="instance", top_k=20),
 ]
-"""Strategies of every kind that engine=generate can decode."""
+"""Strategies of every kind that engine=hf_generate can decode."""
 
 
 def prompt(tiny, number, text):
@@ -30,14 +30,14 @@ def prompt(tiny, number, text):
         example_id=f"example-{number}",
         cluster_id=f"example-{number}",
         token_ids=tuple(tiny.tokenize(text)),
-        plain_ids=tuple(tiny.tokenize(text[:3])),
+        unconditional_ids=tuple(tiny.tokenize(text[:3])),
         truncated_tokens=0,
     )
 
 
 def generate(model, prompts, strategies, *, spec=None, samples=2, tokens=12, stop=(), rows=None, batch=512, **how):
-    """What the engine (torch unless told) decodes, by example, strategy and sample."""
-    engine = (TorchSpec() if spec is None else spec).build(model)
+    """What the engine (batched by default) decodes, by example, strategy and sample."""
+    engine = (BatchedSpec() if spec is None else spec).build(model)
     found = engine.generate(
         prompts,
         strategies,

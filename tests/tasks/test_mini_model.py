@@ -90,7 +90,7 @@ def test_training_prompts_are_encoded_as_at_inference(tokenizer):
         learnt = encoded(list(task_examples(small, range(len(small.row_set("train").rows)))), tokenizer)
         assert len(learnt) == len(prompts)
         for prompt, (ids, start) in zip(prompts, learnt, strict=True):
-            assert tuple(ids[:start]) in (prompt.token_ids, prompt.plain_ids)
+            assert tuple(ids[:start]) in (prompt.token_ids, prompt.unconditional_ids)
             assert ids[-1] == tokenizer.eos_token_id
 
 

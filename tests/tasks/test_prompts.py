@@ -49,7 +49,7 @@ def test_the_budget_is_kept_or_refused(tokenize, parts, budget):
         return
     prompt = encode(example(parts), tokenize, budget=budget)
     assert len(prompt.token_ids) <= budget
-    assert len(prompt.plain_ids) <= budget
+    assert len(prompt.unconditional_ids) <= budget
 
 
 @given(parts=PARTS, budget=st.integers(1, 120))
@@ -80,7 +80,7 @@ def test_truncated_tokens_are_those_that_are_missing(parts, budget):
 def test_the_plain_prompt_is_the_prompt_without_its_source(parts, budget):
     assume(least(parts, by_character) <= budget)
     prompt = encode(example(parts), by_character, budget=budget)
-    text, plain = "".join(map(chr, prompt.token_ids)), "".join(map(chr, prompt.plain_ids))
+    text, plain = "".join(map(chr, prompt.token_ids)), "".join(map(chr, prompt.unconditional_ids))
     assert plain.startswith(parts.head)
     assert text.endswith(plain[len(parts.head) :])
     source = text[len(parts.head) : len(text) - len(plain) + len(parts.head)]
@@ -91,7 +91,7 @@ def test_an_example_that_fits_is_left_alone():
     parts = PromptParts(head="Read: ", source="some text ", turns=("Q1 A1 ", "Q2 A2 "), tail="Q3")
     prompt = encode(example(parts), by_character, budget=100)
     assert "".join(map(chr, prompt.token_ids)) == "Read: some text Q1 A1 Q2 A2 Q3"
-    assert "".join(map(chr, prompt.plain_ids)) == prompt_text(without_source(parts)) == "Read: Q1 A1 Q2 A2 Q3"
+    assert "".join(map(chr, prompt.unconditional_ids)) == prompt_text(without_source(parts)) == "Read: Q1 A1 Q2 A2 Q3"
     assert (prompt.task, prompt.split, prompt.example_id, prompt.cluster_id) == ("toy", "test", "e1", "c1")
 
 

@@ -33,7 +33,7 @@ def test_long_articles_are_shortened_to_the_budget(real_data):
     ]
     assert all(len(prompt.token_ids) <= 200 for prompt in prompts)
     assert any(prompt.truncated_tokens > 0 for prompt in prompts)
-    assert {len(prompt.plain_ids) for prompt in prompts} == {9}
+    assert {len(prompt.unconditional_ids) for prompt in prompts} == {9}
 
 
 def test_msmarco_reads_both_forms_and_counts_rows_without_an_answer(real_data):

@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 
 from edt.cli import main
-from edt.decoding.batched_engine import TorchSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.models.language_model import LanguageModel, ModelSpec
 from edt.strategies import EDT, Fixed
 from edt.tracing import demo as demos
@@ -86,7 +86,7 @@ def test_gpt2_has_the_prompts_of_its_tutorials(capsys):
 
 @pytest.fixture(scope="module")
 def engine():
-    return TorchSpec().build(LanguageModel.load(ModelSpec(path="edt:mini_base", dtype="float64", device="cpu")))
+    return BatchedSpec().build(LanguageModel.load(ModelSpec(path="edt:mini_base", dtype="float64", device="cpu")))
 
 
 def test_the_shapes_of_a_distribution(engine):

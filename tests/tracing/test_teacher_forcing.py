@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
-from edt.decoding.batched_engine import TorchSpec
+from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
 from edt.decoding.sampling import Limits, Sampling
@@ -23,7 +23,7 @@ STRATEGIES = [Fixed(t0=0), Fixed(t0=1.3, top_k=3), EDT(t0=1, theta=0.5, top_p=0.
 def generations(model, prompt, spec=None):
     rows = [RowRequest(strategy, sample) for strategy in range(len(STRATEGIES)) for sample in range(2)]
     return list(
-        (spec or TorchSpec())
+        (spec or BatchedSpec())
         .build(model)
         .generate(
             [prompt],
@@ -41,9 +41,9 @@ def traced(model, prompt, generation, top=5):
     return traced_output(model, prompt, strategy, generation, top=top, pieces=TokenTexts(model.tokenizer))
 
 
-@pytest.mark.parametrize("spec", [TorchSpec(), ReferenceSpec()], ids=["torch", "reference"])
+@pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()], ids=["torch", "reference"])
 def test_a_trace_is_what_transformers_says_of_each_prefix(tiny, spec):
-    prompt = text_prompt("Once, a source. Then", tiny.tokenize, plain="Then")
+    prompt = text_prompt("Once, a source. Then", tiny.tokenize, unconditional="Then")
     for generation in generations(tiny, prompt, spec):
         output = traced(tiny, prompt, generation)
         assert [token.token_id for token in output.tokens] == list(generation.token_ids)
@@ -61,7 +61,7 @@ def test_a_trace_is_what_transformers_says_of_each_prefix(tiny, spec):
 
 
 def test_truncation_and_greedy_show_in_the_sampling_prob(tiny):
-    prompt = text_prompt("Once, a source. Then", tiny.tokenize, plain="Then")
+    prompt = text_prompt("Once, a source. Then", tiny.tokenize, unconditional="Then")
     for generation in generations(tiny, prompt):
         for token in traced(tiny, prompt, generation, top=10**6).tokens:
             drawn = [entry.sampling_prob for entry in token.alternatives]
@@ -185,10 +185,10 @@ def test_a_sentencepiece_token_keeps_its_space():
 
 def test_a_text_prompt_is_keyed_by_its_content(tiny):
     first, again = (text_prompt("Hello", tiny.tokenize) for _ in range(2))
-    other, guided = text_prompt("Hello!", tiny.tokenize), text_prompt("Hello", tiny.tokenize, plain="llo")
+    other, guided = text_prompt("Hello!", tiny.tokenize), text_prompt("Hello", tiny.tokenize, unconditional="llo")
     assert first == again
     assert len({first.example_id, other.example_id, guided.example_id}) == 3
-    assert first.plain_ids == first.token_ids
-    assert guided.plain_ids == first.token_ids[2:]
+    assert first.unconditional_ids == first.token_ids
+    assert guided.unconditional_ids == first.token_ids[2:]
     with pytest.raises(DataError, match="the prompt '' has no token"):
         text_prompt("", tiny.tokenize)

@@ -40,30 +40,32 @@ class Prefilled:
         model: LanguageModel,
         prompts: Sequence[Prompt],
         *,
-        with_plain: bool,
+        with_unconditional: bool,
         second: LanguageModel | None,
     ) -> Prefilled:
-        """Prefill the prompts; `with_plain` also those without their source."""
+        """Prefill the prompts; `with_unconditional` also those without their source."""
         full = [prompt.token_ids for prompt in prompts]
-        plain = [prompt.plain_ids for prompt in prompts] if with_plain else []
+        unconditional = [prompt.unconditional_ids for prompt in prompts] if with_unconditional else []
         if second is None:
-            return cls(prompts=len(full), first=prefill(model, full, plain), second=None)
-        return cls(prompts=len(full), first=prefill(model, full), second=prefill(second, plain))
+            return cls(prompts=len(full), first=prefill(model, full, unconditional), second=None)
+        return cls(prompts=len(full), first=prefill(model, full), second=prefill(second, unconditional))
 
     def rows(self, prompt_R: Tensor, guided_R: Tensor, *, new_tokens: int, kernels: Kernels) -> RowStreams:
         """Rows that start at these prompts."""
         prompt_B, branch_R = prompt_R.unique(return_inverse=True)  # type: ignore[no-untyped-call]
         guided_B = any_per_branch(guided_R, branch_R, len(prompt_B))
-        plain_G, guided = prompt_B[guided_B], int(guided_R.sum())
+        unconditional_G, guided = prompt_B[guided_B], int(guided_R.sum())
         if self.second is None:
-            both_C = torch.cat([prompt_B, plain_G + self.prompts])
+            both_C = torch.cat([prompt_B, unconditional_G + self.prompts])
             first = self.first.fork(both_C, capacity=len(prompt_R) + guided, new_tokens=new_tokens)
-            logits_BV, plain_GV, second = self.first.logits_PV[prompt_B], None, None
-            plain_GV = self.first.logits_PV[plain_G + self.prompts] if guided else None
+            logits_BV, unconditional_GV, second = self.first.logits_PV[prompt_B], None, None
+            unconditional_GV = self.first.logits_PV[unconditional_G + self.prompts] if guided else None
         else:
             first = self.first.fork(prompt_B, capacity=len(prompt_R), new_tokens=new_tokens)
-            second = self.second.fork(plain_G, capacity=max(1, guided), new_tokens=new_tokens) if guided else None
-            logits_BV, plain_GV = self.first.logits_PV[prompt_B], self.second.logits_PV[plain_G]
+            second = (
+                self.second.fork(unconditional_G, capacity=max(1, guided), new_tokens=new_tokens) if guided else None
+            )
+            logits_BV, unconditional_GV = self.first.logits_PV[prompt_B], self.second.logits_PV[unconditional_G]
         in_first = 0 if second is not None else len(prompt_B)
         return RowStreams(
             first=first,
@@ -73,15 +75,15 @@ class Prefilled:
             guided_R=guided_R,
             guided_B=guided_B,
             place_B=torch.arange(len(prompt_B), device=prompt_R.device),
-            plain_place_G=torch.arange(len(plain_G), device=prompt_R.device) + in_first,
+            unconditional_slot_G=torch.arange(len(unconditional_G), device=prompt_R.device) + in_first,
             logits_BV=logits_BV,
-            plain_logits_GV=plain_GV,
+            unconditional_logits_GV=unconditional_GV,
         )
 
 
 @dataclass(kw_only=True)
 class RowStreams:
-    """R rows on B branches. place_B and plain_place_G: where the contexts with and without the source stand, the
+    """R rows on B branches. place_B and unconditional_slot_G: where the contexts with and without the source stand, the
     latter among those of `second` where there is one.
     """
 
@@ -92,9 +94,9 @@ class RowStreams:
     guided_R: Tensor
     guided_B: Tensor
     place_B: Tensor
-    plain_place_G: Tensor
+    unconditional_slot_G: Tensor
     logits_BV: Tensor
-    plain_logits_GV: Tensor | None
+    unconditional_logits_GV: Tensor | None
     forward_rows: int = 0
     """Contexts that the model has read a token of, summed over steps; the prefill is not in it."""
 
@@ -102,16 +104,18 @@ class RowStreams:
         """Entropy and, for guided branches, divergence: computed once per branch, given per row."""
         entropy_B = self.kernels.entropy(self.logits_BV)
         kl_B = torch.full_like(entropy_B, float("nan"))
-        if self.plain_logits_GV is not None and len(self.plain_logits_GV):
-            kl_B[self.guided_B] = self.kernels.kl_divergence(self.logits_BV[self.guided_B], self.plain_logits_GV)
+        if self.unconditional_logits_GV is not None and len(self.unconditional_logits_GV):
+            kl_B[self.guided_B] = self.kernels.kl_divergence(
+                self.logits_BV[self.guided_B], self.unconditional_logits_GV
+            )
         entropy_R, kl_R = entropy_B[self.branch_R], kl_B[self.branch_R]
         return Signals.build(entropy_R, kl_R=kl_R, vocabulary=self.logits_BV.shape[-1])
 
     def finite_rows(self) -> Tensor:
         """Rows whose logits, with the source and without it, are a distribution, [R] bool."""
         finite_B = finite_rows(self.logits_BV)
-        if self.plain_logits_GV is not None and len(self.plain_logits_GV):
-            finite_B[self.guided_B] &= finite_rows(self.plain_logits_GV)
+        if self.unconditional_logits_GV is not None and len(self.unconditional_logits_GV):
+            finite_B[self.guided_B] &= finite_rows(self.unconditional_logits_GV)
         return finite_B[self.branch_R]
 
     def keep_rows(self, index_R: Tensor) -> None:
@@ -133,13 +137,13 @@ class RowStreams:
         number_B = order_B.argsort()
         place_G = place_G[number_B[guided_B].argsort()]
         self.branch_R, self.guided_B = number_B[branch_R], guided_B[order_B]
-        self.place_B, self.plain_place_G = place_B[order_B], place_G
+        self.place_B, self.unconditional_slot_G = place_B[order_B], place_G
         self._read(token_B[order_B])
 
     def _follow(self, parent_B: Tensor, guided_B: Tensor) -> tuple[Tensor, Tensor]:
         """Give each new branch contexts that continue its parent's; their places with the source and without."""
         source_B = self.place_B[parent_B]
-        source_G = self.plain_place_G[(self.guided_B.cumsum(0) - 1)[parent_B[guided_B]]]
+        source_G = self.unconditional_slot_G[(self.guided_B.cumsum(0) - 1)[parent_B[guided_B]]]
         if self.second is None:
             place_C = self.first.follow(torch.cat([source_B, source_G]))
             return place_C[: len(source_B)], place_C[len(source_B) :]
@@ -148,17 +152,17 @@ class RowStreams:
     def _read(self, token_B: Tensor) -> None:
         token_G = token_B[self.guided_B]
         if self.second is not None:
-            self.logits_BV, self.plain_logits_GV = self.first.advance(token_B), None
+            self.logits_BV, self.unconditional_logits_GV = self.first.advance(token_B), None
             if len(token_G):
-                token_C = torch.empty_like(token_G).index_put((self.plain_place_G,), token_G)
-                self.plain_logits_GV = self.second.advance(token_C)[self.plain_place_G]
+                token_C = torch.empty_like(token_G).index_put((self.unconditional_slot_G,), token_G)
+                self.unconditional_logits_GV = self.second.advance(token_C)[self.unconditional_slot_G]
         elif len(token_G):
-            place_C = torch.cat([self.place_B, self.plain_place_G])
+            place_C = torch.cat([self.place_B, self.unconditional_slot_G])
             token_C = torch.empty_like(place_C).index_put((place_C,), torch.cat([token_B, token_G]))
             logits_CV = self.first.advance(token_C)
-            self.logits_BV, self.plain_logits_GV = logits_CV[self.place_B], logits_CV[self.plain_place_G]
+            self.logits_BV, self.unconditional_logits_GV = logits_CV[self.place_B], logits_CV[self.unconditional_slot_G]
         else:
-            self.logits_BV, self.plain_logits_GV = self.first.advance(token_B), None
+            self.logits_BV, self.unconditional_logits_GV = self.first.advance(token_B), None
         self.forward_rows += len(token_B) + len(token_G)
 
 

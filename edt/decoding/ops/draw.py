@@ -44,7 +44,7 @@ def kept_entropy(logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor) -> Tenso
     return torch.stack([entropy_R, kept_RV.sum(dim=-1).to(entropy_R).log()], dim=-1)
 
 
-def mass(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor) -> Tensor:
+def kept_weight(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor) -> Tensor:
     """Σ exp((logit − max)/T) per row over the tokens that reach the cutoff, [R]."""
     weight_RV = scaled(logits_BV, branch_R, temperature_R).exp()
     return weight_RV.masked_fill(logits_BV[branch_R] < cutoff_R.unsqueeze(-1), 0.0).sum(dim=-1)

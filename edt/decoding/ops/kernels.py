@@ -32,7 +32,7 @@ BLOCK = 2**20
 
 
 class Kernels:
-    """Entropy, divergence, noise, draw and mass for one vocabulary size."""
+    """Entropy, divergence, noise, draw and kept_weight for one vocabulary size."""
 
     def __init__(self, *, compile: bool | str | None, vocabulary: int, device: torch.device) -> None:
         """compile: None compiles large vocabularies where a compiler is found, "if_found" small ones too, which pays
@@ -88,12 +88,14 @@ class Kernels:
             ]
         )
 
-    def mass(self, logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor) -> Tensor:
-        """See edt.decoding.ops.draw.mass."""
+    def kept_weight(self, logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor) -> Tensor:
+        """See edt.decoding.ops.draw.kept_weight."""
         if self._compiles(min(len(logits_BV), len(branch_R))):
-            return self._run("mass", 2, logits_BV, branch_R, temperature_R, cutoff_R)
+            return self._run("kept_weight", 2, logits_BV, branch_R, temperature_R, cutoff_R)
         blocks = self._blocks(len(branch_R))
-        return torch.cat([drawing.mass(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at]) for at in blocks])
+        return torch.cat(
+            [drawing.kept_weight(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at]) for at in blocks]
+        )
 
     def kept_entropy(self, logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor) -> tuple[Tensor, Tensor]:
         """See edt.decoding.ops.draw.kept_entropy; never compiled, since few strategies ask for it."""
@@ -127,7 +129,7 @@ class Kernels:
             for dtype in (torch.float32, torch.float64)
         }
         made |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence, "scale": scaled}
-        return made | {"draw": drawing.draw, "mass": drawing.mass}
+        return made | {"draw": drawing.draw, "kept_weight": drawing.kept_weight}
 
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., Any]]:

@@ -20,7 +20,9 @@ FIRST_LOOK, GROWTH = 128, 16
 """Largest logits that are sorted at first, and how many times more for rows whose cut lies deeper."""
 
 
-def cutoffs(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncation: Truncation, mass: Mass) -> Tensor:
+def cutoffs(
+    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncation: Truncation, kept_weight: Mass
+) -> Tensor:
     """The smallest logit that each row may draw, [R]; −inf for rows without truncation.
 
     The same tokens stay as in `edt.strategies.truncation.keep_mask`; tokens that tie with the last one stay too.
@@ -30,7 +32,7 @@ def cutoffs(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncati
     ranked = ((truncation.top_k_R != NO_TOP_K) | (truncation.top_p_R < 1.0)).nonzero().squeeze(-1)
     if len(ranked):
         cutoff_R[ranked] = ranked_cutoffs(
-            logits_BV, branch_R[ranked], temperature_R[ranked], truncation.select(ranked), mass
+            logits_BV, branch_R[ranked], temperature_R[ranked], truncation.select(ranked), kept_weight
         )
     if (truncation.min_p_R > 0).any():
         least_R = logits_BV.amax(dim=-1)[branch_R] + temperature_R * truncation.min_p_R.log()
@@ -45,7 +47,7 @@ def cutoffs(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncati
 
 
 def ranked_cutoffs(
-    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncation: Truncation, mass: Mass
+    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncation: Truncation, kept_weight: Mass
 ) -> Tensor:
     """The cutoffs of top-k and top-p, for rows that have one; looks deeper only where a cut is not found yet."""
     vocabulary = logits_BV.shape[-1]
@@ -57,7 +59,7 @@ def ranked_cutoffs(
         chosen = logits_BV if len(branch) == len(logits_BV) else logits_BV[branch]
         best_BM = chosen.topk(depth).values
         kth_R, k_found = by_rank(best_BM, place, truncation.top_k_R[rows], vocabulary)
-        total_R = mass(logits_BV, branch_R[rows], temperature_R[rows], kth_R)
+        total_R = kept_weight(logits_BV, branch_R[rows], temperature_R[rows], kth_R)
         pth_R, p_found = by_mass(best_BM, place, temperature_R[rows], kth_R, total_R, truncation.top_p_R[rows])
         found = (k_found & p_found) | (depth == vocabulary)
         cutoff_R[rows[found]] = torch.maximum(kth_R, pth_R)[found]
