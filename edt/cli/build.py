@@ -201,8 +201,8 @@ def imported_function(path: Any, where: str) -> Callable[..., Any]:
 def study_request(config: PlainConfig, generation: Any) -> Any:
     """The typed request of `edt reproduce`."""
     from edt.store.layout import short_name
-    from edt.study.growth import Growth
     from edt.study.page import Browser
+    from edt.study.refinement import RefinementBudget
     from edt.study.run import StudyRequest
 
     asked = config.get("experiments") or {}
@@ -215,7 +215,7 @@ def study_request(config: PlainConfig, generation: Any) -> Any:
         results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
         command=" ".join(["edt", *sys.argv[0].split()[1:], *sys.argv[1:]]),
         browser=Browser(**config["browser"]),
-        growth=Growth(**{name: config[name] for name in ("refinements", "slices")}),
+        budget=RefinementBudget(**{name: config[name] for name in ("refinements", "slices")}),
         num_workers=config["num_workers"],
     )
 

@@ -79,7 +79,7 @@ def reproduce(config: dict[str, Any]) -> None:
     request = build.study_request(config, generation_request(config))
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, pipeline.number_of_settings(request))
-    study = pipeline.reproduce(request)
+    study = pipeline.run_study(request)
     print(f"experiments: {request.results}")
     results = study.tasks.values()
     scores = [score for task in results for score in task.scored.scores]

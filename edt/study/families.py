@@ -1,4 +1,8 @@
-"""Families of settings: a grid each, with what dev has added beside it, read in slices along the first axis."""
+"""Hold the families of settings that a study compares: a grid each, and the settings that dev added to it.
+
+A family is read in *slices*: one slice per combination of its other parameters, ordered by the first one (T0). The
+words are explained, with a worked example, in docs/concepts/study_protocol.md.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,25 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from edt.errors import ConfigError
 from edt.strategies.base import Strategy
 
 Coordinates = tuple[tuple[str, float], ...]
-"""A setting's place in its family's grid: its value on each axis."""
+"""The value of a setting on each axis of its family, in the order of the axes."""
+
+Side = Literal["low", "high"]
+"""The lower or the upper boundary of an axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridAxis:
-    """The values of one parameter, ascending.
+    """The values of one parameter, in ascending order.
 
-    low, high: further values, nearest first, that are tried when the best setting lies on that end. ends: values
-    beyond which the parameter has no meaning (T = 0, θ = 0): a best setting there is no reason to go on.
+    extend_below, extend_above: values outside the grid, nearest first, that are tried while the best setting is at
+    that boundary. hard_bounds: values beyond which the parameter has no meaning (T = 0, θ = 0); a best setting there
+    needs no extension and counts as interior.
     """
 
     values: tuple[float, ...]
@@ -32,97 +40,99 @@ class GridAxis:
         whole = (*reversed(self.extend_below), *self.values, *self.extend_above)
         if not self.values or list(whole) != sorted(set(whole)):
             raise ConfigError(
-                f"it has the values {list(self.values)}, extend_below={list(self.extend_below)} and "
+                f"it has values={list(self.values)}, extend_below={list(self.extend_below)} and "
                 f"extend_above={list(self.extend_above)}; give at least one value, in ascending order, `extend_below` "
                 "downwards from the first and `extend_above` upwards from the last. A key that you did not give has "
                 "the value of the configuration; [] means none."
             )
 
-    def side(self, value: float, values: Sequence[float]) -> str | None:
-        """The end of these ascending values on which one lies, "low" or "high"; None inside, or at a meaningful end.
+    def boundary_side(self, value: float, tried: Sequence[float]) -> Side | None:
+        """Return the boundary of the tried values (ascending) at which one is, or None where it is inside.
 
-        None too where there is one value alone: a parameter that is held fixed has no ends.
+        A hard bound is no boundary, and neither is the only value of a parameter that is held constant.
         """
-        if len(values) == 1 or value in self.hard_bounds:
+        if len(tried) == 1 or value in self.hard_bounds:
             return None
-        return "low" if value == values[0] else "high" if value == values[-1] else None
+        return "low" if value == tried[0] else "high" if value == tried[-1] else None
 
-    def beyond(self, side: str, values: Sequence[float]) -> float | None:
-        """The nearest value, further ones among them, that lies outside of these on that side; None where none does."""
+    def next_beyond(self, side: Side, tried: Sequence[float]) -> float | None:
+        """Return the nearest value of the axis outside the tried ones on that side; None where there is none.
+
+        Values of the grid count too: an interpolated slice begins with few of them.
+        """
         whole = (*reversed(self.extend_below), *self.values, *self.extend_above)
         if side == "low":
-            return max((value for value in whole if value < values[0]), default=None)
-        return min((value for value in whole if value > values[-1]), default=None)
+            return max((value for value in whole if value < tried[0]), default=None)
+        return min((value for value in whole if value > tried[-1]), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """All settings of one rule: `make(**fixed, **coordinates)` at every combination of the axes' values, and further.
+    """Hold all settings of one rule: `factory(**constants, **coordinates)` on the grid of its axes, and added ones.
 
-    name: the study's label; a rule at token and at instance granularity is two families. The *first* axis is the
-    temperature's own (T0, the centre), which every value of the others needs anew; so the family is read in slices, one
-    per combination of the other axes, each tuned in its first axis by itself. Beside the grid: finer, places between
-    others of their slice; wider, beyond an end; between, those that a slice between two others began with.
+    name: the study's label; a rule at token and at instance granularity is two families. axes: the first is the
+    temperature's (T0, t_max, center), whose best value depends on the others; so it is refined in every slice
+    separately. refined, extended, interpolated: settings that dev added (see edt.study.refinement).
     """
 
     name: str
     factory: Callable[..., Strategy]
     axes: Mapping[str, GridAxis]
     constants: Mapping[str, Any] = field(default_factory=dict)
-    finer: tuple[Coordinates, ...] = ()
-    wider: tuple[Coordinates, ...] = ()
-    between: tuple[Coordinates, ...] = ()
+    refined: tuple[Coordinates, ...] = ()
+    extended: tuple[Coordinates, ...] = ()
+    interpolated: tuple[Coordinates, ...] = ()
 
     @property
-    def first(self) -> str:
+    def first_axis(self) -> str:
         """The axis that is refined in each slice."""
         return next(iter(self.axes))
 
     @cached_property
     def settings(self) -> dict[Coordinates, Strategy]:
-        """The strategies by their place: the grid, its last axis fastest, then what is beside it."""
+        """The strategies by their coordinates: the grid, its last axis fastest, then the added settings."""
         grid = (
-            tuple(zip(self.axes, place, strict=True))
-            for place in itertools.product(*(axis.values for axis in self.axes.values()))
+            tuple(zip(self.axes, values, strict=True))
+            for values in itertools.product(*(axis.values for axis in self.axes.values()))
         )
         return {
-            place: self.factory(**self.constants, **dict(place))
-            for place in (*grid, *self.wider, *self.between, *self.finer)
+            coords: self.factory(**self.constants, **dict(coords))
+            for coords in (*grid, *self.extended, *self.interpolated, *self.refined)
         }
 
     @cached_property
     def coordinates(self) -> dict[str, Coordinates]:
-        """Each strategy's place, by its id."""
-        return {strategy.strategy_id: place for place, strategy in self.settings.items()}
+        """The coordinates of each strategy, by its id."""
+        return {strategy.strategy_id: coords for coords, strategy in self.settings.items()}
 
     @cached_property
     def slices(self) -> dict[Coordinates, dict[float, str]]:
-        """By the place on the other axes: strategy ids by their value on the first, ascending."""
-        found: dict[Coordinates, dict[float, str]] = {}
-        for place, strategy in sorted(self.settings.items(), key=lambda item: item[0][0][1]):
-            found.setdefault(place[1:], {})[place[0][1]] = strategy.strategy_id
-        return found
+        """By the coordinates on the other axes: strategy ids by their value on the first axis, ascending."""
+        by_others: dict[Coordinates, dict[float, str]] = {}
+        for coords, strategy in sorted(self.settings.items(), key=lambda item: item[0][0][1]):
+            by_others.setdefault(coords[1:], {})[coords[0][1]] = strategy.strategy_id
+        return by_others
 
-    def values(self, axis: str, place: Coordinates) -> list[float]:
-        """The values that were tried on an axis, ascending: on the first those of the place's slice."""
-        if axis == self.first:
-            return list(self.slices[place[1:]])
+    def tried_values(self, axis: str, coords: Coordinates) -> list[float]:
+        """Return the values tried on an axis, ascending; on the first axis those of the setting's own slice."""
+        if axis == self.first_axis:
+            return list(self.slices[coords[1:]])
         return sorted({dict(others)[axis] for others in self.slices})
 
-    def beside(self, place: Coordinates) -> tuple[float | None, float, float | None]:
-        """On the first axis: the value below a setting's, its own, and the one above, as tried in its slice."""
-        values = self.values(self.first, place)
-        at = values.index(place[0][1])
+    def neighbors(self, coords: Coordinates) -> tuple[float | None, float, float | None]:
+        """Return, on the first axis, the tried value below a setting's, its own value, and the one above."""
+        values = self.tried_values(self.first_axis, coords)
+        at = values.index(coords[0][1])
         return values[at - 1] if at else None, values[at], values[at + 1] if at + 1 < len(values) else None
 
-    def edges(self, strategy_id: str) -> dict[str, str]:
-        """The axes on whose end a setting lies, with the side. Empty for one that is interior."""
-        place = self.coordinates[strategy_id]
-        found = {name: self.axes[name].side(value, self.values(name, place)) for name, value in place}
-        return {name: side for name, side in found.items() if side is not None}
+    def boundary(self, strategy_id: str) -> dict[str, Side]:
+        """Return the axes at whose boundary a setting is, with the side. Empty for an interior setting."""
+        coords = self.coordinates[strategy_id]
+        sides = {name: self.axes[name].boundary_side(value, self.tried_values(name, coords)) for name, value in coords}
+        return {name: side for name, side in sides.items() if side is not None}
 
 
-def strategies_of(families: Sequence[Family]) -> list[Strategy]:
-    """The settings of several families, each once."""
-    found = {s.strategy_id: s for family in families for s in family.settings.values()}
-    return list(found.values())
+def all_settings(families: Sequence[Family]) -> list[Strategy]:
+    """Return the settings of several families, each once."""
+    by_id = {strategy.strategy_id: strategy for family in families for strategy in family.settings.values()}
+    return list(by_id.values())

@@ -1,4 +1,4 @@
-"""What a study's results were made with, and that results of a larger study are not written over by a smaller one."""
+"""Write what a study's results were made with, and keep a smaller study from overwriting a larger one's results."""
 
 from __future__ import annotations
 
@@ -13,31 +13,76 @@ from edt.generation.environment import environment
 from edt.generation.request import GenerationRequest
 from edt.metrics.suite import MetricsSpec
 from edt.store.atomic import write_text
-from edt.study.growth import Growth
+from edt.study.refinement import RefinementBudget
 from edt.study.results import Study
 
-NAME = "manifest.json"
+MANIFEST_NAME = "manifest.json"
+
+NAMES_OF_0_1 = {
+    "artefacts": "experiments",
+    "growth": "budget",
+    "placed_by_dev": "added_on_dev",
+    "finer": "refined",
+    "wider": "extended",
+    "between": "interpolated",
+    "edges": "at_boundary",
+}
+"""Keys of manifests that version 0.1 wrote, with those of today."""
 
 
 def write_study_manifest(
-    folder: Path, study: Study, size: Mapping[str, Any], *, command: str, experiments: Sequence[str], growth: Growth
+    folder: Path,
+    study: Study,
+    size: Mapping[str, Any],
+    *,
+    command: str,
+    experiments: Sequence[str],
+    budget: RefinementBudget,
 ) -> None:
-    """Write the manifest into the folder of the study's page. size: see size_of."""
+    """Write the manifest into the folder of the study's page. size: see study_size."""
     content = {
         "command": command,
         **environment(),
         "seed": study.request.sampling.seed,
         "size": dict(size),
         "experiments": list(experiments),
-        "growth": asdict(growth),
-        "tasks": {name: task.about() for name, task in study.tasks.items()},
+        "budget": asdict(budget),
+        "tasks": {name: task.facts() for name, task in study.tasks.items()},
         "left_out": dict(study.left_out),
     }
-    write_text(folder / NAME, json.dumps(content, indent=1) + "\n")
+    write_text(folder / MANIFEST_NAME, json.dumps(content, indent=1) + "\n")
 
 
-def size_of(request: GenerationRequest, metrics: MetricsSpec) -> dict[str, Any]:
-    """How large a study was asked for; a limit of None is a whole split."""
+def read_study_manifest(folder: Path) -> dict[str, Any] | None:
+    """Read a study's manifest with today's keys; None where the folder has none.
+
+    Raises StoreError where the file is no study's manifest.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        return None
+    try:
+        manifest = _renamed(json.loads(path.read_text(encoding="utf-8")))
+        # all that is compared below, so that a file of another program is refused here
+        for key in ("model", "tasks", "samples", "resamples"):
+            manifest["size"][key]
+        list(manifest["experiments"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoreError(
+            f"{path} is not a study's manifest ({error}); remove {folder}, or give paths.results=FOLDER."
+        ) from error
+    return dict(manifest)
+
+
+def _renamed(node: Any) -> Any:
+    """Return nested mappings with the keys of version 0.1 replaced by today's."""
+    if isinstance(node, dict):
+        return {NAMES_OF_0_1.get(key, key): _renamed(value) for key, value in node.items()}
+    return node
+
+
+def study_size(request: GenerationRequest, metrics: MetricsSpec) -> dict[str, Any]:
+    """Return how large a study is: its model, the limit of each task (None is a whole split), samples, resamples."""
     return {
         "model": request.model.path,
         "tasks": {task.task.name: task.task.limit for task in request.tasks},
@@ -46,42 +91,37 @@ def size_of(request: GenerationRequest, metrics: MetricsSpec) -> dict[str, Any]:
     }
 
 
-def refuse_smaller(folder: Path, size: Mapping[str, Any], experiments: Sequence[str] | None = None) -> None:
+def check_not_larger(folder: Path, size: Mapping[str, Any], experiments: Sequence[str] | None = None) -> None:
     """Raise ConfigError where the folder holds the results of another model, or of a study larger in some respect.
 
-    experiments: those that will stand in the folder's page and manifest; None where these stay as they are.
+    experiments: those that the folder's page and manifest will describe; None where these files are not written.
     """
-    path = folder / NAME
-    if not path.is_file():
+    present = read_study_manifest(folder)
+    if present is None:
         return
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-        less = smaller_in(size, there["size"])
-        missing = [name for name in there["experiments"] if experiments is not None and name not in experiments]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreError(
-            f"{path} is not a study's manifest ({error}); remove {folder}, or give paths.results=FOLDER."
-        ) from error
-    if missing and not less:
-        less = f"it has {', '.join(missing)} too"
-    if less:
+    difference = _larger_in(present["size"], size)
+    missing = [name for name in present["experiments"] if experiments is not None and name not in experiments]
+    if missing and not difference:
+        difference = f"it has {', '.join(missing)} too"
+    if difference:
         raise ConfigError(
-            f"{folder} holds a larger or another study, which this one would write over: {less}. Give another folder, "
-            f"as paths.results=results/trial, or remove {folder}."
+            f"{folder} holds a larger or another study, which this one would overwrite: {difference}. Give another "
+            f"folder, as paths.results=results/smoke, or remove {folder}."
         )
 
 
-def smaller_in(asked: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    """In what a study asked for is smaller than one that is there; empty where in nothing."""
-    if there["model"] != asked["model"]:
-        return f"it is of the model {there['model']}"
-    for task, limit in there["tasks"].items():
-        if task not in asked["tasks"]:
+def _larger_in(present: Mapping[str, Any], requested: Mapping[str, Any]) -> str:
+    """Return in what the present study is larger than the requested one; empty where in nothing."""
+    if present["model"] != requested["model"]:
+        return f"it is of the model {present['model']}"
+    for task, limit in present["tasks"].items():
+        if task not in requested["tasks"]:
             return f"it has the task {task}"
-        own = asked["tasks"][task]
+        own = requested["tasks"][task]
+        # a limit of None is the whole split, so it is larger than any number
         if own is not None and (limit is None or own < limit):
             return f"{task} there has {'all' if limit is None else limit} examples of a split, here task.limit={own}"
     for name in ("samples", "resamples"):
-        if asked[name] < there[name]:
-            return f"it has {there[name]} {name}, this one {asked[name]}"
+        if requested[name] < present[name]:
+            return f"it has {present[name]} {name}, this one {requested[name]}"
     return ""

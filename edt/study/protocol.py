@@ -1,4 +1,4 @@
-"""The study's protocol for one task: decode dev, refine and widen each family by what is found there, decode test."""
+"""Apply the study's protocol to one task: decode dev, add settings to each family, choose, then decode test."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ from edt.scoring.outputs import read_outputs
 from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
 from edt.strategies.base import Strategy
-from edt.study.families import Family, strategies_of
-from edt.study.growth import Growth, budget, grown
+from edt.study.families import Family, all_settings
+from edt.study.refinement import RefinementBudget, next_settings, planned_settings
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
-NO_SCALE = (
+
+_NO_SCALE = (
     "EDA is missing on dev, since the best quality of the fixed temperatures there is 0 (the model does not do this "
-    "task), so no setting can be chosen; give metrics.eda.q_star and metrics.eda.s_star to go on with it"
+    "task), so no setting can be chosen; give metrics.eda.q_star and metrics.eda.s_star to include it"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """families: by name; each is chosen from on dev, which adds settings to it as `growth` allows.
+class StudyProtocol:
+    """Hold what a study decodes for each task.
 
-    further: settings by task that are decoded on test alone, for experiments that choose nothing.
+    families: by name; a setting of each is chosen on dev, which adds settings to it within `budget`. test_only:
+    settings by task that are decoded on test alone, for experiments that choose nothing.
     """
 
     families: Mapping[str, Family]
-    growth: Growth
-    further: Mapping[str, Sequence[Strategy]]
+    budget: RefinementBudget
+    test_only: Mapping[str, Sequence[Strategy]]
 
     def __post_init__(self) -> None:
+        # Greedy decoding has the largest Self-BLEU, which is S* of EDA.
         if not any(strategy.params().get("t0") == 0 for strategy in self.families[BASELINE].settings.values()):
             raise ConfigError(
                 f"families.{BASELINE} has no t0 = 0; greedy decoding belongs to the settings that set EDA's scale. Add "
@@ -51,8 +54,8 @@ class Protocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decoded:
-    """A task's run with the families as they were refined and widened.
+class DecodedTask:
+    """Hold a task's run, and the families with the settings that dev added.
 
     strategy_ids: the study's settings in the run. left_out: why nothing can be chosen; empty where it can.
     """
@@ -63,47 +66,56 @@ class Decoded:
     left_out: str = ""
 
 
-def decode_dev(session: Session, place: int, protocol: Protocol, metrics: MetricsSpec) -> Decoded:
-    """Decode the families of the task at `place` on dev and let them grow; what lies there is not decoded again.
+def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: MetricsSpec) -> DecodedTask:
+    """Decode the families of task number `index` on dev, and add settings until the search of each is finished.
 
-    Settings that the run holds from elsewhere have no say in the choices.
+    Outputs that the run already holds are not decoded again. Settings in the run that are not the study's have no
+    influence on the choices.
     """
     families = dict(protocol.families)
-    further = protocol.further.get(session.request.tasks[place].task.name, ())
-    session.progress.say(plan(session, place, protocol, further))
-    run, manifest, entries = on_dev(session, place, settings_of(families), metrics)
+    test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
+    session.progress.say(_plan_message(session, index, protocol, test_only))
+
+    # The constants are frozen from the fixed family as configured, before dev adds to it: with EDA's scale moving
+    # while settings are added, earlier and later ones could not be compared.
+    run, manifest, entries = _measure_on_dev(session, index, _unique_settings(families), metrics)
     baseline = [entry for entry in entries if entry.outputs.strategy_id in protocol.baseline_ids]
     constants = freeze_constants(run, manifest, baseline, metrics, session.request.sampling.samples)
     if constants is None:
-        return Decoded(run=run, families=families, left_out=NO_SCALE)
+        return DecodedTask(run=run, families=families, left_out=_NO_SCALE)
     eda = {entry.outputs.strategy_id: eda_of(entry, constants) for entry in entries}
-    while (larger := {name: grown(family, eda, protocol.growth) for name, family in families.items()}) != families:
+
+    # All families add their settings in the same round, so that one batch decodes them.
+    while (
+        larger := {name: next_settings(family, eda, protocol.budget) for name, family in families.items()}
+    ) != families:
         families = larger
-        fresh = [strategy for strategy in settings_of(families) if strategy.strategy_id not in eda]
-        entries = on_dev(session, place, fresh, metrics)[-1]
+        fresh = [strategy for strategy in _unique_settings(families) if strategy.strategy_id not in eda]
+        entries = _measure_on_dev(session, index, fresh, metrics)[-1]
         eda |= {entry.outputs.strategy_id: eda_of(entry, constants) for entry in entries}
-    ids = frozenset(strategy.strategy_id for strategy in settings_of(families, further))
-    return Decoded(run=run, families=families, strategy_ids=ids)
+
+    ids = frozenset(strategy.strategy_id for strategy in _unique_settings(families, test_only))
+    return DecodedTask(run=run, families=families, strategy_ids=ids)
 
 
-def on_dev(
-    session: Session, place: int, settings: Sequence[Strategy], metrics: MetricsSpec
+def _measure_on_dev(
+    session: Session, index: int, settings: Sequence[Strategy], metrics: MetricsSpec
 ) -> tuple[RunFolder, Manifest, list[Scored]]:
-    """Decode these settings on dev and measure them; the task's run with its manifest."""
-    ((run, manifest),) = session.decode(settings, places=[place], splits=[DEV])
+    """Decode these settings on dev and measure them; return the task's run with its manifest too."""
+    ((run, manifest),) = session.decode(settings, places=[index], splits=[DEV])
     ids = [strategy.strategy_id for strategy in settings]
     return run, manifest, measured_on_dev(run, manifest, ids, metrics, session.request.sampling.samples)
 
 
-def decode_test(session: Session, place: int, protocol: Protocol, decoded: Decoded) -> None:
-    """Decode on test what dev has settled, and the settings that experiments want there alone."""
+def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: DecodedTask) -> None:
+    """Decode on test every setting that was tried on dev, and those that experiments need there alone."""
     if not decoded.left_out:
-        further = protocol.further.get(session.request.tasks[place].task.name, ())
-        session.decode(settings_of(decoded.families, further), places=[place], splits=["test"])
+        test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
+        session.decode(_unique_settings(decoded.families, test_only), places=[index], splits=["test"])
 
 
-def measure_test(decoded: Decoded, metrics: MetricsSpec, n_samples: int) -> None:
-    """Make the statistics of test, which are kept beside the run: the scoring of the whole study finds them there."""
+def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> None:
+    """Compute the statistics of test, which are stored with the run; the scoring of the whole study reads them."""
     if decoded.left_out:
         return
     manifest = Manifest.read(decoded.run.manifest)
@@ -112,21 +124,23 @@ def measure_test(decoded: Decoded, metrics: MetricsSpec, n_samples: int) -> None
     measure_all(decoded.run, manifest, complete, without_intervals(metrics), n_samples)
 
 
-def plan(session: Session, place: int, protocol: Protocol, further: Sequence[Strategy]) -> str:
-    """What is to be decoded, before it is: settings × examples × samples of both splits."""
-    splits = session.prepared(place).manifest.splits
+def _plan_message(session: Session, index: int, protocol: StudyProtocol, test_only: Sequence[Strategy]) -> str:
+    """Return what will be decoded: settings × examples × samples of both splits."""
+    splits = session.prepared(index).manifest.splits
     dev, test = (splits[split]["examples"] for split in SPLITS)
     samples = session.request.sampling.samples
-    on_dev = sum(budget(family, protocol.growth) for family in protocol.families.values())
-    alone = len(settings_of(protocol.families, further)) - len(settings_of(protocol.families))
+    on_dev = sum(planned_settings(family, protocol.budget) for family in protocol.families.values())
+    # settings of an experiment may be settings of a family as well
+    alone = len(_unique_settings(protocol.families, test_only)) - len(_unique_settings(protocol.families))
     on_test = on_dev + alone
     rows = (on_dev * dev + on_test * test) * samples
     return (
-        f"{session.request.tasks[place].task.name}: {on_dev} settings × {dev} dev examples and {on_test} × "
-        f"{test} test examples, {samples} samples each: {rows:,} rows, and more where a best lies on an end"
+        f"{session.request.tasks[index].task.name}: {on_dev} settings × {dev} dev examples and {on_test} × "
+        f"{test} test examples, {samples} samples each: {rows:,} rows, and more where a best setting is at the "
+        "boundary of its grid"
     )
 
 
-def settings_of(families: Mapping[str, Family], further: Sequence[Strategy] = ()) -> list[Strategy]:
-    """All settings of the families, and further ones, each once."""
-    return list({s.strategy_id: s for s in [*strategies_of(list(families.values())), *further]}.values())
+def _unique_settings(families: Mapping[str, Family], test_only: Sequence[Strategy] = ()) -> list[Strategy]:
+    """Return all settings of the families, and further ones, each once."""
+    return list({s.strategy_id: s for s in [*all_settings(list(families.values())), *test_only]}.values())

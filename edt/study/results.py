@@ -20,7 +20,7 @@ from edt.scoring.grammar_reference import FAMILY as GRAMMAR
 from edt.scoring.score import ScoredRun
 from edt.strategies.base import Strategy
 from edt.study.families import Family
-from edt.study.selection import Choice, best_of_slices, choose, known
+from edt.study.selection import Choice, best_of_slices, choose, without_missing
 from edt.study.statistics.front import Front, matched_difference, matched_range
 from edt.study.verdicts import too_few
 from edt.tasks.base import Task
@@ -95,7 +95,7 @@ class TaskStudy:
 
     def most_apt(self, family: str) -> str:
         """The best by EDA on dev of the family's own settings: what to look at where a fixed temperature was chosen."""
-        found = known(self.own_settings(family), self._on_dev)
+        found = without_missing(self.own_settings(family), self._on_dev)
         return min(found, key=found.__getitem__, default=self.choices[family].strategy_id)
 
     def strategy(self, strategy_id: str) -> Strategy:
@@ -161,7 +161,7 @@ class TaskStudy:
         found = self.measured(split, strategy_id, metric)
         return float("nan") if found is None or found.value is None else found.value
 
-    def about(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What the study's manifest says of the task."""
         constants = self.constants
         return {
@@ -172,15 +172,15 @@ class TaskStudy:
             "s_star": None if constants is None else constants.s_star,
             "constants": None if constants is None else constants.source,
             "settings": {name: len(family.settings) for name, family in self.families.items()},
-            "placed_by_dev": {
+            "added_on_dev": {
                 name: {
-                    kind: [family.settings[place].strategy_id for place in getattr(family, kind)]
-                    for kind in ("finer", "between", "wider")
+                    kind: [family.settings[coords].strategy_id for coords in getattr(family, kind)]
+                    for kind in ("refined", "interpolated", "extended")
                 }
                 for name, family in self.families.items()
             },
             "chosen": {name: choice.strategy_id for name, choice in self.choices.items()},
-            "edges": {name: dict(choice.edges) for name, choice in self.choices.items() if choice.edges},
+            "at_boundary": {name: dict(choice.boundary) for name, choice in self.choices.items() if choice.boundary},
         }
 
 

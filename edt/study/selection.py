@@ -1,4 +1,4 @@
-"""The choice of a setting: by its score on dev, never on test."""
+"""Choose a family's setting by its score on dev, never on test."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edt.errors import ConfigError
-from edt.study.families import Coordinates, Family
+from edt.study.families import Coordinates, Family, Side
 
-OnDev = Mapping[str, float | None]
-"""EDA on dev, which is to be low, by strategy id; None or NaN where it is missing."""
+EdaOnDev = Mapping[str, float | None]
+"""EDA on dev by strategy id, lower is better; None or NaN where it is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A family's best setting on dev, how many were tried, and the ends of the grid on which it lies."""
+    """Hold a family's best setting on dev, how many settings were tried, and at which boundaries the best one is."""
 
     family: str
     strategy_id: str
     tried: int
-    edges: Mapping[str, str]
+    boundary: Mapping[str, Side]
 
     @property
     def is_interior(self) -> bool:
-        """Whether the grid goes on to both sides of the choice, so that it is a choice."""
-        return not self.edges
+        """Whether worse settings were tried on both sides of it. At a boundary a better one may be just beyond."""
+        return not self.boundary
 
 
-def choose(family: Family, on_dev: OnDev) -> Choice:
-    """The setting of the family with the lowest value on dev; the first of equals.
+def choose(family: Family, on_dev: EdaOnDev) -> Choice:
+    """Return the family's setting with the lowest value on dev, the first of equals.
 
-    Raises ConfigError where the family has none.
+    Raises ConfigError where no setting has a value.
     """
-    found = known((strategy.strategy_id for strategy in family.settings.values()), on_dev)
-    if not found:
+    known = without_missing((strategy.strategy_id for strategy in family.settings.values()), on_dev)
+    if not known:
         raise ConfigError(
             f"family '{family.name}' has no setting with a score on dev, so none can be chosen; EDA needs 2 samples "
             "or more, and fixed temperatures with greedy on the dev split."
         )
-    best = min(found, key=found.__getitem__)
-    return Choice(family=family.name, strategy_id=best, tried=len(family.settings), edges=family.edges(best))
+    best = min(known, key=known.__getitem__)
+    return Choice(family=family.name, strategy_id=best, tried=len(family.settings), boundary=family.boundary(best))
 
 
-def best_of_slices(family: Family, on_dev: OnDev) -> dict[Coordinates, str]:
-    """By the place on the other axes: the slice's best setting on dev; slices without one are passed over."""
-    slices = {others: known(ids.values(), on_dev) for others, ids in family.slices.items()}
-    return {others: min(found, key=found.__getitem__) for others, found in slices.items() if found}
+def best_of_slices(family: Family, on_dev: EdaOnDev) -> dict[Coordinates, str]:
+    """Return the best setting of each slice on dev, by the slice's coordinates; slices without a value are left out."""
+    slices = {others: without_missing(ids.values(), on_dev) for others, ids in family.slices.items()}
+    return {others: min(known, key=known.__getitem__) for others, known in slices.items() if known}
 
 
-def known(strategy_ids: Iterable[str], on_dev: OnDev) -> dict[str, float]:
-    """The values of these settings, without those that are missing."""
-    found = {name: on_dev.get(name) for name in strategy_ids}
-    return {name: value for name, value in found.items() if value is not None and not math.isnan(value)}
+def without_missing(strategy_ids: Iterable[str], on_dev: EdaOnDev) -> dict[str, float]:
+    """Return the values of these settings, without those that are missing."""
+    values = {strategy_id: on_dev.get(strategy_id) for strategy_id in strategy_ids}
+    return {strategy_id: value for strategy_id, value in values.items() if value is not None and not math.isnan(value)}

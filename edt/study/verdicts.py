@@ -1,36 +1,26 @@
-"""Verdicts on claims: computed from differences and their intervals, never typed in."""
+"""Derive verdicts on claims from differences and their intervals; no verdict is typed in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined at this scale"
+
 LEAST_RESAMPLES = 1000
-"""With fewer, an interval's ends are noise, and p cannot get small enough for a correction over eight tests."""
+"""With fewer, an interval's bounds are noise, and p cannot get small enough for a correction over eight tests."""
+
 LEAST_CLUSTERS = 30
 """With fewer, percentile intervals of a bootstrap are too short."""
 
 
-def too_few(*, resamples: int, clusters: int) -> str:
-    """Why a bootstrap of this size gives no verdict; empty where it does."""
-    if clusters < LEAST_CLUSTERS:
-        return f"{clusters} clusters on test, fewer than {LEAST_CLUSTERS}"
-    return f"{resamples} resamples, fewer than {LEAST_RESAMPLES}" if resamples < LEAST_RESAMPLES else ""
-
-
-def reasons(*found: str) -> str:
-    """Those that are not empty, together."""
-    return "; ".join(filter(None, found))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """One figure that speaks for or against a claim: a difference with its interval, and which sign is for it.
+    """Hold one figure that supports or contradicts a claim: a difference with its interval, and the expected sign.
 
-    about: where it was measured (a task). usable: False where no verdict may be drawn from it (a choice on the edge
-    of its grid); why says so. p_adjusted: of a figure that is one of several tested together, corrected for that;
-    None for a figure by itself. level: what it is compared with.
+    about: what it was measured on (a task). supports_if: "below 0" or "above 0". usable: False where no verdict may be
+    drawn from it (a choice at the boundary of its grid), for the reason `why`. p_adjusted: p after correction, of a
+    figure that is one of several tested together; None for a single one. level: what p is compared with.
     """
 
     about: str
@@ -46,6 +36,7 @@ class Evidence:
     @property
     def verdict(self) -> str:
         """Supported or contradicted where the interval excludes 0 and the corrected p is within the level."""
+        # an interval of NaN compares false, and so counts as undetermined
         if self.reason or not self.lo <= self.hi or self.lo <= 0.0 <= self.hi:
             return UNDETERMINED
         return SUPPORTED if (self.hi < 0.0) == (self.supports_if == "below 0") else CONTRADICTED
@@ -60,9 +51,37 @@ class Evidence:
         return ""
 
 
-def in_every(evidence: Sequence[Evidence]) -> str:
-    """A claim about every case: supported if all are, contradicted if any one is."""
+def verdict_over_all(evidence: Sequence[Evidence]) -> str:
+    """Return the verdict on a claim about every case: supported if all are, contradicted if any one is."""
     verdicts = [entry.verdict for entry in evidence]
     if CONTRADICTED in verdicts:
         return CONTRADICTED
+    # without evidence nothing is supported, although `all` of nothing would be true
     return SUPPORTED if verdicts and set(verdicts) == {SUPPORTED} else UNDETERMINED
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return Holm's adjusted p-values (Holm 1979): p·(m − rank), made monotone, at most 1.
+
+    Compared with the level itself, they keep the chance of any false alarm among the m tests at the level, however
+    the tests depend on each other.
+    """
+    ordered = sorted(p_values, key=lambda name: p_values[name])
+    adjusted, largest = {}, 0.0
+    for rank, name in enumerate(ordered):
+        # a larger p may not become more significant than a smaller one
+        largest = max(largest, min(1.0, p_values[name] * (len(ordered) - rank)))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in p_values}
+
+
+def too_few(*, resamples: int, clusters: int) -> str:
+    """Return why a bootstrap of this size gives no verdict; empty where it gives one."""
+    if clusters < LEAST_CLUSTERS:
+        return f"{clusters} clusters on test, fewer than {LEAST_CLUSTERS}"
+    return f"{resamples} resamples, fewer than {LEAST_RESAMPLES}" if resamples < LEAST_RESAMPLES else ""
+
+
+def join_reasons(*reasons: str) -> str:
+    """Return the reasons that are not empty, together."""
+    return "; ".join(filter(None, reasons))

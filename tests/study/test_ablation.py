@@ -17,8 +17,10 @@ from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED
 
 T0, THETA = (0.5, 1.0, 1.5), (0.1, 1.0, 3.0)
 FAMILIES = {
-    "fixed": Family(name="fixed", make=Fixed, axes={"t0": GridAxis(values=T0)}),
-    "edt_token": Family(name="edt token", make=EDT, axes={"t0": GridAxis(values=T0), "theta": GridAxis(values=THETA)}),
+    "fixed": Family(name="fixed", factory=Fixed, axes={"t0": GridAxis(values=T0)}),
+    "edt_token": Family(
+        name="edt token", factory=EDT, axes={"t0": GridAxis(values=T0), "theta": GridAxis(values=THETA)}
+    ),
 }
 # EDA on dev: the best is (1, 1); along T0 the others are 40 and 30, along θ 20 and 50.
 DEV = {(0.5, 0.1): 90, (0.5, 1.0): 40, (0.5, 3.0): 80, (1.0, 0.1): 20, (1.0, 1.0): 10, (1.0, 3.0): 50,
@@ -67,7 +69,7 @@ def test_each_theta_has_the_t0_that_is_best_for_it():
 
 def test_t0_is_judged_at_a_theta_of_the_grid():
     """The choice is in a slice between others, whose values of T0 lie close together."""
-    beside = replace(FAMILIES["edt_token"], between=tuple((("t0", t0), ("theta", 1.7)) for t0 in (0.9, 1.0, 1.1)))
+    beside = replace(FAMILIES["edt_token"], interpolated=tuple((("t0", t0), ("theta", 1.7)) for t0 in (0.9, 1.0, 1.1)))
     close = {(0.9, 1.7): 6, (1.0, 1.7): 5, (1.1, 1.7): 6}
     found = task(dev=close, test=close, families={**FAMILIES, "edt_token": beside})
     assert found.choices["edt_token"].strategy_id == "edt(t0=1,theta=1.7)"
@@ -78,7 +80,7 @@ def test_t0_is_judged_at_a_theta_of_the_grid():
 @pytest.mark.parametrize("theta", [0.0, 100.0])
 def test_the_worst_theta_lies_within_the_grid(theta):
     """Beyond it only values of T0 near the choice's were tried, at which a large θ is greedy."""
-    wider = replace(FAMILIES["edt_token"], wider=tuple((("t0", t0), ("theta", theta)) for t0 in (0.5, 1.0)))
+    wider = replace(FAMILIES["edt_token"], extended=tuple((("t0", t0), ("theta", theta)) for t0 in (0.5, 1.0)))
     worst = {(0.5, theta): 95, (1.0, theta): 90}
     found = task(dev=worst, test=worst, families={**FAMILIES, "edt_token": wider})
     assert theta_extremes(found) == ("edt(t0=1,theta=3)", BEST)
@@ -96,7 +98,11 @@ def test_theta_0_is_no_bad_theta():
 def test_the_table_has_each_theta_at_the_t0_that_is_best_for_it():
     metrics = MetricsSpec(bootstrap=BootstrapSpec())
     study = Study(request=None, metrics=metrics, tasks={"a": task(dev={(1.5, 3.0): 45}, test={(1.0, 0.1): 19})})
-    assert [row[:3] for row in theta_table(study).rows] == [["a", "0.1", "1"], ["a", "1", "1"], ["a", "3", "1.5, edge"]]
+    assert [row[:3] for row in theta_table(study).rows] == [
+        ["a", "0.1", "1"],
+        ["a", "1", "1"],
+        ["a", "3", "1.5, at the boundary"],
+    ]
     assert [row[5][:6] for row in theta_table(study).rows] == ["+7.00 ", "-2.00 ", "+48.00"]
 
 
@@ -104,7 +110,7 @@ def test_a_theta_whose_t0_may_lie_beyond_the_grid_gives_no_verdict():
     t0, theta, bad = found(dev={(1.5, 3.0): 45}).values()
     assert t0.verdict == SUPPORTED
     for entry in (theta, bad):
-        assert (entry.verdict, entry.why) == (UNDETERMINED, "edge: t0 of edt(t0=1.5,theta=3)")
+        assert (entry.verdict, entry.why) == (UNDETERMINED, "at the boundary: t0 of edt(t0=1.5,theta=3)")
 
 
 @pytest.mark.parametrize("missing", [None, float("nan")])
@@ -140,7 +146,7 @@ def test_a_bad_theta_that_is_better_than_fixed_contradicts():
 
 
 def test_nothing_left_to_compare_with_is_no_evidence_and_said():
-    one = Family(name="edt token", make=EDT, axes={"t0": GridAxis(values=T0), "theta": GridAxis(values=(1.0,))})
+    one = Family(name="edt token", factory=EDT, axes={"t0": GridAxis(values=T0), "theta": GridAxis(values=(1.0,))})
     t0, theta, bad = found(families={**FAMILIES, "edt_token": one}).values()
     assert t0.verdict == SUPPORTED
     for entry in (theta, bad):

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from edt.cli import main
 from edt.cli.app import config_folder
 from edt.cli.build import families
-from edt.study.growth import Growth, budget
+from edt.study.refinement import RefinementBudget, planned_settings
 from tests.support.small_study import EXPERIMENTS, FAMILIES
 
 
@@ -33,7 +33,7 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     assert "experiment=[main_table,claims]" in refused(capsys, "experiment=claims", *paths)
     assert "refinements is -1" in refused(capsys, "refinements=-1", *paths)
     assert "slices is 'two'" in refused(capsys, "slices=two", *paths)
-    assert "no experiment is asked for" in refused(capsys, "protocol=small", "experiment=[]", *paths)
+    assert "no experiment is set" in refused(capsys, "protocol=small", "experiment=[]", *paths)
     assert "did you mean 'edt_token'" in refused(capsys, "families.edt_tokn.axes.t0.values=[1]", *paths)
     assert "num_workers is 0" in refused(capsys, "num_workers=0", *paths)
     assert main(["run", "experiment=main_tabel", *paths]) == 2
@@ -62,8 +62,8 @@ def test_every_family_has_as_many_settings(words, settings):
         config = compose("reproduce", words)
     found = families(OmegaConf.to_container(config.families))
     assert set(found) == set(yaml.safe_load(FAMILIES))
-    growth = Growth(refinements=config.refinements, slices=config.slices)
-    sizes = {name: budget(family, growth) for name, family in found.items()}
+    budget = RefinementBudget(refinements=config.refinements, slices=config.slices)
+    sizes = {name: planned_settings(family, budget) for name, family in found.items()}
     assert sizes == dict.fromkeys(found, settings)
 
 

@@ -20,7 +20,7 @@ from edt.study.experiments import frontier
 from edt.study.experiments.main_table import MainTable
 from edt.study.experiments.primary import (
     Primary,
-    edge_note,
+    boundary_note,
     evidence_of,
     holm_adjusted,
     primary_comparisons,
@@ -30,8 +30,7 @@ from edt.study.experiments.primary import (
 from edt.study.families import Family, GridAxis
 from edt.study.results import Study, TaskStudy
 from edt.study.statistics.front import hypervolume
-from edt.study.statistics.holm import holm
-from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, in_every
+from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, holm, verdict_over_all
 
 CONSTANTS = EdaConstants(q_star=60.0, s_star=100.0, source="override")
 EXAMPLES, RESAMPLES = 120, 400
@@ -143,7 +142,7 @@ def test_verdicts_over_simulated_tasks():
     better, mixed, neither = of(6.0, 6.0), of(6.0, -6.0), of(0.0, 0.0)
 
     def verdict(of):
-        return in_every(primary_evidence(primary_comparisons(of), "fixed", 0.95))
+        return verdict_over_all(primary_evidence(primary_comparisons(of), "fixed", 0.95))
 
     assert verdict(mixed) == CONTRADICTED
     assert verdict(neither) == UNDETERMINED
@@ -151,7 +150,7 @@ def test_verdicts_over_simulated_tasks():
     expected = UNDETERMINED if any(edges) else SUPPORTED
     assert verdict(better) == expected
     without_edges = [evidence_of(p.task, p.eda) for p in primary_comparisons(better) if p.baseline == "fixed"]
-    assert in_every(without_edges) == SUPPORTED
+    assert verdict_over_all(without_edges) == SUPPORTED
     few = of(6.0, -6.0, resamples=RESAMPLES)
     assert "400 resamples, fewer than 1000" in primary_comparisons(few)[0].why_not
     assert verdict(few) == UNDETERMINED
@@ -194,7 +193,7 @@ def test_a_choice_on_an_edge_gives_no_verdict():
     }
     narrow = TaskStudy(task=task.task, scored=task.scored, families=edge)
     found = primary_comparisons(study(1000, a=narrow))[0]
-    assert found.why_not == "edge: edt token, fixed"
+    assert found.why_not == "at the boundary: edt token, fixed"
     assert [e.verdict for e in primary_evidence([found], "fixed", 0.95)] == [UNDETERMINED]
 
 
@@ -223,10 +222,13 @@ def test_a_choice_that_is_a_fixed_temperature_gives_no_verdict():
         name: SimpleNamespace(strategy_id=name, is_interior=True) for name in ("edt_token", "kld_token", "fixed")
     }
     task = SimpleNamespace(choices=choices, strategy=lambda name: SimpleNamespace(is_constant=name != "kld_token"))
-    assert edge_note(task, "edt_token", "fixed") == "chose a fixed temperature: edt token"
-    assert edge_note(task, "kld_token", "fixed") == ""
+    assert boundary_note(task, "edt_token", "fixed") == "chose a fixed temperature: edt token"
+    assert boundary_note(task, "kld_token", "fixed") == ""
     choices["kld_token"].is_interior = False
-    assert edge_note(task, "edt_token", "kld_token") == "edge: kld token; chose a fixed temperature: edt token"
+    assert (
+        boundary_note(task, "edt_token", "kld_token")
+        == "at the boundary: kld token; chose a fixed temperature: edt token"
+    )
 
 
 def test_what_is_looked_at_is_no_fixed_temperature():

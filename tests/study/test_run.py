@@ -10,9 +10,11 @@ import pytest
 
 from edt.cli import main
 from edt.cli.app import config_folder
+from edt.errors import ConfigError
 from edt.store.layout import find_runs
 from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations
+from edt.study.manifest import check_not_larger, read_study_manifest
 from tests.support.small_study import EXPERIMENTS, QUICK, SMALL, few
 
 
@@ -42,12 +44,12 @@ def test_the_manifest_tells_the_choices_and_the_command(study):
     assert told["command"].startswith("edt reproduce")
     assert "task.limit=6" in told["command"]
     assert task["constants"] == "dev"
-    assert told["growth"] == {"refinements": 1, "slices": 0}
-    placed = task["placed_by_dev"]["edt_token"]
-    assert len(placed["finer"]) == 2  # one at each θ
-    # on the grid, finer, and wider
-    assert task["settings"]["edt_token"] == 4 + 2 + len(placed["wider"])
-    assert task["settings"]["fixed"] == 3 + 1 + len(task["placed_by_dev"]["fixed"]["wider"])
+    assert told["budget"] == {"refinements": 1, "slices": 0}
+    added = task["added_on_dev"]["edt_token"]
+    assert len(added["refined"]) == 2  # one at each θ
+    # on the grid, refined, and extended
+    assert task["settings"]["edt_token"] == 4 + 2 + len(added["extended"])
+    assert task["settings"]["fixed"] == 3 + 1 + len(task["added_on_dev"]["fixed"]["extended"])
     assert task["examples"] == {"dev": 6, "test": 6}
     assert set(task["chosen"]) == {
         "fixed",
@@ -74,7 +76,7 @@ def test_each_value_of_the_table_is_a_row_of_the_scores(study):
     lines = [line.split(" | ") for line in table.split("## Primary")[0].splitlines() if line.startswith("| mini_xlsum")]
     assert len(lines) == 8  # seven families and the grammar
     for line in lines[:-1]:
-        strategy_id = line[3].split(", edge")[0]
+        strategy_id = line[3].split(", at the boundary")[0]
         for column, metric in ((5, "rouge_l"), (6, "self_bleu"), (7, "eda"), (8, "factuality")):
             score = scores["test", strategy_id, metric]
             assert line[column] == f"{score['value']:.1f} [{score['lo']:.1f}, {score['hi']:.1f}]"
@@ -190,11 +192,30 @@ def test_a_smaller_study_does_not_write_over_a_larger_one(study, capsys):
 
 
 def test_the_committed_study_can_be_made_again_in_its_place():
-    from edt.study.manifest import refuse_smaller
-
     folder = Path(config_folder()).parent / "results" / "mini"
-    there = json.loads((folder / "manifest.json").read_text())
-    refuse_smaller(folder, there["size"], there["experiments"])
+    present = read_study_manifest(folder)
+    check_not_larger(folder, present["size"], present["experiments"])
+
+
+def test_a_manifest_of_version_0_1_is_read_with_the_names_of_today(tmp_path):
+    """Written by 0.1.0: experiments were artefacts there, and the settings that dev added finer, wider and between."""
+    size = {"model": "edt:mini", "tasks": {"mini_xlsum": None}, "samples": 8, "resamples": 10000}
+    added = {"finer": ["fixed(t0=1.35)"], "between": [], "wider": ["fixed(t0=2.4)"]}
+    task = {"run": "ce555a1a6ed442c5", "placed_by_dev": {"fixed": added}, "edges": {"fixed": {"t0": "high"}}}
+    old = {"size": size, "artefacts": ["main_table"], "growth": {"refinements": 2, "slices": 1}, "tasks": {"a": task}}
+    (tmp_path / "manifest.json").write_text(json.dumps(old))
+    read = read_study_manifest(tmp_path)
+    assert read["experiments"] == ["main_table"]
+    assert read["budget"] == {"refinements": 2, "slices": 1}
+    assert read["tasks"]["a"]["added_on_dev"]["fixed"] == {
+        "refined": ["fixed(t0=1.35)"],
+        "interpolated": [],
+        "extended": ["fixed(t0=2.4)"],
+    }
+    assert read["tasks"]["a"]["at_boundary"] == {"fixed": {"t0": "high"}}
+    check_not_larger(tmp_path, size, ["main_table"])
+    with pytest.raises(ConfigError, match="main_table too"):
+        check_not_larger(tmp_path, size, ["claims"])
 
 
 def test_an_experiment_whose_tasks_are_not_in_the_study_says_so_or_takes_another(tmp_path):

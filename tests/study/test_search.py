@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from edt.cli.build import families
 from edt.metrics.bootstrap import resample_weights
 from edt.study.experiments.primary import Primary, primary_comparisons
-from edt.study.families import strategies_of
-from edt.study.growth import Growth, grown
+from edt.study.families import all_settings
+from edt.study.refinement import RefinementBudget, next_settings
 from tests.study.test_protocol import CONSTANTS, EXAMPLES, ScoredRun, SimpleNamespace, TaskStudy, entry, study
 
 NODE = OmegaConf.load(Path(__file__).parents[2] / "configs" / "families" / "study.yaml")
@@ -66,9 +66,9 @@ def run(seed, advantage):
     found, before = dict(FAMILIES), None
     while found != before:
         before = found
-        eda = {s.strategy_id: dev.of(s).measured["eda"].value for s in strategies_of(list(found.values()))}
-        found = {name: grown(family, eda, Growth()) for name, family in found.items()}
-    for strategy in strategies_of(list(found.values())):
+        eda = {s.strategy_id: dev.of(s).measured["eda"].value for s in all_settings(list(found.values()))}
+        found = {name: next_settings(family, eda, RefinementBudget()) for name, family in found.items()}
+    for strategy in all_settings(list(found.values())):
         test.of(strategy)
     scored = ScoredRun(
         run=None,

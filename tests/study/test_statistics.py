@@ -16,8 +16,7 @@ from edt.study.selection import choose
 from edt.study.statistics.crossfit import crossfit, naive_null, without_interaction
 from edt.study.statistics.curve import curve_at
 from edt.study.statistics.front import Front, hypervolume, matched_difference, matched_range
-from edt.study.statistics.holm import holm
-from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, in_every
+from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, holm, verdict_over_all
 
 T0 = GridAxis(values=(0.5, 1.0, 1.5), extend_below=(0.25, 0.1), extend_above=(2.0,))
 THETA = GridAxis(values=(0.1, 1.0, 3.0), extend_below=(0.0,), extend_above=(6.0,), hard_bounds=(0.0,))
@@ -225,5 +224,5 @@ def test_every_task_must_agree_and_one_can_contradict():
     }
     for four in itertools.product(kinds, repeat=4):
         expected = CONTRADICTED if CONTRADICTED in four else SUPPORTED if set(four) == {SUPPORTED} else UNDETERMINED
-        assert in_every([kinds[kind] for kind in four]) == expected
-    assert in_every([]) == UNDETERMINED
+        assert verdict_over_all([kinds[kind] for kind in four]) == expected
+    assert verdict_over_all([]) == UNDETERMINED

@@ -56,7 +56,7 @@ def test_dev_goes_first_then_the_longest_test(monkeypatch):
     monkeypatch.setattr(workers, "_dev", dev)
     monkeypatch.setattr(workers, "_test", test)
     with ThreadPoolExecutor(1) as pool:
-        found = workers.side_by_side(pool, 1, [2, 0, 3, 1])
+        found = workers.schedule(pool, 1, [2, 0, 3, 1])
     assert found == [f"chosen {place}, tested" for place in range(4)]
     assert begun == [f"{split} {place}" for split in ("dev", "test") for place in (2, 0, 3, 1)]
 
@@ -89,7 +89,7 @@ class Waiting:
 def test_an_error_is_told_before_the_other_tasks_are_done(tmp_path):
     start = monotonic()
     with pytest.raises(ConfigError, match="second task is broken"):
-        workers.in_processes(Waiting(tmp_path / "started"), 2, [0, 1])
+        workers.run_in_processes(Waiting(tmp_path / "started"), 2, [0, 1])
     assert monotonic() - start < 150
     assert not any(is_running(int(path.name)) for path in (tmp_path / "started").iterdir())
 
@@ -98,7 +98,7 @@ def test_an_error_is_told_before_the_other_tasks_are_done(tmp_path):
 def test_a_process_ends_with_the_one_that_began_it(tmp_path):
     code = (
         "from pathlib import Path\nfrom test_workers import Waiting, workers\n"
-        f"if __name__ == '__main__': workers.in_processes(Waiting(Path({str(tmp_path / 'started')!r})), 2, [0, 2])"
+        f"if __name__ == '__main__': workers.run_in_processes(Waiting(Path({str(tmp_path / 'started')!r})), 2, [0, 2])"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     with subprocess.Popen([sys.executable, "-c", code], env=env) as parent:

@@ -16,12 +16,11 @@ from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
 from edt.strategies import EDT
 from edt.strategies.base import Strategy
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import difference_cell, value_cell
 from edt.study.experiments.primary import evidence_of, no_verdict
 from edt.study.results import QUALITY, Study, TaskStudy
-from edt.study.run import Outcome
-from edt.study.verdicts import Evidence, reasons
+from edt.study.verdicts import Evidence, join_reasons
 
 METRICS = {QUALITY: False, "self_bleu": True, "eda": True, "factuality": False}
 """Whether low is good."""
@@ -40,14 +39,14 @@ class Ablation(Experiment):
     theta: tuple[float, ...]
 
     def families(self) -> Sequence[str]:
-        """See edt.study.run.Experiment."""
+        """Return EDT, and fixed temperature to compare it with."""
         return (BASELINE, "edt_token")
 
-    def further(self, task: str) -> Sequence[Strategy]:
+    def test_only_settings(self, task: str) -> Sequence[Strategy]:
         """The whole grid, on the tasks that are asked for."""
         return [EDT(t0=t0, theta=theta) for t0 in self.t0 for theta in self.theta] if task in self.tasks else []
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """Heat maps and curves per task, table.md/.tex with each θ at its own T0 and the cells of EDA, grid.csv."""
         found = {name: task for name, task in study.tasks.items() if name in self.tasks}
         figures = [draw(self, name, task, folder) for name, task in found.items() for draw in (heat_maps, curves)]
@@ -57,7 +56,7 @@ class Ablation(Experiment):
         write_text(folder / "grid.csv", csv_from_rows(rows))
         text = [] if found else [f"None of its tasks ({', '.join(self.tasks)}) is in the study: {OTHERS}"]
         section = Section(name="ablation", title=self.title, text=text, tables=tables, figures=figures)
-        return Outcome(section=section, evidence=evidence(study))
+        return ExperimentResult(section=section, evidence=evidence(study))
 
 
 def value(task: TaskStudy, t0: float, theta: float, metric: str) -> float:
@@ -126,7 +125,7 @@ def theta_table(study: Study) -> PageTable:
                 [
                     name,
                     f"{params['theta']:g}",
-                    f"{params['t0']:g}" + (", edge" if untuned(task, best) else ""),
+                    f"{params['t0']:g}" + (", at the boundary" if untuned(task, best) else ""),
                     value_cell(task.measured("dev", best, "eda"), study.confidence),
                     value_cell(task.measured("test", best, "eda"), study.confidence),
                     difference_cell(eda),
@@ -139,7 +138,8 @@ def theta_table(study: Study) -> PageTable:
         rows=rows,
         note=(
             "T0 by EDA on dev among the study's settings, which dev refined at each θ; differences "
-            "on test to the fixed temperature chosen on dev; descriptive. `edge`: the last T0 that was tried at this θ."
+            "on test to the fixed temperature chosen on dev; descriptive. `at the boundary`: T0 is the last one "
+            "that was tried at this θ."
         ),
     )
 
@@ -189,7 +189,7 @@ def matters(study: Study, name: str, parameter: str) -> Evidence:
     difference = task.compare(worst, best, "eda", study.confidence)
     is_reversed = difference is not None and difference.hi < 0.0
     beyond = untuned(task, worst) if parameter == "theta" else ""
-    why_not = reasons(REVERSED if is_reversed else "", beyond, no_verdict(study, name))
+    why_not = join_reasons(REVERSED if is_reversed else "", beyond, no_verdict(study, name))
     return evidence_of(name, difference, why_not=why_not, supports_if="above 0")
 
 
@@ -201,7 +201,7 @@ def bad_theta(study: Study, name: str) -> Evidence:
         return evidence_of(name, None, why_not=nothing_else("theta"), supports_if="above 0")
     worst, _ = found
     difference = task.compare(worst, task.choices[BASELINE].strategy_id, "eda", study.confidence)
-    why_not = reasons(untuned(task, worst), no_verdict(study, name, BASELINE))
+    why_not = join_reasons(untuned(task, worst), no_verdict(study, name, BASELINE))
     return evidence_of(name, difference, why_not=why_not, supports_if="above 0")
 
 
@@ -212,7 +212,7 @@ def nothing_else(parameter: str) -> str:
 
 def untuned(task: TaskStudy, strategy_id: str) -> str:
     """Says where the T0 of a value of θ is the last that was tried, so that a better one may lie beyond."""
-    return f"edge: t0 of {strategy_id}" if "t0" in task.families["edt_token"].edges(strategy_id) else ""
+    return f"at the boundary: t0 of {strategy_id}" if "t0" in task.families["edt_token"].boundary(strategy_id) else ""
 
 
 def t0_extremes(task: TaskStudy) -> tuple[str, str] | None:

@@ -16,13 +16,12 @@ from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.outputs import Outputs
 from edt.store.atomic import write_text
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import p_cell
 from edt.study.experiments.primary import evidence_of, no_verdict
 from edt.study.results import Study, TaskStudy
-from edt.study.run import Outcome
 from edt.study.statistics.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
-from edt.study.verdicts import Evidence, reasons
+from edt.study.verdicts import Evidence, join_reasons
 
 UNTOLD = "a loss shows that half of the samples do not tell which temperature is best, not that none is"
 
@@ -48,10 +47,10 @@ class BestTemperature(Experiment):
     permutations: int = 999
 
     def families(self) -> Sequence[str]:
-        """See edt.study.run.Experiment."""
+        """Return the fixed temperatures alone."""
         return (BASELINE,)
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """histogram.png/.svg, table.md/.tex, instances.csv."""
         found = {name: self.of_task(task, study) for name, task in study.tasks.items()}
         table = gains_table(found, study)
@@ -62,7 +61,7 @@ class BestTemperature(Experiment):
             name="best_temperature", title=self.title, tables=[table], figures=[histograms(found, folder)]
         )
         evidence = [own_temperatures(study, name, entry.gain) for name, entry in found.items()]
-        return Outcome(section=section, evidence={"no_single_temperature_suits_all": evidence})
+        return ExperimentResult(section=section, evidence={"no_single_temperature_suits_all": evidence})
 
     def of_task(self, task: TaskStudy, study: Study) -> Found:
         """Choose on one half of the samples, score on the other, both ways."""
@@ -88,7 +87,7 @@ class BestTemperature(Experiment):
 
 def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
     """Whether the own temperature of an instance can be told and gains: the cross-fitted gain, if it is one."""
-    why_not = reasons(UNTOLD if gain.hi < 0.0 else "", no_verdict(study, name))
+    why_not = join_reasons(UNTOLD if gain.hi < 0.0 else "", no_verdict(study, name))
     return evidence_of(name, gain, supports_if="above 0", why_not=why_not)
 
 

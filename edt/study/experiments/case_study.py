@@ -12,10 +12,9 @@ from edt.report.documents import write_tables
 from edt.report.page import PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.protocol import SPLITS
 from edt.study.results import Study, TaskStudy
-from edt.study.run import Outcome
 from edt.tracing.token_figure import token_figure
 from edt.tracing.trace_page import trace_page
 
@@ -37,10 +36,10 @@ class CaseStudy(Experiment):
     samples: int = 3
 
     def families(self) -> Sequence[str]:
-        """See edt.study.run.Experiment."""
+        """Return the families of which one setting each is shown."""
         return FAMILIES
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """tokens.png/.svg, case.html, table.md/.tex."""
         name = next((name for name in self.tasks if name in study.tasks), next(iter(study.tasks)))
         task, settings = study.tasks[name], self.matched(study.tasks[name])
@@ -52,7 +51,7 @@ class CaseStudy(Experiment):
         figure = token_figure(trace.outputs, folder, "tokens", title=f"{name}: {trace.origin}", caption=caption)
         text = [f"Prompt: {trace.prompt}", f"Reference: {trace.references[0]}"]
         section = Section(name="case_study", title=self.title, text=text, tables=[table], figures=[figure])
-        return Outcome(section=section, evidence={})
+        return ExperimentResult(section=section, evidence={})
 
     def matched(self, task: TaskStudy) -> dict[str, str]:
         """Each family's setting whose Self-BLEU on dev is closest to the target; a fixed temperature of fixed alone."""

@@ -38,5 +38,5 @@ def p_cell(p_value: float | None) -> str:
 
 def setting_cell(choice: Choice) -> str:
     """The chosen setting, with the ends of the grid that it lies on."""
-    edges = "".join(f", edge: {name} {side}" for name, side in choice.edges.items())
-    return f"{choice.strategy_id}{edges}"
+    boundaries = "".join(f", at the boundary: {name} {side}" for name, side in choice.boundary.items())
+    return f"{choice.strategy_id}{boundaries}"

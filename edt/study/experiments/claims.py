@@ -10,12 +10,11 @@ from pathlib import Path
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.page import PageTable, Section
 from edt.store.atomic import write_text
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, p_cell
 from edt.study.experiments.primary import evidence_of
 from edt.study.results import Study
-from edt.study.run import Outcome
-from edt.study.verdicts import Evidence, in_every
+from edt.study.verdicts import Evidence, verdict_over_all
 
 NOT_MEASURED = "not measured"
 
@@ -91,19 +90,19 @@ class Claims(Experiment):
     reads_others = True
 
     def families(self) -> Sequence[str]:
-        """See edt.study.run.Experiment."""
+        """Return no family; it measures nothing itself."""
         return ()
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """table.md/.tex and claims.csv."""
-        found = {name: [*entries] for outcome in outcomes.values() for name, entries in outcome.evidence.items()}
+        found = {name: [*entries] for result in earlier.values() for name, entries in result.evidence.items()}
         for entries in found.values():
             if any(entry.about in study.tasks for entry in entries):
                 entries += [evidence_of(task, None, why_not=f"left out: {why}") for task, why in study.left_out.items()]
         table = scorecard(found)
         write_tables(folder, "table", [table])
         write_text(folder / "claims.csv", csv_from_rows(evidence_rows(found)))
-        return Outcome(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
+        return ExperimentResult(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
 
 
 def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
@@ -111,7 +110,7 @@ def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
     rows = []
     for claim in CLAIMS:
         entries = found.get(claim.evidence)
-        verdict = NOT_MEASURED if entries is None else in_every(entries)
+        verdict = NOT_MEASURED if entries is None else verdict_over_all(entries)
         rows.append([claim.text, verdict, claim.figure, "", "", claim.experiment])
         rows += [
             ["", entry.verdict, entry.about, figure(entry), entry.reason or MISSING, ""] for entry in entries or ()

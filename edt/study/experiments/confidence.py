@@ -15,9 +15,8 @@ from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.results import Study
-from edt.study.run import Outcome
 
 SURE = 0.1
 """Entropy in nats below which a step counts as sure."""
@@ -34,10 +33,10 @@ class Confidence(Experiment):
     samples: int = 2
 
     def families(self) -> Sequence[str]:
-        """See edt.study.run.Experiment."""
+        """Return EDT, and fixed temperature to compare it with."""
         return (BASELINE, "edt_token")
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """steps.png/.svg, table.md/.tex, steps.csv."""
         found = {name: self.traced(study, name, "edt_token") for name in study.tasks}
         by_family = {
@@ -53,7 +52,7 @@ class Confidence(Experiment):
         )
         figure = self.draw(found, study, folder)
         section = Section(name="confidence", title=self.title, tables=[table], figures=[figure])
-        return Outcome(section=section, evidence={})
+        return ExperimentResult(section=section, evidence={})
 
     def traced(self, study: Study, task: str, family: str) -> list[Generation]:
         """Outputs of the family's best setting on dev; of EDT one with θ above 0, where θ = 0 was chosen."""

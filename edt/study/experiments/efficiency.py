@@ -25,11 +25,10 @@ from edt.report.page import PageTable, Section
 from edt.store.atomic import write_text
 from edt.strategies import EDT, KLD, Fixed
 from edt.strategies.base import Strategy
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING
 from edt.study.experiments.primary import evidence_of
 from edt.study.results import Study
-from edt.study.run import Outcome
 from edt.study.statistics.blocks import FEWEST, median_interval
 from edt.study.verdicts import Evidence
 
@@ -97,10 +96,10 @@ class Efficiency(Experiment):
         return max(FEWEST_STEPS, self.steps // PART)
 
     def families(self) -> Sequence[str]:
-        """See edt.study.run.Experiment."""
+        """Return no family; its contenders are constants."""
         return ()
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """table.md/.tex and figures.json."""
         model, second = self.models(study)
         kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
@@ -119,7 +118,7 @@ class Efficiency(Experiment):
         table = self.table(found, model, study.confidence)
         write_tables(folder, "table", [table])
         section = Section(name="efficiency", title=self.title, tables=[table])
-        return Outcome(section=section, evidence=evidence(found, self.measured_on(model)))
+        return ExperimentResult(section=section, evidence=evidence(found, self.measured_on(model)))
 
     def measured_on(self, model: LanguageModel) -> str:
         """Which model the figures are of, for everyone who reads one of them."""

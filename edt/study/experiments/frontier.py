@@ -17,10 +17,9 @@ from edt.report.frame import QUALITY as QUALITY_NAMES
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import QUALITY, Study, TaskStudy
-from edt.study.run import Outcome
 from edt.study.statistics.front import hypervolume
 
 RESAMPLES = 1000
@@ -33,13 +32,13 @@ class Frontier(Experiment):
 
     title = "Quality against Self-BLEU"
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """frontier.png/.svg, table.md/.tex, points.csv."""
         table = front_table(study)
         write_tables(folder, "table", [table])
         write_text(folder / "points.csv", csv_from_rows(point_rows(study)))
         figure = draw(study, folder)
-        return Outcome(
+        return ExperimentResult(
             section=Section(name="frontier", title=self.title, tables=[table], figures=[figure]), evidence={}
         )
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from edt.report.documents import write_tables
 from edt.report.page import PageTable, Section
 from edt.scoring.eda_constants import BASELINE
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell, setting_cell
 from edt.study.experiments.primary import evidence_of, no_verdict
 from edt.study.results import Study
-from edt.study.run import Outcome
 from edt.study.verdicts import Evidence
 
 PAIRS = (("edt_token", "edt_instance"), ("kld_token", "kld_instance"))
@@ -26,10 +25,10 @@ class Granularity(Experiment):
     title = "Token level against instance level"
 
     def families(self) -> Sequence[str]:
-        """See edt.study.run.Experiment."""
+        """Return both levels of each rule, and the baseline."""
         return (BASELINE, *(name for pair in PAIRS for name in pair))
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """table.md and table.tex."""
         rows, evidence = [], list[Evidence]()
         for name, task in study.tasks.items():
@@ -75,4 +74,4 @@ class Granularity(Experiment):
         )
         write_tables(folder, "table", [table])
         section = Section(name="granularity", title=self.title, tables=[table])
-        return Outcome(section=section, evidence={"token_beats_instance": evidence})
+        return ExperimentResult(section=section, evidence={"token_beats_instance": evidence})

@@ -12,12 +12,11 @@ from edt.report.page import PageTable, Section
 from edt.report.table import csv_text
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
-from edt.study.experiments.base import Experiment
+from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell, setting_cell, value_cell
 from edt.study.experiments.primary import PRIMARY, comparison_rows, primary_comparisons, primary_evidence, primary_table
 from edt.study.families import Coordinates, Family
 from edt.study.results import QUALITY, Study
-from edt.study.run import Outcome
 from edt.study.selection import Choice
 
 METRICS = (QUALITY, "self_bleu", "eda", "factuality", "temperature")
@@ -29,7 +28,7 @@ class MainTable(Experiment):
 
     title = "Quality, diversity and their balance at the settings chosen on dev"
 
-    def write(self, study: Study, folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome:
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """table.md/.tex, chosen.csv (score rows), comparisons.csv, grid.csv."""
         primary = primary_comparisons(study)
         tables = [chosen_table(study), primary_table(primary), ranges_table(study)]
@@ -41,7 +40,7 @@ class MainTable(Experiment):
         write_text(folder / "grid.csv", csv_from_rows(grid_rows(study)))
         section = Section(name="main_table", title=self.title, tables=tables)
         beats = {base: primary_evidence(primary, base, study.confidence) for _, base in PRIMARY}
-        return Outcome(
+        return ExperimentResult(
             section=section, evidence={"edt_beats_fixed": beats[BASELINE], "edt_beats_kld": beats["kld_token"]}
         )
 
@@ -92,7 +91,7 @@ def ranges_table(study: Study) -> PageTable:
         for family_name, family in task.families.items():
             found = [task.value("test", s.strategy_id, "temperature") for s in family.settings.values()]
             axes = "; ".join(f"{axis}: {', '.join(f'{v:g}' for v in a.values)}" for axis, a in family.axes.items())
-            beside = [told_of(places) for places in (family.finer, family.between, family.wider)]
+            beside = [_values_text(added) for added in (family.refined, family.interpolated, family.extended)]
             spread = f"{min(found):.2f} to {max(found):.2f}"
             row = [name, family_name.replace("_", " "), str(len(found)), spread, axes, *beside]
             rows.append([*row, neighbours(family, task.choices[family_name])])
@@ -119,14 +118,14 @@ def ranges_table(study: Study) -> PageTable:
     )
 
 
-def told_of(places: Sequence[Coordinates]) -> str:
+def _values_text(places: Sequence[Coordinates]) -> str:
     """Settings by their values, as `1.43 0.5`; a dash for none."""
     return "; ".join(" ".join(f"{value:g}" for _, value in place) for place in places) or MISSING
 
 
 def neighbours(family: Family, choice: Choice) -> str:
     """The values on the first axis that were tried next to the choice."""
-    below, _, above = family.beside(family.coordinates[choice.strategy_id])
+    below, _, above = family.neighbors(family.coordinates[choice.strategy_id])
     return " and ".join(MISSING if value is None else f"{value:g}" for value in (below, above))
 
 

@@ -11,8 +11,7 @@ from edt.report.page import PageTable
 from edt.scoring.eda_constants import BASELINE
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import Study, TaskStudy
-from edt.study.statistics.holm import holm
-from edt.study.verdicts import Evidence, reasons
+from edt.study.verdicts import Evidence, holm, join_reasons
 
 PRIMARY = (("edt_token", BASELINE), ("edt_token", "kld_token"))
 
@@ -67,20 +66,20 @@ def holm_adjusted(comparisons: Sequence[Comparison | None]) -> list[float | None
     ]
 
 
-def edge_note(task: TaskStudy, *families: str) -> str:
+def boundary_note(task: TaskStudy, *families: str) -> str:
     """Which of these families' choices lie on an end of their grids, or are a fixed temperature and nothing else."""
-    edges = [name for name in families if not task.choices[name].is_interior]
+    at_boundary = [name for name in families if not task.choices[name].is_interior]
     constant = [
         name for name in families if name != BASELINE and task.strategy(task.choices[name].strategy_id).is_constant
     ]
-    notes = {"edge": edges, "chose a fixed temperature": constant}
+    notes = {"at the boundary": at_boundary, "chose a fixed temperature": constant}
     told = [f"{what}: {', '.join(name.replace('_', ' ') for name in names)}" for what, names in notes.items() if names]
     return "; ".join(told)
 
 
 def no_verdict(study: Study, name: str, *families: str) -> str:
     """Why no verdict may be drawn from a task's figures about these families' choices; empty where one may."""
-    return reasons(edge_note(study.tasks[name], *families), study.too_few(name))
+    return join_reasons(boundary_note(study.tasks[name], *families), study.too_few(name))
 
 
 def primary_comparisons(study: Study) -> list[Primary]:

@@ -1,0 +1,50 @@
+"""Define what an experiment of the study is: which settings it needs, and what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from edt.report.page import Section
+from edt.strategies.base import Strategy
+from edt.study.results import Study
+from edt.study.verdicts import Evidence
+
+ALL_FAMILIES = ("fixed", "kld_token", "kld_instance", "edt_token", "edt_instance", "dynatemp", "random_t")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentResult:
+    """Hold what an experiment concluded: its section of the report, and its evidence by claim."""
+
+    section: Section
+    evidence: Mapping[str, Sequence[Evidence]]
+
+
+class Experiment:
+    """Base class of the study's tables and figures; all of them read the same outputs, which are decoded once.
+
+    A subclass sets `title` and implements `write`. By default it needs all families and no other settings.
+    """
+
+    title: ClassVar[str]
+
+    reads_others: ClassVar[bool] = False
+    """Whether it only summarizes other experiments, so that it cannot run alone."""
+
+    least_samples: ClassVar[int] = 2
+    """Fewest samples per example with which it gives a result."""
+
+    def families(self) -> Sequence[str]:
+        """Return the names of the families whose settings it needs."""
+        return ALL_FAMILIES
+
+    def test_only_settings(self, task: str) -> Sequence[Strategy]:
+        """Return the settings that it needs on test in addition to those of the families."""
+        return ()
+
+    def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
+        """Write its files into `folder`; `earlier` holds the results of the experiments before it, by name."""
+        raise NotImplementedError
