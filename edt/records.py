@@ -141,7 +141,7 @@ class Trace:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Score:
+class ScoreRow:
     """One metric of one strategy on one split, with its interval; a missing value is None, never 0."""
 
     task: str

@@ -101,7 +101,7 @@ class RuleProcessor(LogitsProcessor):
 
     def _rule(self, entropy_R: Tensor, vocabulary: int) -> Tensor:
         """T per row; entropies that are not finite pass through, for the observer to tell."""
-        table = StrategyTable.of([self.strategy], dtype=entropy_R.dtype, device=entropy_R.device)
+        table = StrategyTable.build([self.strategy], dtype=entropy_R.dtype, device=entropy_R.device)
         signals = Signals.build(entropy_R, vocabulary=vocabulary)
         strategy_R = torch.zeros_like(entropy_R, dtype=torch.int64)
         temperature_R = table.temperature(strategy_R, signals)

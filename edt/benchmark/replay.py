@@ -41,7 +41,7 @@ class Contender:
         guided = "kl" in strategy.needs
         prefilled = Prefilled.read(SharedPrefill, model, [prompt], with_unconditional=guided, second=second)
         device = model.device
-        self.table = StrategyTable.of([strategy], dtype=model.signal_dtype, device=device)
+        self.table = StrategyTable.build([strategy], dtype=model.signal_dtype, device=device)
         keys = [(number, 7) for number in range(rows)]
         zero_R = torch.zeros(rows, dtype=torch.int64, device=device)
         self.rows = Rows(strategy_A=zero_R, keys=keys, max_new_tokens=steps)

@@ -114,7 +114,7 @@ class BatchedEngine(Engine):
         rows_per_batch: int,
     ) -> Iterator[tuple[Sequence[tuple[int, RowRequest]], Rows]]:
         """See Engine. A strategy whose rule reads the divergence gets a second context per branch."""
-        table = StrategyTable.of(strategies, dtype=self.model.signal_dtype, device=self.model.device)
+        table = StrategyTable.build(strategies, dtype=self.model.signal_dtype, device=self.model.device)
         used = sorted({row.strategy for row in rows})
         guided = [strategies[index] for index in used if "kl" in strategies[index].needs]
         second = self.second_models.of(guided)

@@ -66,7 +66,7 @@ class ReferenceEngine(Engine):
 
     def _decode_row(self, prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling, limits: Limits) -> Rows:
         device = self.model.device
-        table = StrategyTable.of([strategy], dtype=self.model.signal_dtype, device=device)
+        table = StrategyTable.build([strategy], dtype=self.model.signal_dtype, device=device)
         key = noise_key(prompt, strategy, sample, sampling)
         row = Rows(strategy_A=torch.tensor([0], device=device), keys=[key], max_new_tokens=limits.max_new_tokens)
         full = Text(self.model, prompt.token_ids)

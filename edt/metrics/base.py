@@ -1,4 +1,4 @@
-"""What a metric is: statistics per example that add up, and a value that is computed from their sum.
+"""The interface of a metric: statistics per example that add up, and a value that is computed from their sum.
 
 Keeping the two apart makes the bootstrap exact and cheap: a resample is a vector of example weights.
 Shapes: E examples, K samples per example, D sufficient statistics.
@@ -7,7 +7,7 @@ Shapes: E examples, K samples per example, D sufficient statistics.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from edt.errors import DataError
 from edt.records import Example
 
-Statistics = NDArray[np.float64]
+Floats = NDArray[np.float64]
+Statistics = Floats
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSet:
     """The outputs of one strategy on one split: `texts[e][k]` is sample k of example e.
 
-    Raises DataError when it is empty or ragged: a mean over unequal numbers of samples would compare nothing.
+    Raises DataError when it is empty or ragged: means over unequal numbers of samples cannot be compared.
     """
 
     examples: Sequence[Example]
@@ -51,28 +52,81 @@ class SampleSet:
 
 @runtime_checkable
 class Metric(Protocol):
-    """A score of a set of samples. Values are on a scale of 0 to 100 unless the docstring says otherwise."""
+    """A score of a set of samples. Values are on a scale of 0 to 100 unless the docstring says otherwise.
+
+    These five members are all that a metric needs. It can also say how tables show it, with the attributes of
+    `Presentation`.
+    """
 
     @property
     def name(self) -> str:
-        """The metric's name in records and tables."""
+        """The metric's name in records, configurations and tables."""
 
     @property
     def higher_is_better(self) -> bool:
         """The direction of a table's best cell."""
 
     def statistics(self, samples: SampleSet) -> Statistics | None:
-        """Sufficient statistics per example, [E, D], additive over examples; None where the metric is undefined."""
+        """Return sufficient statistics per example, [E, D], additive over examples; None if undefined for them."""
 
-    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
-        """The value for each total of statistics over examples: [..., D] -> [...]."""
+    def aggregate(self, totals: Statistics) -> Floats:
+        """Return the value for each total of statistics over examples, [..., D] -> [...]."""
 
     def signature(self, samples: SampleSet) -> str:
-        """Everything that a reader needs to recompute the number, in sacrebleu's `key:value|…` form."""
+        """Return all that a reader needs to recompute the number, in sacrebleu's `key:value|…` form."""
 
 
-def references_of(example: Example) -> tuple[str, ...]:
-    """The references of an example; DataError when it has none, since a score against nothing would be invented."""
+@dataclass(frozen=True, kw_only=True)
+class Presentation:
+    """How tables show a metric.
+
+    label: the name that people read.
+    higher_is_better: None where neither direction is better, as for a temperature.
+    digits: decimals; 1 on a scale of 100, 2 on a small one.
+    interval_in_table: whether the interval is printed next to the value; the CSV always has it.
+    """
+
+    label: str
+    higher_is_better: bool | None = None
+    digits: int = 1
+    interval_in_table: bool = True
+
+    @classmethod
+    def from_metric(cls, metric: object) -> Presentation:
+        """Read the attributes of a metric (its object or class); what it does not have stays at the default.
+
+        Without a label the metric's name is shown.
+        """
+        given = {field.name: getattr(metric, field.name) for field in fields(cls) if hasattr(metric, field.name)}
+        return cls(**{"label": getattr(metric, "name", ""), **given})
+
+    @property
+    def heading(self) -> str:
+        """The label with an arrow in the direction of the better value."""
+        arrow = {None: "", True: " ↑", False: " ↓"}[self.higher_is_better]
+        return self.label + arrow
+
+
+def mean_statistics(values_E: Sequence[float] | Floats) -> Statistics:
+    """Return statistics whose aggregate is the mean over examples, [E, 2]: each example's value, and 1.
+
+    A resample's mean is then a ratio of two sums (see `mean_value`).
+    """
+    values = np.asarray(values_E, dtype=np.float64)
+    return np.stack([values, np.ones_like(values)], axis=-1)
+
+
+def mean_value(totals: Statistics) -> Floats:
+    """Return sum ÷ count for each total, [..., 2] -> [...]; NaN (missing) where the count is 0."""
+    total, count = totals[..., 0], totals[..., 1]
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def required_references(example: Example) -> tuple[str, ...]:
+    """Return the references of an example.
+
+    Raises DataError when it has none: a score against nothing would be invented.
+    """
     if not example.references:
         raise DataError(
             f"example '{example.example_id}' of task '{example.task}' has no reference, so its quality is undefined. "

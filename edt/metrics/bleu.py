@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edt.metrics.base import SampleSet, Statistics, references_of
-from edt.metrics.bleu_score import WIDTH, Floats, bleu_score, clipped_matches, closest_length, segment_statistics
+from edt.metrics.base import Floats, SampleSet, Statistics, required_references
+from edt.metrics.bleu_score import WIDTH, bleu_score, clipped_matches, closest_length, segment_statistics
 from edt.metrics.bleu_tokenizer import BleuTokenizer, bleu_tokenizer
 from edt.metrics.ngrams import Corpus, Ints, NgramCounts, largest_per_gram
 from edt.metrics.signature import Options, reference_count, signature_text, size_text
@@ -29,6 +28,7 @@ class SacreBleu:
     """
 
     name: ClassVar[str] = "sacrebleu"
+    label: ClassVar[str] = "SacreBLEU"
     higher_is_better: ClassVar[bool] = True
 
     _counted: dict[tuple[str, Segment], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -37,7 +37,7 @@ class SacreBleu:
         """[E, K·10]. Raises DataError for an example without a reference, ConfigError without the tokenizer."""
         language = samples.target_language
         pairs = zip(samples.examples, samples.texts, strict=True)
-        segments = [(references_of(example), text) for example, texts in pairs for text in texts]
+        segments = [(required_references(example), text) for example, texts in pairs for text in texts]
         fresh = [segment for segment in dict.fromkeys(segments) if (language, segment) not in self._counted]
         if fresh:
             rows_S = bleu_statistics(fresh, bleu_tokenizer(language))
@@ -45,11 +45,11 @@ class SacreBleu:
         rows = np.stack([self._counted[language, segment] for segment in segments])
         return rows.reshape(len(samples.examples), samples.n_samples * WIDTH)
 
-    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+    def aggregate(self, totals: Statistics) -> Floats:
         """Corpus BLEU of each sample index, averaged."""
         return np.asarray(bleu_score(_per_sample(totals), effective_order=False).mean(axis=-1))
 
-    def sentence_scores(self, statistics: Statistics) -> NDArray[np.float64]:
+    def sentence_scores(self, statistics: Statistics) -> Floats:
         """Sentence BLEU (`sacrebleu.sentence_bleu`, effective order) of each sample, [E, K·10] -> [E, K]."""
         return bleu_score(_per_sample(statistics), effective_order=True)
 
@@ -70,7 +70,7 @@ def bleu_statistics(segments: Sequence[Segment], tokenizer: BleuTokenizer) -> Fl
     sets = {references: number for number, references in enumerate(dict.fromkeys(refs for refs, _ in segments))}
     texts = [text for _, text in segments] + [text for references in sets for text in references]
     groups = [sets[refs] for refs, _ in segments] + [number for refs, number in sets.items() for _ in refs]
-    corpus = Corpus.of(texts, groups, tokenizer.tokenize)
+    corpus = Corpus.from_texts(texts, groups, tokenizer.tokenize)
     n = len(segments)
     correct = [_matches(counts, n, len(texts)) for counts in corpus.ngram_counts()]
     reference_length_S = closest_length(corpus.length_S, _lengths_by_set(corpus, n)[corpus.group_S])

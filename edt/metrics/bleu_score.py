@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edt.metrics.base import Floats
 from edt.metrics.ngrams import MAX_ORDER, Corpus, Ints, NgramCounts
 
-Floats = NDArray[np.float64]
 WIDTH = 2 * MAX_ORDER + 2
 
 

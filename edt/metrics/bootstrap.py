@@ -11,12 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edt.errors import ConfigError
-from edt.metrics.base import Statistics
+from edt.metrics.base import Floats, Statistics
 
-Floats = NDArray[np.float64]
 BLOCK = 256
 """Resamples that are aggregated at a time; bounds the memory of a metric's intermediate arrays."""
 

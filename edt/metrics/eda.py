@@ -9,18 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from edt.errors import ConfigError
+from edt.metrics.base import Floats
 from edt.metrics.signature import Options, signature_text
 
 ConstantsSource = Literal["dev", "override", "own split (provisional)"]
 
 
-def eda(quality: ArrayLike | None, self_bleu: ArrayLike | None, *, q_star: float, s_star: float) -> NDArray[np.float64]:
+def eda(quality: ArrayLike | None, self_bleu: ArrayLike | None, *, q_star: float, s_star: float) -> Floats:
     """Euclidean distance from the ultimate aim (quality at its best, Self-BLEU at 0), in percent; lower is better.
 
     EDA = 100 · sqrt((max(0, 1 − q/Q*)² + (s/S*)²) / 2)
@@ -46,6 +47,10 @@ class EdaConstants:
     "own split (provisional)" (a single run outside a study). Raises ConfigError unless both are finite and above 0.
     """
 
+    name: ClassVar[str] = "eda"
+    label: ClassVar[str] = "EDA"
+    higher_is_better: ClassVar[bool] = False
+
     q_star: float
     s_star: float
     source: ConstantsSource
@@ -55,7 +60,7 @@ class EdaConstants:
         _require_positive("q_star", self.q_star)
         _require_positive("s_star", self.s_star)
 
-    def score(self, quality: ArrayLike | None, self_bleu: ArrayLike | None) -> NDArray[np.float64]:
+    def score(self, quality: ArrayLike | None, self_bleu: ArrayLike | None) -> Floats:
         """`eda` with these constants."""
         return eda(quality, self_bleu, q_star=self.q_star, s_star=self.s_star)
 

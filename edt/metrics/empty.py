@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edt.metrics.base import SampleSet, Statistics
-from edt.metrics.mean import mean_statistics, mean_value
+from edt.metrics.base import Floats, SampleSet, Statistics, mean_statistics, mean_value
 from edt.metrics.signature import signature_text, size_text
 
 
@@ -21,7 +19,9 @@ class EmptyShare:
     """
 
     name: ClassVar[str] = "empty_share"
+    label: ClassVar[str] = "empty %"
     higher_is_better: ClassVar[bool] = False
+    interval_in_table: ClassVar[bool] = False
 
     def statistics(self, samples: SampleSet) -> Statistics:
         """[E, 2] for the mean over examples."""
@@ -29,7 +29,7 @@ class EmptyShare:
             [100.0 * float(np.mean([not text.strip() for text in texts])) for texts in samples.texts]
         )
 
-    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+    def aggregate(self, totals: Statistics) -> Floats:
         """Mean over examples."""
         return mean_value(totals)
 

@@ -22,10 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edt.metrics.base import SampleSet, Statistics
-from edt.metrics.mean import mean_statistics, mean_value
+from edt.metrics.base import Floats, SampleSet, Statistics, mean_statistics, mean_value
 from edt.metrics.signature import signature_text, size_text
 from edt.records import Example
 
@@ -103,6 +101,7 @@ class Factuality:
     """Percentage of samples whose facts are right; None where an example has no known truth."""
 
     name: ClassVar[str] = "factuality"
+    label: ClassVar[str] = "factuality"
     higher_is_better: ClassVar[bool] = True
 
     _judged: Judged = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -115,7 +114,7 @@ class Factuality:
         right = [[remembered(self._judged, facts_right, e, text) for text in texts] for e, texts in pairs]
         return mean_statistics([100 * float(np.mean(judged)) for judged in right])
 
-    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+    def aggregate(self, totals: Statistics) -> Floats:
         """The mean over examples."""
         return mean_value(totals)
 
@@ -129,7 +128,10 @@ class DistinctCorrect:
     """Mean number of distinct correct outputs among an example's samples (0 to the number of samples)."""
 
     name: ClassVar[str] = "distinct_correct"
+    label: ClassVar[str] = "distinct"
     higher_is_better: ClassVar[bool] = True
+    digits: ClassVar[int] = 2
+    interval_in_table: ClassVar[bool] = False
 
     _judged: Judged = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -141,7 +143,7 @@ class DistinctCorrect:
         correct = [[t for t in texts if remembered(self._judged, is_correct, e, t)] for e, texts in pairs]
         return mean_statistics([len({words(text) for text in texts}) for texts in correct])
 
-    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+    def aggregate(self, totals: Statistics) -> Floats:
         """The mean over examples."""
         return mean_value(totals)
 

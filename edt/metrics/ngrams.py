@@ -44,7 +44,7 @@ class Corpus:
     vocabulary: int
 
     @classmethod
-    def of(cls, texts: Sequence[str], groups: Sequence[int] | Ints, tokenize: Callable[[str], str]) -> Corpus:
+    def from_texts(cls, texts: Sequence[str], groups: Sequence[int] | Ints, tokenize: Callable[[str], str]) -> Corpus:
         """From texts and the group of each. tokenize: to tokens between white space; called once per distinct text."""
         ids: dict[str, int] = {}
         numbered = {

@@ -1,23 +1,23 @@
-"""Return the Pareto front of quality (to be large) and Self-BLEU (to be small)."""
+"""Pareto dominance: the settings of high quality and low Self-BLEU that no other setting beats."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float64]
+from edt.metrics.base import Floats
 
 
 def pareto(quality_N: Sequence[float] | Floats, self_bleu_N: Sequence[float] | Floats) -> list[int]:
-    """The settings that none beats in both: no other has at least the quality at most the Self-BLEU, one strictly.
+    """Return the indices of the settings on the front, in ascending Self-BLEU; of equal settings the first.
 
-    In ascending Self-BLEU; of equal settings the first.
+    A setting is on the front unless another has at least its quality and at most its Self-BLEU, and is strictly better
+    in one of them.
     """
-    order = sorted(range(len(quality_N)), key=lambda n: (self_bleu_N[n], -quality_N[n], n))
-    found: list[int] = []
-    for n in order:
-        if not found or quality_N[n] > quality_N[found[-1]]:
-            found.append(n)
-    return found
+    # Among settings of equal Self-BLEU the best quality comes first, so one pass with the best quality so far suffices.
+    by_self_bleu = sorted(range(len(quality_N)), key=lambda n: (self_bleu_N[n], -quality_N[n], n))
+
+    front: list[int] = []
+    for n in by_self_bleu:
+        if not front or quality_N[n] > quality_N[front[-1]]:
+            front.append(n)
+    return front

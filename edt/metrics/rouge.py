@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edt.metrics.base import SampleSet, Statistics, references_of
-from edt.metrics.lcs import lcs_length, position_masks
-from edt.metrics.mean import mean_statistics, mean_value
+from edt.metrics.base import Floats, SampleSet, Statistics, mean_statistics, mean_value, required_references
 from edt.metrics.signature import Options, reference_count, signature_text, size_text
 
 
@@ -26,6 +23,7 @@ class RougeL:
     """
 
     name: ClassVar[str] = "rouge_l"
+    label: ClassVar[str] = "ROUGE-L"
     higher_is_better: ClassVar[bool] = True
 
     stem: bool = False
@@ -36,9 +34,9 @@ class RougeL:
     def statistics(self, samples: SampleSet) -> Statistics:
         """[E, 2] for the mean over examples. Raises DataError for an example without a reference."""
         pairs = zip(samples.examples, samples.texts, strict=True)
-        return mean_statistics([float(np.mean(self._score(texts, references_of(ex)))) for ex, texts in pairs])
+        return mean_statistics([float(np.mean(self._score(texts, required_references(ex)))) for ex, texts in pairs])
 
-    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+    def aggregate(self, totals: Statistics) -> Floats:
         """Mean over examples."""
         return mean_value(totals)
 
@@ -62,6 +60,30 @@ def rouge_l(texts: Sequence[str], references: Sequence[str], *, stem: bool) -> l
         max(_f1(lcs_length(masks, n, tokens), len(tokens), n) for masks, n in targets)
         for tokens in map(tokenize, texts)
     ]
+
+
+def position_masks(tokens: Sequence[str]) -> dict[str, int]:
+    """Return for each token an integer whose bit i is set where `tokens[i]` is that token."""
+    masks: dict[str, int] = {}
+    for position, token in enumerate(tokens):
+        masks[token] = masks.get(token, 0) | 1 << position
+    return masks
+
+
+def lcs_length(masks: Mapping[str, int], length: int, tokens: Sequence[str]) -> int:
+    """Return the length of the longest common subsequence (LCS) of `tokens` and the tokens that `masks` describes.
+
+    masks, length: `position_masks` of the other sequence, and its number of tokens.
+    V' = (V + (V & M)) | (V - (V & M)) per token with match mask M, from V = all ones; the answer is the number of
+    zeros in the low `length` bits (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
+    """
+    all_ones = (1 << length) - 1
+    row = all_ones
+    for token in tokens:
+        matches = row & masks.get(token, 0)
+        # Python's integers do not overflow, so the carry out of the top bit has to be cut off here.
+        row = ((row + matches) | (row - matches)) & all_ones
+    return length - row.bit_count()
 
 
 def _f1(common: int, n_text: int, n_reference: int) -> float:

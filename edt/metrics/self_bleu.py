@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edt.metrics.base import SampleSet, Statistics
-from edt.metrics.bleu_score import Floats, bleu_score, clipped_matches, closest_length, segment_statistics
+from edt.metrics.base import Floats, SampleSet, Statistics, mean_statistics, mean_value
+from edt.metrics.bleu_score import bleu_score, clipped_matches, closest_length, segment_statistics
 from edt.metrics.bleu_tokenizer import BleuTokenizer, bleu_tokenizer
-from edt.metrics.mean import mean_statistics, mean_value
 from edt.metrics.ngrams import Corpus, Ints, NgramCounts, largest_per_gram
 from edt.metrics.signature import Options, signature_text, size_text
 
@@ -26,6 +24,7 @@ class SelfBleu:
     """
 
     name: ClassVar[str] = "self_bleu"
+    label: ClassVar[str] = "Self-BLEU"
     higher_is_better: ClassVar[bool] = False
 
     _scores: dict[tuple[str, tuple[str, ...]], float] = field(
@@ -44,7 +43,7 @@ class SelfBleu:
             self._scores.update(zip(fresh, scores_G.tolist(), strict=True))
         return mean_statistics([self._scores[key] for key in keys])
 
-    def aggregate(self, totals: Statistics) -> NDArray[np.float64]:
+    def aggregate(self, totals: Statistics) -> Floats:
         """Mean over examples."""
         return mean_value(totals)
 
@@ -64,7 +63,7 @@ def self_bleu(groups: Sequence[Sequence[str]], tokenizer: BleuTokenizer) -> Floa
     """
     n_groups, n_samples = len(groups), len(groups[0])
     group_S = np.repeat(np.arange(n_groups), n_samples)
-    corpus = Corpus.of([text for texts in groups for text in texts], group_S, tokenizer.tokenize)
+    corpus = Corpus.from_texts([text for texts in groups for text in texts], group_S, tokenizer.tokenize)
     correct = [_matches_with_others(counts, len(group_S)) for counts in corpus.ngram_counts()]
     length_GK = corpus.length_S.reshape(n_groups, n_samples)
     reference_length_S = closest_length(length_GK, _lengths_of_others(length_GK)).ravel()

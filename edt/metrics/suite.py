@@ -10,18 +10,39 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edt.errors import ConfigError
-from edt.metrics.base import Metric, SampleSet, Statistics
+from edt.metrics.base import Floats, Metric, Presentation, SampleSet, Statistics
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bootstrap import interval, resampled_values
+from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
 from edt.metrics.factuality import DistinctCorrect, Factuality
 from edt.metrics.rouge import RougeL
 from edt.metrics.self_bleu import SelfBleu
+from edt.metrics.temperature import MeanTemperature
 
-Floats = NDArray[np.float64]
+METRICS: Mapping[str, type] = {
+    "rouge_l": RougeL,
+    "sacrebleu": SacreBleu,
+    "self_bleu": SelfBleu,
+    "eda": EdaConstants,
+    "factuality": Factuality,
+    "distinct_correct": DistinctCorrect,
+    "empty_share": EmptyShare,
+    "temperature": MeanTemperature,
+}
+"""What is scored, by name, in the order of a table's columns.
+
+All are metrics of texts but two: `eda` combines quality and Self-BLEU, `temperature` reads the recorded temperatures.
+"""
+QUALITY_METRICS = ("rouge_l", "sacrebleu")
+"""Of these a task has one, and tables give them one column."""
+
+
+def presentation(name: str) -> Presentation:
+    """Return how tables show a metric; one that is not built in is shown by its name."""
+    return Presentation.from_metric(METRICS[name]) if name in METRICS else Presentation(label=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +115,8 @@ class MetricsSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """A metric's value with its values in the same B resamples as every other metric's; None where it is undefined."""
+class MetricValue:
+    """A metric's value, and its value in each of the B resamples that all metrics share; None where it is undefined."""
 
     metric: str
     value: float | None
@@ -104,31 +125,30 @@ class Measured:
     note: str = ""
 
     def bounds(self, confidence: float) -> tuple[float | None, float | None]:
-        """The percentile interval; (None, None) where the value is missing."""
+        """Return the percentile interval; (None, None) where the value is missing."""
         if self.value is None or self.resampled_B is None:
             return None, None
         lo, hi = interval(self.resampled_B, confidence)
         return (None, None) if np.isnan(lo) else (lo, hi)
 
 
-def measure(metric: Metric, samples: SampleSet, statistics: Statistics | None, weights_BE: Floats) -> Measured:
-    """The value of a set of samples in one metric, from its statistics of them."""
+def metric_value(metric: Metric, samples: SampleSet, statistics: Statistics | None, weights_BE: Floats) -> MetricValue:
+    """Return the value of a set of samples in one metric, from its statistics of them; missing where they are None."""
     signature = metric.signature(samples)
     if statistics is None:
         note = f"{metric.name} is missing: it is not defined for {samples.n_samples} sample(s) of these examples."
-        return Measured(metric=metric.name, value=None, resampled_B=None, signature=signature, note=note)
-    return measure_statistics(metric.name, statistics, metric.aggregate, signature, weights_BE)
+        return MetricValue(metric=metric.name, value=None, resampled_B=None, signature=signature, note=note)
+    return value_from_statistics(metric.name, statistics, metric.aggregate, signature, weights_BE)
 
 
-def measure_statistics(
+def value_from_statistics(
     name: str, statistics: Statistics, aggregate: Callable[[Statistics], Floats], signature: str, weights_BE: Floats
-) -> Measured:
-    """The value and its resamples from statistics that add up over examples."""
-    resampled = resampled_values(aggregate, statistics, weights_BE)
-    return Measured(metric=name, value=value_of(statistics, aggregate), resampled_B=resampled, signature=signature)
-
-
-def value_of(statistics: Statistics, aggregate: Callable[[Statistics], Floats]) -> float | None:
-    """The value from statistics that add up over examples; None where it is undefined."""
+) -> MetricValue:
+    """Return the value, and the value in each resample, from statistics that add up over examples."""
     value = float(aggregate(statistics.sum(axis=0)))
-    return None if np.isnan(value) else value
+    return MetricValue(
+        metric=name,
+        value=None if np.isnan(value) else value,
+        resampled_B=resampled_values(aggregate, statistics, weights_BE),
+        signature=signature,
+    )

@@ -6,23 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edt.errors import StoreError
-from edt.records import Score
+from edt.metrics.suite import METRICS, QUALITY_METRICS, presentation
+from edt.records import ScoreRow
 
-QUALITY = {"rouge_l": "ROUGE-L", "sacrebleu": "SacreBLEU"}
+QUALITY = {name: presentation(name).label for name in QUALITY_METRICS}
 """Quality metrics share a column; each section says which one it holds."""
 QUALITY_COLUMN = "quality"
 HEADINGS = {
     QUALITY_COLUMN: "quality ↑",
-    "self_bleu": "Self-BLEU ↓",
-    "eda": "EDA ↓",
-    "factuality": "factuality ↑",
-    "distinct_correct": "distinct ↑",
-    "empty_share": "empty %",
-    "temperature": "mean T",
+    **{name: presentation(name).heading for name in METRICS if name not in QUALITY_METRICS},
 }
 MEASURED_COLUMNS = ("metric", "value", "lo", "hi", "confidence", "n_examples", "n_samples", "signature")
 """What a table of scores in long form says of each; whose score it is, and what is noted of it, stand around these."""
-WITHOUT_INTERVAL = ("distinct_correct", "empty_share", "temperature")
+WITHOUT_INTERVAL = tuple(name for name in METRICS if not presentation(name).interval_in_table)
 """Metrics whose interval is left to the CSV."""
 
 
@@ -52,7 +48,7 @@ class TableRow:
     """One strategy in a group; `cells` maps a column to its score."""
 
     strategy_id: str
-    cells: Mapping[str, Score]
+    cells: Mapping[str, ScoreRow]
 
     @property
     def family(self) -> str:
@@ -75,7 +71,7 @@ def metric_column(metric: str) -> str:
     return QUALITY_COLUMN if metric in QUALITY else metric
 
 
-def table_rows(scores: Sequence[Score], run_labels: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
+def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
     """Sections in order of appearance, each with its strategies in order of appearance.
 
     run_labels: what is special about a run among these, by generation id. Used only where two sections would have the
@@ -89,7 +85,7 @@ def table_rows(scores: Sequence[Score], run_labels: Mapping[str, str] | None = N
             f"the scores are of {' and '.join(map(str, counts))} samples per example, and Self-BLEU grows with that "
             f"number, so they cannot share a table. Score the runs alike: edt score runs=[…] samples={counts[0]}."
         )
-    found: dict[Group, dict[str, dict[str, Score]]] = {}
+    found: dict[Group, dict[str, dict[str, ScoreRow]]] = {}
     for score in scores:
         cells = found.setdefault(group_of(score), {}).setdefault(score.strategy_id, {})
         cells[metric_column(score.metric)] = score
@@ -116,7 +112,7 @@ def by_family(rows: Sequence[TableRow]) -> list[TableRow]:
     return sorted(rows, key=lambda row: (families.index(row.family), row.order))
 
 
-def group_of(score: Score) -> Group:
+def group_of(score: ScoreRow) -> Group:
     """The section that a score belongs to."""
     model = model_label(score.model_name)
     return Group(model, score.task, score.split, score.n_examples, score.n_samples, score.generation_id)
@@ -139,16 +135,11 @@ def quality_name(rows: Sequence[TableRow]) -> str:
     return " and ".join(QUALITY[metric] for metric in sorted(metrics))
 
 
-def digits_of(metric: str) -> int:
-    """The decimals that a metric is shown with: 1 on a scale of 100, 2 on the small ones."""
-    return 2 if metric in ("temperature", "distinct_correct") else 1
-
-
-def cell_text(score: Score | None) -> str:
+def cell_text(score: ScoreRow | None) -> str:
     """`value [lo, hi]`; a dash for what is missing."""
     if score is None or score.value is None:
         return "–"
-    digits = digits_of(score.metric)
+    digits = presentation(score.metric).digits
     value = f"{score.value:.{digits}f}"
     if score.metric in WITHOUT_INTERVAL or score.lo is None or score.hi is None:
         return value

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edt.metrics.pareto import pareto
+from edt.metrics.suite import presentation
 from edt.report.colors import family_style
-from edt.report.frame import HEADINGS, QUALITY, QUALITY_COLUMN, digits_of
+from edt.report.frame import HEADINGS, QUALITY, QUALITY_COLUMN
 from edt.report.page import Interval, PageOutput, Point, StudyPage
 
 BETTER = {"↑": "higher", "↓": "lower"}
@@ -69,7 +70,7 @@ def metric_data(name: str) -> dict[str, Any]:
         "name": name,
         "label": heading.rstrip(" ↑↓"),
         "better": BETTER.get(heading[-1], ""),
-        "digits": digits_of(name),
+        "digits": presentation(name).digits,
     }
 
 

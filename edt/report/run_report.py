@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.report.frame import QUALITY_COLUMN, Group, Sections, TableRow, metric_column, quality_name, table_rows
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, Point, StudyPage
@@ -25,12 +25,12 @@ BROWSED_EXAMPLES, BROWSED_SAMPLES = 8, 4
 BROWSED_COLUMNS = ("task", "split", "example_id", "strategy_id", "sample", "text", "t_mean", "h_mean")
 
 
-def read_study(runs: Sequence[RunFolder]) -> list[Score]:
+def read_study(runs: Sequence[RunFolder]) -> list[ScoreRow]:
     """The scores of several runs. Raises StoreError where a run has none, or has some of other generations."""
     return [score for run in runs for score in read_scores(run, Manifest.read(run.manifest).generation_id)]
 
 
-def report_study(scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
+def report_study(scores: Sequence[ScoreRow], runs: Sequence[RunFolder]) -> None:
     """Print the joint table and write it, as Markdown, CSV and an HTML page, into the study's folder beside the first
     run; with it the steps of the runs that have traces.
     """
@@ -145,7 +145,7 @@ def ideals_of(sections: Sections) -> dict[str, tuple[float, float]]:
     return found
 
 
-def value_of(score: Score | None) -> float | None:
+def value_of(score: ScoreRow | None) -> float | None:
     """A score's value, None where there is none."""
     return None if score is None else score.value
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.report.frame import model_label
 from edt.store.atomic import write_atomically
 from edt.store.layout import RunFolder
@@ -156,7 +156,7 @@ def by_strategy(rows: Sequence[Mapping[str, Any]]) -> list[StepTraces]:
 KINDS = ("png", "svg")
 
 
-def write_step_figures(runs: Sequence[RunFolder], scores: Sequence[Score], folder: Path) -> list[Path]:
+def write_step_figures(runs: Sequence[RunFolder], scores: Sequence[ScoreRow], folder: Path) -> list[Path]:
     """Draw, per run and split, the traces of the strategies that were scored; the files, none where no run has any."""
     return [
         path
@@ -166,7 +166,7 @@ def write_step_figures(runs: Sequence[RunFolder], scores: Sequence[Score], folde
     ]
 
 
-def scored_strategies(run: RunFolder, scores: Sequence[Score]) -> Mapping[str, Collection[str]]:
+def scored_strategies(run: RunFolder, scores: Sequence[ScoreRow]) -> Mapping[str, Collection[str]]:
     """The strategies of a run's scores, by split."""
     generation_id = Manifest.read(run.manifest).generation_id
     found: dict[str, dict[str, None]] = {}

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.report.frame import (
     HEADINGS,
     MEASURED_COLUMNS,
@@ -100,7 +100,7 @@ def markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def csv_text(scores: Sequence[Score]) -> str:
+def csv_text(scores: Sequence[ScoreRow]) -> str:
     """All scores in long form, a line each, with their parameters and signatures."""
     params = sorted({name for score in scores for name in score.params})
     fixed = ["model_name", "task", "split", "strategy_id", "family", "granularity"]

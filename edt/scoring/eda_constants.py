@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edt.errors import StoreError
 from edt.metrics.eda import ConstantsSource, EdaConstants, eda_constants
-from edt.metrics.suite import EdaSpec, Measured
+from edt.metrics.suite import EdaSpec, MetricValue
 from edt.scoring.outputs import Outputs
 from edt.store.atomic import write_text
 
@@ -29,7 +29,7 @@ class Scored:
     """One strategy on one split with its measurements; `quality` names the quality metric."""
 
     outputs: Outputs
-    measured: Mapping[str, Measured]
+    measured: Mapping[str, MetricValue]
     quality: str
 
     @property

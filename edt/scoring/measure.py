@@ -8,9 +8,8 @@ from dataclasses import asdict
 from edt.ids import digest
 from edt.metrics.base import Metric, SampleSet, Statistics
 from edt.metrics.bootstrap import Floats, resample_weights
-from edt.metrics.mean import mean_statistics, mean_value
-from edt.metrics.signature import signature_text, size_text
-from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec, measure, measure_statistics
+from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue, metric_value, value_from_statistics
+from edt.metrics.temperature import MeanTemperature
 from edt.scoring.outputs import Outputs
 from edt.scoring.parallel import map_in_processes, processes_for
 from edt.store.layout import RunFolder
@@ -20,7 +19,7 @@ from edt.store.statistics import read_statistics, statistics_name, write_statist
 
 def measure_all(
     run: RunFolder, manifest: Manifest, outputs: Sequence[Outputs], spec: MetricsSpec, n_samples: int
-) -> list[dict[str, Measured]]:
+) -> list[dict[str, MetricValue]]:
     """Every metric of each setting but EDA, in processes where there is enough to score."""
     examples = {entry.split: entry.examples for entry in outputs}
     context = {
@@ -51,7 +50,7 @@ def measure_outputs(
     n_samples: int,
     weights: Mapping[str, Floats],
     examples_ids: Mapping[str, str],
-) -> dict[str, Measured]:
+) -> dict[str, MetricValue]:
     """Every metric of one setting on one split, but EDA; `weights` resample each split."""
     samples = outputs.sample_set(n_samples, manifest.target_language)
     metrics = spec.metrics(manifest.quality, manifest.extra_metrics)
@@ -60,14 +59,15 @@ def measure_outputs(
     statistics = [kept[m.name] if m in own else m.statistics(samples) for m in metrics]
     resampling = weights[outputs.split]
     measured = {
-        metric.name: measure(metric, samples, found, resampling)
+        metric.name: metric_value(metric, samples, found, resampling)
         for metric, found in zip(metrics, statistics, strict=True)
     }
     if outputs.temperatures:
-        temperatures = mean_statistics(outputs.mean_temperatures(n_samples))
-        aspects = {"mean": "steps, samples, examples"}
-        signature = signature_text("temperature", aspects, n=size_text(samples), library="edt")
-        measured["temperature"] = measure_statistics("temperature", temperatures, mean_value, signature, resampling)
+        temperature = MeanTemperature()
+        values = temperature.statistics(outputs.mean_temperatures(n_samples))
+        measured[temperature.name] = value_from_statistics(
+            temperature.name, values, temperature.aggregate, temperature.signature(samples), resampling
+        )
     return measured
 
 

@@ -10,8 +10,8 @@ import edt
 from edt.errors import ConfigError, StoreError
 from edt.ids import digest
 from edt.metrics.eda import EdaConstants
-from edt.metrics.suite import Measured, MetricsSpec
-from edt.records import Score
+from edt.metrics.suite import MetricsSpec, MetricValue
+from edt.records import ScoreRow
 from edt.scoring.eda_constants import FrozenConstants, Scored, constants_for
 from edt.scoring.grammar_reference import ideal_outputs
 from edt.scoring.measure import measure_all
@@ -33,7 +33,7 @@ class ScoredRun:
     n_samples: int
     entries: Sequence[Scored]
     constants: Mapping[str, EdaConstants | None]
-    scores: Sequence[Score]
+    scores: Sequence[ScoreRow]
 
 
 def score_study(
@@ -42,7 +42,7 @@ def score_study(
     *,
     samples: int | None,
     baseline_ids: Collection[str] | None = None,
-) -> list[Score]:
+) -> list[ScoreRow]:
     """Score every run, write each run's scores, and freeze EDA's constants where dev gives them.
 
     samples: per example; None takes as many as every strategy of every run has. baseline_ids: see score_outputs.
@@ -53,7 +53,7 @@ def score_study(
     manifests = [Manifest.read(run.manifest) for run in runs]
     outputs = [read_outputs(run, manifest) for run, manifest in zip(runs, manifests, strict=True)]
     n_samples = common_samples(outputs, runs) if samples is None else samples
-    scores: list[Score] = []
+    scores: list[ScoreRow] = []
     for run, manifest, found in zip(runs, manifests, outputs, strict=True):
         scored = score_outputs(run, manifest, found, spec, n_samples, baseline_ids)
         write_scores(run, scored.scores, manifest.generation_id)
@@ -141,7 +141,7 @@ def score_run(
 def with_eda(entry: Scored, constants: EdaConstants | None, note: str, n_samples: int) -> Scored:
     """A setting's measurements with EDA after Self-BLEU."""
     if constants is None:
-        eda_value = Measured(metric="eda", value=None, resampled_B=None, signature="", note=note)
+        eda_value = MetricValue(metric="eda", value=None, resampled_B=None, signature="", note=note)
     else:
         size = f"{len(entry.outputs.examples)}x{n_samples}"
         signature = constants.signature(quality=entry.quality, n=size)
@@ -160,20 +160,24 @@ def scale_key(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> str:
     return digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
 
 
-def combined(quality: Measured, self_bleu: Measured, constants: EdaConstants, signature: str, note: str) -> Measured:
+def combined(
+    quality: MetricValue, self_bleu: MetricValue, constants: EdaConstants, signature: str, note: str
+) -> MetricValue:
     """EDA from quality and Self-BLEU, resample by resample; missing where either is."""
     if quality.value is None or self_bleu.value is None:
         missing = self_bleu.note or quality.note
-        return Measured(metric="eda", value=None, resampled_B=None, signature=signature, note=missing)
+        return MetricValue(metric="eda", value=None, resampled_B=None, signature=signature, note=missing)
     value = constants.score(quality.value, self_bleu.value)
     resampled = constants.score(quality.resampled_B, self_bleu.resampled_B)
-    return Measured(metric="eda", value=float(value), resampled_B=resampled, signature=signature, note=note)
+    return MetricValue(metric="eda", value=float(value), resampled_B=resampled, signature=signature, note=note)
 
 
-def score_record(manifest: Manifest, outputs: Outputs, measured: Measured, spec: MetricsSpec, n_samples: int) -> Score:
+def score_record(
+    manifest: Manifest, outputs: Outputs, measured: MetricValue, spec: MetricsSpec, n_samples: int
+) -> ScoreRow:
     """One measurement as a record."""
     lo, hi = measured.bounds(spec.bootstrap.confidence)
-    return Score(
+    return ScoreRow(
         task=manifest.task,
         split=outputs.split,  # type: ignore[arg-type]
         model_name=manifest.model,

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from edt.errors import StoreError
 from edt.ids import files_digest
-from edt.records import Example, Generation, PromptParts, Score
+from edt.records import Example, Generation, PromptParts, ScoreRow
 from edt.store.atomic import write_atomically
 from edt.store.layout import RunFolder
 from edt.store.manifest import Pass
@@ -61,7 +61,7 @@ SCORE_TYPES: dict[str, pa.DataType] = {
     "generation_id": pa.string(),
     "note": pa.string(),
 }
-COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params"] for kind in (Generation, Score)}
+COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params"] for kind in (Generation, ScoreRow)}
 """What of a record is a column of its own."""
 GENERATION_ID = b"edt.generation_id"
 PARTS_DIGEST = b"edt.parts_digest"
@@ -155,14 +155,14 @@ def example_of(row: Mapping[str, Any]) -> Example:
     return Example(**{**values, "meta": json.loads(row["meta"])})
 
 
-def write_scores(run: RunFolder, scores: Sequence[Score], generation_id: str) -> None:
+def write_scores(run: RunFolder, scores: Sequence[ScoreRow], generation_id: str) -> None:
     """Write the scores, stamped with the exact generations that they were made from."""
     table = flat_table([as_row(score) for score in scores], SCORE_TYPES)
     stamp = {GENERATION_ID: generation_id.encode(), PARTS_DIGEST: parts_digest(run).encode()}
     write_table(run.scores, table.replace_schema_metadata(stamp))
 
 
-def read_scores(run: RunFolder, generation_id: str) -> list[Score]:
+def read_scores(run: RunFolder, generation_id: str) -> list[ScoreRow]:
     """Read the scores back. Raises StoreError when they were made from other generations than lie there now."""
     if not run.scores.is_file():
         raise StoreError(f"{run.path} has no scores yet; run edt score runs={run.path}.")
@@ -178,13 +178,13 @@ def read_scores(run: RunFolder, generation_id: str) -> list[Score]:
     return [score_of(row, params) for row in table.to_pylist()]
 
 
-def score_of(row: Mapping[str, Any], params: Sequence[str]) -> Score:
+def score_of(row: Mapping[str, Any], params: Sequence[str]) -> ScoreRow:
     """A score from its row."""
     own = {name: row[name] for name in params if row[name] is not None}
-    return Score(**{name: row[name] for name in SCORE_TYPES}, params=own)
+    return ScoreRow(**{name: row[name] for name in SCORE_TYPES}, params=own)
 
 
-def as_row(record: Generation | Score) -> dict[str, Any]:
+def as_row(record: Generation | ScoreRow) -> dict[str, Any]:
     """A record as a flat row: each strategy parameter is a column of its own."""
     return {**{name: getattr(record, name) for name in COLUMNS[type(record)]}, **record.params}
 

@@ -34,7 +34,7 @@ class StrategyTable:
     """Strategies whose temperature is computed once per instance, [N] bool."""
 
     @classmethod
-    def of(cls, strategies: Sequence[Strategy], *, dtype: torch.dtype, device: torch.device) -> StrategyTable:
+    def build(cls, strategies: Sequence[Strategy], *, dtype: torch.dtype, device: torch.device) -> StrategyTable:
         """Build the table; `dtype` is that of the signals."""
         families = tuple(dict.fromkeys(type(strategy) for strategy in strategies))
 

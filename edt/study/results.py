@@ -13,7 +13,7 @@ from edt.generation.request import GenerationRequest
 from edt.metrics.bootstrap import Comparison, compare
 from edt.metrics.eda import EdaConstants
 from edt.metrics.pareto import pareto
-from edt.metrics.suite import Measured, MetricsSpec
+from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.records import Split
 from edt.scoring.eda_constants import BASELINE, Scored
 from edt.scoring.grammar_reference import FAMILY as GRAMMAR
@@ -51,7 +51,7 @@ class TaskStudy:
         """A setting's outputs and measurements."""
         return self._entries[split, strategy_id]
 
-    def measured(self, split: Split, strategy_id: str, metric: str) -> Measured | None:
+    def measured(self, split: Split, strategy_id: str, metric: str) -> MetricValue | None:
         """One measurement; None where the task has no such metric."""
         return self.entry(split, strategy_id).measured.get(self.quality if metric == QUALITY else metric)
 

@@ -18,7 +18,7 @@ def sampling_probabilities(logits_SV: Tensor, temperature_S: Tensor, strategy: S
 
     At the temperature floor the draw is the argmax, of probability 1.
     """
-    table = StrategyTable.of([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
+    table = StrategyTable.build([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
     truncation = table.truncation_N.select(torch.zeros(len(logits_SV), dtype=torch.int64, device=logits_SV.device))
     scaled_SV, floored_S = scale(logits_SV, temperature_S)
     kept_SV = keep_mask(scaled_SV if strategy.order == "temperature_first" else logits_SV, truncation)
@@ -39,7 +39,7 @@ def strategy_temperature(logits_SV: Tensor, strategy: Strategy) -> Tensor:
             f"strategy {strategy.strategy_id} reads more than one distribution tells ({what}); show fixed, edt or "
             "dynatemp there."
         )
-    table = StrategyTable.of([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
+    table = StrategyTable.build([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
     entropy_S = entropy(logits_SV)
     signals = Signals.build(entropy_S, vocabulary=logits_SV.shape[-1])
     return table.temperature(torch.zeros(len(logits_SV), dtype=torch.int64, device=logits_SV.device), signals)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import edt
 from edt.errors import StoreError
 from edt.ids import digest
-from edt.records import Example, Score
+from edt.records import Example, ScoreRow
 from edt.report.escape_control_chars import shortened
 from edt.report.frame import QUALITY_COLUMN, metric_column
 from edt.store.layout import RunFolder, study_folder
@@ -80,7 +80,7 @@ def check_tracking(tracking: Tracking, n_settings: int) -> None:
         check_export(tracking, n_settings)
 
 
-def check_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
+def check_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[RunFolder]) -> None:
     """Raise for an export of scored runs that track_study would refuse, before anything is printed or sent."""
     if isinstance(tracking, NoTracking):
         return
@@ -90,7 +90,7 @@ def check_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunF
         check_tracking(tracking, sum(len(tracked_strategies(study, scores)) for study in studies_of(runs)))
 
 
-def track_study(tracking: Tracking, scores: Sequence[Score], runs: Sequence[RunFolder]) -> None:
+def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[RunFolder]) -> None:
     """Export the scored strategies of the runs, one tracker run each, and say where they are.
 
     Prompts, references and outputs go into the table of outputs alone, those of as many examples as
@@ -149,10 +149,10 @@ def study_digest(study: Sequence[TrackedRun]) -> str:
     return study_folder(Path(), [tracked.manifest.generation_id for tracked in study]).name
 
 
-def tracked_strategies(study: Sequence[TrackedRun], scores: Sequence[Score]) -> dict[str, list[Score]]:
+def tracked_strategies(study: Sequence[TrackedRun], scores: Sequence[ScoreRow]) -> dict[str, list[ScoreRow]]:
     """The scores of each decoded strategy of a study; what no strategy decoded (the grammar's row) is left out."""
     ids = {tracked.manifest.generation_id: tracked.strategy_ids for tracked in study}
-    found: dict[str, list[Score]] = {}
+    found: dict[str, list[ScoreRow]] = {}
     for score in scores:
         if score.strategy_id in ids.get(score.generation_id, ()):
             found.setdefault(score.strategy_id, []).append(score)
@@ -162,7 +162,7 @@ def tracked_strategies(study: Sequence[TrackedRun], scores: Sequence[Score]) -> 
 def settings_of(
     study_id: str,
     study: Sequence[TrackedRun],
-    strategies: Mapping[str, Sequence[Score]],
+    strategies: Mapping[str, Sequence[ScoreRow]],
     redactor: Redactor,
     n_examples: int | None,
 ) -> Iterator[SettingExport]:
@@ -179,7 +179,7 @@ def settings_of(
         )
 
 
-def study_facts(study_id: str, study: Sequence[TrackedRun], scores: Sequence[Score]) -> dict[str, Any]:
+def study_facts(study_id: str, study: Sequence[TrackedRun], scores: Sequence[ScoreRow]) -> dict[str, Any]:
     """What a setting's configuration says of its study."""
     manifest = study[0].manifest
     identity = manifest.identity

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.report.html import study_html
 from edt.report.run_report import scores_page
@@ -22,7 +22,7 @@ TEMPLATE = "template"
 """Key of a task's configuration that holds the words of its prompts."""
 
 
-def report_files(scores: Sequence[Score], runs: Sequence[RunFolder], redactor: Redactor) -> dict[str, bytes]:
+def report_files(scores: Sequence[ScoreRow], runs: Sequence[RunFolder], redactor: Redactor) -> dict[str, bytes]:
     """The report of these scores by file name: the tables, the page of every setting without its browser of outputs,
     and the figures of the steps that lie in the study's folder.
     """

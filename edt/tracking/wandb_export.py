@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.report.frame import MEASURED_COLUMNS, metric_column
 
 Cell = str | float | int | None
@@ -44,7 +44,7 @@ class SettingExport:
     plots: Mapping[str, Lines]
 
 
-def summary_of(scores: Iterable[Score]) -> dict[str, float]:
+def summary_of(scores: Iterable[ScoreRow]) -> dict[str, float]:
     """Values by name: `task/split/metric`, its interval as `…_lo` and `…_hi`, and `mean/split/metric` over tasks.
 
     The quality metric is called `quality`. What is missing has no name here. A mean is of tasks that share the metric
@@ -59,7 +59,7 @@ def summary_of(scores: Iterable[Score]) -> dict[str, float]:
     return {**found, **means_over_tasks(scores)}
 
 
-def means_over_tasks(scores: Sequence[Score]) -> dict[str, float]:
+def means_over_tasks(scores: Sequence[ScoreRow]) -> dict[str, float]:
     """`mean/split/metric` of every metric that all tasks of the split have."""
     found = {}
     for split in dict.fromkeys(score.split for score in scores):
@@ -71,12 +71,12 @@ def means_over_tasks(scores: Sequence[Score]) -> dict[str, float]:
     return found
 
 
-def score_sheet(scores: Iterable[Score]) -> Sheet:
+def score_sheet(scores: Iterable[ScoreRow]) -> Sheet:
     """Every score with its interval and signature, so that each number of the summary can be traced."""
     return Sheet(columns=SCORE_COLUMNS, rows=[[getattr(score, name) for name in SCORE_COLUMNS] for score in scores])
 
 
-def setting_config(score: Score, facts: Mapping[str, Any]) -> dict[str, Any]:
+def setting_config(score: ScoreRow, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The study's facts beside the setting's family and parameters; a parameter named like a fact gets `param_`."""
     own = {"setting": score.strategy_id, "family": score.family, "granularity": score.granularity}
     params = {f"param_{name}" if name in {**facts, **own} else name: value for name, value in score.params.items()}

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edt.generation.environment import environment
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.report.table import markdown, print_table, result_console
 from edt.store.atomic import write_text
@@ -18,7 +18,7 @@ from edt.tuning.page import tune_page
 from edt.tuning.record import SearchResult, Tried
 
 
-def report_search(result: SearchResult, scores: Sequence[Score], folder: Path, asked: Mapping[str, object]) -> None:
+def report_search(result: SearchResult, scores: Sequence[ScoreRow], folder: Path, asked: Mapping[str, object]) -> None:
     """Print the judged settings on test, and write table.md, trials.csv, baseline.csv, tune.json and tune.html."""
     sections = table_rows(scores)
     told = summary(result)

@@ -12,7 +12,7 @@ from edt.generation.session import Session
 from edt.ids import digest
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
-from edt.records import Score, Split
+from edt.records import ScoreRow, Split
 from edt.scoring.dev_scores import DEV, Measures, by_strategy, freeze_constants, measured_on_dev
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.grammar_reference import FAMILY
@@ -182,7 +182,7 @@ def baseline_tried(strategies: Sequence[Strategy], measured: Mapping[str, Mappin
     ]
 
 
-def judge(request: TuneRequest, session: Session, places: Sequence[int], result: SearchResult) -> list[Score]:
+def judge(request: TuneRequest, session: Session, places: Sequence[int], result: SearchResult) -> list[ScoreRow]:
     """Decode the judged settings on test and score them there, with intervals; the ideal of generated tasks too.
 
     Each run is scored whole, so that its scores lie on disk for all of its settings.

@@ -14,10 +14,9 @@ import pytest
 import yaml
 
 from edt.errors import DataError
-from edt.metrics.base import Metric, SampleSet
+from edt.metrics.base import Metric, SampleSet, mean_statistics, mean_value
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.empty import EmptyShare
-from edt.metrics.mean import mean_statistics, mean_value
 from edt.metrics.rouge import RougeL
 from edt.metrics.self_bleu import SelfBleu
 from tests.support.metric_samples import sample_set

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from edt.metrics import rouge
-from edt.metrics.lcs import lcs_length, position_masks
-from edt.metrics.rouge import RougeL, rouge_l
+from edt.metrics.rouge import RougeL, lcs_length, position_masks, rouge_l
 from tests.support.metric_samples import sample_set, texts
 
 SCORERS = {stem: RougeScorer(["rougeL"], use_stemmer=stem) for stem in (False, True)}

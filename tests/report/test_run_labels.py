@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.report.frame import notes_in, table_rows
 from edt.report.run_labels import run_labels
 from edt.report.table import markdown, print_table
@@ -63,7 +63,7 @@ def test_models_of_one_name_go_by_their_paths():
 
 
 def score(generation_id="a", **changes):
-    whole = Score(
+    whole = ScoreRow(
         task="mini_xlsum", split="test", model_name="edt:mini", strategy_id="fixed(t0=0)", family="fixed", params={},
         granularity="token", metric="eda", value=1.0, lo=None, hi=None, confidence=0.95, n_examples=3, n_samples=2,
         signature="s", generation_id=generation_id, note="EDA is provisional",

@@ -23,7 +23,7 @@ def signals(entropy, kl=1.0, largest=6.0, uniform=0.5):
 
 
 def temperature(strategy, entropy=1.0, kl=1.0, **other):
-    table = StrategyTable.of([strategy], dtype=torch.float64, device=torch.device("cpu"))
+    table = StrategyTable.build([strategy], dtype=torch.float64, device=torch.device("cpu"))
     return float(table.temperature(torch.tensor([0]), signals(entropy, kl, **other)))
 
 
@@ -89,7 +89,7 @@ def test_edt_at_zero_entropy_is_zero_not_nan():
 
 def test_a_mixed_table_gives_each_row_its_own_rule():
     points = [Fixed(t0=0.3), EDT(t0=1, theta=0.5), KLD(t0=1, sigma=2), EDT(t0=0.5, theta=2)]
-    table = StrategyTable.of(points, dtype=torch.float64, device=torch.device("cpu"))
+    table = StrategyTable.build(points, dtype=torch.float64, device=torch.device("cpu"))
     index = torch.tensor([3, 0, 2, 1, 2])
     entropy, kl = torch.rand(5, dtype=torch.float64) + 0.1, torch.rand(5, dtype=torch.float64)
     together = table.temperature(index, signals(entropy, kl))

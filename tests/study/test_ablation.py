@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edt.metrics.suite import BootstrapSpec, Measured, MetricsSpec
+from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue
 from edt.scoring.eda_constants import Scored
 from edt.scoring.score import ScoredRun
 from edt.strategies import EDT, Fixed
@@ -33,7 +33,7 @@ SPREAD = 2.0
 def scored(split, strategy_id, value):
     spread = SPREAD if strategy_id == BEST else 0.0
     resampled = None if value is None else value + spread * np.linspace(-1, 1, 101)
-    eda = Measured(metric="eda", value=value, resampled_B=resampled, signature="")
+    eda = MetricValue(metric="eda", value=value, resampled_B=resampled, signature="")
     examples = [SimpleNamespace(cluster_id=str(number)) for number in range(40)]
     outputs = SimpleNamespace(split=split, strategy_id=strategy_id, examples=examples)
     return Scored(outputs=outputs, measured={"eda": eda}, quality="rouge_l")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from edt.errors import ConfigError
+from edt.metrics.base import mean_statistics, mean_value
 from edt.metrics.bootstrap import Comparison, resample_weights
 from edt.metrics.eda import EdaConstants
-from edt.metrics.mean import mean_statistics, mean_value
-from edt.metrics.suite import BootstrapSpec, MetricsSpec, measure_statistics
+from edt.metrics.suite import BootstrapSpec, MetricsSpec, value_from_statistics
 from edt.scoring.eda_constants import Scored
 from edt.scoring.outputs import Outputs
 from edt.scoring.score import ScoredRun, combined
@@ -60,7 +60,7 @@ def entry(split, strategy, quality_E, self_bleu_E, weights):
     )
     columns = {"rouge_l": quality_E, "self_bleu": self_bleu_E, "temperature": np.full(EXAMPLES, strategy.t0)}
     measured = {
-        name: measure_statistics(name, mean_statistics(values), mean_value, name, weights)
+        name: value_from_statistics(name, mean_statistics(values), mean_value, name, weights)
         for name, values in columns.items()
     }
     measured["eda"] = combined(measured["rouge_l"], measured["self_bleu"], CONSTANTS, "eda", "")

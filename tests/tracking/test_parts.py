@@ -3,7 +3,7 @@
 import pytest
 
 from edt.errors import ConfigError
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.tracking.redact import Redactor
 from edt.tracking.spec import WandbSpec
 from edt.tracking.wandb_export import mean_by_step, setting_config, summary_of
@@ -27,7 +27,7 @@ def test_what_cannot_be_is_refused(values, told):
 def score(task, metric, value, split="test", **values):
     given = {"model_name": "m", "strategy_id": "s", "family": "f", "params": {}, "granularity": "token", "lo": None}
     given |= {"hi": None, "confidence": 0.95, "n_examples": 1, "n_samples": 1, "signature": "", "generation_id": ""}
-    return Score(task=task, split=split, metric=metric, value=value, **{**given, **values})
+    return ScoreRow(task=task, split=split, metric=metric, value=value, **{**given, **values})
 
 
 def test_missing_values_have_no_name_and_no_mean():

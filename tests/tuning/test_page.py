@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from edt.records import Score
+from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.scoring.dev_scores import Measures
 from edt.tuning.axes import Choice, Range
@@ -38,7 +38,9 @@ def sections_of(result):
     common = {"task": "task", "split": "test", "model_name": "m", "family": "edt", "params": {}, "granularity": "token"}
     numbers = {"value": 1.0, "lo": 0.5, "hi": 1.5, "confidence": 0.95, "n_examples": 2, "n_samples": 2}
     ids = {"strategy_id": result.chosen.strategy_id, "signature": "s", "generation_id": "g"}
-    return table_rows([Score(**common, **numbers, **ids, metric=metric) for metric in ("rouge_l", "self_bleu", "eda")])
+    return table_rows(
+        [ScoreRow(**common, **numbers, **ids, metric=metric) for metric in ("rouge_l", "self_bleu", "eda")]
+    )
 
 
 T0, THETA = Range(low=0.1, high=2, points=2), Range(low=0.1, high=10, log=True, points=2)

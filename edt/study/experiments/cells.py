@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 
 from edt.metrics.bootstrap import Comparison
-from edt.metrics.suite import Measured
-from edt.report.frame import digits_of
+from edt.metrics.suite import MetricValue, presentation
 from edt.study.selection import Choice
 
 MISSING = "–"
 
 
-def value_cell(measured: Measured | None, confidence: float) -> str:
+def value_cell(measured: MetricValue | None, confidence: float) -> str:
     """`value [lo, hi]`; a dash for what is missing."""
     if measured is None or measured.value is None:
         return MISSING
     lo, hi = measured.bounds(confidence)
-    digits = digits_of(measured.metric)
+    digits = presentation(measured.metric).digits
     value = f"{measured.value:.{digits}f}"
     return value if lo is None or hi is None else f"{value} [{lo:.{digits}f}, {hi:.{digits}f}]"
 
