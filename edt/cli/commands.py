@@ -9,10 +9,10 @@ from edt.cli import build
 
 def generate(config: dict[str, Any]) -> None:
     """Decode what is missing and say where it lies."""
-    from edt.generation.session import generate_study
+    from edt.generation.session import generate_runs
 
-    for run, _ in generate_study(generation_request(config)):
-        print(run.path)
+    for run in generate_runs(generation_request(config)):
+        print(run.folder)
 
 
 def run(config: dict[str, Any]) -> None:
@@ -20,18 +20,18 @@ def run(config: dict[str, Any]) -> None:
     if config.get("experiments"):
         reproduce(config)
         return
-    from edt.generation.session import generate_study
+    from edt.generation.session import generate_runs
     from edt.report.run_report import report_study
     from edt.scoring.grammar_reference import FAMILY
-    from edt.scoring.score import score_study
+    from edt.scoring.score import score_runs
     from edt.tracking.export import check_tracking, track_study
 
     request = generation_request(config)
     metrics = build.construct(config["metrics"], "metrics")
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, len(request.strategies))
-    runs = [folder for folder, _ in generate_study(request)]
-    scores = score_study(runs, metrics, samples=request.sampling.samples)
+    runs = generate_runs(request)
+    scores = score_runs(runs, metrics, samples=request.sampling.samples)
     asked = {*(strategy.strategy_id for strategy in request.strategies), FAMILY}
     shown = [score for score in scores if score.strategy_id in asked]
     report_study(shown, runs)
@@ -49,18 +49,18 @@ def tune(config: dict[str, Any]) -> None:
 def score(config: dict[str, Any]) -> None:
     """Score run folders again."""
     from edt.report.run_report import report_study
-    from edt.scoring.score import score_study
-    from edt.store.layout import find_runs
+    from edt.scoring.score import score_runs
+    from edt.store.run import find_runs
 
     runs = find_runs(build.run_paths(config["runs"]))
     metrics = build.construct(config["metrics"], "metrics")
-    report_study(score_study(runs, metrics, samples=config["samples"]), runs)
+    report_study(score_runs(runs, metrics, samples=config["samples"]), runs)
 
 
 def report(config: dict[str, Any]) -> None:
     """Print and write the tables of scores that lie on disk."""
     from edt.report.run_report import read_study, report_study
-    from edt.store.layout import find_runs
+    from edt.store.run import find_runs
     from edt.tracking.export import check_study, track_study
 
     runs = find_runs(build.run_paths(config["runs"]))

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edt.decoding.engine import Engine
-from edt.generation.generate import Prepared, generate_task, prepare, shortening_notes
+from edt.generation.generate import generate_task
+from edt.generation.prepare import Prepared, prepare, shortening_notes
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
 from edt.models.language_model import LanguageModel
 from edt.records import Split
-from edt.store.layout import RunFolder
-from edt.store.manifest import Manifest
+from edt.store.run import Run
 from edt.strategies.base import Strategy
 
 
-def generate_study(request: GenerationRequest) -> list[tuple[RunFolder, Manifest]]:
-    """Decode what is missing of every task; the run folders with their manifests, in the request's order."""
+def generate_runs(request: GenerationRequest) -> list[Run]:
+    """Decode what is missing of every task; return a run per task, in the request's order."""
     return Session.open(request).decode()
 
 
@@ -36,25 +36,28 @@ class Session:
         engine = request.engine.build(LanguageModel.load(request.model))
         return cls(request=request, engine=engine, progress=Progress() if progress is None else progress)
 
-    def prepared(self, place: int) -> Prepared:
-        """The task at `place` in the request, ready to decode."""
-        if place not in self._prepared:
-            self._prepared[place] = prepare(self.request, self.request.tasks[place], self.engine)
-            self.progress.say(*shortening_notes(self._prepared[place].manifest))
-        return self._prepared[place]
+    def prepared(self, index: int) -> Prepared:
+        """Return the task at `index` of the request, ready to decode."""
+        if index not in self._prepared:
+            self._prepared[index] = prepare(self.request, self.request.tasks[index], self.engine)
+            self.progress.say(*shortening_notes(self._prepared[index].manifest))
+        return self._prepared[index]
 
     def decode(
         self,
         strategies: Sequence[Strategy] | None = None,
         *,
-        places: Sequence[int] | None = None,
+        indices: Sequence[int] | None = None,
         splits: Sequence[Split] | None = None,
-    ) -> list[tuple[RunFolder, Manifest]]:
-        """Decode what is missing of these strategies, tasks and splits; None stands for those of the request."""
+    ) -> list[Run]:
+        """Decode what is missing of these strategies, tasks and splits; return a run per task.
+
+        indices: of the tasks in the request. None, for each argument, stands for all of the request.
+        """
         request = self.request if strategies is None else replace(self.request, strategies=tuple(strategies))
-        found = []
-        for place in range(len(request.tasks)) if places is None else places:
-            prepared = self.prepared(place)
+        runs = []
+        for index in range(len(request.tasks)) if indices is None else indices:
+            prepared = self.prepared(index)
             wanted = prepared if splits is None else prepared.only(splits)
-            found.append(generate_task(request, wanted, self.engine, self.progress))
-        return found
+            runs.append(generate_task(request, wanted, self.engine, self.progress))
+        return runs

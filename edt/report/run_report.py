@@ -15,9 +15,9 @@ from edt.report.run_labels import run_labels
 from edt.report.steps import write_step_figures
 from edt.report.table import csv_text, markdown, print_table, result_console
 from edt.store.atomic import write_text
-from edt.store.layout import RunFolder, study_folder
-from edt.store.manifest import Manifest
+from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations, read_scores
+from edt.store.run import Run
 from edt.tasks.prompts import prompt_text
 
 BROWSED_EXAMPLES, BROWSED_SAMPLES = 8, 4
@@ -25,18 +25,17 @@ BROWSED_EXAMPLES, BROWSED_SAMPLES = 8, 4
 BROWSED_COLUMNS = ("task", "split", "example_id", "strategy_id", "sample", "text", "t_mean", "h_mean")
 
 
-def read_study(runs: Sequence[RunFolder]) -> list[ScoreRow]:
+def read_study(runs: Sequence[Run]) -> list[ScoreRow]:
     """The scores of several runs. Raises StoreError where a run has none, or has some of other generations."""
-    return [score for run in runs for score in read_scores(run, Manifest.read(run.manifest).generation_id)]
+    return [score for run in runs for score in read_scores(run)]
 
 
-def report_study(scores: Sequence[ScoreRow], runs: Sequence[RunFolder]) -> None:
+def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
     """Print the joint table and write it, as Markdown, CSV and an HTML page, into the study's folder beside the first
     run; with it the steps of the runs that have traces.
     """
-    manifests = [Manifest.read(run.manifest) for run in runs]
-    sections = table_rows(scores, run_labels(manifests))
-    folder = study_folder(runs[0].path.parent, [manifest.generation_id for manifest in manifests])
+    sections = table_rows(scores, run_labels([run.manifest for run in runs]))
+    folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
     write_text(folder / "table.md", markdown(sections))
     write_text(folder / "table.csv", csv_text(scores))
     write_text(folder / "report.html", study_html(scores_page(sections, runs)))
@@ -48,12 +47,12 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[RunFolder]) -> None:
         console.print(f"steps: {figure}", highlight=False, soft_wrap=True)
 
 
-def scores_page(sections: Sections, runs: Sequence[RunFolder]) -> StudyPage:
+def scores_page(sections: Sections, runs: Sequence[Run]) -> StudyPage:
     """The page of these runs: charts of every setting, and the outputs of their first examples."""
     models = list(dict.fromkeys(group.model for group in sections))
     examples: list[PageExample] = []
     outputs: list[PageOutput] = []
-    tasks = [Manifest.read(run.manifest).task for run in runs]
+    tasks = [run.manifest.task for run in runs]
     if len(models) == 1 and len(set(tasks)) == len(tasks):  # examples are told apart by task alone
         for run in runs:
             shown = {row.strategy_id: row.family for rows in sections.values() for row in rows}
@@ -71,13 +70,12 @@ def scores_page(sections: Sections, runs: Sequence[RunFolder]) -> StudyPage:
     )
 
 
-def run_outputs(run: RunFolder, shown: Mapping[str, str]) -> tuple[list[PageExample], list[PageOutput]]:
+def run_outputs(run: Run, shown: Mapping[str, str]) -> tuple[list[PageExample], list[PageOutput]]:
     """The first examples of a run's last split with their first outputs under the strategies that are shown."""
-    manifest = Manifest.read(run.manifest)
-    split = list(manifest.splits)[-1]
-    examples = [example for example in read_examples(run.examples) if example.split == split][:BROWSED_EXAMPLES]
+    split = list(run.manifest.splits)[-1]
+    examples = [example for example in read_examples(run) if example.split == split][:BROWSED_EXAMPLES]
     ids = pa.array([example.example_id for example in examples])
-    table = read_generations(run, manifest.generation_id, BROWSED_COLUMNS)
+    table = read_generations(run, BROWSED_COLUMNS)
     wanted = pc.and_(pc.equal(table["split"], split), pc.is_in(table["example_id"], value_set=ids))
     rows = table.filter(pc.and_(wanted, pc.less(table["sample"], BROWSED_SAMPLES))).to_pylist()
     return [

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from edt.records import ScoreRow
 from edt.report.frame import model_label
 from edt.store.atomic import write_atomically
-from edt.store.layout import RunFolder
-from edt.store.manifest import Manifest
 from edt.store.parts import TRACES, read_generations
+from edt.store.run import Run
 
 Floats = NDArray[np.float64]
 Traces = Sequence[Sequence[float]]
@@ -156,7 +155,7 @@ def by_strategy(rows: Sequence[Mapping[str, Any]]) -> list[StepTraces]:
 KINDS = ("png", "svg")
 
 
-def write_step_figures(runs: Sequence[RunFolder], scores: Sequence[ScoreRow], folder: Path) -> list[Path]:
+def write_step_figures(runs: Sequence[Run], scores: Sequence[ScoreRow], folder: Path) -> list[Path]:
     """Draw, per run and split, the traces of the strategies that were scored; the files, none where no run has any."""
     return [
         path
@@ -166,28 +165,26 @@ def write_step_figures(runs: Sequence[RunFolder], scores: Sequence[ScoreRow], fo
     ]
 
 
-def scored_strategies(run: RunFolder, scores: Sequence[ScoreRow]) -> Mapping[str, Collection[str]]:
+def scored_strategies(run: Run, scores: Sequence[ScoreRow]) -> Mapping[str, Collection[str]]:
     """The strategies of a run's scores, by split."""
-    generation_id = Manifest.read(run.manifest).generation_id
     found: dict[str, dict[str, None]] = {}
     for score in scores:
-        if score.generation_id == generation_id:
+        if score.generation_id == run.generation_id:
             found.setdefault(score.split, {})[score.strategy_id] = None
     return found
 
 
-def write_figure(run: RunFolder, split: str, strategies: Collection[str], folder: Path) -> list[Path]:
+def write_figure(run: Run, split: str, strategies: Collection[str], folder: Path) -> list[Path]:
     """The figure of one split of a run, as PNG and SVG; nothing where it has no traces."""
-    manifest = Manifest.read(run.manifest)
-    table = read_generations(run, manifest.generation_id, ["split", "strategy_id", "family", "sample", *TRACES])
+    table = read_generations(run, ["split", "strategy_id", "family", "sample", *TRACES])
     traced = table.filter(pc.and_(pc.equal(table["split"], split), pc.is_valid(table["trace_temperature"])))
     order = {strategy: place for place, strategy in enumerate(strategies)}
     rows = [row for row in traced.to_pylist() if row["strategy_id"] in order]
     if not rows:
         return []
     rows.sort(key=lambda row: order[row["strategy_id"]])
-    figure = steps_figure(f"{manifest.task}, {split}, {model_label(manifest.model)}", by_strategy(rows))
-    paths = [folder / f"steps-{run.path.name}-{split}.{kind}" for kind in KINDS]
+    figure = steps_figure(f"{run.manifest.task}, {split}, {model_label(run.manifest.model)}", by_strategy(rows))
+    paths = [folder / f"steps-{run.folder.name}-{split}.{kind}" for kind in KINDS]
     for path, kind in zip(paths, KINDS, strict=True):
         content = figure_bytes(figure, kind)
         write_atomically(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]

@@ -13,8 +13,7 @@ from edt.scoring.eda_constants import FrozenConstants, Scored, constants_for
 from edt.scoring.measure import measure_all
 from edt.scoring.outputs import read_outputs
 from edt.scoring.score import scale_key
-from edt.store.layout import RunFolder
-from edt.store.manifest import Manifest
+from edt.store.run import Run
 
 DEV: Split = "dev"
 
@@ -30,15 +29,13 @@ class Measures:
     self_bleu_share: float
 
 
-def measured_on_dev(
-    run: RunFolder, manifest: Manifest, strategy_ids: Sequence[str], spec: MetricsSpec, n_samples: int
-) -> list[Scored]:
+def measured_on_dev(run: Run, strategy_ids: Sequence[str], spec: MetricsSpec, n_samples: int) -> list[Scored]:
     """Every metric of these strategies on dev but EDA, in the order of `strategy_ids`; statistics stay with the run."""
-    found = {entry.strategy_id: entry for entry in read_outputs(run, manifest, [DEV], strategy_ids)}
+    found = {entry.strategy_id: entry for entry in read_outputs(run, [DEV], strategy_ids)}
     outputs = [found[strategy_id] for strategy_id in strategy_ids]
-    measured = measure_all(run, manifest, outputs, without_intervals(spec), n_samples)
+    measured = measure_all(run, outputs, without_intervals(spec), n_samples)
     return [
-        Scored(outputs=entry, measured=values, quality=manifest.quality)
+        Scored(outputs=entry, measured=values, quality=run.manifest.quality)
         for entry, values in zip(outputs, measured, strict=True)
     ]
 
@@ -48,16 +45,14 @@ def without_intervals(spec: MetricsSpec) -> MetricsSpec:
     return replace(spec, bootstrap=BootstrapSpec(resamples=1))
 
 
-def freeze_constants(
-    run: RunFolder, manifest: Manifest, baseline: Sequence[Scored], spec: MetricsSpec, n_samples: int
-) -> EdaConstants | None:
+def freeze_constants(run: Run, baseline: Sequence[Scored], spec: MetricsSpec, n_samples: int) -> EdaConstants | None:
     """EDA's constants for the run's task: given, or the baseline's maxima on dev, whatever else the run holds.
 
     None where there are none: the best quality or the largest Self-BLEU of the baseline is 0.
     """
-    frozen = FrozenConstants.read(run.constants)
+    frozen = FrozenConstants.read(run.constants_path)
     own = {entry.outputs.strategy_id for entry in baseline}
-    constants, _ = constants_for(DEV, baseline, spec.eda, frozen, scale_key(manifest, spec, n_samples), own)
+    constants, _ = constants_for(DEV, baseline, spec.eda, frozen, scale_key(run.manifest, spec, n_samples), own)
     if constants is not None:
         frozen.write()
     return constants

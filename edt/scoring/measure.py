@@ -12,19 +12,17 @@ from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue, metric_va
 from edt.metrics.temperature import MeanTemperature
 from edt.scoring.outputs import Outputs
 from edt.scoring.parallel import map_in_processes, processes_for
-from edt.store.layout import RunFolder
-from edt.store.manifest import Manifest
+from edt.store.run import Run
 from edt.store.statistics import read_statistics, statistics_name, write_statistics
 
 
 def measure_all(
-    run: RunFolder, manifest: Manifest, outputs: Sequence[Outputs], spec: MetricsSpec, n_samples: int
+    run: Run, outputs: Sequence[Outputs], spec: MetricsSpec, n_samples: int
 ) -> list[dict[str, MetricValue]]:
     """Every metric of each setting but EDA, in processes where there is enough to score."""
     examples = {entry.split: entry.examples for entry in outputs}
     context = {
         "run": run,
-        "manifest": manifest,
         "spec": spec,
         "n_samples": n_samples,
         "weights": split_weights(outputs, spec.bootstrap),
@@ -44,16 +42,15 @@ def split_weights(outputs: Sequence[Outputs], spec: BootstrapSpec) -> dict[str, 
 def measure_outputs(
     outputs: Outputs,
     *,
-    run: RunFolder,
-    manifest: Manifest,
+    run: Run,
     spec: MetricsSpec,
     n_samples: int,
     weights: Mapping[str, Floats],
     examples_ids: Mapping[str, str],
 ) -> dict[str, MetricValue]:
     """Every metric of one setting on one split, but EDA; `weights` resample each split."""
-    samples = outputs.sample_set(n_samples, manifest.target_language)
-    metrics = spec.metrics(manifest.quality, manifest.extra_metrics)
+    samples = outputs.sample_set(n_samples, run.manifest.target_language)
+    metrics = spec.metrics(run.manifest.quality, run.manifest.extra_metrics)
     own = [metric for metric in metrics if metric not in spec.extra.values()]  # a user's may change under its name
     kept = kept_statistics(run, outputs, samples, own, examples_ids[outputs.split])
     statistics = [kept[m.name] if m in own else m.statistics(samples) for m in metrics]
@@ -72,10 +69,10 @@ def measure_outputs(
 
 
 def kept_statistics(
-    run: RunFolder, outputs: Outputs, samples: SampleSet, metrics: Sequence[Metric], examples_id: str
+    run: Run, outputs: Outputs, samples: SampleSet, metrics: Sequence[Metric], examples_id: str
 ) -> dict[str, Statistics | None]:
     """The statistics of each metric: those kept beside the run, where they are of these very texts, else made now."""
-    path = run.statistics / statistics_name(outputs.split, outputs.strategy_id, samples.n_samples)
+    path = run.statistics_folder / statistics_name(outputs.split, outputs.strategy_id, samples.n_samples)
     content_id = digest([examples_id, samples.target_language, [list(texts) for texts in samples.texts]])
     known = read_statistics(path, content_id) or {}
     signatures = [metric.signature(samples) for metric in metrics]

@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 from edt.errors import StoreError
 from edt.metrics.base import SampleSet
 from edt.records import Example
-from edt.store.layout import RunFolder
-from edt.store.manifest import Manifest
 from edt.store.parts import GENERATION_TYPES, TRACES, param_columns, parts_with, read_examples, read_generations
+from edt.store.run import Run
 
 UNREAD = (*TRACES, "token_ids", "finish_reason", "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
 """Columns that scoring does not read."""
@@ -56,22 +55,19 @@ class Outputs:
 
 
 def read_outputs(
-    run: RunFolder,
-    manifest: Manifest,
-    splits: Sequence[str] | None = None,
-    strategy_ids: Collection[str] | None = None,
+    run: Run, splits: Sequence[str] | None = None, strategy_ids: Collection[str] | None = None
 ) -> list[Outputs]:
     """What was generated in a run, in the order of the manifest's splits and passes: by all strategies in all splits,
     or by some in some.
     """
     examples: dict[str, list[Example]] = {}
-    for example in read_examples(run.examples):
+    for example in read_examples(run):
         examples.setdefault(example.split, []).append(example)
-    wanted = list(manifest.splits) if splits is None else splits
-    parts = None if strategy_ids is None else parts_with(run, manifest.passes, wanted, strategy_ids)
-    table = read_generations(run, manifest.generation_id, without=UNREAD, parts=parts)
+    wanted = list(run.manifest.splits) if splits is None else splits
+    parts = None if strategy_ids is None else parts_with(run, wanted, strategy_ids)
+    table = read_generations(run, without=UNREAD, parts=parts)
     params = param_columns(table, GENERATION_TYPES)
-    order = list(dict.fromkeys(strategy for planned in manifest.passes for strategy, _ in planned.rows))
+    order = list(dict.fromkeys(strategy for planned in run.manifest.passes for strategy, _ in planned.rows))
     found: list[Outputs] = []
     for split in wanted:
         rows = tables_by_strategy(table.filter(pc.equal(table["split"], split)))

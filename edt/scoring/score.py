@@ -16,9 +16,9 @@ from edt.scoring.eda_constants import FrozenConstants, Scored, constants_for
 from edt.scoring.grammar_reference import ideal_outputs
 from edt.scoring.measure import measure_all
 from edt.scoring.outputs import Outputs, read_outputs
-from edt.store.layout import RunFolder
 from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
+from edt.store.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +28,15 @@ class ScoredRun:
     constants: EDA's, by split; None where EDA is missing.
     """
 
-    run: RunFolder
-    manifest: Manifest
+    run: Run
     n_samples: int
     entries: Sequence[Scored]
     constants: Mapping[str, EdaConstants | None]
     scores: Sequence[ScoreRow]
 
 
-def score_study(
-    runs: Sequence[RunFolder],
+def score_runs(
+    runs: Sequence[Run],
     spec: MetricsSpec,
     *,
     samples: int | None,
@@ -50,20 +49,19 @@ def score_study(
     """
     if samples is not None and (not isinstance(samples, int) or samples < 1):
         raise ConfigError(f"samples is {samples!r}; it is a number of samples per example, 1 or more, or null for all.")
-    manifests = [Manifest.read(run.manifest) for run in runs]
-    outputs = [read_outputs(run, manifest) for run, manifest in zip(runs, manifests, strict=True)]
+    runs = [run.reread() for run in runs]  # what is on disk now, whenever the caller opened them
+    outputs = [read_outputs(run) for run in runs]
     n_samples = common_samples(outputs, runs) if samples is None else samples
     scores: list[ScoreRow] = []
-    for run, manifest, found in zip(runs, manifests, outputs, strict=True):
-        scored = score_outputs(run, manifest, found, spec, n_samples, baseline_ids)
-        write_scores(run, scored.scores, manifest.generation_id)
+    for run, found in zip(runs, outputs, strict=True):
+        scored = score_outputs(run, found, spec, n_samples, baseline_ids)
+        write_scores(run, scored.scores)
         scores.extend(scored.scores)
     return scores
 
 
 def score_outputs(
-    run: RunFolder,
-    manifest: Manifest,
+    run: Run,
     outputs: Sequence[Outputs],
     spec: MetricsSpec,
     n_samples: int,
@@ -73,26 +71,28 @@ def score_outputs(
 
     baseline_ids: the strategies that set EDA's scale; None leaves it to `constants_for`.
     """
-    complete = [entry for entry in outputs if is_complete(entry, n_samples, manifest.task)]
+    complete = [entry for entry in outputs if is_complete(entry, n_samples, run.manifest.task)]
     if not complete:
         raise StoreError(
-            f"{run.path} holds no strategy with {n_samples} samples of every example; its scores are left as they "
+            f"{run.folder} holds no strategy with {n_samples} samples of every example; its scores are left as they "
             "were. Ask for fewer (samples=…), or generate more (sampling.samples=…)."
         )
-    frozen = FrozenConstants.read(run.constants)
+    frozen = FrozenConstants.read(run.constants_path)
     everything = [*complete, *ideal_outputs(complete, n_samples)]
-    scored = score_run(run, manifest, everything, spec, n_samples, frozen, baseline_ids)
+    scored = score_run(run, everything, spec, n_samples, frozen, baseline_ids)
     frozen.write()
     return scored
 
 
-def common_samples(outputs: Sequence[Sequence[Outputs]], runs: Sequence[RunFolder]) -> int:
+def common_samples(outputs: Sequence[Sequence[Outputs]], runs: Sequence[Run]) -> int:
     """The samples that every complete strategy of every run has. Raises StoreError where a run has none."""
     counts = []
     for run, found in zip(runs, outputs, strict=True):
         complete = [entry.complete_samples for entry in found if entry.complete_samples]
         if not complete:
-            raise StoreError(f"{run.path} holds no strategy with a sample of every example; finish edt generate first.")
+            raise StoreError(
+                f"{run.folder} holds no strategy with a sample of every example; finish edt generate first."
+            )
         counts.append(min(complete))
     return min(counts)
 
@@ -110,8 +110,7 @@ def is_complete(outputs: Outputs, n_samples: int, task: str) -> bool:
 
 
 def score_run(
-    run: RunFolder,
-    manifest: Manifest,
+    run: Run,
     outputs: Sequence[Outputs],
     spec: MetricsSpec,
     n_samples: int,
@@ -119,12 +118,12 @@ def score_run(
     baseline_ids: Collection[str] | None = None,
 ) -> ScoredRun:
     """All measurements and scores of one run."""
-    measured = measure_all(run, manifest, outputs, spec, n_samples)
+    measured = measure_all(run, outputs, spec, n_samples)
     scored = [
-        Scored(outputs=entry, measured=found, quality=manifest.quality)
+        Scored(outputs=entry, measured=found, quality=run.manifest.quality)
         for entry, found in zip(outputs, measured, strict=True)
     ]
-    key = scale_key(manifest, spec, n_samples)
+    key = scale_key(run.manifest, spec, n_samples)
     entries: list[Scored] = []
     by_split = {}
     for split in dict.fromkeys(entry.outputs.split for entry in scored):
@@ -132,10 +131,8 @@ def score_run(
         by_split[split] = constants
         of_split = [entry for entry in scored if entry.outputs.split == split]
         entries += [with_eda(entry, constants, note, n_samples) for entry in of_split]
-    scores = [score_record(manifest, e.outputs, m, spec, n_samples) for e in entries for m in e.measured.values()]
-    return ScoredRun(
-        run=run, manifest=manifest, n_samples=n_samples, entries=entries, constants=by_split, scores=scores
-    )
+    scores = [score_record(run.manifest, e.outputs, m, spec, n_samples) for e in entries for m in e.measured.values()]
+    return ScoredRun(run=run, n_samples=n_samples, entries=entries, constants=by_split, scores=scores)
 
 
 def with_eda(entry: Scored, constants: EdaConstants | None, note: str, n_samples: int) -> Scored:

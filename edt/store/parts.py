@@ -16,8 +16,7 @@ from edt.errors import StoreError
 from edt.ids import files_digest
 from edt.records import Example, Generation, PromptParts, ScoreRow
 from edt.store.atomic import write_atomically
-from edt.store.layout import RunFolder
-from edt.store.manifest import Pass
+from edt.store.run import Run
 
 GENERATION_TYPES: dict[str, pa.DataType] = {
     "task": pa.string(),
@@ -67,15 +66,14 @@ GENERATION_ID = b"edt.generation_id"
 PARTS_DIGEST = b"edt.parts_digest"
 
 
-def write_part(path: Path, generations: Sequence[Generation], generation_id: str) -> None:
-    """Write one part, whole or not at all, stamped with the run that it belongs to."""
+def write_part(run: Run, number: int, chunk: int, generations: Sequence[Generation]) -> None:
+    """Write the part of one chunk of a pass, whole or not at all, stamped with the run that it belongs to."""
     table = flat_table([as_row(generation) for generation in generations], GENERATION_TYPES)
-    write_table(path, table.replace_schema_metadata({GENERATION_ID: generation_id.encode()}))
+    write_table(run.part(number, chunk), table.replace_schema_metadata({GENERATION_ID: run.generation_id.encode()}))
 
 
 def read_generations(
-    run: RunFolder,
-    generation_id: str,
+    run: Run,
     columns: Sequence[str] | None = None,
     *,
     without: Sequence[str] = (),
@@ -89,10 +87,10 @@ def read_generations(
     for path in run.parts() if parts is None else parts:
         table = read_part(path, columns, without=without)
         stamp = (table.schema.metadata or {}).get(GENERATION_ID, b"").decode()
-        if stamp != generation_id:
+        if stamp != run.generation_id:
             raise StoreError(
-                f"{path} holds generations of run '{stamp}', not of '{generation_id}'; a part was copied from another "
-                "run. Remove it and run the same command again."
+                f"{path} holds generations of run '{stamp}', not of '{run.generation_id}'; a part was copied from "
+                "another run. Remove it and run the same command again."
             )
         tables.append(table)
     if not tables:
@@ -100,13 +98,11 @@ def read_generations(
     return pa.concat_tables(tables, promote_options="default")
 
 
-def parts_with(
-    run: RunFolder, passes: Sequence[Pass], splits: Collection[str], strategy_ids: Collection[str]
-) -> list[Path]:
+def parts_with(run: Run, splits: Collection[str], strategy_ids: Collection[str]) -> list[Path]:
     """The complete parts of the passes that hold any of these strategies in one of these splits."""
     return [
         run.part(number, chunk)
-        for number, planned in enumerate(passes)
+        for number, planned in enumerate(run.manifest.passes)
         if planned.split in splits and any(name in strategy_ids for name, _ in planned.rows)
         for chunk in range(len(planned.chunks))
         if run.part(number, chunk).is_file()
@@ -130,19 +126,20 @@ def param_columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> list[str
     return [name for name in table.column_names if name not in types]
 
 
-def parts_digest(run: RunFolder) -> str:
+def parts_digest(run: Run) -> str:
     """One digest of all parts: scores carry it, so that scores of other generations are noticed."""
     return files_digest(run.parts())
 
 
-def write_examples(path: Path, examples: Iterable[Example]) -> None:
+def write_examples(run: Run, examples: Iterable[Example]) -> None:
     """Write the subset with references and the text of each prompt's parts."""
     rows = [{**asdict(example), "meta": json.dumps(dict(example.meta), ensure_ascii=False)} for example in examples]
-    write_table(path, pa.Table.from_pylist(rows))
+    write_table(run.examples_path, pa.Table.from_pylist(rows))
 
 
-def read_examples(path: Path) -> list[Example]:
+def read_examples(run: Run) -> list[Example]:
     """Read the subset back."""
+    path = run.examples_path
     if not path.is_file():
         raise StoreError(f"{path} is missing; the run is not complete. Run the same edt run or edt generate again.")
     return [example_of(row) for row in read_table(path).to_pylist()]
@@ -155,24 +152,24 @@ def example_of(row: Mapping[str, Any]) -> Example:
     return Example(**{**values, "meta": json.loads(row["meta"])})
 
 
-def write_scores(run: RunFolder, scores: Sequence[ScoreRow], generation_id: str) -> None:
+def write_scores(run: Run, scores: Sequence[ScoreRow]) -> None:
     """Write the scores, stamped with the exact generations that they were made from."""
     table = flat_table([as_row(score) for score in scores], SCORE_TYPES)
-    stamp = {GENERATION_ID: generation_id.encode(), PARTS_DIGEST: parts_digest(run).encode()}
-    write_table(run.scores, table.replace_schema_metadata(stamp))
+    stamp = {GENERATION_ID: run.generation_id.encode(), PARTS_DIGEST: parts_digest(run).encode()}
+    write_table(run.scores_path, table.replace_schema_metadata(stamp))
 
 
-def read_scores(run: RunFolder, generation_id: str) -> list[ScoreRow]:
+def read_scores(run: Run) -> list[ScoreRow]:
     """Read the scores back. Raises StoreError when they were made from other generations than lie there now."""
-    if not run.scores.is_file():
-        raise StoreError(f"{run.path} has no scores yet; run edt score runs={run.path}.")
-    table = read_table(run.scores)
+    if not run.scores_path.is_file():
+        raise StoreError(f"{run.folder} has no scores yet; run edt score runs={run.folder}.")
+    table = read_table(run.scores_path)
     metadata = table.schema.metadata or {}
     stamp = (metadata.get(GENERATION_ID, b"").decode(), metadata.get(PARTS_DIGEST, b"").decode())
-    if stamp != (generation_id, parts_digest(run)):
+    if stamp != (run.generation_id, parts_digest(run)):
         raise StoreError(
-            f"{run.scores} was made from other generations than those in {run.generations}; "
-            f"score them again: edt score runs={run.path}."
+            f"{run.scores_path} was made from other generations than those in {run.generations_folder}; "
+            f"score them again: edt score runs={run.folder}."
         )
     params = param_columns(table, SCORE_TYPES)
     return [score_of(row, params) for row in table.to_pylist()]

@@ -13,8 +13,7 @@ from edt.scoring.dev_scores import DEV, eda_of, freeze_constants, measured_on_de
 from edt.scoring.eda_constants import BASELINE, Scored
 from edt.scoring.measure import measure_all
 from edt.scoring.outputs import read_outputs
-from edt.store.layout import RunFolder
-from edt.store.manifest import Manifest
+from edt.store.run import Run
 from edt.strategies.base import Strategy
 from edt.study.families import Family, all_settings
 from edt.study.refinement import RefinementBudget, next_settings, planned_settings
@@ -60,7 +59,7 @@ class DecodedTask:
     strategy_ids: the study's settings in the run. left_out: why nothing can be chosen; empty where it can.
     """
 
-    run: RunFolder
+    run: Run
     families: Mapping[str, Family]
     strategy_ids: frozenset[str] = frozenset()
     left_out: str = ""
@@ -78,9 +77,9 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
 
     # The constants are frozen from the fixed family as configured, before dev adds to it: with EDA's scale moving
     # while settings are added, earlier and later ones could not be compared.
-    run, manifest, entries = _measure_on_dev(session, index, _unique_settings(families), metrics)
+    run, entries = _measure_on_dev(session, index, _unique_settings(families), metrics)
     baseline = [entry for entry in entries if entry.outputs.strategy_id in protocol.baseline_ids]
-    constants = freeze_constants(run, manifest, baseline, metrics, session.request.sampling.samples)
+    constants = freeze_constants(run, baseline, metrics, session.request.sampling.samples)
     if constants is None:
         return DecodedTask(run=run, families=families, left_out=_NO_SCALE)
     eda = {entry.outputs.strategy_id: eda_of(entry, constants) for entry in entries}
@@ -100,28 +99,28 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
 
 def _measure_on_dev(
     session: Session, index: int, settings: Sequence[Strategy], metrics: MetricsSpec
-) -> tuple[RunFolder, Manifest, list[Scored]]:
-    """Decode these settings on dev and measure them; return the task's run with its manifest too."""
-    ((run, manifest),) = session.decode(settings, places=[index], splits=[DEV])
+) -> tuple[Run, list[Scored]]:
+    """Decode these settings on dev and measure them; return the task's run too."""
+    (run,) = session.decode(settings, indices=[index], splits=[DEV])
     ids = [strategy.strategy_id for strategy in settings]
-    return run, manifest, measured_on_dev(run, manifest, ids, metrics, session.request.sampling.samples)
+    return run, measured_on_dev(run, ids, metrics, session.request.sampling.samples)
 
 
 def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: DecodedTask) -> None:
     """Decode on test every setting that was tried on dev, and those that experiments need there alone."""
     if not decoded.left_out:
         test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
-        session.decode(_unique_settings(decoded.families, test_only), places=[index], splits=["test"])
+        session.decode(_unique_settings(decoded.families, test_only), indices=[index], splits=["test"])
 
 
 def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> None:
     """Compute the statistics of test, which are stored with the run; the scoring of the whole study reads them."""
     if decoded.left_out:
         return
-    manifest = Manifest.read(decoded.run.manifest)
-    outputs = read_outputs(decoded.run, manifest, ["test"], decoded.strategy_ids)
+    run = decoded.run.reread()  # the decoding of test added passes
+    outputs = read_outputs(run, ["test"], decoded.strategy_ids)
     complete = [entry for entry in outputs if entry.complete_samples >= n_samples]
-    measure_all(decoded.run, manifest, complete, without_intervals(metrics), n_samples)
+    measure_all(run, complete, without_intervals(metrics), n_samples)
 
 
 def _plan_message(session: Session, index: int, protocol: StudyProtocol, test_only: Sequence[Strategy]) -> str:

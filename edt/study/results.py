@@ -45,7 +45,7 @@ class TaskStudy:
     @property
     def quality(self) -> str:
         """The quality metric's name."""
-        return self.scored.manifest.quality
+        return self.scored.run.manifest.quality
 
     def entry(self, split: Split, strategy_id: str) -> Scored:
         """A setting's outputs and measurements."""
@@ -165,9 +165,9 @@ class TaskStudy:
         """What the study's manifest says of the task."""
         constants = self.constants
         return {
-            "run": self.scored.manifest.generation_id,
+            "run": self.scored.run.generation_id,
             "quality": self.quality,
-            "examples": {split: facts["examples"] for split, facts in self.scored.manifest.splits.items()},
+            "examples": {split: facts["examples"] for split, facts in self.scored.run.manifest.splits.items()},
             "q_star": None if constants is None else constants.q_star,
             "s_star": None if constants is None else constants.s_star,
             "constants": None if constants is None else constants.source,

@@ -15,7 +15,6 @@ from edt.scoring.eda_constants import BASELINE
 from edt.scoring.outputs import read_outputs
 from edt.scoring.score import score_outputs
 from edt.store.layout import study_folder
-from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
@@ -135,7 +134,7 @@ def run_study(request: StudyRequest) -> Study:
 
     console.print("report.html", highlight=False)
     sections = [result.section for result in results.values()]
-    shared = study_folder(request.generation.runs, [t.scored.manifest.generation_id for t in study.tasks.values()])
+    shared = study_folder(request.generation.runs, [t.scored.run.generation_id for t in study.tasks.values()])
     write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
 
     # last, so that a folder with a manifest has everything else
@@ -147,9 +146,9 @@ def run_study(request: StudyRequest) -> Study:
 
 def _score_task(request: StudyRequest, task: TaskRequest, decoded: DecodedTask) -> TaskStudy:
     """Score a task and write the scores into its run folder."""
-    manifest = Manifest.read(decoded.run.manifest)
-    outputs = read_outputs(decoded.run, manifest, SPLITS, decoded.strategy_ids)
+    run = decoded.run.reread()  # the decoding of test added passes
+    outputs = read_outputs(run, SPLITS, decoded.strategy_ids)
     samples = request.generation.sampling.samples
-    scored = score_outputs(decoded.run, manifest, outputs, request.metrics, samples, request.protocol.baseline_ids)
-    write_scores(decoded.run, scored.scores, manifest.generation_id)
+    scored = score_outputs(run, outputs, request.metrics, samples, request.protocol.baseline_ids)
+    write_scores(run, scored.scores)
     return TaskStudy(task=task.task, scored=scored, families=decoded.families)

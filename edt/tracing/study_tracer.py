@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from edt.decoding.engine import Engine
-from edt.generation.generate import Prepared
+from edt.generation.prepare import Prepared
 from edt.generation.request import GenerationRequest
 from edt.generation.session import Session
 from edt.records import Example, Generation, Prompt, TracedOutput

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edt.decoding.engine import Engine
 from edt.decoding.sampling import Limits
 from edt.errors import ConfigError, suggestion
-from edt.generation.generate import prompt_budget
+from edt.generation.prepare import prompt_budget
 from edt.generation.request import TaskRequest
 from edt.models.language_model import LanguageModel
 from edt.records import Example, Prompt, Trace

@@ -17,9 +17,9 @@ from edt.ids import digest
 from edt.records import Example, ScoreRow
 from edt.report.escape_control_chars import shortened
 from edt.report.frame import QUALITY_COLUMN, metric_column
-from edt.store.layout import RunFolder, study_folder
-from edt.store.manifest import Manifest
+from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations
+from edt.store.run import Run
 from edt.tasks.prompts import prompt_text
 from edt.tracking.files import manifest_file, report_files
 from edt.tracking.redact import Redactor
@@ -45,23 +45,22 @@ PROMPT_CHARACTERS = 1000
 class TrackedRun:
     """One run folder as the export reads it."""
 
-    run: RunFolder
-    manifest: Manifest
+    run: Run
 
     @cached_property
     def generations(self) -> pa.Table:
         """All rows of the run."""
-        return read_generations(self.run, self.manifest.generation_id)
+        return read_generations(self.run)
 
     @cached_property
     def examples(self) -> Mapping[tuple[str, str], Example]:
         """The run's examples by split and id."""
-        return {(e.split, e.example_id): e for e in read_examples(self.run.examples)}
+        return {(e.split, e.example_id): e for e in read_examples(self.run)}
 
     @property
     def strategy_ids(self) -> set[str]:
         """The strategies that were decoded."""
-        return {strategy for planned in self.manifest.passes for strategy, _ in planned.rows}
+        return {strategy for planned in self.run.manifest.passes for strategy, _ in planned.rows}
 
     def rows(self, strategy_id: str) -> list[dict[str, Any]]:
         """The generations of one strategy, in the order of the examples."""
@@ -80,7 +79,7 @@ def check_tracking(tracking: Tracking, n_settings: int) -> None:
         check_export(tracking, n_settings)
 
 
-def check_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[RunFolder]) -> None:
+def check_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
     """Raise for an export of scored runs that track_study would refuse, before anything is printed or sent."""
     if isinstance(tracking, NoTracking):
         return
@@ -90,7 +89,7 @@ def check_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
         check_tracking(tracking, sum(len(tracked_strategies(study, scores)) for study in studies_of(runs)))
 
 
-def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[RunFolder]) -> None:
+def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
     """Export the scored strategies of the runs, one tracker run each, and say where they are.
 
     Prompts, references and outputs go into the table of outputs alone, those of as many examples as
@@ -109,7 +108,7 @@ def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
     decoded = [tracked_strategies(study, scores) for study in studies]
     check_export(tracking, sum(map(len, decoded)))
     redactor = Redactor.of()
-    folder = runs[0].path.parent if tracking.dir is None else Path(tracking.dir).expanduser()
+    folder = runs[0].folder.parent if tracking.dir is None else Path(tracking.dir).expanduser()
     if mode == "online":
         print(redactor.text(connecting()), flush=True)
     report = report_files(scores, runs, redactor)
@@ -120,7 +119,8 @@ def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
         artifacts = {
             f"report-{study_id}": report,
             f"manifest-{study_id}": {
-                f"{t.manifest.task}.json": manifest_file(t.run.manifest, redactor, templates=templates) for t in study
+                f"{t.run.manifest.task}.json": manifest_file(t.run.manifest_path, redactor, templates=templates)
+                for t in study
             },
         }
         settings = settings_of(study_id, study, strategies, redactor, tracking.max_examples)
@@ -129,16 +129,16 @@ def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
     print(told(count, mode, folder, keyless=falls_back(tracking)))
 
 
-def studies_of(runs: Sequence[RunFolder]) -> list[list[TrackedRun]]:
+def studies_of(runs: Sequence[Run]) -> list[list[TrackedRun]]:
     """The runs of each model. Raises StoreError when two of them are of one task: they would share their names."""
     studies: dict[str, dict[str, TrackedRun]] = {}
-    for tracked in [TrackedRun(run, Manifest.read(run.manifest)) for run in runs]:
-        tasks = studies.setdefault(tracked.manifest.model, {})
-        other = tasks.setdefault(tracked.manifest.task, tracked)
+    for tracked in [TrackedRun(run) for run in runs]:
+        tasks = studies.setdefault(tracked.run.manifest.model, {})
+        other = tasks.setdefault(tracked.run.manifest.task, tracked)
         if other is not tracked:
             raise StoreError(
-                f"{other.run.path} and {tracked.run.path} are both of task '{tracked.manifest.task}' and model "
-                f"'{tracked.manifest.model}', and one W&B run per setting cannot show both; export the runs of one "
+                f"{other.run.folder} and {tracked.run.folder} are both of task '{tracked.run.manifest.task}' and model "
+                f"'{tracked.run.manifest.model}', and one W&B run per setting cannot show both; export the runs of one "
                 "study at a time: edt report tracking=wandb runs=[…]."
             )
     return [list(tasks.values()) for tasks in studies.values()]
@@ -146,12 +146,12 @@ def studies_of(runs: Sequence[RunFolder]) -> list[list[TrackedRun]]:
 
 def study_digest(study: Sequence[TrackedRun]) -> str:
     """The study's id, as its folder has it."""
-    return study_folder(Path(), [tracked.manifest.generation_id for tracked in study]).name
+    return study_folder(Path(), [tracked.run.generation_id for tracked in study]).name
 
 
 def tracked_strategies(study: Sequence[TrackedRun], scores: Sequence[ScoreRow]) -> dict[str, list[ScoreRow]]:
     """The scores of each decoded strategy of a study; what no strategy decoded (the grammar's row) is left out."""
-    ids = {tracked.manifest.generation_id: tracked.strategy_ids for tracked in study}
+    ids = {tracked.run.generation_id: tracked.strategy_ids for tracked in study}
     found: dict[str, list[ScoreRow]] = {}
     for score in scores:
         if score.strategy_id in ids.get(score.generation_id, ()):
@@ -181,7 +181,7 @@ def settings_of(
 
 def study_facts(study_id: str, study: Sequence[TrackedRun], scores: Sequence[ScoreRow]) -> dict[str, Any]:
     """What a setting's configuration says of its study."""
-    manifest = study[0].manifest
+    manifest = study[0].run.manifest
     identity = manifest.identity
     return {
         "study": study_id,
@@ -212,8 +212,8 @@ def outputs_sheets(
         for row in generations:
             if row["sample"] < n_samples:
                 by_example.setdefault((row["split"], row["example_id"]), {})[row["sample"]] = row
-        for split in tracked.manifest.splits:
-            keys = [(split, example_id) for example_id in tracked.manifest.splits[split]["ids"][:n_examples]]
+        for split in tracked.run.manifest.splits:
+            keys = [(split, example_id) for example_id in tracked.run.manifest.splits[split]["ids"][:n_examples]]
             found += [outputs_row(tracked, key, by_example[key], n_samples) for key in keys if key in by_example]
     if not found:
         return {}
@@ -228,7 +228,7 @@ def outputs_row(
     prompt = shortened(prompt_text(example.parts), PROMPT_CHARACTERS)
     texts = [samples[k]["text"] if k in samples else None for k in range(n_samples)]
     means = [sum(row[name] for row in samples.values()) / len(samples) for name in ("t_mean", "h_mean")]
-    return [tracked.manifest.task, *key, prompt, "\n".join(example.references), *texts, *means]
+    return [tracked.run.manifest.task, *key, prompt, "\n".join(example.references), *texts, *means]
 
 
 def trace_plots(rows: Sequence[tuple[TrackedRun, Sequence[Mapping[str, Any]]]]) -> dict[str, Lines]:
@@ -237,10 +237,10 @@ def trace_plots(rows: Sequence[tuple[TrackedRun, Sequence[Mapping[str, Any]]]]) 
     for column, title in TRACES.items():
         lines: dict[str, list[float]] = {}
         for tracked, generations in rows:
-            for split in tracked.manifest.splits:
+            for split in tracked.run.manifest.splits:
                 kept = [row[column] for row in generations if row["split"] == split and row.get(column) is not None]
                 if kept:
-                    lines[f"{tracked.manifest.task}/{split}"] = mean_by_step(kept)
+                    lines[f"{tracked.run.manifest.task}/{split}"] = mean_by_step(kept)
         if lines:
             plots[column] = Lines(title=title, lines=lines)
     return plots

@@ -12,8 +12,8 @@ from edt.report.frame import table_rows
 from edt.report.html import study_html
 from edt.report.run_report import scores_page
 from edt.report.table import csv_text, markdown
-from edt.store.layout import RunFolder, study_folder
-from edt.store.manifest import Manifest
+from edt.store.layout import study_folder
+from edt.store.run import Run
 from edt.tracking.redact import HIDDEN, Redactor
 
 STEP_FIGURES = ("steps-*.png", "steps-*.svg")
@@ -22,7 +22,7 @@ TEMPLATE = "template"
 """Key of a task's configuration that holds the words of its prompts."""
 
 
-def report_files(scores: Sequence[ScoreRow], runs: Sequence[RunFolder], redactor: Redactor) -> dict[str, bytes]:
+def report_files(scores: Sequence[ScoreRow], runs: Sequence[Run], redactor: Redactor) -> dict[str, bytes]:
     """The report of these scores by file name: the tables, the page of every setting without its browser of outputs,
     and the figures of the steps that lie in the study's folder.
     """
@@ -32,7 +32,7 @@ def report_files(scores: Sequence[ScoreRow], runs: Sequence[RunFolder], redactor
         "table.csv": csv_text(scores),
         "report.html": study_html(scores_page(sections, runs=())),
     }
-    folder = study_folder(runs[0].path.parent, [Manifest.read(run.manifest).generation_id for run in runs])
+    folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
     figures = sorted(path for pattern in STEP_FIGURES for path in folder.glob(pattern))
     return {name: redactor.text(text).encode() for name, text in texts.items()} | {
         path.name: redactor.file(path) for path in figures

@@ -16,7 +16,7 @@ from edt.records import ScoreRow, Split
 from edt.scoring.dev_scores import DEV, Measures, by_strategy, freeze_constants, measured_on_dev
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.grammar_reference import FAMILY
-from edt.scoring.score import score_study
+from edt.scoring.score import score_runs
 from edt.store.layout import search_folder, search_folders
 from edt.store.lock import held
 from edt.strategies.base import Strategy
@@ -130,15 +130,16 @@ class Evaluator:
         samples = session.request.sampling.samples
         strategy_ids = [strategy.strategy_id for strategy in session.request.strategies]
         found, constants = {}, {}
-        for run, manifest in session.decode(places=places, splits=(DEV,)):
-            found[manifest.task] = measured_on_dev(run, manifest, strategy_ids, spec, samples)
-            scale = freeze_constants(run, manifest, found[manifest.task], spec, samples)
+        for run in session.decode(indices=places, splits=(DEV,)):
+            task = run.manifest.task
+            found[task] = measured_on_dev(run, strategy_ids, spec, samples)
+            scale = freeze_constants(run, found[task], spec, samples)
             if scale is None:
                 raise ConfigError(
-                    f"task '{manifest.task}': the fixed temperatures of `baseline` give EDA no scale on dev: the best "
+                    f"task '{task}': the fixed temperatures of `baseline` give EDA no scale on dev: the best "
                     "quality or the largest Self-BLEU among them is 0. Give metrics.eda.q_star and metrics.eda.s_star."
                 )
-            constants[manifest.task] = scale
+            constants[task] = scale
         baseline = by_strategy(found, constants)
         return cls(session=session, places=places, spec=spec, constants=constants, baseline=baseline)
 
@@ -146,10 +147,8 @@ class Evaluator:
         """Measurements by strategy id and task."""
         samples = self.session.request.sampling.samples
         strategy_ids = [setting.strategy_id for setting in settings]
-        decoded = self.session.decode(settings, places=self.places, splits=(DEV,))
-        found = {
-            manifest.task: measured_on_dev(run, manifest, strategy_ids, self.spec, samples) for run, manifest in decoded
-        }
+        decoded = self.session.decode(settings, indices=self.places, splits=(DEV,))
+        found = {run.manifest.task: measured_on_dev(run, strategy_ids, self.spec, samples) for run in decoded}
         return by_strategy(found, self.constants)
 
 
@@ -192,8 +191,8 @@ def judge(request: TuneRequest, session: Session, places: Sequence[int], result:
         fixed[one.strategy_id] if one.strategy_id in fixed else request.space.setting(one.params)
         for one in result.judged
     ]
-    runs = [run for run, _ in session.decode(settings, places=places, splits=(TEST,))]
+    runs = session.decode(settings, indices=places, splits=(TEST,))
     samples = request.generation.sampling.samples
-    scores = score_study(runs, request.metrics, samples=samples, baseline_ids=set(fixed))
+    scores = score_runs(runs, request.metrics, samples=samples, baseline_ids=set(fixed))
     wanted = {*(setting.strategy_id for setting in settings), FAMILY}
     return [score for score in scores if score.split == TEST and score.strategy_id in wanted]

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from edt.cli.app import config_folder
 from edt.cli.commands import generation_request
-from edt.generation.generate import prepare
+from edt.generation.prepare import prepare
 from edt.models.language_model import LanguageModel
 
 # Changes that make another run (another generation_id), with a value to change to.

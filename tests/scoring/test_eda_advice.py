@@ -5,14 +5,14 @@ import re
 import pyarrow.parquet as pq
 
 from edt.cli import main
-from edt.store.layout import find_runs
+from edt.store.run import find_runs
 
 
 def eda_of(runs, strategy_id):
     (run,) = find_runs([runs])
     (row,) = [
         row
-        for row in pq.read_table(run.scores).to_pylist()
+        for row in pq.read_table(run.scores_path).to_pylist()
         if (row["strategy_id"], row["metric"], row["split"]) == (strategy_id, "eda", "test")
     ]
     return row

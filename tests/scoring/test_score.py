@@ -5,15 +5,15 @@ import os
 import pyarrow.parquet as pq
 import pytest
 
-from edt.generation.session import generate_study
+from edt.generation.session import generate_runs
 from edt.metrics.suite import EdaSpec, MetricsSpec
-from edt.scoring.score import score_study
+from edt.scoring.score import score_runs
 from edt.strategies import EDT, Fixed
 from tests.support.small_runs import FIXED, run_of
 
 
 def scores_of(run, spec=None, samples=None):
-    scores = score_study([run], spec or MetricsSpec(), samples=samples)
+    scores = score_runs([run], spec or MetricsSpec(), samples=samples)
     return {(s.split, s.strategy_id, s.metric): s for s in scores}
 
 
@@ -81,7 +81,7 @@ def test_constants_do_not_hang_on_what_is_scored_together(ask, real_text, tmp_pa
     other = run_of(ask(splits=("dev", "test"), seed=1))
     first = scores_of(run)["test", "fixed(t0=1)", "eda"]
     run_of(ask([*FIXED, *(Fixed(t0=t / 7) for t in range(1, 7))], splits=("dev", "test")))
-    together = score_study([run, other], MetricsSpec(), samples=None)
+    together = score_runs([run, other], MetricsSpec(), samples=None)
     wanted = (first.generation_id, "test", "fixed(t0=1)", "eda")
     assert [s for s in together if (s.generation_id, s.split, s.strategy_id, s.metric) == wanted] == [first]
 
@@ -101,15 +101,15 @@ def test_records_have_the_designs_columns(ask):
         "t_min t_max h_mean floored_steps prompt_tokens truncated_tokens t0 theta top_p"
     )
     assert set(wanted.split()) <= columns
-    columns = set(pq.read_schema(run.scores).names)
+    columns = set(pq.read_schema(run.scores_path).names)
     wanted = "task split strategy_id t0 theta top_p metric value lo hi n_examples n_samples signature generation_id"
     assert set(wanted.split()) <= columns
 
 
 def test_scores_of_several_processes_are_those_of_one(ask):
-    runs = [run for run, _ in generate_study(ask([Fixed(t0=0), Fixed(t0=1), EDT(t0=1, theta=0.5)]))]
-    alone = score_study(runs, MetricsSpec(processes=1), samples=None)
-    assert score_study(runs, MetricsSpec(processes=2), samples=None) == alone
+    runs = generate_runs(ask([Fixed(t0=0), Fixed(t0=1), EDT(t0=1, theta=0.5)]))
+    alone = score_runs(runs, MetricsSpec(processes=1), samples=None)
+    assert score_runs(runs, MetricsSpec(processes=2), samples=None) == alone
 
 
 def test_processes_are_started_only_where_they_pay():

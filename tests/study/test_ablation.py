@@ -46,7 +46,7 @@ def task(dev=None, test=None, families=FAMILIES):
         for place, value in {**DEV, **other}.items():
             entries.append(scored(split, EDT(t0=place[0], theta=place[1]).strategy_id, value))
         entries += [scored(split, Fixed(t0=t0).strategy_id, v) for t0, v in zip(T0, (60, 12, 60), strict=True)]
-    run = ScoredRun(run=None, manifest=None, n_samples=8, entries=entries, constants={}, scores=[])
+    run = ScoredRun(run=None, n_samples=8, entries=entries, constants={}, scores=[])
     return TaskStudy(task=None, scored=run, families=families)
 
 

@@ -83,8 +83,7 @@ def simulated(seed, *, effect=0.0, planted=None, resamples=RESAMPLES):
                 self_bleu_E = 95 - 45 * strategy.t0 + rng.normal(0, 8, EXAMPLES)
                 entries.append(entry(split, strategy, quality_E, self_bleu_E, weights))
     run = ScoredRun(
-        run=None,
-        manifest=SimpleNamespace(quality="rouge_l", generation_id="simulated", splits={}),
+        run=SimpleNamespace(generation_id="simulated", manifest=SimpleNamespace(quality="rouge_l", splits={})),
         n_samples=8,
         entries=entries,
         constants={"dev": CONSTANTS, "test": CONSTANTS},
@@ -199,7 +198,7 @@ def test_a_choice_on_an_edge_gives_no_verdict():
 
 def test_an_experiment_names_its_families():
     assert "fixed" in MainTable().families()
-    nothing = SimpleNamespace(entries=[], manifest=None)
+    nothing = SimpleNamespace(entries=[], run=None)
     empty = TaskStudy(task=SimpleNamespace(name="x"), scored=nothing, families=FAMILIES)
     with pytest.raises(ConfigError, match="no setting with a score on dev"):
         _ = empty.choices

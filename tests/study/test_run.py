@@ -11,9 +11,8 @@ import pytest
 from edt.cli import main
 from edt.cli.app import config_folder
 from edt.errors import ConfigError
-from edt.store.layout import find_runs
-from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations
+from edt.store.run import find_runs
 from edt.study.manifest import check_not_larger, read_study_manifest
 from tests.support.small_study import EXPERIMENTS, QUICK, SMALL, few
 
@@ -64,7 +63,9 @@ def test_the_manifest_tells_the_choices_and_the_command(study):
 
 def test_each_value_of_the_table_is_a_row_of_the_scores(study):
     (run,) = find_runs([study[0] / "runs"])
-    scores = {(row["split"], row["strategy_id"], row["metric"]): row for row in pq.read_table(run.scores).to_pylist()}
+    scores = {
+        (row["split"], row["strategy_id"], row["metric"]): row for row in pq.read_table(run.scores_path).to_pylist()
+    }
     chosen = rows_of(study[0] / "results" / "mini" / "main_table" / "chosen.csv")
     assert {row["split"] for row in chosen} == {"dev", "test"}
     for row in chosen:
@@ -87,8 +88,8 @@ def test_the_grid_holds_what_the_libraries_compute(study):
     from sacrebleu import sentence_bleu
 
     (run,) = find_runs([study[0] / "runs"])
-    references = {e.example_id: e.references[0] for e in read_examples(run.examples) if e.split == "test"}
-    generations = read_generations(run, Manifest.read(run.manifest).generation_id).to_pylist()
+    references = {e.example_id: e.references[0] for e in read_examples(run) if e.split == "test"}
+    generations = read_generations(run).to_pylist()
     scorer = RougeScorer(["rougeL"])
     for row in rows_of(study[0] / "results" / "mini" / "main_table" / "grid.csv"):
         if row["split"] != "test" or row["strategy_id"] not in ("fixed(t0=1.2)", "edt(t0=1.3,theta=1)"):
@@ -150,8 +151,8 @@ def test_constants_hang_on_the_study_alone(study, tmp_path):
     before = ["strategy=fixed", "strategy.t0=[0,2.5]", "task.split=[dev,test]", "sampling.samples=4"]
     assert main(["run", *before, *shared, mine[0], mine[2], "metrics.bootstrap.resamples=10"]) == 0
     (run,) = find_runs([tmp_path / "runs"])
-    frozen = {key: known | {"q_star": 99.0} for key, known in json.loads(run.constants.read_text()).items()}
-    run.constants.write_text(json.dumps(frozen))
+    frozen = {key: known | {"q_star": 99.0} for key, known in json.loads(run.constants_path.read_text()).items()}
+    run.constants_path.write_text(json.dumps(frozen))
     words = [word for word in study[1] if not word.startswith("paths.")]
     assert main(["run", "experiment=main_table", *shared, *words, *mine]) == 0
     whole, own = (
@@ -163,8 +164,8 @@ def test_constants_hang_on_the_study_alone(study, tmp_path):
     )
     assert (own["q_star"], own["s_star"], own["chosen"]) == (whole["q_star"], whole["s_star"], whole["chosen"])
     assert own["q_star"] != 99.0
-    assert json.loads(run.constants.read_text()) == frozen
-    notes = {row["note"] for row in pq.read_table(run.scores).to_pylist() if row["metric"] == "eda"}
+    assert json.loads(run.constants_path.read_text()) == frozen
+    notes = {row["note"] for row in pq.read_table(run.scores_path).to_pylist() if row["metric"] == "eda"}
     assert all("edt run and edt score use those that the run had frozen before" in note for note in notes)
 
 
@@ -248,8 +249,8 @@ def test_bleu_is_that_of_sacrebleu(tmp_path):
         main(["run", "experiment=main_table", "task=mini_wmt19", "task.limit=4", *words, "engine.compile=false"]) == 0
     )
     (run,) = find_runs([tmp_path / "runs"])
-    references = {e.example_id: e.references[0] for e in read_examples(run.examples) if e.split == "test"}
-    generations = read_generations(run, Manifest.read(run.manifest).generation_id).to_pylist()
+    references = {e.example_id: e.references[0] for e in read_examples(run) if e.split == "test"}
+    generations = read_generations(run).to_pylist()
     (row,) = [
         r
         for r in rows_of(tmp_path / "results" / "mini" / "main_table" / "grid.csv")

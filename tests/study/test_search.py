@@ -71,8 +71,7 @@ def run(seed, advantage):
     for strategy in all_settings(list(found.values())):
         test.of(strategy)
     scored = ScoredRun(
-        run=None,
-        manifest=SimpleNamespace(quality="rouge_l", generation_id="simulated", splits={}),
+        run=SimpleNamespace(generation_id="simulated", manifest=SimpleNamespace(quality="rouge_l", splits={})),
         n_samples=8,
         entries=[*dev.entries.values(), *test.entries.values()],
         constants={"dev": CONSTANTS, "test": CONSTANTS},

@@ -1,7 +1,6 @@
 """Runs of the random model on a few sentences, as they lie on disk, for the tests of what is decoded and scored."""
 
-from edt.generation.session import generate_study
-from edt.store.manifest import Manifest
+from edt.generation.session import generate_runs
 from edt.store.parts import read_generations
 from edt.strategies import Fixed
 
@@ -9,14 +8,14 @@ FIXED = [Fixed(t0=0), Fixed(t0=1)]
 
 
 def run_of(request):
-    """Decode what is missing; the folder of the one run."""
-    ((run, _),) = generate_study(request)
+    """Decode what is missing; return the one run."""
+    (run,) = generate_runs(request)
     return run
 
 
 def rows_of(run):
     """Token ids by split, example, strategy and sample, each there once."""
-    table = read_generations(run, Manifest.read(run.manifest).generation_id)
+    table = read_generations(run)
     keys = [(r["split"], r["example_id"], r["strategy_id"], r["sample"]) for r in table.to_pylist()]
     assert len(keys) == len(set(keys))
     return dict(zip(keys, (tuple(ids) for ids in table["token_ids"].to_pylist()), strict=True))

@@ -130,10 +130,10 @@ def test_traces_become_plots(again):
                 table = table.set_column(place, name, pa.array(values, type=pa.list_(pa.float64())))
             pq.write_table(table.replace_schema_metadata(metadata), path)
     code = (
-        "import sys; from pathlib import Path; from edt.tracking import export as track; from edt.store.layout import find_runs;"
+        "import sys; from pathlib import Path; from edt.tracking import export as track; from edt.store.run import find_runs;"
         "from edt.store.parts import read_table, score_of, param_columns, SCORE_TYPES;"
         "from edt.tracking.spec import WandbSpec; runs = find_runs([Path(sys.argv[1])]);"
-        "tables = [read_table(run.scores) for run in runs];"
+        "tables = [read_table(run.scores_path) for run in runs];"
         "scores = [score_of(row, param_columns(t, SCORE_TYPES)) for t in tables for row in t.to_pylist()];"
         "track.track_study(WandbSpec(mode='offline'), scores, runs)"
     )

@@ -11,9 +11,8 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from edt.cli import main
 from edt.metrics.eda import EdaConstants
-from edt.store.layout import RunFolder
-from edt.store.manifest import Manifest
 from edt.store.parts import read_examples, read_generations, read_scores
+from edt.store.run import Run
 from tests.support.small_search import GRID, SMALL, words
 
 
@@ -32,13 +31,11 @@ def csv_rows(path):
 
 def run_of(runs, task="mini_xlsum"):
     (path,) = runs.glob(f"mini-{task}-*")
-    run = RunFolder(path)
-    return run, Manifest.read(run.manifest)
+    return Run.open(path)
 
 
 def rows_of(runs):
-    run, manifest = run_of(runs)
-    return read_generations(run, manifest.generation_id).to_pylist()
+    return read_generations(run_of(runs)).to_pylist()
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +59,8 @@ def test_each_trial_is_decoded_on_dev_and_only_the_judged_on_test(whole):
 
 def test_a_trials_values_by_another_program(whole):
     """Quality by rouge_score from the generations on disk, EDA by hand from the frozen constants."""
-    run, _ = run_of(whole)
-    references = {e.example_id: e.references for e in read_examples(run.examples) if e.split == "dev"}
+    run = run_of(whole)
+    references = {e.example_id: e.references for e in read_examples(run) if e.split == "dev"}
     scorer = RougeScorer(["rougeL"], use_stemmer=False)
     tried, fixed = trials_of(whole)
     quality = {}
@@ -74,7 +71,7 @@ def test_a_trials_values_by_another_program(whole):
             max(scorer.score(ref, r["text"])["rougeL"].fmeasure for ref in references[r["example_id"]]) for r in of
         ]
         quality[strategy_id] = 100 * sum(values) / len(values)
-    (constants,) = (EdaConstants(**c) for c in json.loads(run.constants.read_text()).values())
+    (constants,) = (EdaConstants(**c) for c in json.loads(run.constants_path.read_text()).values())
     assert constants.source == "dev"
     assert constants.q_star == pytest.approx(max(quality[row["strategy_id"]] for row in fixed), abs=1e-8)
     assert constants.s_star == max(float(row["mini_xlsum self_bleu"]) for row in fixed)
@@ -86,16 +83,16 @@ def test_a_trials_values_by_another_program(whole):
 
 
 def test_the_searchs_values_are_those_of_the_scores(whole):
-    run, manifest = run_of(whole)
-    scores = {(s.strategy_id, s.metric): s.value for s in read_scores(run, manifest.generation_id) if s.split == "dev"}
+    run = run_of(whole)
+    scores = {(s.strategy_id, s.metric): s.value for s in read_scores(run) if s.split == "dev"}
     for row in trials_of(whole)[0]:
         assert float(row["eda"]) == pytest.approx(scores[row["strategy_id"], "eda"], abs=1e-9)
         assert float(row["mini_xlsum self_bleu"]) == pytest.approx(scores[row["strategy_id"], "self_bleu"], abs=1e-9)
 
 
-def plant(run, manifest, strategy_id):
+def plant(run, strategy_id):
     """Make a setting near the ideal on test: the reference and every second word of it, which share no pair of words."""
-    references = {e.example_id: e.references[0].split() for e in read_examples(run.examples) if e.split == "test"}
+    references = {e.example_id: e.references[0].split() for e in read_examples(run) if e.split == "test"}
     for path in run.parts():
         table = pq.read_table(path)
         rows = table.to_pylist()
@@ -112,15 +109,11 @@ def test_selection_never_sees_test(whole, tmp_path):
     single = [f"strategy.t0={worst['t0']}", f"strategy.theta={worst['theta']}"]
     small = [*SMALL[:-1], "task.split=[dev,test]", "strategy=edt", *single]
     assert main(["run", *small, f"paths.runs={tmp_path}"]) == 0
-    plant(*run_of(tmp_path), worst["strategy_id"])
+    plant(run_of(tmp_path), worst["strategy_id"])
     assert main(words(tmp_path, *GRID)) == 0
     assert (folder_of(tmp_path) / "trials.csv").read_text() == (folder_of(whole) / "trials.csv").read_text()
-    run, manifest = run_of(tmp_path)
-    on_test = {
-        s.strategy_id: s.value
-        for s in read_scores(run, manifest.generation_id)
-        if (s.split, s.metric) == ("test", "eda")
-    }
+    run = run_of(tmp_path)
+    on_test = {s.strategy_id: s.value for s in read_scores(run) if (s.split, s.metric) == ("test", "eda")}
     assert min(set(on_test) - {"grammar"}, key=on_test.__getitem__) == worst["strategy_id"]
     chosen = json.loads((folder_of(tmp_path) / "tune.json").read_text())["chosen"]["strategy_id"]
     assert chosen != worst["strategy_id"]
@@ -145,11 +138,11 @@ def test_a_killed_tune_resumes_with_its_trials(tmp_path, monkeypatch, capsys, se
     assert main(words(whole, *search)) == 0
     honest, written = generate.write_part, []
 
-    def dying(path, generations, generation_id):
-        written.append(path)
+    def dying(run, number, chunk, generations):
+        written.append((number, chunk))
         if len(written) == 3:  # the baseline, a pass, and then within the second pass
             raise KeyboardInterrupt
-        honest(path, generations, generation_id)
+        honest(run, number, chunk, generations)
 
     monkeypatch.setattr(generate, "write_part", dying)
     killed = tmp_path / "killed"

@@ -93,7 +93,7 @@ def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
 
 def instance_losses(task: TaskStudy, outputs: Outputs, study: Study, samples: range) -> Floats:
     """EDA of each instance from these samples alone, [E]; quality is ROUGE-L or sentence BLEU."""
-    language = task.scored.manifest.target_language
+    language = task.scored.run.manifest.target_language
     chosen = outputs.sample_set_of(samples, language)
     spec = study.metrics
     metric = spec.metrics(task.quality, ())[0]

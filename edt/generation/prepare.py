@@ -1,0 +1,117 @@
+"""A task made ready to decode: its examples, the prompts that the model reads, and the manifest of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edt.decoding.engine import Engine
+from edt.decoding.sampling import STORED_NOISE, Limits
+from edt.errors import ConfigError
+from edt.generation.request import GenerationRequest, TaskRequest
+from edt.ids import digest
+from edt.models.language_model import LanguageModel
+from edt.records import Prompt, Split
+from edt.store.manifest import Manifest
+from edt.tasks.base import ExampleSet
+from edt.tasks.prompts import encode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A task ready to decode: its examples and prompts by split, and the manifest of a run that holds nothing yet."""
+
+    examples: Mapping[Split, ExampleSet]
+    prompts: Mapping[Split, Mapping[str, Prompt]]
+    """By split and example id."""
+    limits: Limits
+    manifest: Manifest
+
+    def only(self, splits: Sequence[Split]) -> Prepared:
+        """Return the same run with the prompts of these splits alone to decode."""
+        return replace(self, prompts={split: self.prompts[split] for split in splits})
+
+
+def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Prepared:
+    """Load the examples, encode the prompts, and derive the run's identity from them."""
+    engine.check_strategies(request.strategies)
+    limits = task.limits(request.sampling)
+    budget = prompt_budget(engine.model, task, limits)
+
+    examples = {split: task.task.load(split) for split in task.splits}
+    prompts = {
+        split: {e.example_id: encode(e, engine.model.tokenize, budget=budget) for e in subset.examples}
+        for split, subset in examples.items()
+    }
+
+    # Exactly what can change a token, and nothing else: see DESIGN, "Identity". Strategies and samples are rows.
+    identity = {
+        **engine.identity(),
+        "task": task.task.name,
+        "seed": request.sampling.seed,
+        "coupling": STORED_NOISE[engine.noise(request.sampling)],
+        "limits": limits.identity(),
+        "prompts": _prompts_digest(prompts),
+    }
+    manifest = Manifest(
+        identity=identity,
+        task=task.task.name,
+        model=request.model.path,
+        quality=task.task.quality,
+        target_language=task.task.target_language,
+        extra_metrics=task.task.extra_metrics,
+        splits={split: _split_facts(examples[split], prompts[split]) for split in task.splits},
+        config=request.config,
+    )
+    return Prepared(examples=examples, prompts=prompts, limits=limits, manifest=manifest)
+
+
+def shortening_notes(manifest: Manifest) -> list[str]:
+    """Return what a reader must know of prompts that the token budget shortened."""
+    notes = []
+    for split, facts in manifest.splits.items():
+        if facts["shortened_prompts"]:
+            notes.append(
+                f"{manifest.task}, {split}: {facts['shortened_prompts']} of {facts['examples']} prompts were shortened "
+                f"to fit the budget, by {facts['truncated_tokens']} tokens in all."
+            )
+        if facts["prompts_without_source"]:
+            notes.append(
+                f"{manifest.task}, {split}: {facts['prompts_without_source']} prompts have no source text left; there "
+                "both contexts of kld are the same, and it equals fixed temperature."
+            )
+    return notes
+
+
+def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits) -> int:
+    """Return how many tokens a prompt of the task may have. Raises ConfigError where the new tokens leave no room."""
+    room = model.context - limits.max_new_tokens
+    if room < 1:
+        raise ConfigError(
+            f"sampling.max_new_tokens is {limits.max_new_tokens}, which leaves no room for a prompt in the model's "
+            f"context of {model.context} tokens; lower it, or use a model with a longer context."
+        )
+    return room if task.task.max_prompt_tokens is None else min(room, task.task.max_prompt_tokens)
+
+
+def _prompts_digest(prompts: Mapping[Split, Mapping[str, Prompt]]) -> str:
+    """Return the digest of the subset's ids and of the exact tokens of every prompt, with and without the source."""
+    return digest(
+        {s: [[p.example_id, p.token_ids, p.unconditional_ids] for p in by_id.values()] for s, by_id in prompts.items()}
+    )
+
+
+def _split_facts(examples: ExampleSet, prompts: Mapping[str, Prompt]) -> dict[str, Any]:
+    """Return what the manifest records of one split."""
+    shortened = [prompt.truncated_tokens for prompt in prompts.values() if prompt.truncated_tokens]
+    return {
+        "examples": len(examples.examples),
+        "available": examples.available,
+        "dropped": dict(examples.dropped),
+        "shortened_prompts": len(shortened),
+        "truncated_tokens": sum(shortened),
+        "prompts_without_source": sum(prompt.token_ids == prompt.unconditional_ids for prompt in prompts.values()),
+        "origin": dict(examples.origin),
+        "ids": [example.example_id for example in examples.examples],
+    }
