@@ -1,20 +1,29 @@
-# make run: set up and print the comparison.  make test: set up and pass the tests.
+# make run: set up and print the comparison.  make test: set up and pass the tests.  make docs: set up and build the docs.
 PYTHON ?= python3
 PIP_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint requirements.lock
+INPUTS := pyproject.toml requirements.lock
 
-.PHONY: install run test test-long lint clean
+.PHONY: install run test test-long lint docs clean
 
-install: $(STAMP)
+install: $(VENV)/.installed-dev
 
-$(STAMP): pyproject.toml requirements.lock
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint requirements.lock --editable ".[dev]"
-	touch $(STAMP)
 
-run: install
+# Enough for `edt run` with its report.
+$(VENV)/.installed: $(INPUTS) | $(BIN)/python
+	$(PIP) --editable ".[report]"
+	touch $@
+
+# Everything that the tests and the docs need, and so what the line above installs.
+$(VENV)/.installed-dev: $(INPUTS) | $(BIN)/python
+	$(PIP) --editable ".[dev]"
+	touch $(VENV)/.installed $@
+
+run: $(VENV)/.installed
 	$(BIN)/edt run
 
 lint: install
@@ -28,5 +37,10 @@ test: lint
 test-long: install
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m long --timeout 3600
 
+# Warnings are errors, and so are links to pages and headings that do not exist.
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo "docs: docs/_build/html/index.html"
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

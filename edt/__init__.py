@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edt.adapters.transformers_processor import EDTLogitsProcessor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["EDTLogitsProcessor", "__version__"]
 
 

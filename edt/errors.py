@@ -34,6 +34,10 @@ class TrackingError(EdtError):
     """An export to a tracker that failed; the run folder is whole, and the export can be repeated."""
 
 
+class MissingExtraError(EdtError):
+    """An optional package that the plain install leaves out, and that this work needs (edt/extras.py)."""
+
+
 def suggestion(name: str, allowed: Iterable[str]) -> str:
     """`" (did you mean 'x'?)"` for the closest allowed name, or an empty string when none is close."""
     close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)

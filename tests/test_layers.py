@@ -12,6 +12,7 @@ import edt
 PACKAGE = Path(edt.__file__).parent
 LAYERS = [
     {"records", "ids", "errors"},
+    {"extras"},
     {"strategies", "metrics", "tasks", "store"},
     {"models"},
     {"decoding"},

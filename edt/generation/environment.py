@@ -9,7 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("edt", "torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
+import edt
+
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
 
 
 def environment() -> dict[str, Any]:
@@ -19,7 +21,7 @@ def environment() -> dict[str, Any]:
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {name: installed(name) for name in PACKAGES},
+        "packages": {"edt": edt.__version__, **{name: installed(name) for name in PACKAGES}},
         "git_commit": git_commit(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 
+import edt
 from edt.metrics.base import SampleSet
 
 Options = Mapping[str, str | bool | float]
@@ -34,7 +35,8 @@ def reference_count(samples: SampleSet) -> str:
 @cache
 def _version(library: str) -> str:
     """Looked up once: it is read from the distribution's files, and a study has some ten thousand signatures."""
-    return version(library)
+    # Not by the name of edt's distribution, which is another project's `edt` on the public index.
+    return edt.__version__ if library == "edt" else version(library)
 
 
 def _spell(value: str | bool | float) -> str:

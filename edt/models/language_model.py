@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from edt.errors import ConfigError, ModelError, one_line
+from edt.extras import extra_imports
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -214,8 +215,10 @@ def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
 
 def merge_adapter(model: Any, adapter: Path) -> Any:
     """The model with a PEFT adapter's weights merged into its own."""
-    from peft import PeftModel
     from safetensors import SafetensorError
+
+    with extra_imports("peft", "model.adapter"):
+        from peft import PeftModel
 
     try:
         return PeftModel.from_pretrained(model, adapter).merge_and_unload()

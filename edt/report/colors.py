@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from edt.extras import extra_imports
+
 RAMP = "plasma"
 """matplotlib's perceptually uniform map from dark blue (cold) to yellow (hot)."""
 SHADES = 64
@@ -26,8 +28,9 @@ MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down",
 @lru_cache(maxsize=1)
 def shades() -> tuple[str, ...]:
     """Return the ramp as `#rrggbb`, from cold to hot."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
+    with extra_imports("report", "a color scale"):
+        from matplotlib import colormaps
+        from matplotlib.colors import to_hex
 
     return tuple(to_hex(colormaps[RAMP](shade / (SHADES - 1))) for shade in range(SHADES))
 

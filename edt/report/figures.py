@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edt.extras import extra_imports
 from edt.report.colors import LIGHT
 from edt.report.page import PageFigure
 from edt.store.atomic import write_atomically, write_text
@@ -42,9 +43,10 @@ def family_marker(family: str) -> str:
 @contextmanager
 def panels(count: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[tuple[Any, list[Any]]]:
     """A figure with `count` axes, two in a row; closed afterwards."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with extra_imports("report", "a figure"):
+        import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     columns = min(2, count)
     rows = -(-count // columns)

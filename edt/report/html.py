@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
+from edt.extras import extra_imports
 from edt.report.html_embed import content_policy, inline_svg, script_json, script_text, unsurrogated
 from edt.report.page import PageTable, StudyPage
 from edt.report.page_data import browser_data, chart_data
@@ -46,8 +46,14 @@ def drawing(svg: str, prefix: str) -> Markup:
 def page_scripts(page: StudyPage) -> list[str]:
     """Plotly, where there is something to draw, and the page's program."""
     program = "\n".join(read_resource(name) for name in PROGRAM)
-    charts = [get_plotlyjs()] if page.points else []
+    charts = [_plotly()] if page.points else []
     return [script_text(source) for source in [*charts, f"(() => {{\n'use strict';\n{program}\n}})();"]]
+
+
+def _plotly() -> str:
+    with extra_imports("report", "the HTML report"):
+        from plotly.offline import get_plotlyjs
+    return str(get_plotlyjs())
 
 
 MISSING = frozenset({"", "–", "—", "-", "n/a", "nan", "none"})

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from edt.errors import MissingExtraError
+from edt.extras import check_extra
 from edt.records import ScoreRow
 from edt.report.frame import QUALITY_COLUMN, Group, Sections, TableRow, metric_column, quality_name, table_rows
 from edt.report.html import study_html
@@ -38,10 +40,16 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
     folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
     write_text(folder / "table.md", markdown(sections))
     write_text(folder / "table.csv", csv_text(scores))
-    write_text(folder / "report.html", study_html(scores_page(sections, runs)))
     console = result_console()
     print_table(sections, console)
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
+    try:
+        check_extra("report", "report.html")
+    except MissingExtraError as error:
+        # The table is what the plain install promises; the page and the figures are extra.
+        console.print(f"no charts: {error}", highlight=False, markup=False, soft_wrap=True)
+        return
+    write_text(folder / "report.html", study_html(scores_page(sections, runs)))
     console.print(f"charts and outputs: {folder}/report.html", highlight=False, soft_wrap=True)
     for figure in write_step_figures(runs, scores, folder):
         console.print(f"steps: {figure}", highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from edt.extras import extra_imports
 from edt.records import ScoreRow
 from edt.report.frame import model_label
 from edt.store.atomic import write_atomically
@@ -68,8 +69,9 @@ def bands(traces: Traces) -> Bands:
 
 def steps_figure(title: str, traces: Sequence[StepTraces]) -> Any:
     """A matplotlib Figure: a column per family; entropy, temperature and running rows below each other."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with extra_imports("report", "a figure"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     families: dict[str, list[StepTraces]] = {}
     for entry in traces:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from edt.errors import ConfigError
+from edt.extras import check_extra
 from edt.generation.request import GenerationRequest, TaskRequest
 from edt.metrics.suite import MetricsSpec
 from edt.scoring.eda_constants import BASELINE
@@ -100,6 +101,8 @@ def number_of_settings(request: StudyRequest) -> int:
 
 def run_study(request: StudyRequest) -> Study:
     """Decode what is missing, score, and write every experiment with the study's page and manifest."""
+    # Before an hour of decoding, not when the first figure is drawn.
+    check_extra("report", "edt study")
     console = Console(stderr=True)
 
     # Checked before hours of decoding, since the results are written at the end. The folder of all experiments is

@@ -12,6 +12,7 @@ import torch
 from edt.decoding.engine import Engine
 from edt.decoding.ops.signals import entropy
 from edt.errors import ConfigError
+from edt.extras import check_extra
 from edt.metrics.bleu_tokenizer import bleu_tokenizer
 from edt.metrics.self_bleu import self_bleu
 from edt.models.language_model import LanguageModel
@@ -87,6 +88,7 @@ class Demo:
 
 def show(demo: Demo, decoding: DecodeConfig) -> None:
     """Decode the demo, print it and write its page; says where that is."""
+    check_extra("report", "edt trace")
     strategies = [Fixed(t0=temperature) for temperature in demo.temperatures]
     engine = decoding.engine.build(LanguageModel.load(decoding.model))
     prompts = [text_prompt(text, engine.model.tokenize) for text in demo.prompts]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edt.decoding.engine import Engine
 from edt.decoding.sampling import Limits
 from edt.errors import ConfigError, suggestion
+from edt.extras import check_extra
 from edt.generation.prepare import prompt_budget
 from edt.generation.request import TaskRequest
 from edt.models.language_model import LanguageModel
@@ -66,6 +67,7 @@ class Question:
 
 def show_trace(request: TraceRequest, *, details: bool) -> None:
     """Trace, print it, and write the page and the table; says where they are."""
+    check_extra("report", "edt trace")
     engine = request.decoding.engine.build(LanguageModel.load(request.decoding.model))
     question = asked_question(request, engine.model)
     strategies = without_sourceless(request.strategies, question.prompt)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 import edt
 from edt.errors import StoreError
+from edt.extras import check_extra
 from edt.ids import digest
 from edt.records import Example, ScoreRow
 from edt.report.escape_control_chars import shortened
@@ -74,6 +75,7 @@ class TrackedRun:
 def check_tracking(tracking: Tracking, n_settings: int) -> None:
     """Raise ConfigError for an export that would be refused at the end, before anything is decoded."""
     if not isinstance(tracking, NoTracking):
+        check_extra("wandb", "tracking=wandb")
         from edt.tracking.wandb_mode import check_export
 
         check_export(tracking, n_settings)

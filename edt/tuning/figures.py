@@ -9,10 +9,12 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-import plotly.graph_objects as go
-
+from edt.extras import extra_imports
 from edt.tuning.axes import Axis, Choice, Range
 from edt.tuning.record import SearchResult, Tried, best_so_far, distinct
+
+with extra_imports("tune", "edt tune"):
+    import plotly.graph_objects as go
 
 SCALE = "Viridis"
 """Perceptually even, and readable without color vision; dark is low, and low is good."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
+from edt.extras import extra_imports
 from edt.report.frame import Sections, columns_in
 from edt.report.table import heading, legend, row_texts, section_label
 from edt.report.templating import render_template
 from edt.tuning.figures import figures
 from edt.tuning.record import SearchResult, distinct
+
+with extra_imports("tune", "edt tune"):
+    from plotly.offline import get_plotlyjs
 
 BEST_SHOWN = 15
 

@@ -8,16 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.exceptions import StorageInternalError
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import URL
-from sqlalchemy.exc import DatabaseError
-
 from edt.errors import StoreError
+from edt.extras import extra_imports
 from edt.ids import seeded_rank
 from edt.scoring.dev_scores import Measures
 from edt.strategies.base import Strategy
@@ -25,6 +17,16 @@ from edt.tuning.axes import Axis, Choice, Value
 from edt.tuning.record import Tried, aims
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
+
+with extra_imports("tune", "edt tune"):
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+    from optuna.exceptions import StorageInternalError
+    from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial, TrialState
+    from sqlalchemy import URL
+    from sqlalchemy.exc import DatabaseError
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+import edt
 from edt.errors import DataError
 from edt.metrics.base import Metric, SampleSet, mean_statistics, mean_value
 from edt.metrics.bleu import SacreBleu
@@ -57,7 +58,7 @@ def test_signatures_name_options_size_and_library() -> None:
     assert SelfBleu().signature(sample_set(TEXTS, language="zh")) == (
         f"selfBLEU|refs:others|case:mixed|eff:yes|tok:zh|smooth:exp|empty:identical|n:3x2|sacrebleu:{sacrebleu}"
     )
-    assert EmptyShare().signature(samples) == f"emptyShare|empty:whitespace|n:3x2|edt:{version('edt')}"
+    assert EmptyShare().signature(samples) == f"emptyShare|empty:whitespace|n:3x2|edt:{edt.__version__}"
 
 
 @pytest.mark.parametrize("metric", [RougeL(), SacreBleu()], ids=lambda metric: metric.name)

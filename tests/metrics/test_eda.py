@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from importlib.metadata import version
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import edt
 from edt.errors import ConfigError
 from edt.metrics.eda import EdaConstants, eda, eda_constants
 
@@ -61,7 +61,7 @@ def test_constants_are_the_maxima_of_the_family_and_stand_in_the_signature() -> 
     assert constants == EdaConstants(q_star=42.5, s_star=100.0, source="own split (provisional)")
     assert constants.signature(quality="rouge_l", n="1000x8") == (
         "EDA|quality:rouge_l|q_star:42.5|s_star:100.0|constants:own split (provisional)|family:fixed|n:1000x8"
-        f"|edt:{version('edt')}"
+        f"|edt:{edt.__version__}"
     )
     np.testing.assert_array_equal(constants.score(30.0, [50.0]), eda(30.0, [50.0], q_star=42.5, s_star=100.0))
 
