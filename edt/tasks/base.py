@@ -1,4 +1,4 @@
-"""What a task is: named examples with references, drawn from local files, the hub or a generator."""
+"""The base class of all tasks: examples with references, made from rows, and the template of their prompts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,28 @@ from edt.errors import ConfigError, DataError, suggestion
 from edt.ids import seeded_rank
 from edt.records import Example, PromptParts, Split
 
+__all__ = ["DroppedRow", "ExampleSet", "Row", "RowSet", "Task", "Template", "check_unique_ids"]
+
 Row = Mapping[str, Any]
 """One row of a data set in its original schema."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """The wording of a prompt. Each field is a format string over the task's own field names."""
+    """The wording of a prompt: the model reads `head + source + turns + tail`.
 
-    head: str
+    Each part is a format string over the fields that the task fills in; a literal brace is written twice.
+
+    head: instruction and labels; never shortened.
+    source: the text that answers come from; shortened first, and empty in the prompt without its source (KLD).
+    turn: one earlier turn of a dialogue, with fields of its turn; the oldest turns are dropped first.
+    tail: the question and the cue for the answer; never shortened.
+    """
+
+    head: str = ""
     source: str = "{source}"
     turn: str = ""
-    tail: str
+    tail: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +46,7 @@ class RowSet:
 
 @dataclass(frozen=True, kw_only=True)
 class DroppedRow:
-    """A row, or a question of it, that is left out and counted."""
+    """A row, or one question of it, that is left out; the manifest counts them by reason."""
 
     reason: str
 
@@ -53,19 +63,65 @@ class ExampleSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """Base of all tasks.
+    r"""Base of all tasks. A task of your own is one file: a frozen dataclass with two methods, and its config.
 
-    path: file or folder in the data set's original form; None reads the hub (or, for the mini tasks, the generator).
-    limit: at most so many examples, a subset that is nested in every larger one of the same seed.
-    seed: draws the subset. max_prompt_tokens: token budget of a prompt; None: the context less the new tokens.
+        # my_package.py
+        @dataclass(frozen=True, kw_only=True)
+        class Capitals(Task):
+            name: ClassVar[str] = "capitals"
+            quality: ClassVar[str] = "rouge_l"
+
+            template: Template = Template(tail="\nThe capital is")
+
+            def row_set(self, split: Split) -> RowSet:
+                with open(self.path) as file:
+                    rows = tuple(csv.DictReader(file))
+                return RowSet(rows=rows, origin={"file": self.path})
+
+            def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
+                example = self.make_example(
+                    split=split,
+                    example_id=row["country"],
+                    fields={"source": f"Country: {row['country']}"},
+                    references=(row["capital"],),
+                )
+                yield example if row["capital"] else DroppedRow(reason="no capital")
+
+        # my_configs/task/capitals.yaml
+        _target_: my_package.Capitals
+        path: capitals.csv
+
+    `PYTHONPATH=. edt run --config-dir my_configs task=capitals` then decodes, scores and prints the table.
+
+    `row_set` returns the rows of one split with their origin, which goes into the manifest. `parse` turns one row into
+    one example, several (the questions of a dialogue), or a `DroppedRow`. An example's id must be unique, and should
+    not depend on the row's position: it keys the noise and the subset. Tasks whose rows come from files in JSON or
+    parquet, local or on the hub, derive from `edt.tasks.sources.dataset_task.DatasetTask` instead, which adds official
+    splits and subsets; `edt/tasks/xlsum.py` is the shortest example.
+
+    Class attributes:
+        name: what tables and run folders call the task.
+        quality: name of the quality metric, "rouge_l" or "sacrebleu".
+        extra_metrics: names of further metrics, computed from the examples' `meta`.
+
+    Keys of the config. All have a default; your class may change a default or add more keys:
+        template: wording of the prompt; see `Template`.
+        path: a file or folder with data; None where the task has another source.
+        limit: largest number of examples, None for all. A smaller subset is contained in each larger one.
+        seed: draws the subset.
+        max_new_tokens: budget of the output in tokens.
+        max_prompt_tokens: budget of the prompt in tokens; None: the model's context less `max_new_tokens`.
+        stop: texts that end an output, such as ["\n"]; they are not part of it.
+
+    `split` ("test" by default; train, dev, test, all, or a list of them) stands in the same config and is passed to
+    `row_set`.
     """
 
     name: ClassVar[str]
     quality: ClassVar[str]
-    """Name of the quality metric: "rouge_l" or "sacrebleu"."""
     extra_metrics: ClassVar[tuple[str, ...]] = ()
 
-    template: Template
+    template: Template = Template()
     path: str | None = None
     limit: int | None = None
     seed: int = 0
@@ -75,16 +131,18 @@ class Task(ABC):
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
-            raise ConfigError(f"task.limit is {self.limit}; it is a number of examples, 1 or more, or null for all.")
+            raise ConfigError(f"task.limit is {self.limit}; it must be 1 or more examples, or null for all.")
         for name in ("max_new_tokens", "max_prompt_tokens"):
             if (tokens := getattr(self, name)) is not None and tokens < 1:
-                raise ConfigError(f"task.{name} is {tokens}; it is a number of tokens, 1 or more.")
+                raise ConfigError(f"task.{name} is {tokens}; it must be 1 token or more.")
+
+        # tuple("END") would be three stops of one letter each.
         if isinstance(self.stop, str):
-            raise ConfigError(f"task.stop is the text {self.stop!r}; it is a list of texts, such as [{self.stop!r}].")
+            raise ConfigError(f"task.stop is the text {self.stop!r}; it must be a list, such as [{self.stop!r}].")
         object.__setattr__(self, "stop", tuple(self.stop))
         for name, texts in (("path", [self.path]), ("stop", self.stop)):
             if "" in texts:
-                raise ConfigError(f"task.{name} holds empty text; give text, or leave it out (null, or [] for a list).")
+                raise ConfigError(f"task.{name} has an empty text; give a text, or null ([] for a list).")
 
     @property
     def target_language(self) -> str:
@@ -93,28 +151,31 @@ class Task(ABC):
 
     @abstractmethod
     def row_set(self, split: Split) -> RowSet:
-        """The rows of one split, before the limit."""
+        """Return the rows of one split, before the limit."""
 
     @abstractmethod
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
-        """The examples of one row: one, several (a dialogue's questions), or the reason why it is left out."""
+        """Yield the examples of one row: one, several (a dialogue's questions), or the reason why it is left out."""
 
     def load(self, split: Split) -> ExampleSet:
-        """The task's examples of one split, in the source's order.
+        """Return the examples of one split, in the order of the source.
 
-        Raises DataError when there is none, or when two share an id.
+        Raises DataError when there is none, or when two have the same id.
         """
         row_set = self.row_set(split)
         parsed = [item for row in row_set.rows for item in self.parse(row, split)]
         examples = [item for item in parsed if isinstance(item, Example)]
         dropped = dict(Counter(item.reason for item in parsed if isinstance(item, DroppedRow)))
+
         if not examples:
-            where = f"{self.path}" if self.path is not None else "its source"
+            source = self.path if self.path is not None else "its source"
             raise DataError(
-                f"task '{self.name}' found no example for split '{split}' in {where} (left out: {dropped or 'none'})."
+                f"task '{self.name}' has no example for split '{split}' in {source} (left out: {dropped or 'none'}). "
+                "Give another task.path or task.split."
             )
         check_unique_ids((example.example_id for example in examples), self.name)
-        subset = nested_subset(examples, limit=self.limit, seed=self.seed)
+
+        subset = _nested_subset(examples, limit=self.limit, seed=self.seed)
         return ExampleSet(examples=tuple(subset), available=len(examples), dropped=dropped, origin=row_set.origin)
 
     def make_example(
@@ -128,12 +189,17 @@ class Task(ABC):
         cluster_id: str | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> Example:
-        """An example whose prompt is the template filled with `fields`, each earlier turn with its own fields."""
+        """Return an example whose prompt is the template filled with `fields`.
+
+        turns: the fields of each earlier turn of a dialogue, oldest first.
+        cluster_id: groups examples that are not independent, such as a dialogue's; each its own cluster by default.
+        meta: plain JSON for the extra metrics; nothing of it reaches the model.
+        """
         parts = PromptParts(
-            head=filled("head", self.template.head, fields),
-            source=filled("source", self.template.source, fields),
-            turns=tuple(filled("turn", self.template.turn, turn) for turn in turns),
-            tail=filled("tail", self.template.tail, fields),
+            head=_fill("head", self.template.head, fields),
+            source=_fill("source", self.template.source, fields),
+            turns=tuple(_fill("turn", self.template.turn, turn) for turn in turns),
+            tail=_fill("tail", self.template.tail, fields),
         )
         return Example(
             task=self.name,
@@ -146,41 +212,43 @@ class Task(ABC):
         )
 
 
-def filled(part: str, wording: str, fields: Mapping[str, str]) -> str:
-    """A part of a template with its fields filled in; what the fields hold is taken literally.
+def _fill(part: str, wording: str, fields: Mapping[str, str]) -> str:
+    """Return a part of a template with its fields filled in; braces in the fields' values are literal.
 
-    Raises ConfigError when the wording names another field or is no format string.
+    Raises ConfigError when the wording names an unknown field or is not a format string.
     """
     try:
         return wording.format_map(fields)
     except KeyError as error:
         name = str(error.args[0])
         raise ConfigError(
-            f"task.template.{part} names the field '{name}'{suggestion(name, fields)}; it has: {', '.join(fields)}."
+            f"task.template.{part} has the unknown field '{name}'{suggestion(name, fields)}; "
+            f"known fields: {', '.join(fields)}."
         ) from error
     except (ValueError, IndexError, AttributeError) as error:
         raise ConfigError(
-            f"task.template.{part} is no format string ({error}): {wording!r}. Fields stand in {{braces}}; a literal "
-            "brace is written twice."
+            f"task.template.{part} is not a format string ({error}): {wording!r}. Write a field in {{braces}} and a "
+            "literal brace twice."
         ) from error
 
 
 def check_unique_ids(ids: Iterable[str], task: str) -> None:
-    """Two examples with one id would share their noise and their records: an error that names the id."""
+    """Raise DataError when an id occurs twice: two examples with one id would share their noise and their records."""
     seen: set[str] = set()
-    for found in ids:
-        if found in seen:
+    for example_id in ids:
+        if example_id in seen:
             raise DataError(
-                f"task '{task}' has the id '{found}' twice; ids key the noise and the records, so they must differ. "
-                "Remove or rename one of the two rows."
+                f"task '{task}' has the id '{example_id}' twice; ids key the noise and the records, so they must be "
+                "unique. Remove or rename one of the two rows."
             )
-        seen.add(found)
+        seen.add(example_id)
 
 
-def nested_subset(examples: list[Example], *, limit: int | None, seed: int) -> list[Example]:
-    """The `limit` examples that rank first in the seed's order of ids, in their original order."""
+def _nested_subset(examples: list[Example], *, limit: int | None, seed: int) -> list[Example]:
+    """Return the `limit` examples that rank first in the seed's order of ids, in their original order."""
     if limit is None or limit >= len(examples):
         return examples
+    # Ranks depend on ids, not on positions: the subset of a smaller limit is contained in that of a larger one.
     ranked = sorted(examples, key=lambda example: seeded_rank(seed, example.example_id))
     kept = {example.example_id for example in ranked[:limit]}
     return [example for example in examples if example.example_id in kept]

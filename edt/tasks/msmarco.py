@@ -1,4 +1,4 @@
-"""MS MARCO v1.1: answers in own words from the passages of a web search (Nguyen et al. 2016, microsoft/ms_marco)."""
+"""MS MARCO v1.1: free-form answers from the passages of a web search (Nguyen et al. 2016, microsoft/ms_marco)."""
 
 from __future__ import annotations
 
@@ -9,91 +9,97 @@ from typing import Any, ClassVar
 from edt.errors import ConfigError
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row
-from edt.tasks.sources.columns import Columns, checked, equal_lengths, texts
+from edt.tasks.sources.columns import Columns, check_columns, check_equal_lengths, check_texts
 from edt.tasks.sources.dataset_task import DatasetTask
 from edt.tasks.sources.files import LocatedRow
 from edt.tasks.sources.subsets import SubsetPlan, SubsetRule
 
-COLUMNS: Columns = {"query_id": (int, str), "query": str, "passages": (dict, list), "answers": (list, type(None))}
-HUB_PASSAGES: Columns = {"passage_text": list, "is_selected": list}
-NATIVE_PASSAGE: Columns = {"passage_text": str, "is_selected": int}
-NO_ANSWER = ("", "No Answer Present.")
-"""Answers that say there is none."""
+__all__ = ["MSMarco"]
 
-PASSAGES = ("all", "selected")
+_COLUMNS: Columns = {"query_id": (int, str), "query": str, "passages": (dict, list), "answers": (list, type(None))}
+_HUB_PASSAGES: Columns = {"passage_text": list, "is_selected": list}
+_PUBLISHED_PASSAGE: Columns = {"passage_text": str, "is_selected": int}
+_NO_ANSWER = ("", "No Answer Present.")
+"""Answers that mean "none"."""
+
+_PASSAGES = ("all", "selected")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MSMarco(DatasetTask):
-    """Row schema: {query_id, query, answers, passages}; passages {passage_text: [..], is_selected: [..]} as on the
-    hub, or [{passage_text, is_selected}, ..] as published.
+    """Row schema: {query_id, query, answers, passages}; passages is {passage_text: [..], is_selected: [..]} as on
+    the hub, or [{passage_text, is_selected}, ..] as published.
 
     passages: "all" in file order, or only the "selected" ones that the annotators answered from.
-    Template fields: `passages` (one numbered line each), `query`. References: all answers, equal ones once.
+    Template fields: `passages` (one numbered line each), `query`. References: all distinct answers.
     Splits: 10k of train; 1k of the other train rows; 1k of validation.
     """
 
     name: ClassVar[str] = "msmarco"
     quality: ClassVar[str] = "rouge_l"
     plan: ClassVar[SubsetPlan] = {
-        "train": SubsetRule(pool="train"),
-        "dev": SubsetRule(pool="train", after="train"),
-        "test": SubsetRule(pool="dev"),
+        "train": SubsetRule(official="train"),
+        "dev": SubsetRule(official="train", excluding="train"),
+        "test": SubsetRule(official="dev"),
     }
 
     passages: str = "all"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.passages not in PASSAGES:
-            raise ConfigError(f"task.passages is '{self.passages}'; it is one of: {', '.join(PASSAGES)}.")
+        if self.passages not in _PASSAGES:
+            raise ConfigError(f"task.passages is '{self.passages}'; it must be one of: {', '.join(_PASSAGES)}.")
 
     def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
-        """The rows, each with its columns and those of its passages."""
-        for where, row in located:
-            yield checked_row(row, where)
+        """Yield the rows, with their columns and those of their passages checked."""
+        return (_check_row(row, where) for where, row in located)
 
     def row_id(self, row: Row) -> str:
-        """The query's id."""
+        """Return the query's id."""
         return str(row["query_id"])
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
-        """The question with its passages, unless nobody answered it."""
-        given = [answer.strip() for answer in row["answers"] or ()]
-        answers = tuple(dict.fromkeys(answer for answer in given if answer not in NO_ANSWER))
-        kept = [text for text, selected in passage_list(row["passages"]) if selected or self.passages == "all"]
-        if not answers or not kept:
-            yield DroppedRow(reason="no answer" if not answers else f"no passage ({self.passages})")
+        """Yield the question with its passages, unless nobody answered it."""
+        answers = [answer.strip() for answer in row["answers"] or ()]
+        # dict.fromkeys drops equal answers and keeps the order.
+        references = tuple(dict.fromkeys(answer for answer in answers if answer not in _NO_ANSWER))
+        passages = [text for text, selected in _passage_list(row["passages"]) if selected or self.passages == "all"]
+        if not references or not passages:
+            yield DroppedRow(reason="no answer" if not references else f"no passage ({self.passages})")
             return
-        numbered = "\n".join(f"[{number}] {text}" for number, text in enumerate(kept, start=1))
+
+        numbered = "\n".join(f"[{number}] {text}" for number, text in enumerate(passages, start=1))
         yield self.make_example(
             split=split,
             example_id=self.row_id(row),
             fields={"passages": numbered, "query": row["query"].strip()},
-            references=answers,
+            references=references,
         )
 
 
-def passage_list(passages: Any) -> list[tuple[str, bool]]:
-    """(text, whether selected) per passage in file order, from either form."""
+def _passage_list(passages: Any) -> list[tuple[str, bool]]:
+    """Return (text, whether selected) of each passage in file order, from either form."""
     if isinstance(passages, Mapping):
         pairs = list(zip(passages["passage_text"], passages["is_selected"], strict=True))
     else:
         pairs = [(passage["passage_text"], passage["is_selected"]) for passage in passages]
+    # One line per passage: a line break in it would look like the end of the list.
     return [(" ".join(text.split()), selected == 1) for text, selected in pairs]
 
 
-def checked_row(row: Any, where: str) -> Row:
-    """The row, when it and its passages have their columns."""
-    checked(row, COLUMNS, where)
-    texts(row["answers"] or (), f"{where}, column 'answers'")
+def _check_row(row: Any, where: str) -> Row:
+    """Return the row if it and its passages have their columns; raise DataError otherwise."""
+    check_columns(row, _COLUMNS, where)
+    check_texts(row["answers"] or (), f"{where}, column 'answers'")
+
+    # The hub stores a struct of lists, the published file a list of structs.
     passages = row["passages"]
     if isinstance(passages, Mapping):
-        place = f"{where}, column 'passages'"
-        checked(passages, HUB_PASSAGES, place)
-        equal_lengths({name: passages[name] for name in HUB_PASSAGES}, place)
-        texts(passages["passage_text"], place)
+        column = f"{where}, column 'passages'"
+        check_columns(passages, _HUB_PASSAGES, column)
+        check_equal_lengths({name: passages[name] for name in _HUB_PASSAGES}, column)
+        check_texts(passages["passage_text"], column)
     else:
         for number, passage in enumerate(passages, start=1):
-            checked(passage, NATIVE_PASSAGE, f"{where}, passage {number}")
+            check_columns(passage, _PUBLISHED_PASSAGE, f"{where}, passage {number}")
     return dict(row)

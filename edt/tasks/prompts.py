@@ -9,27 +9,32 @@ from edt.errors import DataError
 from edt.ids import digest
 from edt.records import Example, Prompt, PromptParts
 
+__all__ = ["encode", "prompt_text", "text_prompt", "without_source"]
+
 Tokenize = Callable[[str], Sequence[int]]
+
+_LONGEST_WORD = 40
+"""Characters that are given up at most to cut at white space."""
 
 
 def prompt_text(parts: PromptParts) -> str:
-    """The text that the model reads."""
+    """Return the text that the model reads."""
     return parts.head + parts.source + "".join(parts.turns) + parts.tail
 
 
 def without_source(parts: PromptParts) -> PromptParts:
-    """The same prompt with an empty source: the second context of KL-guided temperature (arXiv 2306.01286)."""
+    """Return the same prompt with an empty source: the second context of KL-guided temperature (arXiv 2306.01286)."""
     return replace(parts, source="")
 
 
 def encode(example: Example, tokenize: Tokenize, *, budget: int) -> Prompt:
-    """Token ids of the prompt with and without its source, each at most `budget` long.
+    """Return the token ids of the prompt with and without its source, each at most `budget` long.
 
-    Both contexts keep the same turns, so they differ in nothing but the source.
+    Both contexts keep the same turns, so they differ only in the source.
     Raises DataError when the parts that are never shortened exceed the budget.
     """
     full_length = len(tokenize(prompt_text(example.parts)))
-    parts = fit(example, tokenize, budget=budget) if full_length > budget else example.parts
+    parts = _shorten(example, tokenize, budget=budget) if full_length > budget else example.parts
     token_ids = tuple(tokenize(prompt_text(parts)))
     return Prompt(
         task=example.task,
@@ -43,14 +48,16 @@ def encode(example: Example, tokenize: Tokenize, *, budget: int) -> Prompt:
 
 
 def text_prompt(text: str, tokenize: Tokenize, *, unconditional: str | None = None) -> Prompt:
-    """A prompt of no task: any text; its id is that of its content. unconditional: the same text without its source.
+    """Return a prompt that belongs to no task, made from any text; its id is a hash of its content.
 
+    unconditional: the same text without its source; the text itself by default.
     Raises DataError for a text without a token.
     """
     token_ids = tuple(tokenize(text))
     unconditional_ids = token_ids if unconditional is None else tuple(tokenize(unconditional))
     if not token_ids or not unconditional_ids:
         raise DataError(f"the prompt {text!r} has no token; give a text to continue.")
+
     content = digest([text, unconditional])
     return Prompt(
         task="prompt",
@@ -63,12 +70,16 @@ def text_prompt(text: str, tokenize: Tokenize, *, unconditional: str | None = No
     )
 
 
-def fit(example: Example, tokenize: Tokenize, *, budget: int) -> PromptParts:
-    """The parts with the longest beginning of the source that fits; without any, with as many recent turns as fit."""
+def _shorten(example: Example, tokenize: Tokenize, *, budget: int) -> PromptParts:
+    """Return the parts with the longest beginning of the source that fits.
+
+    Where nothing of the source fits, return as many recent turns as fit, without a source.
+    """
 
     def length(parts: PromptParts) -> int:
         return len(tokenize(prompt_text(parts)))
 
+    # Drop the oldest turns until the prompt fits without its source.
     bare = without_source(example.parts)
     while length(bare) > budget and bare.turns:
         bare = replace(bare, turns=bare.turns[1:])
@@ -78,8 +89,11 @@ def fit(example: Example, tokenize: Tokenize, *, budget: int) -> PromptParts:
             f"without its source, but the budget is {budget} (the context less the new tokens, or "
             "task.max_prompt_tokens). Use a model with a longer context or lower sampling.max_new_tokens."
         )
+    # A dropped turn means that the source is gone: turns outlive the source.
     if len(bare.turns) < len(example.parts.turns):
         return bare
+
+    # Search by bisection, in characters: the number of tokens grows with the text, but a token has no fixed length.
     source = example.parts.source
     low, high = 0, len(source)
     while low < high:
@@ -88,14 +102,17 @@ def fit(example: Example, tokenize: Tokenize, *, budget: int) -> PromptParts:
             low = middle
         else:
             high = middle - 1
-    at_word = replace(bare, source=at_word_end(source, low))
+
+    # Cutting at a word may need one token more (the rest of a word may share a token with its space).
+    at_word = replace(bare, source=_cut_at_word(source, low))
     return at_word if length(at_word) <= budget else replace(bare, source=source[:low])
 
 
-def at_word_end(text: str, length: int) -> str:
-    """The first `length` characters, cut back to the last white space unless the text has none near (Chinese)."""
+def _cut_at_word(text: str, length: int) -> str:
+    """Return the first `length` characters, cut back to the last white space if there is one near."""
     cut = text[:length]
     if length >= len(text) or text[length].isspace():
         return cut
     shorter = cut.rsplit(None, 1)[0] if len(cut.split()) > 1 else cut
-    return shorter if len(cut) - len(shorter) <= 40 else cut
+    # Chinese has no spaces: the last one may be far away, and cutting there would lose text for nothing.
+    return shorter if len(cut) - len(shorter) <= _LONGEST_WORD else cut

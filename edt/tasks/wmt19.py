@@ -13,11 +13,13 @@ from edt.ids import digest
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row
 from edt.tasks.sources.aligned import LANGUAGES, find_pairs, read_pair
-from edt.tasks.sources.columns import checked
+from edt.tasks.sources.columns import check_columns
 from edt.tasks.sources.dataset_task import DatasetTask
 from edt.tasks.sources.files import LocatedRow, read_rows
 from edt.tasks.sources.local import FileGroup
 from edt.tasks.sources.subsets import OfficialSplit, SubsetPlan, SubsetRule
+
+__all__ = ["WMT19"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,19 +27,19 @@ class WMT19(DatasetTask):
     """Row schema: {translation: {en, zh}, id?}.
 
     direction: source and target language; "en-zh" translates from English to Chinese.
-    An example's id is its row's `id`, else a hash of the two texts: neither position nor direction matters. Equal
-    pairs beyond the first get "-2", "-3", ..
+    An example's id is its row's `id`, or a hash of the two texts, so it depends on neither position nor direction.
+    Further pairs with the same texts get the endings "-2", "-3", ..
     Template fields: `sentence`, `source_language`, `target_language` (English names).
     Splits: 10k of train; 1k of the validation rows that test does not take; 1k of validation.
     """
 
     name: ClassVar[str] = "wmt19"
     quality: ClassVar[str] = "sacrebleu"
-    official: ClassVar[frozenset[OfficialSplit]] = frozenset({"train", "dev"})
+    official_splits: ClassVar[frozenset[OfficialSplit]] = frozenset({"train", "dev"})
     plan: ClassVar[SubsetPlan] = {
-        "train": SubsetRule(pool="train"),
-        "dev": SubsetRule(pool="dev", after="test"),
-        "test": SubsetRule(pool="dev"),
+        "train": SubsetRule(official="train"),
+        "dev": SubsetRule(official="dev", excluding="test"),
+        "test": SubsetRule(official="dev"),
     }
 
     direction: str = "en-zh"
@@ -47,12 +49,12 @@ class WMT19(DatasetTask):
         codes = self.direction.split("-")
         if len(codes) != 2 or codes[0] == codes[1] or not set(codes) <= set(LANGUAGES):
             raise ConfigError(
-                f"task.direction is '{self.direction}'; it is SOURCE-TARGET with two of: {', '.join(LANGUAGES)}."
+                f"task.direction is '{self.direction}'; it must be SOURCE-TARGET with two of: {', '.join(LANGUAGES)}."
             )
 
     @property
     def languages(self) -> tuple[str, str]:
-        """Codes of the source and the target language."""
+        """Two-letter codes of the source and the target language."""
         source, target = self.direction.split("-")
         return source, target
 
@@ -61,35 +63,37 @@ class WMT19(DatasetTask):
         """Two-letter code of the language of the references."""
         return self.languages[1]
 
-    def units(self, files: Sequence[Path]) -> list[FileGroup]:
-        """Line-aligned pairs and data files."""
-        return find_pairs(files, self.languages) + super().units(files)
+    def group_files(self, files: Sequence[Path]) -> list[FileGroup]:
+        """Return the line-aligned pairs and the data files."""
+        return find_pairs(files, self.languages) + super().group_files(files)
 
-    def read(self, unit: FileGroup) -> Iterator[LocatedRow]:
-        """The rows of a pair or a file."""
-        return read_rows(unit[0]) if len(unit) == 1 else read_pair(unit, self.languages)
+    def read(self, group: FileGroup) -> Iterator[LocatedRow]:
+        """Yield the rows of a pair or a file."""
+        return read_rows(group[0]) if len(group) == 1 else read_pair(group, self.languages)
 
     def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
-        """The rows, each with both languages and an id of its own."""
+        """Yield the rows, each with both languages and its own id."""
         seen: Counter[str] = Counter()
         for where, row in located:
-            translation = checked(row, {"translation": dict}, where)["translation"]
-            checked(translation, dict.fromkeys(self.languages, str), f"{where}, column 'translation'")
+            translation = check_columns(row, {"translation": dict}, where)["translation"]
+            check_columns(translation, dict.fromkeys(self.languages, str), f"{where}, column 'translation'")
             if "id" in row:
                 yield dict(row)
                 continue
+
+            # News repeats itself: the same pair twice is two examples, which must not share an id.
             content = self.row_id(row)
             seen[content] += 1
             yield {**row, "id": content if seen[content] == 1 else f"{content}-{seen[content]}"}
 
     def row_id(self, row: Row) -> str:
-        """The row's id, or the hash of its texts."""
+        """Return the row's id, or the hash of its texts."""
         if "id" in row:
             return str(row["id"])
         return digest({language: row["translation"][language] for language in self.languages})
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
-        """The sentence with its one reference."""
+        """Yield the sentence with its one reference."""
         source, target = (row["translation"][language].strip() for language in self.languages)
         if not source or not target:
             yield DroppedRow(reason="empty source" if not source else "empty reference")

@@ -8,16 +8,18 @@ from typing import ClassVar
 
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row
-from edt.tasks.sources.columns import Columns, checked
+from edt.tasks.sources.columns import Columns, check_columns
 from edt.tasks.sources.dataset_task import DatasetTask
 from edt.tasks.sources.files import LocatedRow
 
-COLUMNS: Columns = {"id": str, "summary": str, "text": str}
+__all__ = ["XLSum"]
+
+_COLUMNS: Columns = {"id": str, "summary": str, "text": str}
 
 
 @dataclass(frozen=True, kw_only=True)
 class XLSum(DatasetTask):
-    """Row schema: {id, summary, text}; url and title are allowed and unread (a title gives the summary away).
+    """Row schema: {id, summary, text}. The columns url and title are not read: a title gives the summary away.
 
     Template fields: `text`. Splits: 10k of train, 1k of validation, 1k of test.
     """
@@ -26,15 +28,15 @@ class XLSum(DatasetTask):
     quality: ClassVar[str] = "rouge_l"
 
     def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
-        """The rows, each with its columns."""
-        return (checked(row, COLUMNS, where) for where, row in located)
+        """Yield the rows, with their columns checked."""
+        return (check_columns(row, _COLUMNS, where) for where, row in located)
 
     def row_id(self, row: Row) -> str:
-        """The article's id."""
+        """Return the article's id."""
         return str(row["id"])
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
-        """The article with its one reference."""
+        """Yield the article with its one reference."""
         text, summary = row["text"].strip(), row["summary"].strip()
         if not text or not summary:
             yield DroppedRow(reason="empty article" if not text else "empty summary")

@@ -63,7 +63,8 @@ def test_a_torn_line_is_named(tmp_path, text, line):
     path = tmp_path / "a.jsonl"
     path.write_text(text)
     with pytest.raises(
-        DataError, match=rf"a\.jsonl, line {line} is torn or not JSON: .* Fetch the file again or remove the line\."
+        DataError,
+        match=rf"a\.jsonl, line {line} is damaged or not JSON: .* Download the file again or remove the line\.",
     ):
         values(path)
 
@@ -75,26 +76,26 @@ def test_an_empty_file_is_an_error(tmp_path, text):
     with pytest.raises(DataError) as raised:
         values(path)
     assert str(raised.value) == (
-        f"data file {path} is empty: it holds no row. Check how it was made or give another task.path."
+        f"data file {path} is empty: it has no row. Check how it was made or give another task.path."
     )
 
 
 def test_other_kinds_and_torn_files_are_errors(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n")
-    with pytest.raises(DataError, match=r"a\.csv ends in none of \.json, \.jsonl"):
+    with pytest.raises(DataError, match=r"a\.csv must end in one of \.json, \.jsonl"):
         values(path)
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(DataError, match=r"a\.parquet is torn or not parquet: "):
+    with pytest.raises(DataError, match=r"a\.parquet is damaged or not parquet: "):
         values(tmp_path / "a.parquet")
     (tmp_path / "a.json").write_bytes(b'{"n": "\xff"}\n')
     with pytest.raises(DataError, match=r"a\.json is not UTF-8 text: invalid start byte at byte 7"):
         values(tmp_path / "a.json")
     (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"n": 1}\n' * 1000)[:-10])
-    with pytest.raises(DataError, match=r"a\.json\.gz is torn: "):
+    with pytest.raises(DataError, match=r"a\.json\.gz is damaged: "):
         values(tmp_path / "a.json.gz")
     (tmp_path / "b.json.gz").write_bytes(b"not zipped")
-    with pytest.raises(DataError, match=r"b\.json\.gz is torn: Not a gzipped file"):
+    with pytest.raises(DataError, match=r"b\.json\.gz is damaged: Not a gzipped file"):
         values(tmp_path / "b.json.gz")
     with pytest.raises(DataError, match=r"none\.json cannot be read: No such file or directory"):
         values(tmp_path / "none.json")

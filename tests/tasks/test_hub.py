@@ -156,13 +156,13 @@ def test_more_row_groups_are_drawn_where_they_hold_too_few_rows():
 
 def test_all_of_a_train_split_too_large_to_read_is_refused():
     with pytest.raises(
-        DataError, match=r"split 'all' of 'wmt/wmt19' would fetch all of its train files, too many to read"
+        DataError, match=r"split 'all' of 'wmt/wmt19' would download all of its train files, too many to read"
     ):
         task("wmt19").load("all")
 
 
 def test_row_groups_are_positive():
-    with pytest.raises(ConfigError, match=r"task\.hub\.train_row_groups is 0; it is 1 or more, or null"):
+    with pytest.raises(ConfigError, match=r"task\.hub\.train_row_groups is 0; it must be 1 or more, or null"):
         task("wmt19", **{"hub.train_row_groups": 0})
 
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from edt.errors import ConfigError, DataError
-from edt.tasks.sources.local import member_path, pool_of
+from edt.tasks.sources.local import member_path, split_from_name
 from tests.support.task_fixtures import articles, pairs, task, write_lines
 
 
@@ -25,7 +25,7 @@ from tests.support.task_fixtures import articles, pairs, task, write_lines
     ],
 )
 def test_a_files_words_name_its_split(name, pool):
-    assert pool_of(name) == pool
+    assert split_from_name(name) == pool
 
 
 def test_a_folder_with_named_files_maps_them_to_splits_and_names_the_rest(tmp_path):
@@ -126,12 +126,12 @@ def test_paths_that_hold_nothing_are_errors(tmp_path):
         task("xlsum", path=str(tmp_path / "nowhere")).load("test")
     with pytest.raises(DataError, match=r"task\.path=.*here does not exist"):
         task("wmt19", path=str(tmp_path / "not" / "here")).load("test")
-    with pytest.raises(DataError, match=r"holds no data file \(it holds: nothing\)"):
+    with pytest.raises(DataError, match=r"has no data file \(it has: nothing\)"):
         task("xlsum", path=str(tmp_path)).load("test")
     (tmp_path / "notes.txt").write_text("words")
-    with pytest.raises(DataError, match=r"holds no data file \(it holds: notes\.txt\)"):
+    with pytest.raises(DataError, match=r"has no data file \(it has: notes\.txt\)"):
         task("xlsum", path=str(tmp_path)).load("test")
-    with pytest.raises(DataError, match=r"notes\.txt is of no kind that the task reads \(\.json"):
+    with pytest.raises(DataError, match=r"notes\.txt is of a kind that the task does not read; it reads \.json"):
         task("xlsum", path=str(tmp_path / "notes.txt")).load("test")
 
 
@@ -156,7 +156,7 @@ def test_a_home_folder_is_understood(tmp_path, monkeypatch):
 
 
 def test_sizes_are_positive():
-    with pytest.raises(ConfigError, match=r"task\.dev_size is 0; it is a number of rows, 1 or more, or null\."):
+    with pytest.raises(ConfigError, match=r"task\.dev_size is 0; it must be 1 or more rows, or null\."):
         task("xlsum", dev_size=0)
 
 
@@ -175,5 +175,5 @@ def test_member_path_takes_the_exact_name_before_the_beginning(tmp_path):
         member_path(str(tmp_path), "wmt19")
     with pytest.raises(DataError, match=r"none for task 'msmarco'; its subfolders: quac, .* Rename one to 'msmarco'\."):
         member_path(str(tmp_path), "msmarco")
-    with pytest.raises(DataError, match=r"task\.path=.*msmarco\.json is no folder; for a list of tasks"):
+    with pytest.raises(DataError, match=r"task\.path=.*msmarco\.json is not a folder; for a list of tasks"):
         member_path(str(tmp_path / "msmarco.json"), "msmarco")

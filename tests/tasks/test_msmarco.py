@@ -59,7 +59,7 @@ def test_a_passage_stays_on_its_line():
 
 
 def test_passages_takes_one_of_two_words():
-    with pytest.raises(ConfigError, match=r"task\.passages is 'some'; it is one of: all, selected\."):
+    with pytest.raises(ConfigError, match=r"task\.passages is 'some'; it must be one of: all, selected\."):
         task("msmarco", passages="some")
 
 
@@ -68,7 +68,7 @@ def test_passages_takes_one_of_two_words():
     [
         (query(1, passages={"passage_txt": [], "is_selected": []}), r"column 'passages' has no column 'passage_text' \(did you mean 'passage_txt'\?\)"),
         (query(1, passages=[{"is_selected": 0}]), r"passage 1 has no column 'passage_text'"),
-        (query(1, passages={"passage_text": ["a"], "is_selected": []}), r"must be equally long, but have lengths 'passage_text' 1, 'is_selected' 0"),
+        (query(1, passages={"passage_text": ["a"], "is_selected": []}), r"must be equally long, but have the lengths 'passage_text' 1, 'is_selected' 0"),
         (query(1, passages={"passage_text": [3], "is_selected": [0]}), r"column 'passages': item 1 is a number, but must be text"),
         (query(1, answers=[None]), r"column 'answers': item 1 is null, but must be text"),
         (query(1, passages="text"), r"column 'passages' is text, but must be an object or a list"),

@@ -29,7 +29,7 @@ def test_a_file_is_fetched_once_and_then_taken_from_the_cache(tmp_path, cache):
     assert fetch(file, "quac") == path
     path.write_text("damaged")
     with pytest.raises(
-        DataError, match=r"data set 'quac' is not in the local cache and file:.*val\.json could not be fetched"
+        DataError, match=r"data set 'quac' is not in the local cache and file:.*val\.json could not be downloaded"
     ):
         fetch(file, "quac")
 
@@ -47,7 +47,7 @@ def test_another_file_than_the_published_one_is_refused_and_not_kept(tmp_path, c
 def test_no_network_is_one_sentence_with_the_local_way_out():
     quac = task("quac", **{"hub.files.dev.url": NOWHERE})
     message = (
-        r"^data set 'quac' is not in the local cache and http://127\.0\.0\.1:1/val_v0\.2\.json could not be fetched "
+        r"^data set 'quac' is not in the local cache and http://127\.0\.0\.1:1/val_v0\.2\.json could not be downloaded "
         r"\(\[Errno \d+\] Connection refused\)\. "
         r"Use a local copy instead: task\.path=FILE \(a file or folder of quac in its original form\)\.$"
     )

@@ -128,5 +128,5 @@ def test_a_hub_row_with_lists_of_unequal_length_is_named(tmp_path):
 
 
 def test_a_document_without_dialogues_is_empty(tmp_path):
-    with pytest.raises(DataError, match=r"q\.json holds no dialogue: its list 'data' is empty"):
+    with pytest.raises(DataError, match=r"q\.json has no dialogue: its list 'data' is empty"):
         rows_of({"data": []}, tmp_path)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edt.ids import seeded_rank
-from edt.tasks.sources.subsets import draw_rows, halves
+from edt.tasks.sources.subsets import draw_subset, split_in_halves
 
 
 def row_id(row):
@@ -15,7 +15,7 @@ def row_id(row):
 
 
 def draw(rows, skip=0, size=None, seed=0, weight=lambda row: 1):
-    subset = draw_rows(iter(rows), identity=row_id, weight=weight, seed=seed, skip=skip, size=size)
+    subset = draw_subset(iter(rows), row_id=row_id, weight=weight, seed=seed, skip=skip, size=size)
     return [row["id"] for row in subset.rows], subset.available
 
 
@@ -58,6 +58,6 @@ def test_weighted_slices_are_whole_long_enough_and_share_nothing(weights, skip, 
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
 def test_halves_hold_each_row_once(count):
     rows = [{"id": f"r{n}"} for n in range(count)]
-    parts = halves(rows, identity=row_id, seed=3)
+    parts = split_in_halves(rows, row_id=row_id, seed=3)
     assert len(parts["dev"]) == count // 2
     assert sorted(row["id"] for part in parts.values() for row in part) == sorted(row["id"] for row in rows)

@@ -49,7 +49,7 @@ def test_the_direction_turns_around(tmp_path):
 @pytest.mark.parametrize("direction", ["en", "en-en", "en-xx", "en_zh"])
 def test_a_direction_is_two_known_languages(direction):
     with pytest.raises(
-        ConfigError, match=rf"task\.direction is '{direction}'; it is SOURCE-TARGET with two of: en, zh"
+        ConfigError, match=rf"task\.direction is '{direction}'; it must be SOURCE-TARGET with two of: en, zh"
     ):
         task("wmt19", direction=direction)
 
@@ -119,7 +119,7 @@ def test_a_text_with_two_partners_is_an_error(tmp_path):
 
 def test_empty_texts_are_an_error(tmp_path):
     write_pair(tmp_path, "", "")
-    with pytest.raises(DataError, match=r"are empty: they hold no line"):
+    with pytest.raises(DataError, match=r"are empty: they have no line"):
         task("wmt19", path=str(tmp_path)).load("all")
 
 

@@ -84,7 +84,7 @@ class GeneratedTask(DatasetTask):
         if size is None:
             raise ConfigError(
                 f"task.{pool}_size is null, but task '{self.name}' is generated and has no last row; "
-                f"give a number of {self.unit}."
+                f"give a number of {self.size_unit}."
             )
         rows: list[Row] = []
         held = 0

@@ -1,4 +1,4 @@
-"""Line-aligned text: two files of one name, one per language, with a segment and its translation on each line."""
+"""Read line-aligned text: two files with one stem, one per language; each line holds a segment or its translation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from edt.errors import DataError
 from edt.tasks.sources.files import LocatedRow, read_lines
 from edt.tasks.sources.local import FileGroup
 
+__all__ = ["LANGUAGES", "Language", "find_pairs", "read_pair"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Language:
-    """English name, and what the names of text files in the language end in."""
+    """A language: its English name, and the endings of text files in it."""
 
     name: str
     endings: tuple[str, ...]
@@ -35,8 +37,8 @@ LANGUAGES: Mapping[str, Language] = {
 """The languages of WMT19 by their two-letter code."""
 
 
-def language_of(path: Path) -> tuple[Path, str] | None:
-    """(path without its language ending, language) of a text file; None when it has no such ending."""
+def _split_language(path: Path) -> tuple[Path, str] | None:
+    """Return (path without its language ending, language) of a text file; None when it has no such ending."""
     bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     for code, language in LANGUAGES.items():
         if bare.suffix.lower().removeprefix(".") in language.endings:
@@ -45,54 +47,54 @@ def language_of(path: Path) -> tuple[Path, str] | None:
 
 
 def find_pairs(files: Sequence[Path], languages: tuple[str, str]) -> list[FileGroup]:
-    """The (source, target) pairs among files; the partner of a file given alone is looked for beside it.
+    """Return the (source, target) pairs among files; the partner of a single file is looked up in its folder.
 
     Raises DataError when a text in one of the languages has no partner in the other.
     """
     pairs: dict[Path, FileGroup] = {}
     for file in files:
-        found = language_of(file)
-        if found is not None and found[1] in languages and found[0] not in pairs:
-            pairs[found[0]] = pair_of(file, found[0], languages)
+        stem, language = _split_language(file) or (None, None)
+        # Both files of a pair come by; the second finds its pair done.
+        if stem is not None and language in languages and stem not in pairs:
+            pairs[stem] = _find_pair(file, stem, languages)
     return list(pairs.values())
 
 
-def pair_of(file: Path, stem: Path, languages: tuple[str, str]) -> FileGroup:
-    """The source and the target text of one name."""
-    beside = [path for path in sorted(stem.parent.iterdir()) if (language_of(path) or (None,))[0] == stem]
+def _find_pair(file: Path, stem: Path, languages: tuple[str, str]) -> FileGroup:
+    """Return the source and the target text with one stem."""
+    siblings = [path for path in sorted(stem.parent.iterdir()) if (_split_language(path) or (None,))[0] == stem]
     pair = []
     for language in languages:
-        matching = [path for path in beside if (language_of(path) or (None, None))[1] == language]
+        matching = [path for path in siblings if (_split_language(path) or (None, None))[1] == language]
         if len(matching) != 1:
             endings = ", ".join(f".{ending}" for ending in LANGUAGES[language].endings)
             problem = f"several ({', '.join(path.name for path in matching)})" if matching else "none"
             raise DataError(
-                f"{file} is line-aligned text and needs one partner in {LANGUAGES[language].name} beside it, named "
-                f"{stem.name} with one of {endings}; there is {problem}."
+                f"{file} is line-aligned text and needs one partner in {LANGUAGES[language].name} in the same folder, "
+                f"named {stem.name} with one of {endings}; there is {problem}. Add or remove a file."
             )
         pair.append(matching[0])
     return tuple(pair)
 
 
-def read_pair(unit: FileGroup, languages: tuple[str, str]) -> Iterator[LocatedRow]:
-    """Rows {translation: {source language: .., target language: ..}}, one per line.
+def read_pair(pair: FileGroup, languages: tuple[str, str]) -> Iterator[LocatedRow]:
+    """Yield rows {translation: {source language: .., target language: ..}}, one per line.
 
     Raises DataError when the files differ in their number of lines, or are empty.
     """
-    source, target = unit
+    source, target = pair
     count = 0
-    both = zip_longest(read_lines(source), read_lines(target))
-    for count, texts in enumerate(both, start=1):
+    for count, texts in enumerate(zip_longest(read_lines(source), read_lines(target)), start=1):
+        # One file is shorter: every pair after a lost line would be wrong, so none is used.
         if None in texts:
             raise DataError(
-                f"{source} and {target} are line-aligned, but have {line_count(source)} and {line_count(target)} "
-                "lines. Fetch both again."
+                f"{source} and {target} are line-aligned, but have {_count_lines(source)} and {_count_lines(target)} "
+                "lines. Download both again."
             )
         yield f"{source}, line {count}", {"translation": dict(zip(languages, texts, strict=True))}
     if count == 0:
-        raise DataError(f"data files {source} and {target} are empty: they hold no line. Give another task.path.")
+        raise DataError(f"data files {source} and {target} are empty: they have no line. Give another task.path.")
 
 
-def line_count(path: Path) -> int:
-    """Lines of a text file."""
+def _count_lines(path: Path) -> int:
     return sum(1 for _ in read_lines(path))

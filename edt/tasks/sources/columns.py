@@ -1,4 +1,4 @@
-"""The columns that a row must have; what is missing is named with its place and the nearest name that is there."""
+"""Check the columns of a row; an error names the place of the row, the column, and what is allowed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edt.errors import DataError, suggestion
+
+__all__ = ["Columns", "check_columns", "check_equal_lengths", "check_texts"]
 
 Columns = Mapping[str, type | tuple[type, ...]]
 """Column name -> the type or types of its values."""
@@ -20,47 +22,52 @@ _JSON_NAMES = {
 }
 
 
-def checked(row: Any, columns: Columns, where: str) -> Mapping[str, Any]:
-    """The row itself, when it is an object with all the columns. `where`: file and line, for the error."""
+def check_columns(row: Any, columns: Columns, where: str) -> Mapping[str, Any]:
+    """Return the row if it is an object with all the columns; raise DataError otherwise.
+
+    where: file and line of the row, for the message.
+    """
     if not isinstance(row, Mapping):
-        raise DataError(f"{where} is {json_name(type(row))}, but must be an object with the columns {listed(columns)}.")
+        raise DataError(f"{where} is {_json_name(type(row))}, but must be an object with the columns {_list(columns)}.")
     for name, types in columns.items():
         if name not in row:
             raise DataError(
-                f"{where} has no column '{name}'{suggestion(name, map(str, row))}; it has {listed(row)}, "
-                f"and needs {listed(columns)}. Rename the column or check that this is the right data set."
+                f"{where} has no column '{name}'{suggestion(name, map(str, row))}; it has {_list(row)}, "
+                f"and needs {_list(columns)}. Rename the column or check that this is the right data set."
             )
         allowed = types if isinstance(types, tuple) else (types,)
+        # In Python True is an int; in a data set it is not a number.
         if not isinstance(row[name], allowed) or isinstance(row[name], bool):
             raise DataError(
-                f"{where}: column '{name}' is {json_name(type(row[name]))}, but must be "
-                f"{' or '.join(json_name(kind) for kind in allowed)}. Correct the row or remove it."
+                f"{where}: column '{name}' is {_json_name(type(row[name]))}, but must be "
+                f"{' or '.join(_json_name(kind) for kind in allowed)}. Correct the row or remove it."
             )
     return row
 
 
-def equal_lengths(lists: Mapping[str, Any], where: str) -> None:
-    """Lists that belong together item by item must be equally long."""
+def check_equal_lengths(lists: Mapping[str, Any], where: str) -> None:
+    """Raise DataError unless the lists, which belong together item by item, are equally long."""
     lengths = {name: len(items) for name, items in lists.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
-        raise DataError(f"{where}: the lists must be equally long, but have lengths {told}. Correct or remove the row.")
+        listed = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
+        raise DataError(
+            f"{where}: the lists must be equally long, but have the lengths {listed}. Correct or remove the row."
+        )
 
 
-def texts(items: Any, where: str) -> None:
-    """A list must hold texts and nothing else."""
+def check_texts(items: Any, where: str) -> None:
+    """Raise DataError unless all items of a list are texts."""
     for number, item in enumerate(items, start=1):
         if not isinstance(item, str):
             raise DataError(
-                f"{where}: item {number} is {json_name(type(item))}, but must be text. Correct the row or remove it."
+                f"{where}: item {number} is {_json_name(type(item))}, but must be text. Correct the row or remove it."
             )
 
 
-def listed(names: Mapping[str, Any]) -> str:
-    """Names in a row for a message, or "none"."""
+def _list(names: Mapping[str, Any]) -> str:
     return ", ".join(map(str, names)) or "none"
 
 
-def json_name(kind: type) -> str:
-    """What a reader of JSON calls a type."""
+def _json_name(kind: type) -> str:
+    """Return what a reader of JSON calls a type."""
     return _JSON_NAMES.get(kind, kind.__name__)

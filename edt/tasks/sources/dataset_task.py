@@ -1,8 +1,12 @@
-"""Tasks whose rows come from files: the hub's, the authors' or local ones. Which rows a split takes is decided here.
+"""The base of the tasks whose rows come from files: the hub's, the authors' or local ones.
 
-From the hub, or a folder with the splits of the official release, each split takes what the task's plan says, in
-subsets of `train_size`, `dev_size`, `test_size`. A folder with other named splits gives each split the files of its
-own name. A single file (or aligned pair) is split half dev, half test. "all" takes every row there is.
+Which rows a split takes is decided here:
+
+- From the hub, or from a folder with the splits of the official release, each split takes what the task's plan says,
+  in subsets of `train_size`, `dev_size`, `test_size`.
+- A folder with other named splits: each split takes the files with its own name.
+- A single file (or aligned pair): half of the rows are dev, half are test.
+- "all": every row that is available.
 """
 
 from __future__ import annotations
@@ -19,12 +23,24 @@ from edt.records import Split
 from edt.tasks.base import Row, RowSet, Task, check_unique_ids
 from edt.tasks.sources.files import LocatedRow, is_data_file, read_rows
 from edt.tasks.sources.local import FileGroup, LocalFiles, find_files, local_origin, read_groups
-from edt.tasks.sources.subsets import OFFICIAL_SPLITS, ONE_TO_ONE, OfficialSplit, SubsetPlan, draw_rows, halves
+from edt.tasks.sources.subsets import (
+    OFFICIAL_SPLITS,
+    ONE_TO_ONE,
+    OfficialSplit,
+    SubsetPlan,
+    draw_subset,
+    split_in_halves,
+)
+
+__all__ = ["DatasetTask", "OpenedSplit", "Source", "local_alternative"]
+
+_RANKED_BY = "rank of the seeded hash of the row's id"
+"""How rows are drawn, for the manifest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedSplit:
-    """The rows of one official split, read as they are asked for. `origin` is plain JSON for the manifest."""
+    """The rows of one official split, read lazily. `origin` is plain JSON for the manifest."""
 
     located: Iterator[LocatedRow]
     origin: Mapping[str, Any]
@@ -33,32 +49,38 @@ class OpenedSplit:
 class Source(Protocol):
     """Where a task's rows come from when no `task.path` is given."""
 
-    def open(self, pool: OfficialSplit, *, seed: int, size: int | None, every: bool) -> OpenedSplit:
-        """One official split. A source too large to read may draw at least `size` rows of it by the seed.
+    def open(self, official: OfficialSplit, *, seed: int, size: int | None, every: bool) -> OpenedSplit:
+        """Open one official split.
 
-        every: the caller wants all rows. Raises DataError when the source cannot be reached, with the local way out.
+        size: the caller needs so many rows; a source too large to read may draw as many, or more, by the seed.
+        every: the caller needs all rows.
+        Raises DataError when the source cannot be reached; the message ends with `local_alternative`.
         """
         ...
 
 
 def local_alternative(name: str) -> str:
-    """The way out that every remote source's errors end with."""
+    """Return the remedy that ends every error of a remote source."""
     return f"Use a local copy instead: task.path=FILE (a file or folder of {name} in its original form)."
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetTask(Task):
-    """Base of the tasks on real data.
+    """Base of the tasks on data sets: a subclass gives `rows`, `row_id` and `parse`.
 
-    hub: the source when there is no path. train_size, dev_size, test_size: sizes of the subsets, None for all.
+    Class attributes:
+        plan: which official split each split draws from.
+        official_splits: the splits of the official release.
+        size_unit: what sizes count, for messages.
+
+    Keys of the config, beyond those of `Task`:
+        hub: the source that is read when `path` is None.
+        train_size, dev_size, test_size: sizes of the subsets, None for all rows.
     """
 
     plan: ClassVar[SubsetPlan] = ONE_TO_ONE
-    """What each split takes of the official release."""
-    official: ClassVar[frozenset[OfficialSplit]] = frozenset(OFFICIAL_SPLITS)
-    """The splits of the official release."""
-    unit: ClassVar[str] = "rows"
-    """What sizes count."""
+    official_splits: ClassVar[frozenset[OfficialSplit]] = frozenset(OFFICIAL_SPLITS)
+    size_unit: ClassVar[str] = "rows"
 
     hub: Source | None = None
     train_size: int | None = 10_000
@@ -67,126 +89,135 @@ class DatasetTask(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for pool in OFFICIAL_SPLITS:
-            if (size := self.size(pool)) is not None and size < 1:
-                raise ConfigError(f"task.{pool}_size is {size}; it is a number of {self.unit}, 1 or more, or null.")
+        for split in OFFICIAL_SPLITS:
+            if (size := self.size(split)) is not None and size < 1:
+                raise ConfigError(f"task.{split}_size is {size}; it must be 1 or more {self.size_unit}, or null.")
 
     @abstractmethod
     def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
-        """What is in the files, checked and in the schema that `parse` reads; errors name the place."""
+        """Yield what the files hold, checked, in the schema that `parse` reads; an error names the place."""
 
     @abstractmethod
     def row_id(self, row: Row) -> str:
-        """The id by which subsets and halves are drawn."""
+        """Return the id by which subsets and halves are drawn."""
 
     def weight(self, row: Row) -> int:
-        """How many of `unit` a row holds."""
+        """Return how many of `size_unit` a row counts as, 1 or more."""
         del row
         return 1
 
-    def units(self, files: Sequence[Path]) -> list[FileGroup]:
-        """The files that the task can read, grouped by what is read together."""
+    def group_files(self, files: Sequence[Path]) -> list[FileGroup]:
+        """Return the files that the task can read, grouped by what is read together."""
         return [(file,) for file in files if is_data_file(file)]
 
-    def read(self, unit: FileGroup) -> Iterator[LocatedRow]:
-        """The rows of one unit as they stand in it."""
-        return read_rows(unit[0])
+    def read(self, group: FileGroup) -> Iterator[LocatedRow]:
+        """Yield the rows of one group of files as they are stored."""
+        return read_rows(group[0])
 
     def size(self, split: OfficialSplit) -> int | None:
-        """The configured size of a split's subset."""
+        """Return the configured size of a split's subset."""
         return {"train": self.train_size, "dev": self.dev_size, "test": self.test_size}[split]
 
     def row_set(self, split: Split) -> RowSet:
-        """The rows of one split, with their origin."""
+        """Return the rows of one split, with their origin."""
         if self.path is not None:
-            return self._local(find_files(self.path, self.units), split)
+            return self._local_rows(find_files(self.path, self.group_files), split)
         if self.hub is None:
             raise ConfigError(f"task '{self.name}' has neither task.path nor task.hub; give a file or folder as path.")
-        if split == "all":
-            return self._every([self._open_hub(pool, every=True) for pool in OFFICIAL_SPLITS if pool in self.official])
-        skip, size = self._slice(self.plan, split)
-        reach = None if size is None or skip is None else skip + size
-        opened = self._open_hub(self.plan[split].pool, size=reach)
-        return self._subset(opened, self.plan, split)
 
-    def _open_hub(self, pool: OfficialSplit, *, size: int | None = None, every: bool = False) -> OpenedSplit:
-        """One official split of the hub."""
+        if split == "all":
+            official = [name for name in OFFICIAL_SPLITS if name in self.official_splits]
+            return self._all_rows([self._open_hub(name, every=True) for name in official])
+
+        # A source that draws row groups needs to know how far into the seed's order this split reaches.
+        skip, size = self._places(self.plan, split)
+        needed = None if size is None or skip is None else skip + size
+        return self._subset(self._open_hub(self.plan[split].official, size=needed), self.plan, split)
+
+    def _open_hub(self, official: OfficialSplit, *, size: int | None = None, every: bool = False) -> OpenedSplit:
         assert self.hub is not None
-        return self.hub.open(pool, seed=self.seed, size=size, every=every)
+        return self.hub.open(official, seed=self.seed, size=size, every=every)
 
-    def _local(self, files: LocalFiles, split: Split) -> RowSet:
+    def _open_local(self, files: LocalFiles, groups: Sequence[FileGroup]) -> OpenedSplit:
+        return OpenedSplit(located=read_groups(groups, self.read), origin=local_origin(files, groups))
+
+    def _local_rows(self, files: LocalFiles, split: Split) -> RowSet:
         if split == "all":
-            return self._every([self._open_local(files, files.units())])
-        if files.whole is not None:
-            return self._half(files, files.whole, split)
-        plan = self.local_plan(files)
-        pool = plan[split].pool
-        if pool not in files.pools:
-            have = ", ".join(f"'{name}'" for name in OFFICIAL_SPLITS if name in files.pools)
+            return self._all_rows([self._open_local(files, files.all_groups())])
+        if files.single is not None:
+            return self._half(files, files.single, split)
+
+        plan = self._local_plan(files)
+        official = plan[split].official
+        if official not in files.by_split:
+            present = ", ".join(f"'{name}'" for name in OFFICIAL_SPLITS if name in files.by_split)
             raise DataError(
-                f"folder {files.root} has files named for {have}, but split '{split}' of task '{self.name}' takes the "
-                f"'{pool}' files. Add one, or give a single file as task.path."
+                f"folder {files.root} has files named for {present}, but split '{split}' of task '{self.name}' takes "
+                f"the '{official}' files. Add one, or give a single file as task.path."
             )
-        return self._subset(self._open_local(files, files.pools[pool]), plan, split)
+        return self._subset(self._open_local(files, files.by_split[official]), plan, split)
 
-    def local_plan(self, files: LocalFiles) -> SubsetPlan:
-        """The task's plan when the folder looks like the official release, else each split by its own name."""
-        needed = {self.plan["dev"].pool, self.plan["test"].pool}
-        return self.plan if needed <= set(files.pools) <= self.official else ONE_TO_ONE
+    def _local_plan(self, files: LocalFiles) -> SubsetPlan:
+        """Return the task's plan if the folder looks like the official release, else each split by its own name."""
+        # A folder with a test file, for a data set that publishes none, was split by its owner.
+        needed = {self.plan["dev"].official, self.plan["test"].official}
+        return self.plan if needed <= set(files.by_split) <= self.official_splits else ONE_TO_ONE
 
-    def _open_local(self, files: LocalFiles, units: Sequence[FileGroup]) -> OpenedSplit:
-        return OpenedSplit(located=read_groups(units, self.read), origin=local_origin(files, units))
-
-    def _every(self, opened: Sequence[OpenedSplit]) -> RowSet:
+    def _all_rows(self, opened: Sequence[OpenedSplit]) -> RowSet:
         rows = tuple(self.rows(chain.from_iterable(part.located for part in opened)))
         origin = {"sources": [dict(part.origin) for part in opened], "drawn": "every row", "rows": len(rows)}
         return RowSet(rows=rows, origin=origin)
 
-    def _half(self, files: LocalFiles, unit: FileGroup, split: OfficialSplit) -> RowSet:
+    def _half(self, files: LocalFiles, group: FileGroup, split: OfficialSplit) -> RowSet:
         if split == "train":
             raise DataError(
-                f"task '{self.name}' has no split 'train' in {' and '.join(map(str, unit))}: a single file or pair is "
+                f"task '{self.name}' has no split 'train' in {' and '.join(map(str, group))}: a single file or pair is "
                 "split half dev, half test. Give a folder with files named for train, dev and test, or use "
                 "task.split=all."
             )
-        opened = self._open_local(files, [unit])
+        opened = self._open_local(files, [group])
         rows = tuple(self.rows(opened.located))
-        check_unique_ids((self.row_id(row) for row in rows), self.name)  # else the two could part into dev and test
-        kept = halves(rows, identity=self.row_id, seed=self.seed)[split]
-        drawn = {"half": split, "by": "rank of the seeded hash of the row's id", "seed": self.seed}
-        origin = {"sources": [dict(opened.origin)], "drawn": drawn, "rows_in_source": len(rows), "rows": len(kept)}
-        return RowSet(rows=kept, origin=origin)
+        # Two rows with one id could end up in dev and test, where the check of a single split does not see them.
+        check_unique_ids((self.row_id(row) for row in rows), self.name)
 
-    def _slice(self, plan: SubsetPlan, split: OfficialSplit) -> tuple[int | None, int | None]:
-        """(places to skip, places to take) in the seed's order; to skip None is to skip all."""
-        after = plan[split].after
-        return (0 if after is None else self.size(after)), self.size(split)
+        half = split_in_halves(rows, row_id=self.row_id, seed=self.seed)[split]
+        drawn = {"half": split, "by": _RANKED_BY, "seed": self.seed}
+        origin = {"sources": [dict(opened.origin)], "drawn": drawn, "rows_in_source": len(rows), "rows": len(half)}
+        return RowSet(rows=half, origin=origin)
+
+    def _places(self, plan: SubsetPlan, split: OfficialSplit) -> tuple[int | None, int | None]:
+        """Return (places to skip, places to take) in the seed's order; None means all of them."""
+        excluding = plan[split].excluding
+        return (0 if excluding is None else self.size(excluding)), self.size(split)
 
     def _subset(self, opened: OpenedSplit, plan: SubsetPlan, split: OfficialSplit) -> RowSet:
-        skip, size = self._slice(plan, split)
-        draw = plan[split]
+        skip, size = self._places(plan, split)
+        rule = plan[split]
         if skip is None:
             raise DataError(
-                f"split '{split}' of task '{self.name}' takes '{draw.pool}' rows outside split '{draw.after}', which "
-                f"takes all of them: set task.{draw.after}_size to a number."
+                f"split '{split}' of task '{self.name}' takes '{rule.official}' rows outside split "
+                f"'{rule.excluding}', which takes all of them: set task.{rule.excluding}_size to a number."
             )
-        subset = draw_rows(
-            self.rows(opened.located), identity=self.row_id, weight=self.weight, seed=self.seed, skip=skip, size=size
-        )
+
+        rows = self.rows(opened.located)
+        subset = draw_subset(rows, row_id=self.row_id, weight=self.weight, seed=self.seed, skip=skip, size=size)
         if not subset.rows:
             raise DataError(
-                f"split '{split}' of task '{self.name}' takes '{draw.pool}' rows outside the {skip} {self.unit} of "
-                f"split '{draw.after}', but there are only {subset.available} {self.unit}. "
-                f"Lower task.{draw.after}_size, or give a single file as task.path, which is split half dev, half test."
+                f"split '{split}' of task '{self.name}' takes '{rule.official}' rows outside the {skip} "
+                f"{self.size_unit} of split '{rule.excluding}', but there are only {subset.available} "
+                f"{self.size_unit}. Lower task.{rule.excluding}_size, or give a single file as task.path, which is "
+                "split half dev, half test."
             )
+
+        # The keys are those of version 0.1.0: manifests are compared by them.
         drawn: Mapping[str, Any] = {
-            "from": draw.pool,
-            "after": draw.after,
-            "by": "rank of the seeded hash of the row's id",
+            "from": rule.official,
+            "after": rule.excluding,
+            "by": _RANKED_BY,
             "seed": self.seed,
             "skip": skip,
             "size": size,
-            "counted_in": self.unit,
+            "counted_in": self.size_unit,
             "available": subset.available,
         }
         origin = {"sources": [dict(opened.origin)], "drawn": drawn, "rows": len(subset.rows)}

@@ -1,4 +1,4 @@
-"""The rows of one data file: JSON, JSON lines (both also gzipped) or parquet. Each row knows its file and line."""
+"""Read the rows of one data file: JSON, JSON lines (both also gzipped) or parquet. Each row knows its file and line."""
 
 from __future__ import annotations
 
@@ -11,57 +11,62 @@ from typing import IO, Any
 
 from edt.errors import DataError
 
-LocatedRow = tuple[str, Any]
-"""Where a row stands ("file.jsonl, line 3"), and the row."""
+__all__ = ["DATA_FILE_ENDINGS", "LocatedRow", "is_data_file", "read_lines", "read_rows"]
 
-JSON_ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
-ENDINGS = (*JSON_ENDINGS, ".parquet")
+LocatedRow = tuple[str, Any]
+"""The place of a row ("file.jsonl, line 3"), and the row."""
+
+_JSON_ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+DATA_FILE_ENDINGS = (*_JSON_ENDINGS, ".parquet")
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether the name ends like a data file."""
-    return path.name.lower().endswith(ENDINGS)
+    """Return whether the name ends like a data file."""
+    return path.name.lower().endswith(DATA_FILE_ENDINGS)
 
 
 def read_rows(path: Path) -> Iterator[LocatedRow]:
-    """The rows of a file in its order.
+    """Yield the rows of a file in its order.
 
-    Raises DataError when the file cannot be read, is torn, or holds no row.
+    Raises DataError when the file cannot be read, is damaged, or has no row.
     """
     if not is_data_file(path):
-        raise DataError(f"data file {path} ends in none of {', '.join(ENDINGS)}. Convert it or rename it.")
-    rows = read_parquet(path) if path.name.lower().endswith(".parquet") else read_json(path)
+        raise DataError(f"data file {path} must end in one of {', '.join(DATA_FILE_ENDINGS)}. Convert it or rename it.")
+    rows = _read_parquet(path) if path.name.lower().endswith(".parquet") else _read_json(path)
     empty = True
     for row in rows:
         empty = False
         yield row
+    # A file without rows is more often a failed download than what someone wanted to score.
     if empty:
-        raise DataError(f"data file {path} is empty: it holds no row. Check how it was made or give another task.path.")
+        raise DataError(f"data file {path} is empty: it has no row. Check how it was made or give another task.path.")
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 text without their ends. Only a line feed ends a line: texts hold other separators."""
+    """Yield the lines of a UTF-8 text, without line endings. Raises DataError when it cannot be read."""
     try:
-        with open_text(path) as file:
+        with _open_text(path) as file:
             for line in file:
                 yield line.rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"data file {path} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
+        raise DataError(
+            f"data file {path} is not UTF-8 text: {error.reason} at byte {error.start}. Convert it to UTF-8."
+        ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"data file {path} is torn: {error}. Fetch it again.") from error
+        raise DataError(f"data file {path} is damaged: {error}. Download it again.") from error
     except OSError as error:
         raise DataError(f"data file {path} cannot be read: {error.strerror or error}.") from error
 
 
-def open_text(path: Path) -> IO[str]:
-    """A UTF-8 text file, unzipped when its name ends in .gz, without a byte order mark."""
+def _open_text(path: Path) -> IO[str]:
+    # utf-8-sig drops a byte order mark. newline="\n": texts contain other separators, which must not end a line.
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
     return path.open(encoding="utf-8-sig", newline="\n")
 
 
-def read_json(path: Path) -> Iterator[LocatedRow]:
-    """The rows of a JSON array, of JSON lines, or of a single JSON object, told apart by the first line."""
+def _read_json(path: Path) -> Iterator[LocatedRow]:
+    """Yield the rows of a JSON array, of JSON lines, or of a single JSON object; the first line decides which."""
     lines = read_lines(path)
     skipped, first = 0, ""
     for first in lines:
@@ -70,11 +75,15 @@ def read_json(path: Path) -> Iterator[LocatedRow]:
         skipped += 1
     if not first.strip():
         return
-    if isinstance(_value(first), dict):
-        yield f"{path}, line {skipped + 1}", _value(first)
+
+    # A whole object on the first line: JSON lines, read one by one, so that a large file is never in memory.
+    if isinstance(_value_or_none(first), dict):
+        yield f"{path}, line {skipped + 1}", _value_or_none(first)
         yield from _json_lines(path, lines, skipped + 2)
         return
-    document = _document(path, [*[""] * skipped, first, *lines], first)
+
+    # Blank lines stay, so that an error names the right line.
+    document = _parse_document(path, [*[""] * skipped, first, *lines], first)
     if not isinstance(document, list):
         yield f"{path}", document
         return
@@ -82,18 +91,19 @@ def read_json(path: Path) -> Iterator[LocatedRow]:
         yield f"{path}, row {index + 1}", row
 
 
-def _document(path: Path, lines: list[str], first: str) -> Any:
-    """The one JSON value that all lines make up."""
+def _parse_document(path: Path, lines: list[str], first: str) -> Any:
+    """Return the one JSON value that all lines form."""
     try:
         return json.loads("\n".join(lines))
     except json.JSONDecodeError:
+        # A damaged first line of JSON lines looks like a row: report that line, not the whole text.
         looks_like_a_row = first.lstrip().startswith("{") and len(first.strip()) > 1
         text, offset = (first, lines.index(first)) if looks_like_a_row else ("\n".join(lines), 0)
-        return parse_json(text, f"{path}", line_offset=offset)
+        return _parse_json(text, f"{path}", line_offset=offset)
 
 
-def _value(text: str) -> Any:
-    """The JSON value of a text, or None when it is not complete."""
+def _value_or_none(text: str) -> Any:
+    """Return the JSON value of a text, or None when it is not complete."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -101,25 +111,24 @@ def _value(text: str) -> Any:
 
 
 def _json_lines(path: Path, lines: Iterator[str], start: int) -> Iterator[LocatedRow]:
-    """One row per line that is not blank."""
     for number, line in enumerate(lines, start=start):
         if line.strip():
-            yield f"{path}, line {number}", parse_json(line, f"{path}", line_offset=number - 1)
+            yield f"{path}, line {number}", _parse_json(line, f"{path}", line_offset=number - 1)
 
 
-def parse_json(text: str, name: str, *, line_offset: int = 0) -> Any:
-    """The value of a JSON text; an error names the file and the line."""
+def _parse_json(text: str, name: str, *, line_offset: int = 0) -> Any:
+    """Return the value of a JSON text; an error names the file and the line."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{name}, line {error.lineno + line_offset} is torn or not JSON: {error.msg} at column {error.colno}. "
-            "Fetch the file again or remove the line."
+            f"{name}, line {error.lineno + line_offset} is damaged or not JSON: {error.msg} at column {error.colno}. "
+            "Download the file again or remove the line."
         ) from error
 
 
-def read_parquet(path: Path) -> Iterator[LocatedRow]:
-    """The rows of a parquet file, in batches."""
+def _read_parquet(path: Path) -> Iterator[LocatedRow]:
+    # Imported late: pyarrow takes a third of a second, and most tasks read JSON.
     import pyarrow
     import pyarrow.parquet
 
@@ -131,8 +140,5 @@ def read_parquet(path: Path) -> Iterator[LocatedRow]:
                     number += 1
                     yield f"{path}, row {number}", row
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"data file {path} is torn or not parquet: {_first_line(error)}. Fetch it again.") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise DataError(f"data file {path} is damaged or not parquet: {reason}. Download it again.") from error

@@ -1,4 +1,4 @@
-"""Local data in its original form: which files of a path belong to which official split."""
+"""Find the files of a local path in its original form, and sort them by official split."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from typing import Any
 
 from edt.errors import DataError
 from edt.ids import file_digest
-from edt.tasks.sources.files import ENDINGS, LocatedRow
+from edt.tasks.sources.files import DATA_FILE_ENDINGS, LocatedRow
 from edt.tasks.sources.subsets import OFFICIAL_SPLITS, OfficialSplit
 
-FileGroup = tuple[Path, ...]
-"""What is read together: one file, or the two of a line-aligned pair."""
+__all__ = ["FileGroup", "LocalFiles", "find_files", "local_origin", "member_path", "read_groups", "split_from_name"]
 
-SPLIT_WORDS: Mapping[str, OfficialSplit] = {
+FileGroup = tuple[Path, ...]
+"""Files that are read together: one data file, or the two of a line-aligned pair."""
+
+GroupFiles = Callable[[Sequence[Path]], list[FileGroup]]
+"""Picks the files that a task can read, and groups them."""
+
+_SPLIT_WORDS: Mapping[str, OfficialSplit] = {
     "train": "train",
     "training": "train",
     "val": "dev",
@@ -31,67 +36,79 @@ SPLIT_WORDS: Mapping[str, OfficialSplit] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LocalFiles:
-    """The files of a path. `whole`: the only unit there is, of no named split; otherwise `pools` are filled."""
+    """The files of a path.
+
+    single: the only group of files, if it is the only one; its name may say any split, and is not read.
+    by_split: official split -> its groups, where there are several; empty otherwise.
+    ignored: names of the files in the folder that no split takes.
+    """
 
     root: Path
-    whole: FileGroup | None = None
-    pools: Mapping[OfficialSplit, tuple[FileGroup, ...]]
+    single: FileGroup | None = None
+    by_split: Mapping[OfficialSplit, tuple[FileGroup, ...]]
     ignored: tuple[str, ...] = ()
 
-    def units(self) -> tuple[FileGroup, ...]:
-        """All units, in the order of the splits."""
-        named = tuple(unit for pool in OFFICIAL_SPLITS for unit in self.pools.get(pool, ()))
-        return named if self.whole is None else (self.whole,)
+    def all_groups(self) -> tuple[FileGroup, ...]:
+        """Return all groups, in the order of the splits."""
+        if self.single is not None:
+            return (self.single,)
+        return tuple(group for split in OFFICIAL_SPLITS for group in self.by_split.get(split, ()))
 
 
-def find_files(path: str, group_files: Callable[[Sequence[Path]], list[FileGroup]]) -> LocalFiles:
-    """The files of a path by official split. `group_files` picks and groups the files that the task can read."""
+def find_files(path: str, group_files: GroupFiles) -> LocalFiles:
+    """Return the files of a path by official split. Raises DataError when there is none that the task can read."""
     root = Path(path).expanduser()
     if root.is_dir():
-        return _in_folder(root, group_files)
-    units = group_files([root]) if root.is_file() else _with_ending(root, group_files)
-    if not units and root.is_file():
-        raise DataError(f"data file {root} is of no kind that the task reads ({', '.join(ENDINGS)}). Convert it.")
-    if not units:
+        return _find_in_folder(root, group_files)
+
+    groups = group_files([root]) if root.is_file() else _find_by_stem(root, group_files)
+    if not groups and root.is_file():
+        raise DataError(
+            f"data file {root} is of a kind that the task does not read; it reads {', '.join(DATA_FILE_ENDINGS)}. "
+            "Convert it."
+        )
+    if not groups:
         raise DataError(f"task.path={path} does not exist; give a file or folder in the data set's original form.")
-    return LocalFiles(root=root.parent, whole=units[0], pools={})
+    return LocalFiles(root=root.parent, single=groups[0], by_split={})
 
 
-def _with_ending(stem: Path, group_files: Callable[[Sequence[Path]], list[FileGroup]]) -> list[FileGroup]:
-    """The pair whose common name `stem` is, as in `newstest2018` for `newstest2018.eng` and `.zho`."""
+def _find_by_stem(stem: Path, group_files: GroupFiles) -> list[FileGroup]:
+    """Return the pair whose common name is `stem`, as `newstest2018` for `newstest2018.eng` and `.zho`."""
     if not stem.parent.is_dir():
         return []
     siblings = sorted(file for file in stem.parent.glob("*") if file.name.startswith(f"{stem.name}."))
-    return [unit for unit in group_files(siblings) if len(unit) > 1]
+    return [group for group in group_files(siblings) if len(group) > 1]
 
 
-def _in_folder(root: Path, group_files: Callable[[Sequence[Path]], list[FileGroup]]) -> LocalFiles:
+def _find_in_folder(root: Path, group_files: GroupFiles) -> LocalFiles:
     files = sorted(file for file in root.iterdir() if file.is_file() and not file.name.startswith("."))
-    units = group_files(files)
-    if not units:
-        raise DataError(f"folder {root} holds no data file (it holds: {_names(files)}). Give a file or another folder.")
-    used = {file for unit in units for file in unit}
-    if len(units) == 1:
-        return LocalFiles(root=root, whole=units[0], pools={}, ignored=_others(files, used))
-    pools: dict[OfficialSplit, tuple[FileGroup, ...]] = {}
-    for unit in units:
-        pool = pool_of(unit[0].name)
-        if pool is not None:
-            pools[pool] = (*pools.get(pool, ()), unit)
-    if not pools:
+    groups = group_files(files)
+    if not groups:
+        raise DataError(f"folder {root} has no data file (it has: {_names(files)}). Give a file or another folder.")
+    readable = {file for group in groups for file in group}
+    if len(groups) == 1:
+        return LocalFiles(root=root, single=groups[0], by_split={}, ignored=_others(files, readable))
+
+    by_split: dict[OfficialSplit, tuple[FileGroup, ...]] = {}
+    for group in groups:
+        split = split_from_name(group[0].name)
+        if split is not None:
+            by_split[split] = (*by_split.get(split, ()), group)
+    if not by_split:
         raise DataError(
-            f"folder {root} holds several data files ({_names(used)}) and none is named for a split "
-            f"({', '.join(SPLIT_WORDS)}). Give one file as task.path, or rename them."
+            f"folder {root} has several data files ({_names(readable)}) and none is named for a split "
+            f"({', '.join(_SPLIT_WORDS)}). Give one file as task.path, or rename them."
         )
-    named = {file for group in pools.values() for unit in group for file in unit}
-    return LocalFiles(root=root, pools=pools, ignored=_others(files, named))
+    named = {file for groups_of_split in by_split.values() for group in groups_of_split for file in group}
+    return LocalFiles(root=root, by_split=by_split, ignored=_others(files, named))
 
 
-def pool_of(name: str) -> OfficialSplit | None:
-    """The official split that a file's name tells by its words; None when by none, or by two that differ."""
+def split_from_name(name: str) -> OfficialSplit | None:
+    """Return the official split that the words of a file name state; None for no split, or for two."""
     words = re.split(r"[^a-z0-9]+", name.lower())
-    found = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
-    return found.pop() if len(found) == 1 else None
+    splits = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
+    # "train_dev.json" names two splits: guessing one would be worse than ignoring the file, which the origin records.
+    return splits.pop() if len(splits) == 1 else None
 
 
 def _others(files: Iterable[Path], used: set[Path]) -> tuple[str, ...]:
@@ -102,32 +119,37 @@ def _names(files: Iterable[Path]) -> str:
     return ", ".join(sorted(file.name for file in files)) or "nothing"
 
 
-def read_groups(units: Iterable[FileGroup], read: Callable[[FileGroup], Iterator[LocatedRow]]) -> Iterator[LocatedRow]:
-    """The rows of several units, one after the other."""
-    return chain.from_iterable(read(unit) for unit in units)
+def read_groups(groups: Iterable[FileGroup], read: Callable[[FileGroup], Iterator[LocatedRow]]) -> Iterator[LocatedRow]:
+    """Yield the rows of several groups of files, one group after the other."""
+    return chain.from_iterable(read(group) for group in groups)
 
 
-def local_origin(files: LocalFiles, units: Iterable[FileGroup]) -> dict[str, Any]:
-    """For the manifest: names and SHA-256 of the files read, and which files were left aside."""
-    read = [{"file": file.name, "sha256": file_digest(file)} for unit in units for file in unit]
+def local_origin(files: LocalFiles, groups: Iterable[FileGroup]) -> dict[str, Any]:
+    """Return the origin for the manifest: names and SHA-256 of the files that were read, and the ignored files.
+
+    Paths are left out: the same files in another folder are the same data.
+    """
+    read = [{"file": file.name, "sha256": file_digest(file)} for group in groups for file in group]
     return {"kind": "local", "files": read, "ignored": list(files.ignored)}
 
 
 def member_path(folder: str, task_name: str) -> str:
-    """The subfolder for one task of a list: the one of its name, else the only one whose name starts so."""
+    """Return the subfolder of one task of a list: the one with its name, or the only one whose name begins with it."""
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise DataError(
-            f"task.path={folder} is no folder; for a list of tasks it is a folder with one subfolder per task."
+            f"task.path={folder} is not a folder; for a list of tasks it must be a folder with one subfolder per task."
         )
+
     subfolders = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     if task_name in subfolders:
         return str(root / task_name)
     matching = [name for name in subfolders if name.startswith(task_name)]
     if len(matching) == 1:
         return str(root / matching[0])
+
     problem = f"several for task '{task_name}' ({', '.join(matching)})" if matching else f"none for task '{task_name}'"
     raise DataError(
-        f"folder {root} must have one subfolder per task, named for it, but has {problem}; "
+        f"folder {root} must have one subfolder per task, with the task's name, but has {problem}; "
         f"its subfolders: {', '.join(subfolders) or 'none'}. Rename one to '{task_name}'."
     )

@@ -1,4 +1,4 @@
-"""A data set's official files, fetched from a fixed address once and checked against a published SHA-256."""
+"""Download a data set's official files from a fixed address, once, and check them against a published SHA-256."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from edt.tasks.sources.dataset_task import OpenedSplit, local_alternative
 from edt.tasks.sources.files import read_rows
 from edt.tasks.sources.subsets import OfficialSplit
 
-TIMEOUT_S = 30
+__all__ = ["PinnedFile", "PinnedFiles", "fetch"]
+
+_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class PinnedFile:
-    """An address and the SHA-256 of what it must give."""
+    """An address, and the SHA-256 of the file that it must give."""
 
     url: str
     sha256: str
@@ -32,50 +34,55 @@ class PinnedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class PinnedFiles:
-    """A data set of one official file per split (a `Source`). `name` is for messages."""
+    """A data set with one official file per split (a `Source`). `name` is for messages."""
 
     name: str
     files: Mapping[OfficialSplit, PinnedFile]
 
-    def open(self, pool: OfficialSplit, *, seed: int, size: int | None, every: bool) -> OpenedSplit:
-        """One split; see `Source.open`."""
-        del seed, size, every
-        if pool not in self.files:
-            raise DataError(f"data set '{self.name}' has no official split '{pool}'; it has: {', '.join(self.files)}.")
-        pinned = self.files[pool]
+    def open(self, official: OfficialSplit, *, seed: int, size: int | None, every: bool) -> OpenedSplit:
+        """Open one split; see `Source.open`."""
+        del seed, size, every  # the file is read whole
+        if official not in self.files:
+            raise DataError(
+                f"data set '{self.name}' has no official split '{official}'; it has: {', '.join(self.files)}."
+            )
+        pinned = self.files[official]
         path = fetch(pinned, self.name)
         return OpenedSplit(
             located=read_rows(path), origin={"kind": "official files", "url": pinned.url, "sha256": pinned.sha256}
         )
 
 
-def cache_folder() -> Path:
-    """Where fetched files are kept: $XDG_CACHE_HOME/edt, by default ~/.cache/edt."""
+def _cache_folder() -> Path:
+    """Return the folder of downloaded files: $XDG_CACHE_HOME/edt, by default ~/.cache/edt."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edt"
 
 
 def fetch(pinned: PinnedFile, name: str) -> Path:
-    """The local copy of a pinned file; the cache's one when its bytes are right.
+    """Return the local copy of a pinned file, downloading it unless the cache has it.
 
-    Raises DataError when it cannot be fetched or is not the file that was published.
+    Raises DataError when it cannot be downloaded or is not the file that was published.
     """
-    path = cache_folder() / pinned.sha256[:16] / Path(pinned.url).name
+    path = _cache_folder() / pinned.sha256[:16] / Path(pinned.url).name
+    # A cached file is checked too: a disk error or an edit would change the scores silently.
     if path.is_file() and file_digest(path) == pinned.sha256:
         return path
+
+    # Download under another name: an interrupted download never looks like the file.
     part = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _save(pinned.url, part)
-        if (found := file_digest(part)) != pinned.sha256:
+        if (sha256 := file_digest(part)) != pinned.sha256:
             raise DataError(
-                f"{pinned.url} is not the published file of data set '{name}': its SHA-256 is {found}, "
+                f"{pinned.url} is not the published file of data set '{name}': its SHA-256 is {sha256}, "
                 f"not {pinned.sha256}. {local_alternative(name)}"
             )
         part.replace(path)
     except OSError as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(
-            f"data set '{name}' is not in the local cache and {pinned.url} could not be fetched ({reason}). "
+            f"data set '{name}' is not in the local cache and {pinned.url} could not be downloaded ({reason}). "
             f"{local_alternative(name)}"
         ) from error
     finally:
@@ -84,5 +91,5 @@ def fetch(pinned: PinnedFile, name: str) -> Path:
 
 
 def _save(url: str, path: Path) -> None:
-    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer, path.open("wb") as file:  # noqa: S310  checked above
-        shutil.copyfileobj(answer, file)
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response, path.open("wb") as file:  # noqa: S310  checked above
+        shutil.copyfileobj(response, file)

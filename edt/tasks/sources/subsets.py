@@ -1,4 +1,4 @@
-"""Which rows of which official split a split takes: slices of the seed's order of ids, independent of positions."""
+"""Draw train, dev and test subsets: rows are ranked by a seeded hash of their id, so row order does not matter."""
 
 from __future__ import annotations
 
@@ -10,87 +10,106 @@ from typing import Literal
 from edt.ids import seeded_rank
 from edt.tasks.base import Row
 
+__all__ = [
+    "OFFICIAL_SPLITS",
+    "ONE_TO_ONE",
+    "OfficialSplit",
+    "Subset",
+    "SubsetPlan",
+    "SubsetRule",
+    "draw_subset",
+    "split_in_halves",
+]
+
 OfficialSplit = Literal["train", "dev", "test"]
-"""A split as the data set's authors published it ("dev" is their validation)."""
+"""A split as the data set's authors published it ("dev" is their validation split)."""
 
 OFFICIAL_SPLITS: tuple[OfficialSplit, ...] = ("train", "dev", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubsetRule:
-    """A split takes rows of `pool`; `after`: behind those that this other split takes of the same pool."""
+    """Where the rows of a split come from.
 
-    pool: OfficialSplit
-    after: OfficialSplit | None = None
+    official: the official split whose rows are drawn.
+    excluding: another split that draws from the same official split; its rows are left out.
+    """
+
+    official: OfficialSplit
+    excluding: OfficialSplit | None = None
 
 
 SubsetPlan = Mapping[OfficialSplit, SubsetRule]
-"""Split -> what it takes."""
+"""Split -> its rule."""
 
-ONE_TO_ONE: SubsetPlan = {
-    "train": SubsetRule(pool="train"),
-    "dev": SubsetRule(pool="dev"),
-    "test": SubsetRule(pool="test"),
-}
-"""Each split takes rows of the pool of its own name."""
+ONE_TO_ONE: SubsetPlan = {split: SubsetRule(official=split) for split in OFFICIAL_SPLITS}
+"""Each split draws from the official split with the same name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subset:
-    """Drawn rows in their source's order. `available` counts all that could be drawn."""
+    """Drawn rows in their source's order. `available` is the total weight of the rows that could be drawn."""
 
     rows: tuple[Row, ...]
     available: int
 
 
-Identity = Callable[[Row], str]
+RowId = Callable[[Row], str]
 Weight = Callable[[Row], int]
 
 
-def draw_rows(
-    rows: Iterable[Row], *, identity: Identity, weight: Weight, seed: int, skip: int = 0, size: int | None = None
+def draw_subset(
+    rows: Iterable[Row], *, row_id: RowId, weight: Weight, seed: int, skip: int = 0, size: int | None = None
 ) -> Subset:
-    """Behind the first `skip` places of the seed's order of ids, rows that make up `size` places.
+    """Return the rows at the places skip … skip + size − 1 of the seed's order of ids; size None: to the end.
 
-    A row is `weight` places long (1 or more) and taken whole, so slices that adjoin share none and may be a little
-    longer than asked. With weight 1, plainly the `size` rows behind the first `skip`. Only skip + size rows are held.
+    A row takes `weight` places (1 or more) and is drawn whole. So adjoining subsets share no row, but each may be a
+    little larger than `size`. With weight 1 these are simply the `size` rows after the first `skip`. At most
+    skip + size rows are in memory at a time.
     """
-    total, places = 0, 0
+    count, available = 0, 0
 
     def numbered() -> Iterable[tuple[int, Row]]:
-        nonlocal total, places
+        nonlocal count, available
         for row in rows:
-            yield total, row
-            total += 1
-            places += weight(row)
+            yield count, row
+            count += 1
+            available += weight(row)
 
-    ranked = first_ranked(numbered(), identity, seed, None if size is None else skip + size)
-    chosen: list[tuple[int, Row]] = []
+    # Each row takes one place or more, so the subset is among the first skip + size rows of the order.
+    ranked = _first_ranked(numbered(), row_id, seed, None if size is None else skip + size)
+    drawn: list[tuple[int, Row]] = []
     skipped, taken = 0, 0
     for index, row in ranked:
         if skipped < skip:
             skipped += weight(row)
         elif size is None or taken < size:
-            chosen.append((index, row))
+            drawn.append((index, row))
             taken += weight(row)
-    chosen.sort(key=lambda item: item[0])
-    return Subset(rows=tuple(row for _, row in chosen), available=places)
+
+    drawn.sort(key=lambda item: item[0])
+    return Subset(rows=tuple(row for _, row in drawn), available=available)
 
 
-def first_ranked(
-    numbered: Iterable[tuple[int, Row]], identity: Identity, seed: int, count: int | None
+def _first_ranked(
+    numbered: Iterable[tuple[int, Row]], row_id: RowId, seed: int, count: int | None
 ) -> list[tuple[int, Row]]:
-    """The first `count` rows in the seed's order of ids; all for None."""
+    """Return the first `count` (index, row) pairs in the seed's order of ids; all for None."""
 
     def rank(item: tuple[int, Row]) -> tuple[int, int]:
-        return seeded_rank(seed, identity(item[1])), item[0]
+        # The index decides only between rows with the same id, which are refused later, by name.
+        return seeded_rank(seed, row_id(item[1])), item[0]
 
+    # nsmallest holds `count` rows only: train splits have millions.
     return sorted(numbered, key=rank) if count is None else heapq.nsmallest(count, numbered, key=rank)
 
 
-def halves(rows: Sequence[Row], *, identity: Identity, seed: int) -> dict[OfficialSplit, tuple[Row, ...]]:
-    """The first half of the seed's order of ids as dev, the rest (one more, when odd) as test, each in file order."""
-    ranked = [index for index, _ in first_ranked(enumerate(rows), identity, seed, None)]
+def split_in_halves(rows: Sequence[Row], *, row_id: RowId, seed: int) -> dict[OfficialSplit, tuple[Row, ...]]:
+    """Return the first half of the seed's order of ids as dev and the rest as test, each in the order of the file.
+
+    Of an odd number of rows, test has one more.
+    """
+    ranked = [index for index, _ in _first_ranked(enumerate(rows), row_id, seed, None)]
     middle = len(rows) // 2
     return {
         "dev": tuple(rows[index] for index in sorted(ranked[:middle])),
