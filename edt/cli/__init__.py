@@ -11,7 +11,7 @@ COMMANDS = {
     "tune": "search a strategy's parameters on dev, and judge the chosen setting on test",
     "generate": "decode and store only",
     "score": "score runs that lie on disk, without a model",
-    "reproduce": "the study's tables and figures: decode once, choose on dev, report on test",
+    "study": "the study's tables and figures: decode once, choose on dev, report on test",
     "report": "print and write tables from scores of one or many runs",
     "trace": "decode one prompt and show the temperature of each token",
 }
@@ -30,11 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"edt {__version__}")
         return 0
     if words[0] not in COMMANDS:
+        from edt.cli.renamed import renamed_command
         from edt.errors import suggestion
 
-        print(
-            f"edt: no command '{words[0]}'{suggestion(words[0], COMMANDS)}; {one_line_of_commands()}", file=sys.stderr
-        )
+        if renamed := renamed_command(words[0]):
+            print(f"edt: {renamed}", file=sys.stderr)
+            return USAGE_ERROR
+        print(f"edt: no command '{words[0]}'{suggestion(words[0], COMMANDS)}; {one_line_of_commands()}", file=sys.stderr)
         return USAGE_ERROR
     from edt.cli.app import run_command
 

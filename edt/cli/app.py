@@ -78,7 +78,7 @@ def command_function(command: str) -> Callable[[PlainConfig], None]:
         "generate": commands.generate,
         "score": commands.score,
         "report": commands.report,
-        "reproduce": commands.reproduce,
+        "study": commands.study,
         "trace": trace.trace,
     }
     return functions[command]

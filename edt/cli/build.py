@@ -11,6 +11,7 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_class, get_object
 
+from edt.cli.renamed import renamed_key
 from edt.errors import ConfigError, suggestion
 
 PlainConfig = Mapping[str, Any]
@@ -27,8 +28,7 @@ def construct(node: PlainConfig, where: str) -> Any:
     for name, value in node.items():
         if name == TARGET:
             continue
-        if name not in known:
-            raise ConfigError(f"'{where}' has no key '{name}'{suggestion(name, known)}; it has: {', '.join(known)}.")
+        check_known(name, known, where)
         values[name] = constructed_value(value, f"{where}.{name}")
         if not fits(values[name], hints[name]):
             raise ConfigError(f"{where}.{name} is {value!r}; it must be {spoken(hints[name])}.")
@@ -105,7 +105,7 @@ def strategies(node: PlainConfig) -> tuple[Any, ...]:
         axes = {name: value for name, value in family.items() if name != TARGET}
         found += grid(imported(family[TARGET], where), axes)
     if not found:
-        raise ConfigError("no strategy is asked for; give one, as strategy=edt or strategy=paper_all.")
+        raise ConfigError("no strategy is asked for; give one, as strategy=edt or strategy=paper_grid.")
     check_repeats(found)
     return tuple(found)
 
@@ -182,8 +182,16 @@ def families(node: PlainConfig) -> dict[str, Any]:
 def refuse_unknown(node: PlainConfig, known: Sequence[str], where: str) -> None:
     """Raise ConfigError for a key that a node does not have."""
     for name in node:
-        if name not in known:
-            raise ConfigError(f"'{where}' has no key '{name}'{suggestion(name, known)}; it has: {', '.join(known)}.")
+        check_known(name, known, where)
+
+
+def check_known(name: str, known: Sequence[str], where: str) -> None:
+    """Raise ConfigError unless `name` is among the keys that the node at `where` can have."""
+    if name not in known:
+        renamed = renamed_key(f"{where}.{name}")
+        raise ConfigError(
+            renamed or f"'{where}' has no key '{name}'{suggestion(name, known)}; it has: {', '.join(known)}."
+        )
 
 
 def imported_function(path: Any, where: str) -> Callable[..., Any]:
@@ -199,7 +207,7 @@ def imported_function(path: Any, where: str) -> Callable[..., Any]:
 
 
 def study_request(config: PlainConfig, generation: Any) -> Any:
-    """The typed request of `edt reproduce`."""
+    """The typed request of `edt study`."""
     from edt.store.layout import short_name
     from edt.study.page import Browser
     from edt.study.refinement import RefinementBudget

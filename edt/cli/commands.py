@@ -16,10 +16,7 @@ def generate(config: dict[str, Any]) -> None:
 
 
 def run(config: dict[str, Any]) -> None:
-    """Decode, score and print the table; with experiment=… write these experiments by the study's protocol."""
-    if config.get("experiments"):
-        reproduce(config)
-        return
+    """Decode, score and print the table."""
     from edt.generation.session import generate_runs
     from edt.report.run_report import report_study
     from edt.scoring.grammar_reference import FAMILY
@@ -71,7 +68,7 @@ def report(config: dict[str, Any]) -> None:
     track_study(tracking, scores, runs)
 
 
-def reproduce(config: dict[str, Any]) -> None:
+def study(config: dict[str, Any]) -> None:
     """Decode what the experiments need, once, and write them."""
     from edt.study import run as pipeline
     from edt.tracking.export import check_tracking, track_study
@@ -79,9 +76,9 @@ def reproduce(config: dict[str, Any]) -> None:
     request = build.study_request(config, generation_request(config))
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, pipeline.number_of_settings(request))
-    study = pipeline.run_study(request)
+    outcome = pipeline.run_study(request)
     print(f"experiments: {request.results}")
-    results = study.tasks.values()
+    results = outcome.tasks.values()
     scores = [score for task in results for score in task.scored.scores]
     track_study(tracking, scores, [task.scored.run for task in results])
 
@@ -97,9 +94,7 @@ def generation_request(config: dict[str, Any]) -> Any:
         model=build.construct(config["model"], "model"),
         engine=build.construct(config["engine"], "engine"),
         tasks=build.task_requests(config["task"]),
-        strategies=()
-        if config.get("experiments") or "strategy" not in config
-        else build.strategies(config["strategy"]),
+        strategies=build.strategies(config["strategy"]) if "strategy" in config else (),
         sampling=build.construct(config["sampling"], "sampling"),
         runs=build.runs_folder(config),
         config=config,

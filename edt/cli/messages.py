@@ -13,6 +13,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from edt.cli.renamed import renamed_key, renamed_option
 from edt.errors import suggestion
 
 CONFIG_DIR = ("--config-dir", "-cd")
@@ -47,6 +48,8 @@ def explain(error: Exception, command: str, arguments: Sequence[str]) -> str:
 def explain_missing_config(error: MissingConfigException) -> str:
     """A group option that does not exist, with the near miss."""
     group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    if renamed := renamed_option(group, option):
+        return renamed
     options = [str(name) for name in error.options or []]
     allowed = f" There is: {', '.join(options)}." if options else ""
     return f"{group or 'config'} '{option}' does not exist{suggestion(option, options)}.{allowed}"
@@ -59,6 +62,8 @@ def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str
             f"edt {command} has no tracking, but what it decodes lies in ordinary run folders; export every setting in "
             "them, once they are scored, with edt report tracking=wandb and the same paths.runs."
         )
+    if renamed := renamed_key(key, value_of(key, arguments)):
+        return renamed
     parent, _, name = key.rpartition(".")
     others = composable(arguments, key)
     while not (neighbours := known_keys(parent, command, others)) and parent:  # to the first part that is unknown
@@ -67,6 +72,12 @@ def explain_unknown_key(key: str, command: str, arguments: Sequence[str]) -> str
         return f"'{key}' is no key of this configuration; `edt {command} --cfg job` shows them all."
     where = f"'{parent}'" if parent else "the configuration"
     return f"{where} has no key '{name}'{suggestion(name, neighbours)}; it has: {', '.join(neighbours)}."
+
+
+def value_of(key: str, arguments: Sequence[str]) -> str | None:
+    """Return the value that the command line gives a key."""
+    values = [value for name, _, value in (word.partition("=") for word in arguments) if name.lstrip("+~") == key]
+    return values[-1] if values else None
 
 
 def explain_merge(key: str, value: str, command: str, arguments: Sequence[str]) -> str:

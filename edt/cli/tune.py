@@ -40,7 +40,7 @@ def refuse_other_baseline(node: Any) -> None:
     """Raise ConfigError unless the baseline is of fixed temperatures, before its points are built."""
     from edt.scoring.eda_constants import BASELINE
 
-    way_out = "strategy@baseline=fixed_axis, whose temperatures are baseline.t0=[0,…]."
+    way_out = "strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…]."
     if not isinstance(node, Mapping):
         raise ConfigError(f"baseline is {node!r}, which is no strategy's configuration; choose one: {way_out}")
     for where, family in build.strategy_nodes(node, "baseline").items():

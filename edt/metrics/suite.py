@@ -83,14 +83,14 @@ class EdaSpec:
 class MetricsSpec:
     """The metrics of a scoring; `extra` are further ones by name. Each remembers what it scored: keep the object.
 
-    processes: that score side by side; None takes one per processor when there is enough to score.
+    num_workers: processes that score side by side; None takes one per processor when there is enough to score.
     """
 
     bootstrap: BootstrapSpec = field(default_factory=BootstrapSpec)
     eda: EdaSpec = field(default_factory=EdaSpec)
     rouge_l: RougeL = field(default_factory=RougeL)
     extra: Mapping[str, Metric] = field(default_factory=dict)
-    processes: int | None = None
+    num_workers: int | None = None
     sacrebleu: SacreBleu = field(default_factory=SacreBleu, init=False)
     self_bleu: SelfBleu = field(default_factory=SelfBleu, init=False)
     factuality: Factuality = field(default_factory=Factuality, init=False)

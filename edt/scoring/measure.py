@@ -29,7 +29,7 @@ def measure_all(
         "examples_ids": {split: digest([asdict(example) for example in of]) for split, of in examples.items()},
     }
     texts = n_samples * sum(len(entry.examples) for entry in outputs)
-    processes = processes_for(spec.processes, texts=texts, items=len(outputs))
+    processes = processes_for(spec.num_workers, texts=texts, items=len(outputs))
     return map_in_processes(measure_outputs, context, outputs, processes)
 
 

@@ -27,7 +27,7 @@ def processes_for(asked: int | None, *, texts: int, items: int) -> int:
     Raises ConfigError when fewer than one is asked for.
     """
     if asked is not None and asked < 1:
-        raise ConfigError(f"metrics.processes is {asked}; it is a number of processes, 1 or more, or null.")
+        raise ConfigError(f"metrics.num_workers is {asked}; it is a number of processes, 1 or more, or null.")
     if asked is None:
         asked = (os.cpu_count() or 1) if texts >= WORTH_A_PROCESS else 1
     return max(1, min(asked, items))

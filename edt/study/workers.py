@@ -80,7 +80,7 @@ def decode_tasks(
         worker = TaskWorker(request=request, protocol=protocol, metrics=metrics)
         return [worker.test(index, worker.dev(index)) for index in indices]
 
-    worker = TaskWorker(request=request, protocol=protocol, metrics=replace(metrics, processes=1), is_alone=False)
+    worker = TaskWorker(request=request, protocol=protocol, metrics=replace(metrics, num_workers=1), is_alone=False)
     return run_in_processes(worker, processes, sorted(indices, key=lambda index: -worker.cost(index)))
 
 

@@ -38,7 +38,7 @@ def test_unknown_command_is_told_with_the_near_miss(capsys):
 
 
 ERRORS = {
-    "unknown strategy": (["strategy=etd"], ["strategy 'etd'", "did you mean 'edt'", "paper_all"]),
+    "unknown strategy": (["strategy=etd"], ["strategy 'etd'", "did you mean 'edt'", "paper_grid"]),
     "unknown task": (["task=xlsun"], ["task 'xlsun'", "did you mean 'xlsum'"]),
     "unknown key": (["strategy=edt", "strategy.thta=1"], ["'strategy' has no key 'thta'", "did you mean 'theta'"]),
     "unknown top key": (["samplin.seed=1"], ["no key 'samplin'", "did you mean 'sampling'"]),

@@ -120,7 +120,7 @@ def test_every_key_is_classified_once(base, task):
 
 
 def test_every_key_of_a_study_is_classified_once(base):
-    whole = composed([word for word in base if not word.startswith("strategy")], command="reproduce")
+    whole = composed([word for word in base if not word.startswith("strategy")], command="study")
     for key in leaves(whole):
         assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
 

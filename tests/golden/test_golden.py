@@ -14,7 +14,7 @@ XLSUM, WMT19 = "mini-mini_xlsum-ae9036f8de492162", "mini-mini_wmt19-925a09cdca11
 SEARCHED, SEARCH = "mini-mini_xlsum-f87c7ba926da57a7", "edt-grid-db08c348e93067b2"
 RESAMPLES = "metrics.bootstrap.resamples=200"
 SAMPLING = ["sampling.samples=2", "sampling.max_new_tokens=24"]
-RUN = ["run", "task.limit=4", "task.dev_size=8", "task.test_size=8", "task.split=[dev,test]", "strategy=telling"]
+RUN = ["run", "task.limit=4", "task.dev_size=8", "task.test_size=8", "task.split=[dev,test]", "strategy=compare_three"]
 RUN += [*SAMPLING, "sampling.trace=true", RESAMPLES]
 TUNE = ["tune", "task=mini_xlsum", "task.limit=3", "task.dev_size=6", "task.test_size=6", "baseline.t0=[0,1]"]
 TUNE += [

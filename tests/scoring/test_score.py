@@ -108,8 +108,8 @@ def test_records_have_the_designs_columns(ask):
 
 def test_scores_of_several_processes_are_those_of_one(ask):
     runs = generate_runs(ask([Fixed(t0=0), Fixed(t0=1), EDT(t0=1, theta=0.5)]))
-    alone = score_runs(runs, MetricsSpec(processes=1), samples=None)
-    assert score_runs(runs, MetricsSpec(processes=2), samples=None) == alone
+    alone = score_runs(runs, MetricsSpec(num_workers=1), samples=None)
+    assert score_runs(runs, MetricsSpec(num_workers=2), samples=None) == alone
 
 
 def test_processes_are_started_only_where_they_pay():
@@ -119,5 +119,5 @@ def test_processes_are_started_only_where_they_pay():
     assert processes_for(None, texts=WORTH_A_PROCESS - 1, items=9) == 1
     assert processes_for(None, texts=WORTH_A_PROCESS, items=9) == min(9, os.cpu_count())
     assert processes_for(4, texts=1, items=3) == 3
-    with pytest.raises(ConfigError, match=r"metrics.processes is 0"):
+    with pytest.raises(ConfigError, match=r"metrics.num_workers is 0"):
         processes_for(0, texts=1, items=1)

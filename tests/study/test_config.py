@@ -15,7 +15,7 @@ from tests.support.small_study import EXPERIMENTS, FAMILIES
 
 
 def refused(capsys, *words):
-    assert main(["reproduce", *words]) == 2
+    assert main(["study", *words]) == 2
     return capsys.readouterr().err
 
 
@@ -33,10 +33,10 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     assert "experiment=[main_table,claims]" in refused(capsys, "experiment=claims", *paths)
     assert "refinements is -1" in refused(capsys, "refinements=-1", *paths)
     assert "slices is 'two'" in refused(capsys, "slices=two", *paths)
-    assert "no experiment is set" in refused(capsys, "protocol=small", "experiment=[]", *paths)
+    assert "no experiment is set" in refused(capsys, "preset=smoke", "experiment=[]", *paths)
     assert "did you mean 'edt_token'" in refused(capsys, "families.edt_tokn.axes.t0.values=[1]", *paths)
     assert "num_workers is 0" in refused(capsys, "num_workers=0", *paths)
-    assert main(["run", "experiment=main_tabel", *paths]) == 2
+    assert main(["study", "experiment=main_tabel", *paths]) == 2
     assert "main_tabel" in capsys.readouterr().err
 
 
@@ -45,21 +45,21 @@ def test_every_experiment_composes(words):
     names = sorted(path.stem for path in (Path(config_folder()) / "experiment").glob("*.yaml"))
     assert set(EXPERIMENTS) <= set(names)
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        whole = compose("reproduce", words)
+        whole = compose("study", words)
         assert set(whole.experiments) == set(EXPERIMENTS)
         assert list(whole.task.split) == ["dev", "test"]
         for name in EXPERIMENTS:
-            alone = compose("run", [f"experiment={name}", *words])
+            alone = compose("study", [f"experiment={name}", *words])
             assert list(alone.experiments) == [name]
             assert alone.sampling.samples == 8
             assert alone.metrics.bootstrap.resamples == 10000
 
 
-@pytest.mark.parametrize(("words", "settings"), [([], 24), (["protocol=small"], 8)])
+@pytest.mark.parametrize(("words", "settings"), [([], 24), (["preset=smoke"], 8)])
 def test_every_family_has_as_many_settings(words, settings):
     """On its grid, and placed by dev."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("reproduce", words)
+        config = compose("study", words)
     found = families(OmegaConf.to_container(config.families))
     assert set(found) == set(yaml.safe_load(FAMILIES))
     budget = RefinementBudget(refinements=config.refinements, slices=config.slices)
@@ -69,8 +69,8 @@ def test_every_family_has_as_many_settings(words, settings):
 
 def test_the_small_study_goes_to_a_folder_of_its_own():
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        for command, words in (("reproduce", []), ("run", ["experiment=main_table"])):
-            small = compose(command, [*words, "protocol=small"])
-            assert (small.paths.results, small.task.limit, small.sampling.samples) == ("results/trial", 60, 4)
+        for command, words in (("study", []), ("study", ["experiment=main_table"])):
+            small = compose(command, [*words, "preset=smoke"])
+            assert (small.paths.results, small.task.limit, small.sampling.samples) == ("results/smoke", 60, 4)
             assert small.metrics.bootstrap.resamples == 1000
             assert list(small.task.split) == ["dev", "test"]

@@ -21,7 +21,7 @@ from tests.support.small_study import EXPERIMENTS, QUICK, SMALL, few
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     words = [few(folder / "configs"), *SMALL, f"paths.runs={folder / 'runs'}", f"paths.results={folder / 'results'}"]
-    assert main(["reproduce", "task=mini_xlsum", "task.limit=6", *words, *QUICK]) == 0
+    assert main(["study", "task=mini_xlsum", "task.limit=6", *words, *QUICK]) == 0
     return folder, words
 
 
@@ -40,7 +40,7 @@ def test_every_experiment_is_written(study, name):
 def test_the_manifest_tells_the_choices_and_the_command(study):
     told = json.loads((study[0] / "results" / "mini" / "manifest.json").read_text())
     task = told["tasks"]["mini_xlsum"]
-    assert told["command"].startswith("edt reproduce")
+    assert told["command"].startswith("edt study")
     assert "task.limit=6" in told["command"]
     assert task["constants"] == "dev"
     assert told["budget"] == {"refinements": 1, "slices": 0}
@@ -133,7 +133,7 @@ def test_a_second_call_decodes_nothing_and_one_experiment_alone_is_the_same(stud
     before = (folder / "results" / "mini" / "granularity" / "table.md").read_text()
     whole = (folder / "results" / "mini" / "manifest.json").read_text()
     capsys.readouterr()
-    again = ["run", "experiment=granularity", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
+    again = ["study", "experiment=granularity", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
     assert main(again) == 0
     told = capsys.readouterr().err
     lines = re.findall(r"([\d,]+) rows, ([\d,]+) of them there before", told)
@@ -154,7 +154,7 @@ def test_constants_hang_on_the_study_alone(study, tmp_path):
     frozen = {key: known | {"q_star": 99.0} for key, known in json.loads(run.constants_path.read_text()).items()}
     run.constants_path.write_text(json.dumps(frozen))
     words = [word for word in study[1] if not word.startswith("paths.")]
-    assert main(["run", "experiment=main_table", *shared, *words, *mine]) == 0
+    assert main(["study", "experiment=main_table", *shared, *words, *mine]) == 0
     whole, own = (
         json.loads(path.read_text())["tasks"]["mini_xlsum"]
         for path in (
@@ -183,12 +183,12 @@ def test_a_smaller_study_does_not_write_over_a_larger_one(study, capsys):
             renamed.mkdir()
             (renamed / "manifest.json").write_bytes((folder / "results" / "mini" / "manifest.json").read_bytes())
             told = "it is of the model edt:mini"
-        assert main(["run", "experiment=main_table", *words, *smaller]) == 2
+        assert main(["study", "experiment=main_table", *words, *smaller]) == 2
         error = capsys.readouterr().err
         assert told in error
         assert "paths.results=" in error
     assert (folder / "results" / "mini" / "main_table" / "table.md").read_text() == before
-    assert main(["reproduce", "experiment=[main_table,claims]", "task=mini_xlsum", "task.limit=6", *words]) == 2
+    assert main(["study", "experiment=[main_table,claims]", "task=mini_xlsum", "task.limit=6", *words]) == 2
     assert "it has best_temperature, confidence, ablation" in capsys.readouterr().err
 
 
@@ -223,13 +223,13 @@ def test_an_experiment_whose_tasks_are_not_in_the_study_says_so_or_takes_another
     """Of task=mini_quac: the ablation has nothing to draw, and the case study takes the task that there is."""
     words = [few(tmp_path / "c"), *SMALL, f"paths.runs={tmp_path / 'r'}", f"paths.results={tmp_path / 'o'}"]
     wanted = "experiment=[main_table,ablation,case_study]"
-    assert main(["reproduce", "task=mini_quac", "task.limit=2", wanted, "engine.compile=false", *words]) == 0
+    assert main(["study", "task=mini_quac", "task.limit=2", wanted, "engine.compile=false", *words]) == 0
     assert "None of its tasks (mini_msmarco, msmarco)" in (tmp_path / "o" / "mini" / "report.html").read_text()
     assert "mini_quac" in (tmp_path / "o" / "mini" / "case_study" / "case.html").read_text()
 
 
 def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
-    assert main(["reproduce", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK]) == 0
+    assert main(["study", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK]) == 0
     # 3 + 2 + 2 + 4 + 2 + 2 + 2 settings on grids, 1 more in each of 8 slices; the ablation's four on test, of which
     # edt(0.7, 1) and (1.3, 1) are there
     told = "25 settings × 6 dev examples and 27 × 6 test examples, 4 samples each: 1,248 rows"
@@ -246,7 +246,7 @@ def test_bleu_is_that_of_sacrebleu(tmp_path):
         f"paths.results={tmp_path / 'results'}",
     ]
     assert (
-        main(["run", "experiment=main_table", "task=mini_wmt19", "task.limit=4", *words, "engine.compile=false"]) == 0
+        main(["study", "experiment=main_table", "task=mini_wmt19", "task.limit=4", *words, "engine.compile=false"]) == 0
     )
     (run,) = find_runs([tmp_path / "runs"])
     references = {e.example_id: e.references[0] for e in read_examples(run) if e.split == "test"}
@@ -277,7 +277,7 @@ def test_the_study_on_real_samples_and_a_real_model(real_data, real_model, tmp_p
     ]
     real = ["model=hf", f"model.path={real_model}", "task=paper", f"task.path={real_data}", "task.limit=3"]
     short = ["sampling.max_new_tokens=12", "task.members.msmarco.train_size=20", "experiment=[main_table,claims]"]
-    assert main(["reproduce", *real, *short, *words, "engine.compile=false"]) == 0
+    assert main(["study", *real, *short, *words, "engine.compile=false"]) == 0
     (folder,) = (tmp_path / "results").glob("*")
     table = (folder / "main_table" / "table.md").read_text()
     assert all(f"| {name} |" in table for name in ("xlsum", "msmarco", "quac"))

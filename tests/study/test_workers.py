@@ -21,7 +21,7 @@ TWO = ["~task.members.mini_msmarco", "~task.members.mini_wmt19"]
 
 def reproduced(folder, *words):
     paths = [few(folder / "configs"), f"paths.runs={folder / 'runs'}", f"paths.results={folder / 'results'}"]
-    return main(["reproduce", *TASKS, *TWO, *SMALL, *words, *paths])
+    return main(["study", *TASKS, *TWO, *SMALL, *words, *paths])
 
 
 def scores(folder):

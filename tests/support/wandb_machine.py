@@ -23,7 +23,7 @@ WORDS = [
     "metrics.bootstrap.resamples=50",
 ]
 WORDS += [
-    "strategy=paper_all",
+    "strategy=paper_grid",
     "strategy.fixed.t0=[0,1]",
     "strategy.kld=null",
     "strategy.edt.t0=0.7",

@@ -64,7 +64,7 @@ def test_an_example_is_traced_with_the_tokens_of_its_run(words, tmp_path, capsys
     """Common random numbers: looking at a row is looking at the row that a run scores."""
     (tmp_path / "news.eng").write_text("\n".join(f"Sentence {i}." for i in range(6)) + "\n")
     (tmp_path / "news.zho").write_text("\n".join(f"句子{i}。" for i in range(6)) + "\n")
-    ask = [*words, "task=wmt19", f"task.path={tmp_path}", "strategy=telling", "sampling.samples=2"]
+    ask = [*words, "task=wmt19", f"task.path={tmp_path}", "strategy=compare_three", "sampling.samples=2"]
     assert main(["generate", *ask]) == 0
     run = [row for part in (tmp_path / "runs").rglob("part-*") for row in pq.read_table(part).to_pylist()]
     example = run[0]["example_id"]

@@ -99,5 +99,5 @@ def test_errors_are_one_sentence(case, capsys, tmp_path):
 
 
 def test_a_baseline_of_several_families_is_refused(capsys):
-    assert main(["tune", "strategy@baseline=paper_all"]) == 2
+    assert main(["tune", "strategy@baseline=paper_grid"]) == 2
     assert "baseline.kld is KLD; EDA's scale comes from fixed temperatures" in capsys.readouterr().err

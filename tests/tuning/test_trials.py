@@ -103,7 +103,7 @@ def test_a_search_decodes_whole_batches_and_each_setting_once(tmp_path):
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
 @pytest.mark.parametrize("objective", ["eda", "multi"])
 def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, objective):
-    spec = {"sampler": sampler, "objective": objective, "trials": 16, "batch": 4}
+    spec = {"sampler": sampler, "objective": objective, "trials": 16, "trials_per_batch": 4}
     (tmp_path / "whole").mkdir()
     whole = run(tmp_path / "whole", **spec)
     with pytest.raises(KeyboardInterrupt):
@@ -118,7 +118,7 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, object
 def test_a_search_killed_between_two_trials_loses_none(tmp_path, monkeypatch, method, call):
     import optuna
 
-    spec = {"trials": 12, "batch": 4}
+    spec = {"trials": 12, "trials_per_batch": 4}
     (tmp_path / "whole").mkdir()
     whole = run(tmp_path / "whole", **spec)
     honest, calls = getattr(optuna.Study, method), []
