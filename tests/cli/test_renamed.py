@@ -31,14 +31,18 @@ def test_old_options(old, capsys):
     assert main([command, renamed.OPTIONS[old], "--cfg", "job"]) == 0
 
 
-@pytest.mark.parametrize("old", renamed.KEYS)
+PENDING = ("sampling.coupling", "tracking.outputs", "plain")
+"""Renamed in the same series; the row is tested from then on."""
+
+
+@pytest.mark.parametrize("old", [old for old in renamed.KEYS if old.partition("=")[0] not in PENDING])
 def test_old_keys(old, capsys):
     key, _, value = old.partition("=")
     command = COMMAND_OF.get(key, "study")
     key = key.replace("*", "edt_token", 1).replace("*", "t0")
     new = renamed.KEYS[old].replace("*", "edt_token", 1).replace("*", "t0")
     tracking = ["tracking=wandb"] if command == "report" else []
-    said = refused(capsys, command, *tracking, f"{key}={value or 1}")
+    said = refused(capsys, command, *tracking, f"{key}={value or 'x'}")
     assert f"'{key}{'=' + value if value else ''}' is now '{new}'." in said
 
 
