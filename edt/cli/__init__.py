@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if renamed := renamed_command(words[0]):
             print(f"edt: {renamed}", file=sys.stderr)
             return USAGE_ERROR
-        print(f"edt: no command '{words[0]}'{suggestion(words[0], COMMANDS)}; {one_line_of_commands()}", file=sys.stderr)
+        print(
+            f"edt: no command '{words[0]}'{suggestion(words[0], COMMANDS)}; {one_line_of_commands()}", file=sys.stderr
+        )
         return USAGE_ERROR
     from edt.cli.app import run_command
 
