@@ -19,7 +19,7 @@ def run(config: dict[str, Any]) -> None:
     """Decode, score and print the table."""
     from edt.generation.session import generate_runs
     from edt.report.run_report import report_study
-    from edt.scoring.grammar_reference import FAMILY
+    from edt.scoring.outputs import GRAMMAR_ID
     from edt.scoring.score import score_runs
     from edt.tracking.export import check_tracking, track_study
 
@@ -29,7 +29,7 @@ def run(config: dict[str, Any]) -> None:
     check_tracking(tracking, len(request.strategies))
     runs = generate_runs(request)
     scores = score_runs(runs, metrics, samples=request.sampling.samples)
-    asked = {*(strategy.strategy_id for strategy in request.strategies), FAMILY}
+    asked = {*(strategy.strategy_id for strategy in request.strategies), GRAMMAR_ID}
     shown = [score for score in scores if score.strategy_id in asked]
     report_study(shown, runs)
     track_study(tracking, shown, runs)

@@ -1,4 +1,4 @@
-"""EDA's constants for a task: given, a study's own, frozen in the run, taken from dev, or from the split itself."""
+"""EDA's constants Q* and S* for a task: given, a study's own, frozen in the run, from dev, or from the split itself."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 from edt.errors import StoreError
 from edt.metrics.eda import ConstantsSource, EdaConstants, eda_constants
 from edt.metrics.suite import EdaSpec, MetricValue
-from edt.scoring.outputs import Outputs
+from edt.scoring.outputs import StrategyOutputs
 from edt.store.atomic import write_text
 
 BASELINE = "fixed"
 """The family whose best scores set EDA's scale, and that others are compared with."""
-PROVISIONAL: ConstantsSource = "own split (provisional)"
-MISSING = (
+
+_PROVISIONAL: ConstantsSource = "own split (provisional)"
+_MISSING = (
     "EDA is missing: its constants are the best quality and the largest Self-BLEU of fixed temperatures, and there is "
     "none above 0 here. They need 2 samples or more, and fixed temperatures in the same run: repeat the command once "
     "with strategy=fixed strategy.t0=[0,0.4,0.7,1,1.3] in place of its strategy, then as it was (task.split=[dev,test] "
@@ -25,11 +26,11 @@ MISSING = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
-    """One strategy on one split with its measurements; `quality` names the quality metric."""
+class StrategyMetrics:
+    """One strategy on one split with its metrics by name; `quality` names the quality metric."""
 
-    outputs: Outputs
-    measured: Mapping[str, MetricValue]
+    outputs: StrategyOutputs
+    metrics: Mapping[str, MetricValue]
     quality: str
 
     @property
@@ -42,35 +43,42 @@ class Scored:
         """Whether it is greedy decoding."""
         return self.is_baseline and self.outputs.params["t0"] == 0
 
+    def eda_with(self, constants: EdaConstants) -> float | None:
+        """Return EDA on the scale of these constants; None where quality or Self-BLEU is missing."""
+        quality, self_bleu = self.metrics[self.quality].value, self.metrics["self_bleu"].value
+        return None if quality is None or self_bleu is None else float(constants.score(quality, self_bleu))
+
 
 @dataclass(kw_only=True)
 class FrozenConstants:
-    """The constants that a run has frozen, kept beside its manifest: used unchanged for every later setting."""
+    """The constants that a run has frozen, stored next to its manifest: used unchanged for every later setting."""
 
     path: Path
     by_scale: dict[str, EdaConstants]
 
     @classmethod
     def read(cls, path: Path) -> FrozenConstants:
-        """What was frozen so far. Raises StoreError for a damaged file."""
+        """Read what was frozen so far. Raises StoreError for a damaged file."""
         if not path.is_file():
             return cls(path=path, by_scale={})
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(path=path, by_scale={key: EdaConstants(**found) for key, found in content.items()})
+            return cls(path=path, by_scale={key: EdaConstants(**values) for key, values in content.items()})
         except (ValueError, TypeError, AttributeError) as error:
-            raise StoreError(f"{path} is damaged ({error}); remove it, and the next scoring freezes anew.") from error
+            raise StoreError(
+                f"{path} is damaged ({error}); remove it, and the next scoring takes the constants from dev again."
+            ) from error
 
     def get(self, key: str) -> EdaConstants | None:
-        """What was frozen under `key`."""
+        """Return what was frozen under `key`."""
         return self.by_scale.get(key)
 
     def freeze(self, key: str, constants: EdaConstants) -> None:
-        """Freeze, for good."""
+        """Keep the constants under `key`, for good once they are written."""
         self.by_scale[key] = constants
 
     def write(self) -> None:
-        """Write them, whole or not at all; nothing frozen writes nothing."""
+        """Write them, whole or not at all; where nothing was frozen, write nothing."""
         if self.by_scale:
             content = {key: asdict(constants) for key, constants in self.by_scale.items()}
             write_text(self.path, json.dumps(content, indent=1) + "\n")
@@ -78,51 +86,57 @@ class FrozenConstants:
 
 def constants_for(
     split: str,
-    scored: Sequence[Scored],
+    entries: Sequence[StrategyMetrics],
     spec: EdaSpec,
     frozen: FrozenConstants,
     key: str,
     baseline_ids: Collection[str] | None = None,
 ) -> tuple[EdaConstants | None, str]:
-    """The constants for one split of a task, and the note that qualifies them.
+    """Return the constants for one split of a task, and the note that qualifies them.
 
-    In this order: given in the configuration; the maxima on dev of a study's own baseline, whatever else the run
-    holds (frozen if nothing was); frozen in the run; the fixed family's maxima on dev, greedy among them (frozen now);
-    the fixed family's maxima on the split itself (provisional); none, and EDA is missing.
+    The first of these that applies:
 
-    baseline_ids: the strategies that a study takes its constants from; None outside a study.
+    1. those given in the configuration;
+    2. in a study (baseline_ids is not None), the maxima of these strategies on dev, frozen if nothing was;
+    3. those frozen in the run under `key`;
+    4. the maxima of the fixed family on dev, greedy among them; they are frozen now;
+    5. the maxima of the fixed family on the split itself, which are provisional;
+    6. none, and EDA is missing.
     """
     if spec.q_star is not None and spec.s_star is not None:
         return EdaConstants(q_star=spec.q_star, s_star=spec.s_star, source="override"), ""
     if baseline_ids is not None:
-        return study_constants(scored, baseline_ids, frozen, key)
+        return _study_constants(entries, baseline_ids, frozen, key)
     known = frozen.get(key)
     if known is not None:
         return known, ""
-    on_dev = baseline(scored, "dev")
+
+    # Without greedy, the best quality on dev may be far below what the model can do: such a scale is not frozen.
+    on_dev = _baseline(entries, "dev")
     if any(entry.is_greedy for entry in on_dev):
-        constants = maxima(on_dev, "dev")
+        constants = _maxima(on_dev, "dev")
         if constants is not None:
             frozen.freeze(key, constants)
             return constants, ""
-    constants = maxima(baseline(scored, split), PROVISIONAL)
+
+    constants = _maxima(_baseline(entries, split), _PROVISIONAL)
     if constants is None:
-        return None, MISSING
-    way_out = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
+        return None, _MISSING
+    remedy = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
     return constants, (
         f"EDA is provisional: Q* = {constants.q_star:.4g} and S* = {constants.s_star:.4g} are the best of the fixed "
-        f"temperatures on this very split; to take them from dev, {way_out}."
+        f"temperatures on this very split; to take them from dev, {remedy}."
     )
 
 
-def study_constants(
-    scored: Sequence[Scored], baseline_ids: Collection[str], frozen: FrozenConstants, key: str
+def _study_constants(
+    entries: Sequence[StrategyMetrics], baseline_ids: Collection[str], frozen: FrozenConstants, key: str
 ) -> tuple[EdaConstants | None, str]:
-    """The maxima of these strategies on dev: they hang on the study alone, not on what else was decoded or frozen."""
-    own = [entry for entry in scored if entry.outputs.split == "dev" and entry.outputs.strategy_id in baseline_ids]
-    constants = maxima(own, "dev")
+    """Return the maxima of these strategies on dev: they depend on the study alone, not on what else was decoded."""
+    own = [entry for entry in entries if entry.outputs.split == "dev" and entry.outputs.strategy_id in baseline_ids]
+    constants = _maxima(own, "dev")
     if constants is None:
-        return None, MISSING
+        return None, _MISSING
     known = frozen.get(key)
     if known is None:
         frozen.freeze(key, constants)
@@ -134,13 +148,13 @@ def study_constants(
     )
 
 
-def baseline(scored: Sequence[Scored], split: str) -> list[Scored]:
-    """The fixed-temperature settings of one split."""
-    return [entry for entry in scored if entry.outputs.split == split and entry.is_baseline]
+def _baseline(entries: Sequence[StrategyMetrics], split: str) -> list[StrategyMetrics]:
+    """Return the fixed-temperature settings of one split."""
+    return [entry for entry in entries if entry.outputs.split == split and entry.is_baseline]
 
 
-def maxima(scored: Sequence[Scored], source: ConstantsSource) -> EdaConstants | None:
-    """Constants from the best quality and the largest Self-BLEU among these settings."""
-    quality = [entry.measured[entry.quality].value for entry in scored]
-    self_bleu = [entry.measured["self_bleu"].value for entry in scored]
+def _maxima(entries: Sequence[StrategyMetrics], source: ConstantsSource) -> EdaConstants | None:
+    """Return the constants from the best quality and the largest Self-BLEU among these settings."""
+    quality = [entry.metrics[entry.quality].value for entry in entries]
+    self_bleu = [entry.metrics["self_bleu"].value for entry in entries]
     return eda_constants(quality, self_bleu, source=source, family=BASELINE)

@@ -1,4 +1,4 @@
-"""Generations read back as sample sets: per split and strategy, K complete samples of every example."""
+"""What strategies wrote, read back from disk; and what the grammar of a generated task would write itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from edt.metrics.base import SampleSet
 from edt.records import Example
 from edt.store.parts import GENERATION_TYPES, TRACES, param_columns, parts_with, read_examples, read_generations
 from edt.store.run import Run
+from edt.tasks.mini.generated_task import has_grammar, ideal_texts
 
-UNREAD = (*TRACES, "token_ids", "finish_reason", "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
+GRAMMAR_ID = "grammar"
+"""Strategy id and family of the grammar's outputs in scores and tables; no strategy has it."""
+
+_UNREAD = (*TRACES, "token_ids", "finish_reason", "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
 """Columns that scoring does not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """One strategy on one split. `texts[e]` and `temperatures[e]` map a sample index to its output and mean T."""
+class StrategyOutputs:
+    """What one strategy wrote for one split: `texts[e]`, `temperatures[e]` map a sample index to its text and mean T.
+
+    It may have gaps, since a run can be unfinished. A `SampleSet`, which is what metrics take, has none: it is cut out
+    of this one with as many samples as every example has.
+    """
 
     split: str
     strategy_id: str
@@ -31,60 +39,87 @@ class Outputs:
     examples: Sequence[Example]
     texts: Sequence[Mapping[int, str]]
     temperatures: Sequence[Mapping[int, float]]
+    """Empty where nothing was decoded (the grammar's outputs)."""
 
     @property
     def complete_samples(self) -> int:
-        """The largest K such that samples 0 to K − 1 of every example are there."""
+        """The largest K such that every example has samples 0 to K − 1."""
         count = 0
         while all(count in texts for texts in self.texts):
             count += 1
         return count
 
-    def sample_set(self, n_samples: int, target_language: str) -> SampleSet:
-        """The first `n_samples` samples of every example."""
-        return self.sample_set_of(range(n_samples), target_language)
-
-    def sample_set_of(self, samples: Sequence[int], target_language: str) -> SampleSet:
-        """Some samples of every example, by index."""
-        texts = [[found[k] for k in samples] for found in self.texts]
+    def sample_set(self, samples: int | Sequence[int], target_language: str) -> SampleSet:
+        """Return the first `samples` samples of every example, or those of the given indices."""
+        wanted = range(samples) if isinstance(samples, int) else samples
+        texts = [[by_sample[k] for k in wanted] for by_sample in self.texts]
         return SampleSet(examples=self.examples, texts=texts, target_language=target_language)
 
     def mean_temperatures(self, n_samples: int) -> list[float]:
-        """Per example, the mean over samples of the mean temperature over steps."""
-        return [sum(found[k] for k in range(n_samples)) / n_samples for found in self.temperatures]
+        """Return, per example, the mean over samples of the mean temperature over steps."""
+        return [sum(by_sample[k] for k in range(n_samples)) / n_samples for by_sample in self.temperatures]
 
 
 def read_outputs(
     run: Run, splits: Sequence[str] | None = None, strategy_ids: Collection[str] | None = None
-) -> list[Outputs]:
-    """What was generated in a run, in the order of the manifest's splits and passes: by all strategies in all splits,
-    or by some in some.
+) -> list[StrategyOutputs]:
+    """Read what was generated in a run, in the order of the manifest's splits and passes.
+
+    splits, strategy_ids: what to read; None stands for all. Parts that hold none of these strategies are not opened.
     """
     examples: dict[str, list[Example]] = {}
     for example in read_examples(run):
         examples.setdefault(example.split, []).append(example)
+
     wanted = list(run.manifest.splits) if splits is None else splits
     parts = None if strategy_ids is None else parts_with(run, wanted, strategy_ids)
-    table = read_generations(run, without=UNREAD, parts=parts)
+    table = read_generations(run, without=_UNREAD, parts=parts)
     params = param_columns(table, GENERATION_TYPES)
+
+    # A part may hold more strategies than were requested, so each is looked at by name.
     order = list(dict.fromkeys(strategy for planned in run.manifest.passes for strategy, _ in planned.rows))
-    found: list[Outputs] = []
+    outputs: list[StrategyOutputs] = []
     for split in wanted:
-        rows = tables_by_strategy(table.filter(pc.equal(table["split"], split)))
+        rows = _rows_by_strategy(table.filter(pc.equal(table["split"], split)))
         present = [name for name in order if name in rows and (strategy_ids is None or name in strategy_ids)]
-        found += [outputs_of(split, name, rows[name], params, examples[split]) for name in present]
-    return found
+        outputs += [_group_by_example(split, name, rows[name], params, examples[split]) for name in present]
+    return outputs
 
 
-def tables_by_strategy(table: pa.Table) -> dict[str, pa.Table]:
-    """The rows of each strategy, in their order in the table."""
+def grammar_outputs(outputs: Sequence[StrategyOutputs], n_samples: int) -> list[StrategyOutputs]:
+    """Return, per split of a generated task, correct texts drawn independently of the references; [] for other tasks.
+
+    Their scores are the ceiling of quality and the ideal point of diversity.
+    """
+    by_split = {entry.split: entry.examples for entry in outputs}
+    return [
+        StrategyOutputs(
+            split=split,
+            strategy_id=GRAMMAR_ID,
+            family=GRAMMAR_ID,
+            granularity="",
+            params={},
+            examples=examples,
+            texts=[dict(enumerate(row)) for row in ideal_texts(examples, n_samples)],
+            temperatures=[],
+        )
+        for split, examples in by_split.items()
+        if has_grammar(examples)
+    ]
+
+
+def _rows_by_strategy(table: pa.Table) -> dict[str, pa.Table]:
+    """Return the rows of each strategy, in their order in the table."""
     if not len(table):
         return {}
+
+    # One sort and slices of it: filtering once per strategy reads the table as often as there are settings.
     encoded = pc.dictionary_encode(table["strategy_id"].combine_chunks())
     codes = encoded.indices.to_numpy()
     order = np.argsort(codes, kind="stable")
-    ends = np.searchsorted(codes[order], np.arange(len(encoded.dictionary)), side="right")
     ordered = table.take(order)
+
+    ends = np.searchsorted(codes[order], np.arange(len(encoded.dictionary)), side="right")
     starts = [0, *ends[:-1].tolist()]
     return {
         name: ordered.slice(start, end - start)
@@ -92,24 +127,29 @@ def tables_by_strategy(table: pa.Table) -> dict[str, pa.Table]:
     }
 
 
-def outputs_of(
+def _group_by_example(
     split: str, strategy_id: str, rows: pa.Table, params: Sequence[str], examples: Sequence[Example]
-) -> Outputs:
+) -> StrategyOutputs:
     """Group one strategy's rows by example. Raises StoreError for a row of an example that the run does not have."""
     texts: dict[str, dict[int, str]] = {example.example_id: {} for example in examples}
     temperatures: dict[str, dict[int, float]] = {example.example_id: {} for example in examples}
     columns = (rows[name].to_pylist() for name in ("example_id", "sample", "text", "t_mean"))
     for example_id, sample, text, t_mean in zip(*columns, strict=True):
         if example_id not in texts:
-            raise StoreError(f"the generations hold example '{example_id}', which is not in the run's subset.")
+            raise StoreError(
+                f"the generations hold example '{example_id}' of {split}, which is not in the run's examples.parquet; "
+                "a file of the run was replaced. Run the same edt run or edt generate again."
+            )
         texts[example_id][sample] = text
         temperatures[example_id][sample] = t_mean
+
     first = rows.slice(0, 1).to_pylist()[0]
-    return Outputs(
+    return StrategyOutputs(
         split=split,
         strategy_id=strategy_id,
         family=first["family"],
         granularity=first["granularity"],
+        # A null parameter is one of another strategy in the same table.
         params={name: first[name] for name in params if first[name] is not None},
         examples=examples,
         texts=list(texts.values()),

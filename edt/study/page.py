@@ -69,7 +69,7 @@ def ideals(tasks: Mapping[str, TaskStudy]) -> dict[str, tuple[float, float]]:
     found = {}
     for name, task in tasks.items():
         if task.ideal is not None:
-            quality, self_bleu = (task.ideal.measured[metric].value for metric in (task.quality, "self_bleu"))
+            quality, self_bleu = (task.ideal.metrics[metric].value for metric in (task.quality, "self_bleu"))
             if quality is not None and self_bleu is not None:
                 found[name] = (quality, self_bleu)
     return found

@@ -9,9 +9,9 @@ from edt.errors import ConfigError
 from edt.generation.session import Session
 from edt.metrics.suite import MetricsSpec
 from edt.records import Split
-from edt.scoring.dev_scores import DEV, eda_of, freeze_constants, measured_on_dev, without_intervals
-from edt.scoring.eda_constants import BASELINE, Scored
-from edt.scoring.measure import measure_all
+from edt.scoring.compute import compute_metrics
+from edt.scoring.dev import DEV, evaluate_on_dev, freeze_constants, without_intervals
+from edt.scoring.eda_constants import BASELINE, StrategyMetrics
 from edt.scoring.outputs import read_outputs
 from edt.store.run import Run
 from edt.strategies.base import Strategy
@@ -82,7 +82,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     constants = freeze_constants(run, baseline, metrics, session.request.sampling.samples)
     if constants is None:
         return DecodedTask(run=run, families=families, left_out=_NO_SCALE)
-    eda = {entry.outputs.strategy_id: eda_of(entry, constants) for entry in entries}
+    eda = {entry.outputs.strategy_id: entry.eda_with(constants) for entry in entries}
 
     # All families add their settings in the same round, so that one batch decodes them.
     while (
@@ -91,7 +91,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         families = larger
         fresh = [strategy for strategy in _unique_settings(families) if strategy.strategy_id not in eda]
         entries = _measure_on_dev(session, index, fresh, metrics)[-1]
-        eda |= {entry.outputs.strategy_id: eda_of(entry, constants) for entry in entries}
+        eda |= {entry.outputs.strategy_id: entry.eda_with(constants) for entry in entries}
 
     ids = frozenset(strategy.strategy_id for strategy in _unique_settings(families, test_only))
     return DecodedTask(run=run, families=families, strategy_ids=ids)
@@ -99,11 +99,11 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
 
 def _measure_on_dev(
     session: Session, index: int, settings: Sequence[Strategy], metrics: MetricsSpec
-) -> tuple[Run, list[Scored]]:
+) -> tuple[Run, list[StrategyMetrics]]:
     """Decode these settings on dev and measure them; return the task's run too."""
     (run,) = session.decode(settings, indices=[index], splits=[DEV])
     ids = [strategy.strategy_id for strategy in settings]
-    return run, measured_on_dev(run, ids, metrics, session.request.sampling.samples)
+    return run, evaluate_on_dev(run, ids, metrics, session.request.sampling.samples)
 
 
 def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: DecodedTask) -> None:
@@ -120,7 +120,7 @@ def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> 
     run = decoded.run.reread()  # the decoding of test added passes
     outputs = read_outputs(run, ["test"], decoded.strategy_ids)
     complete = [entry for entry in outputs if entry.complete_samples >= n_samples]
-    measure_all(run, complete, without_intervals(metrics), n_samples)
+    compute_metrics(run, complete, without_intervals(metrics), n_samples)
 
 
 def _plan_message(session: Session, index: int, protocol: StudyProtocol, test_only: Sequence[Strategy]) -> str:

@@ -15,9 +15,9 @@ from edt.metrics.eda import EdaConstants
 from edt.metrics.pareto import pareto
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.records import Split
-from edt.scoring.eda_constants import BASELINE, Scored
-from edt.scoring.grammar_reference import FAMILY as GRAMMAR
-from edt.scoring.score import ScoredRun
+from edt.scoring.eda_constants import BASELINE, StrategyMetrics
+from edt.scoring.outputs import GRAMMAR_ID
+from edt.scoring.score import RunScores
 from edt.strategies.base import Strategy
 from edt.study.families import Family
 from edt.study.selection import Choice, best_of_slices, choose, without_missing
@@ -35,11 +35,11 @@ class TaskStudy:
     """One task's settings by family, chosen on dev and measured on test."""
 
     task: Task
-    scored: ScoredRun
+    scored: RunScores
     families: Mapping[str, Family]
 
     @cached_property
-    def _entries(self) -> dict[tuple[str, str], Scored]:
+    def _entries(self) -> dict[tuple[str, str], StrategyMetrics]:
         return {(entry.outputs.split, entry.outputs.strategy_id): entry for entry in self.scored.entries}
 
     @property
@@ -47,18 +47,18 @@ class TaskStudy:
         """The quality metric's name."""
         return self.scored.run.manifest.quality
 
-    def entry(self, split: Split, strategy_id: str) -> Scored:
+    def entry(self, split: Split, strategy_id: str) -> StrategyMetrics:
         """A setting's outputs and measurements."""
         return self._entries[split, strategy_id]
 
     def measured(self, split: Split, strategy_id: str, metric: str) -> MetricValue | None:
         """One measurement; None where the task has no such metric."""
-        return self.entry(split, strategy_id).measured.get(self.quality if metric == QUALITY else metric)
+        return self.entry(split, strategy_id).metrics.get(self.quality if metric == QUALITY else metric)
 
     @property
-    def ideal(self) -> Scored | None:
+    def ideal(self) -> StrategyMetrics | None:
         """The grammar's own answers on test, for a generated task."""
-        return self._entries.get(("test", GRAMMAR))
+        return self._entries.get(("test", GRAMMAR_ID))
 
     @property
     def clusters(self) -> int:
@@ -78,7 +78,7 @@ class TaskStudy:
 
     @cached_property
     def _on_dev(self) -> dict[str, float | None]:
-        return {name: entry.measured["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
+        return {name: entry.metrics["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
 
     def best_of_slices(self, family: str) -> list[str]:
         """In each slice of a family the best setting by EDA on dev; slices without one are passed over."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from edt.metrics.pareto import pareto
-from edt.scoring.dev_scores import Measures
+from edt.scoring.dev import TrialMetrics
 from edt.tuning.axes import Axis, End, Value
 from edt.tuning.spec import SearchSpec
 
@@ -19,7 +19,7 @@ class Tried:
     number: int
     strategy_id: str
     params: Mapping[str, Value]
-    by_task: Mapping[str, Measures]
+    by_task: Mapping[str, TrialMetrics]
 
     @property
     def eda(self) -> float:

@@ -13,9 +13,9 @@ from edt.ids import digest
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
 from edt.records import ScoreRow, Split
-from edt.scoring.dev_scores import DEV, Measures, by_strategy, freeze_constants, measured_on_dev
+from edt.scoring.dev import DEV, TrialMetrics, evaluate_on_dev, freeze_constants, trial_metrics
 from edt.scoring.eda_constants import BASELINE
-from edt.scoring.grammar_reference import FAMILY
+from edt.scoring.outputs import GRAMMAR_ID
 from edt.scoring.score import score_runs
 from edt.store.layout import search_folder, search_folders
 from edt.store.lock import held
@@ -121,7 +121,7 @@ class Evaluator:
     spec: MetricsSpec
     constants: Mapping[str, EdaConstants]
     """By task."""
-    baseline: Mapping[str, Mapping[str, Measures]]
+    baseline: Mapping[str, Mapping[str, TrialMetrics]]
     """The fixed temperatures' measurements, by strategy id and task."""
 
     @classmethod
@@ -132,7 +132,7 @@ class Evaluator:
         found, constants = {}, {}
         for run in session.decode(indices=places, splits=(DEV,)):
             task = run.manifest.task
-            found[task] = measured_on_dev(run, strategy_ids, spec, samples)
+            found[task] = evaluate_on_dev(run, strategy_ids, spec, samples)
             scale = freeze_constants(run, found[task], spec, samples)
             if scale is None:
                 raise ConfigError(
@@ -140,16 +140,16 @@ class Evaluator:
                     "quality or the largest Self-BLEU among them is 0. Give metrics.eda.q_star and metrics.eda.s_star."
                 )
             constants[task] = scale
-        baseline = by_strategy(found, constants)
+        baseline = trial_metrics(found, constants)
         return cls(session=session, places=places, spec=spec, constants=constants, baseline=baseline)
 
-    def __call__(self, settings: Sequence[Strategy]) -> dict[str, dict[str, Measures]]:
+    def __call__(self, settings: Sequence[Strategy]) -> dict[str, dict[str, TrialMetrics]]:
         """Measurements by strategy id and task."""
         samples = self.session.request.sampling.samples
         strategy_ids = [setting.strategy_id for setting in settings]
         decoded = self.session.decode(settings, indices=self.places, splits=(DEV,))
-        found = {run.manifest.task: measured_on_dev(run, strategy_ids, self.spec, samples) for run in decoded}
-        return by_strategy(found, self.constants)
+        found = {run.manifest.task: evaluate_on_dev(run, strategy_ids, self.spec, samples) for run in decoded}
+        return trial_metrics(found, self.constants)
 
 
 def asked(request: TuneRequest, session: Session, evaluate: Evaluator) -> dict[str, object]:
@@ -173,7 +173,7 @@ def search_name(request: TuneRequest, session: Session, evaluate: Evaluator) -> 
     return "-".join([*kind, digest(asked(request, session, evaluate))])
 
 
-def baseline_tried(strategies: Sequence[Strategy], measured: Mapping[str, Mapping[str, Measures]]) -> list[Tried]:
+def baseline_tried(strategies: Sequence[Strategy], measured: Mapping[str, Mapping[str, TrialMetrics]]) -> list[Tried]:
     """The fixed temperatures as if they had been tried, in their order."""
     return [
         Tried(number=place, strategy_id=s.strategy_id, params={"t0": s.params()["t0"]}, by_task=measured[s.strategy_id])
@@ -194,5 +194,5 @@ def judge(request: TuneRequest, session: Session, places: Sequence[int], result:
     runs = session.decode(settings, indices=places, splits=(TEST,))
     samples = request.generation.sampling.samples
     scores = score_runs(runs, request.metrics, samples=samples, baseline_ids=set(fixed))
-    wanted = {*(setting.strategy_id for setting in settings), FAMILY}
+    wanted = {*(setting.strategy_id for setting in settings), GRAMMAR_ID}
     return [score for score in scores if score.split == TEST and score.strategy_id in wanted]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from edt.scoring.dev_scores import Measures
+from edt.scoring.dev import TrialMetrics
 from edt.strategies.base import Strategy
 from edt.tuning.record import Tried
 from edt.tuning.trials import Trials
 
-ByTask = Mapping[str, Measures]
+ByTask = Mapping[str, TrialMetrics]
 Evaluate = Callable[[Sequence[Strategy]], Mapping[str, ByTask]]
 """Measurements by strategy id of settings that are decoded in one pass."""
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from edt.errors import StoreError
 from edt.extras import extra_imports
 from edt.ids import seeded_rank
-from edt.scoring.dev_scores import Measures
+from edt.scoring.dev import TrialMetrics
 from edt.strategies.base import Strategy
 from edt.tuning.axes import Axis, Choice, Value
 from edt.tuning.record import Tried, aims
@@ -89,7 +89,7 @@ class Trials:
             new = [self._ask(number + place) for place in range(min(lacking, self.target - asked))]
             return [Asked(t.number, t.params, self.space.setting(t.params)) for t in [*waiting, *new]]
 
-    def tell(self, asked: Asked, by_task: Mapping[str, Measures]) -> None:
+    def tell(self, asked: Asked, by_task: Mapping[str, TrialMetrics]) -> None:
         """Write down what was measured of a trial."""
         tried = Tried(number=asked.number, strategy_id=asked.setting.strategy_id, params=asked.params, by_task=by_task)
         with self._telling():
@@ -143,9 +143,9 @@ class Trials:
             ) from error
 
 
-def measures_of(content: Mapping[str, Mapping[str, float]]) -> dict[str, Measures]:
+def measures_of(content: Mapping[str, Mapping[str, float]]) -> dict[str, TrialMetrics]:
     """Measurements by task from their JSON."""
-    return {task: Measures(**values) for task, values in content.items()}
+    return {task: TrialMetrics(**values) for task, values in content.items()}
 
 
 def distribution_of(axis: Axis) -> BaseDistribution:

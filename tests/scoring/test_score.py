@@ -114,10 +114,10 @@ def test_scores_of_several_processes_are_those_of_one(ask):
 
 def test_processes_are_started_only_where_they_pay():
     from edt.errors import ConfigError
-    from edt.scoring.parallel import WORTH_A_PROCESS, processes_for
+    from edt.scoring.compute import MIN_TEXTS_FOR_PROCESSES, number_of_processes
 
-    assert processes_for(None, texts=WORTH_A_PROCESS - 1, items=9) == 1
-    assert processes_for(None, texts=WORTH_A_PROCESS, items=9) == min(9, os.cpu_count())
-    assert processes_for(4, texts=1, items=3) == 3
+    assert number_of_processes(None, n_texts=MIN_TEXTS_FOR_PROCESSES - 1, n_items=9) == 1
+    assert number_of_processes(None, n_texts=MIN_TEXTS_FOR_PROCESSES, n_items=9) == min(9, os.cpu_count())
+    assert number_of_processes(4, n_texts=1, n_items=3) == 3
     with pytest.raises(ConfigError, match=r"metrics.num_workers is 0"):
-        processes_for(0, texts=1, items=1)
+        number_of_processes(0, n_texts=1, n_items=1)

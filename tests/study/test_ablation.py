@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue
-from edt.scoring.eda_constants import Scored
-from edt.scoring.score import ScoredRun
+from edt.scoring.eda_constants import StrategyMetrics
+from edt.scoring.score import RunScores
 from edt.strategies import EDT, Fixed
 from edt.study.experiments.ablation import evidence, t0_extremes, theta_extremes, theta_table
 from edt.study.families import Family, GridAxis
@@ -36,7 +36,7 @@ def scored(split, strategy_id, value):
     eda = MetricValue(metric="eda", value=value, resampled_B=resampled, signature="")
     examples = [SimpleNamespace(cluster_id=str(number)) for number in range(40)]
     outputs = SimpleNamespace(split=split, strategy_id=strategy_id, examples=examples)
-    return Scored(outputs=outputs, measured={"eda": eda}, quality="rouge_l")
+    return StrategyMetrics(outputs=outputs, metrics={"eda": eda}, quality="rouge_l")
 
 
 def task(dev=None, test=None, families=FAMILIES):
@@ -46,7 +46,7 @@ def task(dev=None, test=None, families=FAMILIES):
         for place, value in {**DEV, **other}.items():
             entries.append(scored(split, EDT(t0=place[0], theta=place[1]).strategy_id, value))
         entries += [scored(split, Fixed(t0=t0).strategy_id, v) for t0, v in zip(T0, (60, 12, 60), strict=True)]
-    run = ScoredRun(run=None, n_samples=8, entries=entries, constants={}, scores=[])
+    run = RunScores(run=None, n_samples=8, entries=entries, constants={}, scores=[])
     return TaskStudy(task=None, scored=run, families=families)
 
 

@@ -11,9 +11,9 @@ from edt.metrics.base import mean_statistics, mean_value
 from edt.metrics.bootstrap import Comparison, resample_weights
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, value_from_statistics
-from edt.scoring.eda_constants import Scored
-from edt.scoring.outputs import Outputs
-from edt.scoring.score import ScoredRun, combined
+from edt.scoring.eda_constants import StrategyMetrics
+from edt.scoring.outputs import StrategyOutputs
+from edt.scoring.score import RunScores, combine_eda
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, random_t
 from edt.strategies.base import Signals
 from edt.study.experiments import frontier
@@ -48,7 +48,7 @@ FAMILIES = {
 
 def entry(split, strategy, quality_E, self_bleu_E, weights):
     examples = [SimpleNamespace(example_id=str(n), cluster_id=str(n)) for n in range(EXAMPLES)]
-    outputs = Outputs(
+    outputs = StrategyOutputs(
         split=split,
         strategy_id=strategy.strategy_id,
         family=strategy.family,
@@ -63,8 +63,8 @@ def entry(split, strategy, quality_E, self_bleu_E, weights):
         name: value_from_statistics(name, mean_statistics(values), mean_value, name, weights)
         for name, values in columns.items()
     }
-    measured["eda"] = combined(measured["rouge_l"], measured["self_bleu"], CONSTANTS, "eda", "")
-    return Scored(outputs=outputs, measured=measured, quality="rouge_l")
+    measured["eda"] = combine_eda(measured["rouge_l"], measured["self_bleu"], CONSTANTS, "eda", "")
+    return StrategyMetrics(outputs=outputs, metrics=measured, quality="rouge_l")
 
 
 def simulated(seed, *, effect=0.0, planted=None, resamples=RESAMPLES):
@@ -82,7 +82,7 @@ def simulated(seed, *, effect=0.0, planted=None, resamples=RESAMPLES):
                 quality_E = quality + hard_E + rng.normal(0, 5, EXAMPLES)
                 self_bleu_E = 95 - 45 * strategy.t0 + rng.normal(0, 8, EXAMPLES)
                 entries.append(entry(split, strategy, quality_E, self_bleu_E, weights))
-    run = ScoredRun(
+    run = RunScores(
         run=SimpleNamespace(generation_id="simulated", manifest=SimpleNamespace(quality="rouge_l", splits={})),
         n_samples=8,
         entries=entries,

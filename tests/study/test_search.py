@@ -16,7 +16,7 @@ from edt.metrics.bootstrap import resample_weights
 from edt.study.experiments.primary import Primary, primary_comparisons
 from edt.study.families import all_settings
 from edt.study.refinement import RefinementBudget, next_settings
-from tests.study.test_protocol import CONSTANTS, EXAMPLES, ScoredRun, SimpleNamespace, TaskStudy, entry, study
+from tests.study.test_protocol import CONSTANTS, EXAMPLES, RunScores, SimpleNamespace, TaskStudy, entry, study
 
 NODE = OmegaConf.load(Path(__file__).parents[2] / "configs" / "families" / "study.yaml")
 FAMILIES = families({name: NODE[name] for name in ("fixed", "edt_token", "kld_token")})
@@ -66,11 +66,11 @@ def run(seed, advantage):
     found, before = dict(FAMILIES), None
     while found != before:
         before = found
-        eda = {s.strategy_id: dev.of(s).measured["eda"].value for s in all_settings(list(found.values()))}
+        eda = {s.strategy_id: dev.of(s).metrics["eda"].value for s in all_settings(list(found.values()))}
         found = {name: next_settings(family, eda, RefinementBudget()) for name, family in found.items()}
     for strategy in all_settings(list(found.values())):
         test.of(strategy)
-    scored = ScoredRun(
+    scored = RunScores(
         run=SimpleNamespace(generation_id="simulated", manifest=SimpleNamespace(quality="rouge_l", splits={})),
         n_samples=8,
         entries=[*dev.entries.values(), *test.entries.values()],

@@ -8,7 +8,7 @@ import pytest
 
 from edt.records import ScoreRow
 from edt.report.frame import table_rows
-from edt.scoring.dev_scores import Measures
+from edt.scoring.dev import TrialMetrics
 from edt.tuning.axes import Choice, Range
 from edt.tuning.figures import figures
 from edt.tuning.page import tune_page
@@ -21,7 +21,7 @@ EVIL = "</script><img src=x onerror=alert(1)>"
 def result_of(axes, points, sampler="random", tasks=("task",), name="edt"):
     tried = []
     for number, params in enumerate(points):
-        measures = Measures(
+        measures = TrialMetrics(
             quality=50 + number, self_bleu=40 + number, eda=30 + number, quality_share=90 + number, self_bleu_share=50
         )
         tried.append(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edt.errors import StoreError
-from edt.scoring.dev_scores import Measures
+from edt.scoring.dev import TrialMetrics
 from edt.store.lock import held
 from edt.strategies import EDT, Fixed
 from edt.tuning.record import Tried, best, best_so_far, front
@@ -27,7 +27,9 @@ def bowl(setting):
     eda = 10 + 20 * (setting.t0 - 1) ** 2 + 5 * math.log10(setting.theta / 0.5) ** 2
     share = 100 / (1 + setting.t0)
     return {
-        "task": Measures(quality=share / 2, self_bleu=share / 3, eda=eda, quality_share=share, self_bleu_share=share)
+        "task": TrialMetrics(
+            quality=share / 2, self_bleu=share / 3, eda=eda, quality_share=share, self_bleu_share=share
+        )
     }
 
 
@@ -59,7 +61,7 @@ def settings(tried):
 def tried_of(points):
     found = []
     for number, (quality, self_bleu) in enumerate(points):
-        measures = Measures(quality=0, self_bleu=0, eda=number, quality_share=quality, self_bleu_share=self_bleu)
+        measures = TrialMetrics(quality=0, self_bleu=0, eda=number, quality_share=quality, self_bleu_share=self_bleu)
         found.append(Tried(number=number, strategy_id=str(number), params={}, by_task={"task": measures}))
     return found
 
@@ -79,7 +81,7 @@ def test_best_and_best_so_far():
     tried = []
     for number, edas in enumerate(means):
         by_task = {
-            str(place): Measures(quality=0, self_bleu=0, eda=eda, quality_share=0, self_bleu_share=0)
+            str(place): TrialMetrics(quality=0, self_bleu=0, eda=eda, quality_share=0, self_bleu_share=0)
             for place, eda in enumerate(edas)
         }
         tried.append(Tried(number=number, strategy_id=str(number), params={}, by_task=by_task))
@@ -214,7 +216,7 @@ def test_tpe_of_two_objectives_reads_their_directions(tmp_path):
         found = {}
         for setting in settings:
             quality, self_bleu = 100 - 30 * setting.t0, 30 * setting.t0
-            m = Measures(quality=0, self_bleu=0, eda=0, quality_share=quality, self_bleu_share=self_bleu)
+            m = TrialMetrics(quality=0, self_bleu=0, eda=0, quality_share=quality, self_bleu_share=self_bleu)
             found[setting.strategy_id] = {"task": m}
         return found
 

@@ -14,7 +14,7 @@ from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
-from edt.scoring.outputs import Outputs
+from edt.scoring.outputs import StrategyOutputs
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import p_cell
@@ -91,10 +91,10 @@ def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
     return evidence_of(name, gain, supports_if="above 0", why_not=why_not)
 
 
-def instance_losses(task: TaskStudy, outputs: Outputs, study: Study, samples: range) -> Floats:
+def instance_losses(task: TaskStudy, outputs: StrategyOutputs, study: Study, samples: range) -> Floats:
     """EDA of each instance from these samples alone, [E]; quality is ROUGE-L or sentence BLEU."""
     language = task.scored.run.manifest.target_language
-    chosen = outputs.sample_set_of(samples, language)
+    chosen = outputs.sample_set(samples, language)
     spec = study.metrics
     metric = spec.metrics(task.quality, ())[0]
     statistics = metric.statistics(chosen)

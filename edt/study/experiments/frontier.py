@@ -71,7 +71,7 @@ def draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) ->
         q, s = values(task, task.choices[family_name].strategy_id)
         axis.scatter([s], [q], s=45, facecolors="none", edgecolors=color, linewidths=1.2)
     if task.ideal is not None:
-        ideal = task.ideal.measured
+        ideal = task.ideal.metrics
         star = axis.scatter(
             [ideal["self_bleu"].value],
             [ideal[task.quality].value],

@@ -66,7 +66,7 @@ def chosen_table(study: Study) -> PageTable:
                 ]
             )
         if task.ideal is not None:
-            cells = [task.ideal.measured.get(task.quality if m == QUALITY else m) for m in METRICS]
+            cells = [task.ideal.metrics.get(task.quality if m == QUALITY else m) for m in METRICS]
             texts = [value_cell(cell, study.confidence) for cell in cells]
             rows.append(
                 [name, QUALITY_NAMES[task.quality], "the grammar itself", MISSING, MISSING, *texts, MISSING, MISSING]
@@ -138,7 +138,7 @@ def grid_rows(study: Study) -> list[dict[str, object]]:
                 for split in ("dev", "test"):
                     row: dict[str, object] = {"task": name, "split": split, "family": family_name}
                     row |= {"strategy_id": strategy.strategy_id} | dict(place)
-                    for metric, found in task.entry(split, strategy.strategy_id).measured.items():  # type: ignore[arg-type]
+                    for metric, found in task.entry(split, strategy.strategy_id).metrics.items():  # type: ignore[arg-type]
                         lo, hi = found.bounds(study.confidence)
                         row |= {metric: found.value, f"{metric}_lo": lo, f"{metric}_hi": hi}
                     rows.append(row)

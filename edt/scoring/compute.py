@@ -1,0 +1,157 @@
+"""The metrics of many strategies, in several processes where there is enough to score.
+
+A metric's statistics per example are stored with the run, so a second scoring of the same texts computes none again.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from typing import TypeVar
+
+from edt.errors import ConfigError
+from edt.ids import digest
+from edt.metrics.base import Floats, Metric, SampleSet, Statistics
+from edt.metrics.bootstrap import resample_weights
+from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue, metric_value, value_from_statistics
+from edt.metrics.temperature import MeanTemperature
+from edt.scoring.outputs import StrategyOutputs
+from edt.store.run import Run
+from edt.store.statistics import read_statistics, statistics_name, write_statistics
+
+ITEM = TypeVar("ITEM")
+RESULT = TypeVar("RESULT")
+
+MIN_TEXTS_FOR_PROCESSES = 50_000
+"""Texts from which processes are started by default: scoring so many takes some seconds, as starting them does."""
+
+_state: dict[str, Callable[..., object]] = {}
+"""What a process was sent when it began."""
+
+
+def compute_metrics(
+    run: Run, outputs: Sequence[StrategyOutputs], spec: MetricsSpec, n_samples: int
+) -> list[dict[str, MetricValue]]:
+    """Return every metric but EDA of each strategy, by name, in the order of `outputs`.
+
+    EDA needs a scale that all strategies of a run set together: see edt.scoring.score.
+    """
+    examples = {entry.split: entry.examples for entry in outputs}
+    context = {
+        "run": run,
+        "spec": spec,
+        "n_samples": n_samples,
+        "weights": _resampling_weights(outputs, spec.bootstrap),
+        "examples_ids": {split: digest([asdict(example) for example in given]) for split, given in examples.items()},
+    }
+    n_texts = n_samples * sum(len(entry.examples) for entry in outputs)
+    n_processes = number_of_processes(spec.num_workers, n_texts=n_texts, n_items=len(outputs))
+    return _map_in_processes(_metrics_of_strategy, context, outputs, n_processes)
+
+
+def _resampling_weights(outputs: Sequence[StrategyOutputs], spec: BootstrapSpec) -> dict[str, Floats]:
+    """Return resampling weights by split: the strategies of a split have the same examples and share them."""
+    clusters = {entry.split: [example.cluster_id for example in entry.examples] for entry in outputs}
+    return {split: resample_weights(ids, spec.resamples, spec.seed) for split, ids in clusters.items()}
+
+
+def _metrics_of_strategy(
+    outputs: StrategyOutputs,
+    *,
+    run: Run,
+    spec: MetricsSpec,
+    n_samples: int,
+    weights: Mapping[str, Floats],
+    examples_ids: Mapping[str, str],
+) -> dict[str, MetricValue]:
+    """Return every metric of one strategy on one split, but EDA; `weights` resample each split."""
+    samples = outputs.sample_set(n_samples, run.manifest.target_language)
+    metrics = spec.metrics(run.manifest.quality, run.manifest.extra_metrics)
+
+    # A user's metric may change under its name and signature, so its statistics are never stored.
+    built_in = [metric for metric in metrics if metric not in spec.extra.values()]
+    stored = _stored_statistics(run, outputs, samples, built_in, examples_ids[outputs.split])
+    resampling = weights[outputs.split]
+    values = {}
+    for metric in metrics:
+        statistics = stored[metric.name] if metric in built_in else metric.statistics(samples)
+        values[metric.name] = metric_value(metric, samples, statistics, resampling)
+
+    if outputs.temperatures:  # the grammar's outputs have none
+        temperature = MeanTemperature()
+        values[temperature.name] = value_from_statistics(
+            temperature.name,
+            temperature.statistics(outputs.mean_temperatures(n_samples)),
+            temperature.aggregate,
+            temperature.signature(samples),
+            resampling,
+        )
+    return values
+
+
+def _stored_statistics(
+    run: Run, outputs: StrategyOutputs, samples: SampleSet, metrics: Sequence[Metric], examples_id: str
+) -> dict[str, Statistics | None]:
+    """Return each metric's statistics by its name: those stored of exactly these texts, else computed and stored now.
+
+    They are stored by signature, so another version or option of a metric computes its own.
+    """
+    path = run.statistics_folder / statistics_name(outputs.split, outputs.strategy_id, samples.n_samples)
+    content_id = digest([examples_id, samples.target_language, [list(texts) for texts in samples.texts]])
+    known = read_statistics(path, content_id) or {}
+    signatures = [metric.signature(samples) for metric in metrics]
+    fresh = {
+        signature: metric.statistics(samples)
+        for signature, metric in zip(signatures, metrics, strict=True)
+        if signature not in known
+    }
+    if fresh:
+        write_statistics(path, content_id, {**known, **fresh})
+    by_signature = {**known, **fresh}
+    return {metric.name: by_signature[signature] for signature, metric in zip(signatures, metrics, strict=True)}
+
+
+def number_of_processes(requested: int | None, *, n_texts: int, n_items: int) -> int:
+    """Return how many processes to use: as requested, or one per processor when there is enough to score.
+
+    Raises ConfigError for fewer than one.
+    """
+    if requested is not None and requested < 1:
+        raise ConfigError(f"metrics.num_workers is {requested}; it is a number of processes, 1 or more, or null.")
+    if requested is None:
+        requested = (os.cpu_count() or 1) if n_texts >= MIN_TEXTS_FOR_PROCESSES else 1
+    return max(1, min(requested, n_items))
+
+
+def _map_in_processes(
+    work: Callable[..., RESULT], context: Mapping[str, object], items: Sequence[ITEM], n_processes: int
+) -> list[RESULT]:
+    """Return work(item, **context) of each item, in order. The context is sent once per process.
+
+    With one process, or a context that cannot be sent (a user's metric that cannot be pickled), everything runs here.
+    """
+    bound = partial(work, **context)
+    if n_processes > 1:
+        try:
+            sent = pickle.dumps(bound)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            n_processes = 1
+    if n_processes == 1:
+        return [bound(item) for item in items]
+
+    # Spawned, not forked: a process that has decoded with torch holds threads that a fork would lose.
+    with ProcessPoolExecutor(n_processes, get_context("spawn"), _begin, (sent,)) as pool:
+        return list(pool.map(_call, items))  # type: ignore[arg-type]
+
+
+def _begin(sent: bytes) -> None:
+    _state["work"] = pickle.loads(sent)  # noqa: S301  our own, from the parent process
+
+
+def _call(item: object) -> object:
+    return _state["work"](item)
