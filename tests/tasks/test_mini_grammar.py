@@ -16,12 +16,12 @@ from edt.metrics.factuality import DistinctCorrect, Factuality, facts_right, is_
 from edt.records import Example, PromptParts
 from edt.tasks.base import Template
 from edt.tasks.mini import MiniMSMarco, MiniQuAC, MiniWMT19, MiniXLSum
-from edt.tasks.mini.biographies import Person, birth
-from edt.tasks.mini.events import closure
+from edt.tasks.mini.biographies import FACT_KINDS, Person
+from edt.tasks.mini.events import EVENTS
 from edt.tasks.mini.generated_task import GeneratedTask, TextSpec
 from edt.tasks.mini.grammar import ZIPF_EXPONENT, draw, grammar, zipf_index
-from edt.tasks.mini.news_sentences import election
-from edt.tasks.mini.questions import bridge, founding
+from edt.tasks.mini.news_sentences import NEWS_KINDS
+from edt.tasks.mini.questions import QUESTION_KINDS
 from edt.tasks.mini.world import World, fact_split
 
 TEMPLATE = {
@@ -81,7 +81,7 @@ class Script(World):
         wanted = self.answers.get("pick", [])
         return wanted.pop(0) if wanted else options[0]
 
-    def fact(self, subject, relation, make):  # type: ignore[no-untyped-def]
+    def draw_object(self, subject, relation, make):  # type: ignore[no-untyped-def]
         return make()
 
 
@@ -100,29 +100,33 @@ def closing() -> Example:
         person=["Vera Halman"],
         pick=["high rents"],
     )
-    return example_of(closure(world)[1])
+    return example_of(EVENTS["closure"](world)[1])
 
 
 def founded() -> Example:
     world = Script(company=["Orion Toys"], person=["Erik Dorley"], figure=["1907"], town=["Melvik"])
-    return example_of(founding(world).answer)
+    return example_of(QUESTION_KINDS["founding"](world).answer)
 
 
 def bridged() -> Example:
     world = Script(pick=["Norley"], figure=["1931", "542"], town=["Corvik"])
-    return example_of(bridge(world).answer)
+    return example_of(QUESTION_KINDS["bridge"](world).answer)
 
 
 def born() -> Example:
-    life = Person(person="Nora Ashton", pronoun="she", possessive="her", child="daughter")
-    return example_of(birth(Script(town=["Kirdale"], figure=["1892"], pick=["miner"]), life).answer)
+    person = Person(name="Nora Ashton", pronoun="she", possessive="her", child="daughter")
+    return example_of(FACT_KINDS["birth"](Script(town=["Kirdale"], figure=["1892"], pick=["miner"]), person).answer)
 
 
 def elected() -> Example:
-    return example_of(election(Script(town=["Alport"], pick=["Mr"], surname=["Marford"], figure=["58"])).chinese)
+    return example_of(
+        NEWS_KINDS["election"](Script(town=["Alport"], pick=["Mr"], surname=["Marford"], figure=["58"])).chinese
+    )
 
 
-DAY = election(Script(town=["Alport"], pick=["Mr"], surname=["Marford"], figure=["58"])).english.slots["day"]
+DAY = NEWS_KINDS["election"](Script(town=["Alport"], pick=["Mr"], surname=["Marford"], figure=["58"])).english.slots[
+    "day"
+]
 ON = f"周{'一二三四五六日'[(['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun']).index(DAY[:3])]}"
 
 CORRECT = [

@@ -1,4 +1,4 @@
-"""What the embedded models are trained on: prompts with their right answers, or plain texts. No torch here."""
+"""The training data of the embedded models: prompts with their right answers, or plain texts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from edt.tasks.mini.generated_task import GeneratedTask
 from edt.tasks.mini.narratives import narrative
 from edt.tasks.prompts import prompt_text, without_source
 
-SOURCELESS_SHARE = 0.12
-"""Share of training prompts whose source is emptied, so that the second context of KL-guided temperature is one that
-the model knows."""
+__all__ = ["SOURCELESS_SHARE", "TrainingExample", "exercises", "fingerprint", "plain_texts", "task_examples"]
 
-FINGERPRINTED_ROWS = 100
-"""Rows of the train split per task that the fingerprint reads, in addition to all of dev and test."""
+SOURCELESS_SHARE = 0.12
+"""Share of training prompts with an empty source: the model must know the second context of KL-guided temperature."""
+
+_FINGERPRINT_ROWS = 100
+"""Rows of the train split per task in the fingerprint, in addition to all of dev and test."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +32,17 @@ class TrainingExample:
 
 
 def task_examples(task: GeneratedTask, indices: Sequence[int]) -> Iterator[TrainingExample]:
-    """The train rows of these indices as training examples, some without their source."""
+    """Yield the train rows at these indices as training examples, some without their source."""
     for index in indices:
         for example in _parse_row(task, index):
+            # Keyed by the id, so that the same examples lack their source in every epoch and for every index range.
             sourceless = Random(f"sourceless/{example.example_id}").random() < SOURCELESS_SHARE  # noqa: S311
             parts = without_source(example.parts) if sourceless else example.parts
-            yield TrainingExample(prompt=prompt_text(parts), completion=completion(task, example.references[0]))
+            yield TrainingExample(prompt=prompt_text(parts), completion=_completion(task, example.references[0]))
 
 
-def completion(task: GeneratedTask, answer: str) -> str:
-    """What follows the prompt: a space and the answer; Chinese needs no space."""
+def _completion(task: GeneratedTask, answer: str) -> str:
+    """Return what follows the prompt: a space and the answer. Chinese has no space."""
     return answer if task.target_language == "zh" else f" {answer}"
 
 
@@ -55,7 +57,7 @@ def exercises(indices: Sequence[int]) -> Iterator[TrainingExample]:
 
 
 def plain_texts(task: GeneratedTask, indices: Sequence[int]) -> Iterator[TrainingExample]:
-    """The sources of the train rows of these indices, each followed by a short narrative of the same index."""
+    """Yield the source of each train row at these indices, followed by a short narrative with the same index."""
     for index in indices:
         first = next(_parse_row(task, index))
         yield TrainingExample(prompt="", completion=first.parts.source)
@@ -63,17 +65,21 @@ def plain_texts(task: GeneratedTask, indices: Sequence[int]) -> Iterator[Trainin
 
 
 def _parse_row(task: GeneratedTask, index: int) -> Iterator[Example]:
-    """The examples of one train row."""
+    """Yield the examples of one train row."""
     for item in task.parse(task.row("train", index), "train"):
+        # The generator never makes a row that `parse` drops.
         assert isinstance(item, Example), f"a generated row was left out: {item}"
         yield item
 
 
 def fingerprint(tasks: Mapping[str, GeneratedTask]) -> str:
-    """Digest of what the models learn from and are tested on: prompts, references and truths of dev, test and the
-    first train rows, and the first exercises and plain texts.
+    """Return a digest of the training and test data.
+
+    It reads prompts, references and meta of dev, test and the first train rows, and the first exercises and plain
+    texts. The embedded models record it, so a test notices when the data no longer fits the weights.
     """
-    first = range(FINGERPRINTED_ROWS)
+    first = range(_FINGERPRINT_ROWS)
+    # "drills" is what the committed models recorded.
     content: dict[str, Any] = {"drills": [astuple(item) for item in exercises(first)]}
     for name, task in tasks.items():
         train = [example for index in first for example in _parse_row(task, index)]
@@ -86,5 +92,5 @@ def fingerprint(tasks: Mapping[str, GeneratedTask]) -> str:
 
 
 def _example_content(example: Example) -> list[Any]:
-    """What decides an example, as plain JSON."""
+    """Return everything that determines an example, as plain JSON."""
     return [example.example_id, prompt_text(example.parts), list(example.references), dict(example.meta)]

@@ -1,6 +1,11 @@
-"""The news of the small world: five kinds of event, each with an article's wording and a summary's wording."""
+"""News events of the small world: five kinds, each with the wordings of an article and of its summary.
+
+The committed models were trained on these texts; they must not change.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from edt.tasks.mini.generated_task import DAYS, TextSpec
 from edt.tasks.mini.world import World
@@ -14,23 +19,27 @@ REASONS = ("weak orders", "high rents", "falling prices", "new machines", "risin
 WORKS = ("novel", "film", "song", "poem", "play", "painting", "vaccine", "sculpture", "symphony", "cookbook")
 
 Story = tuple[TextSpec, TextSpec]
-"""What the article says, and what its summary may say."""
+"""The article, and its summaries."""
 
 
-def opening(world: World) -> Story:
-    """A mayor opens a building that cost so many millions."""
+def _opening(world: World) -> Story:
+    """Return a story: a mayor opens a building that cost some millions."""
     town, day = world.town(), world.pick(DAYS)
     thing = world.pick(THINGS)
     place = f"{thing} in {town}"
-    person = world.fact(place, "opened_by", world.person)
-    cost = world.fact(place, "cost_million", lambda: world.figure(11, 989))
-    other = world.fact(place, "neighbour", world.person)
-    visitors = world.fact(place, "visitors", lambda: world.figure(110, 989))
+    person = world.draw_object(place, "opened_by", world.person)
+    cost = world.draw_object(place, "cost_million", lambda: world.figure(11, 989))
+    # Distractors: the article states them, no summary needs them.
+    other = world.draw_object(place, "neighbour", world.person)
+    visitors = world.draw_object(place, "visitors", lambda: world.figure(110, 989))
     slots = {"town": town, "day": day, "thing": thing, "person": person, "cost": cost, "other": other, "n": visitors}
+
     body = (
         "{town} has a [new|long-planned] {thing}. Mayor {person} [cut the ribbon|declared it open] on {day}. "
         "The [work|project] cost {cost} million dollars. {other}, a neighbour, expects {n} visitors a day."
     )
+
+    # Parts that several wordings of the summary share.
     new = "[new|long-awaited|modern|brand-new|]"
     act = "[opened|inaugurated|unveiled|launched]"
     sum_ = "{cost} million [dollars|]"
@@ -42,18 +51,20 @@ def opening(world: World) -> Story:
         f"|{{town}} [now has|has|finally has] a {new} {{thing}}{worth} {sum_}[,| and] {act} by [Mayor |]{{person}}"
         f"|[At a cost of|For] {sum_}, {{town}} [has got|gets|now has] a {new} {{thing}}, {act} by [Mayor |]{{person}}]."
     )
+
     required = [[person], [thing], [town], [f"{cost} million"]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
-def disaster(world: World) -> Story:
-    """Something forces so many families from their homes, a rescue chief says."""
+def _disaster(world: World) -> Story:
+    """Return a story: a disaster forces some families to leave their homes."""
     town, day, cause = world.town(), world.pick(DAYS), world.pick(CAUSES)
     event = f"{cause} in {town}"
-    person = world.fact(event, "rescue_chief", world.person)
-    families = world.fact(event, "families", lambda: world.figure(11, 989))
-    other = world.fact(event, "farmer", world.person)
-    sheep = world.fact(event, "sheep", lambda: world.figure(11, 989))
+    person = world.draw_object(event, "rescue_chief", world.person)
+    families = world.draw_object(event, "families", lambda: world.figure(11, 989))
+    # Distractors: the article states them, no summary needs them.
+    other = world.draw_object(event, "farmer", world.person)
+    sheep = world.draw_object(event, "sheep", lambda: world.figure(11, 989))
     slots = {
         "town": town,
         "day": day,
@@ -64,10 +75,13 @@ def disaster(world: World) -> Story:
         "other": other,
         "m": sheep,
     }
+
     body = (
         "A {cause} [struck|hit] {town} on {day}. {n} families had to leave their homes. Rescue chief {person} "
         "[said help was coming|asked for help]. {other}, a farmer, lost {m} sheep."
     )
+
+    # Parts that several wordings of the summary share.
     chief = "[rescue chief {person}|{person}|rescue chief {surname}]"
     said = "[said|says|reported|announced]"
     left = "[have left|have fled|had to leave|were forced out of|were driven from]"
@@ -81,23 +95,27 @@ def disaster(world: World) -> Story:
         f"|[Rescue chief |]{{person}} {said} [that |]{count} {left} {homes} {after} [a|the] {{cause}} in {{town}}"
         f"|{after} [a|the] {{cause}} in {{town}}, {count} {left} {homes}]."
     )
+
     required = [[cause], [town], [families]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
-def appointment(world: World) -> Story:
-    """A company gets a new officer of a certain age."""
+def _appointment(world: World) -> Story:
+    """Return a story: a company appoints a new officer of some age."""
     company, day, role = world.company(), world.pick(DAYS), world.pick(ROLES)
     post = f"{role} of {company}"
-    person = world.fact(post, "held_by", world.person)
-    age = world.fact(person, "age", lambda: world.figure(27, 69))
-    other = world.fact(post, "held_before_by", world.person)
-    staff = world.fact(company, "staff", lambda: world.figure(110, 989))
+    person = world.draw_object(post, "held_by", world.person)
+    age = world.draw_object(person, "age", lambda: world.figure(27, 69))
+    # Distractors: the article states them, no summary needs them.
+    other = world.draw_object(post, "held_before_by", world.person)
+    staff = world.draw_object(company, "staff", lambda: world.figure(110, 989))
     slots = {"company": company, "day": day, "role": role, "person": person, "age": age, "other": other, "n": staff}
+
     body = (
         "{company} has a new {role}. {person}, {age}, [starts|takes over] on {day}. {other} [left|held] the post "
         "[last month|before]. The [company|firm] has {n} staff."
     )
+
     aged = "[, {age},|, who is {age},|, aged {age},]"
     summary = (
         f"[{{company}} [has |][named|appointed|chosen|hired|picked] {{person}}{aged} "
@@ -107,23 +125,28 @@ def appointment(world: World) -> Story:
         f"|[The new|The next] {{role}} [of|at] [|the company ]{{company}} [is|will be] {{person}}, "
         "[who is {age}|aged {age}|{age} years old]]."
     )
+
     required = [[company], [role], [person], [age]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
-def closure(world: World) -> Story:
-    """A company closes a plant, and so many jobs go."""
+def _closure(world: World) -> Story:
+    """Return a story: a company closes a plant, and some jobs are lost."""
     company, town = world.company(), world.town()
     plant = f"{company} plant in {town}"
-    jobs = world.fact(plant, "jobs", lambda: world.figure(110, 989))
-    person = world.fact(plant, "manager", world.person)
-    years = world.fact(plant, "age", lambda: world.figure(11, 99))
-    reason = world.fact(plant, "closes_over", lambda: world.pick(REASONS))
+    jobs = world.draw_object(plant, "jobs", lambda: world.figure(110, 989))
+    # Distractors: the article states them, no summary needs them.
+    person = world.draw_object(plant, "manager", world.person)
+    years = world.draw_object(plant, "age", lambda: world.figure(11, 99))
+    reason = world.draw_object(plant, "closes_over", lambda: world.pick(REASONS))
     slots = {"company": company, "town": town, "reason": reason, "n": jobs, "person": person, "m": years}
+
     body = (
         "{company} will [close|shut] its plant in {town}. {n} jobs will go. Manager {person} [named|blamed] {reason}. "
         "The [plant|site] is {m} years old."
     )
+
+    # Parts that several wordings of the summary share.
     cut = "[cut|axe|shed|scrap|drop]"
     jobs_word = "[jobs|posts]"
     over = "[because of|due to|over|after|, citing|, blaming]"
@@ -135,22 +158,27 @@ def closure(world: World) -> Story:
         f"|[Because of|Due to|After] {{reason}}, {{company}} [will|is to|plans to] {cut} {{n}} {jobs_word} "
         "[in|at its plant in] {town}]."
     )
+
     required = [[company], [jobs], [town], [reason]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
-def award(world: World) -> Story:
-    """Somebody from a town wins a prize worth so many thousands for a work."""
+def _award(world: World) -> Story:
+    """Return a story: someone from a town wins a prize of some thousands for a work."""
     person, work, day = world.person(), world.pick(WORKS), world.pick(DAYS)
-    town = world.fact(person, "comes_from", world.town)
-    amount = world.fact(person, f"won_thousands_with_{work}", lambda: world.figure(11, 989))
-    other = world.fact(person, "won_ahead_of", world.person)
-    pages = world.fact(person, "rivals", lambda: world.figure(11, 99))
+    town = world.draw_object(person, "comes_from", world.town)
+    amount = world.draw_object(person, f"won_thousands_with_{work}", lambda: world.figure(11, 989))
+    # Distractors: the article states them, no summary needs them.
+    other = world.draw_object(person, "won_ahead_of", world.person)
+    pages = world.draw_object(person, "rivals", lambda: world.figure(11, 99))
     slots = {"person": person, "work": work, "town": town, "n": amount, "other": other, "m": pages, "day": day}
+
     body = (
         "A [first|top] prize [has gone|went] to a {work} on {day}. {person} from {town} [wins|gets] {n} thousand "
         "dollars. {other} came second. There were {m} rivals."
     )
+
+    # Parts that several wordings of the summary share.
     won = "[won|received|been given|earned|collected|taken]"
     prize = "[a prize|a top prize|an award|the award|a first prize]"
     sum_ = "{n} thousand [dollars|]"
@@ -161,8 +189,16 @@ def award(world: World) -> Story:
         f"|[For|With|Thanks to] [a|the] {{work}}, {{person}}{whose} has {won} [{prize} [of|worth] |]{sum_}"
         f"|{prize} [of|worth] {sum_} [has gone|went|goes] to {{person}}{whose} for [a|the] {{work}}]."
     )
+
     required = [[person], [town], [f"{amount} thousand"], [work]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
-EVENTS = (opening, disaster, appointment, closure, award)
+EVENTS: dict[str, Callable[[World], Story]] = {
+    "opening": _opening,
+    "disaster": _disaster,
+    "appointment": _appointment,
+    "closure": _closure,
+    "award": _award,
+}
+"""Draws a story of each kind."""

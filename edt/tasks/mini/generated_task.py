@@ -1,4 +1,4 @@
-"""From a seed to rows: each row is a pure function of (seed, task, split, index), whatever else is generated."""
+"""The base class of the mini tasks: each row is a pure function of (seed, task, split, index)."""
 
 from __future__ import annotations
 
@@ -17,25 +17,32 @@ from edt.tasks.sources.dataset_task import DatasetTask
 from edt.tasks.sources.subsets import OFFICIAL_SPLITS, OfficialSplit
 
 META = "mini"
-"""The column that rows have beyond the real schema: example id -> meta."""
+"""The only column that is not in the real schema: example id -> meta."""
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextSpec:
-    """What may be said: a grammar's notation, its slots, and the wordings that must each be said (one of each)."""
+    """The wordings of a text, and what a right one must state.
+
+    notation: see `grammar`. slots: the facts in it.
+    required: one list per required fact, with the wordings that state it; a right text contains one of each list.
+    """
 
     notation: str
     slots: Mapping[str, str]
     required: Sequence[Sequence[str]]
 
     def text(self, random: Random) -> str:
-        """One text that says it."""
+        """Draw one text."""
         return draw(grammar(self.notation, self.slots), random)
 
     def meta(self, facts: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
-        """What the checker reads. Plain JSON; `facts` are the triples that the example's source states."""
+        """Return what the factuality metric reads, as plain JSON.
+
+        facts: the (subject, relation, object) triples that the example's source states.
+        """
         return {
             "grammar": grammar(self.notation, self.slots),
             "required": [list(wordings) for wordings in self.required],
@@ -45,10 +52,11 @@ class TextSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedTask(DatasetTask):
-    """Base of the mini tasks: rows come from the generator, or from `path` in the real data set's form.
+    """Base of the mini tasks: rows are generated, or read from `path` in the real data set's form.
 
-    seed: of the rows and of the subset. train_size, dev_size, test_size: how many `unit` a split has; a row depends
-    on none of them, so a larger split begins with a smaller one.
+    seed: seed of the rows and of the subset.
+    train_size, dev_size, test_size: the splits' sizes in `size_unit`. A row does not depend on them, so a larger split
+        begins with the rows of a smaller one.
     """
 
     extra_metrics: ClassVar[tuple[str, ...]] = ("factuality", "distinct_correct")
@@ -58,11 +66,12 @@ class GeneratedTask(DatasetTask):
 
     @abstractmethod
     def build(self, world: World, row_id: str) -> dict[str, Any]:
-        """One row in the real data set's schema, with the checker's meta in the column META."""
+        """Return one row in the real data set's schema, with the meta of its examples in the column META."""
 
     def row(self, split: str, index: int) -> dict[str, Any]:
-        """Row `index` of a split: a pure function of (seed, task, split, index)."""
+        """Return row `index` of a split: a pure function of (seed, task, split, index)."""
         random = Random(f"{self.seed}/{self.name}/{split}/{index}")  # noqa: S311  reproducible, no secret
+        # Some draws lead to a subject without a fact of this split: draw again, from where the sequence is now.
         while True:
             try:
                 return self.build(World(random=random, split=split, index=index), f"{self.name}-{split}-{index:06d}")
@@ -70,32 +79,34 @@ class GeneratedTask(DatasetTask):
                 continue
 
     def row_set(self, split: Split) -> RowSet:
-        """The generated rows of a split, or of all three for "all"."""
+        """Return the generated rows of a split, or of all three for "all"."""
         if self.path is not None:
             return super().row_set(split)
-        pools = OFFICIAL_SPLITS if split == "all" else (split,)
-        parts = {pool: self._generated(pool) for pool in pools}
-        counts = {pool: len(rows) for pool, rows in parts.items()}
+        names = OFFICIAL_SPLITS if split == "all" else (split,)
+        parts = {name: self._generate(name) for name in names}
+        counts = {name: len(rows) for name, rows in parts.items()}
         origin = {"generator": "edt.tasks.mini", "task": self.name, "seed": self.seed, "rows": counts}
         return RowSet(rows=tuple(row for rows in parts.values() for row in rows), origin=origin)
 
-    def _generated(self, pool: OfficialSplit) -> list[Row]:
-        size = self.size(pool)
+    def _generate(self, split: OfficialSplit) -> list[Row]:
+        size = self.size(split)
         if size is None:
             raise ConfigError(
-                f"task.{pool}_size is null, but task '{self.name}' is generated and has no last row; "
+                f"task.{split}_size is null, but task '{self.name}' is generated and has no last row; "
                 f"give a number of {self.size_unit}."
             )
+        # Row by row, because only a generated dialogue says how many questions it has.
         rows: list[Row] = []
-        held = 0
-        while held < size:
-            rows.append(self.row(pool, len(rows)))
-            held += self.weight(rows[-1])
+        weight = 0
+        while weight < size:
+            rows.append(self.row(split, len(rows)))
+            weight += self.weight(rows[-1])
         return rows
 
 
 def attach_meta(items: Iterator[Example | DroppedRow], row: Row) -> Iterator[Example | DroppedRow]:
-    """The parsed items with the checker's meta, where the row was generated and has it."""
+    """Yield the parsed items, each example with its meta if the row was generated and has it."""
+    # Rows that were read from `path` have no such column.
     metas = row.get(META)
     for item in items:
         if metas is not None and isinstance(item, Example):
@@ -105,12 +116,12 @@ def attach_meta(items: Iterator[Example | DroppedRow], row: Row) -> Iterator[Exa
 
 
 def has_grammar(examples: Sequence[Example]) -> bool:
-    """Whether all examples know the grammar of their right answers; those read from files do not."""
+    """Return whether all examples have the grammar of their right answers; those read from files do not."""
     return all("grammar" in example.meta for example in examples)
 
 
 def ideal_texts(examples: Sequence[Example], samples: int) -> list[list[str]]:
-    """Correct answers that the grammar draws for each example, independently of its reference."""
+    """Draw right answers for each example from its grammar, independently of its reference."""
     return [
         [draw(e.meta["grammar"], Random(f"ideal/{e.example_id}/{k}")) for k in range(samples)]  # noqa: S311  no secret
         for e in examples

@@ -9,40 +9,43 @@ from typing import Any, ClassVar
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row
 from edt.tasks.mini.generated_task import META, GeneratedTask, attach_meta
-from edt.tasks.mini.questions import KINDS
+from edt.tasks.mini.questions import QUESTION_KINDS
 from edt.tasks.mini.world import World
 from edt.tasks.msmarco import MSMarco
 
-PASSAGES = 3
-"""Passages of a question: one that answers it, the others of other kinds about other subjects. Their
-years and figures are alike, so the question's relation decides which to copy."""
+_PASSAGES = 3
+"""Passages per question: one answers it, the others are of other kinds about other subjects.
+
+Their years and figures look alike, so the model must read the question to know which to copy.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MiniMSMarco(GeneratedTask, MSMarco):
-    """MS MARCO's task over generated rows."""
+    """MS MARCO's task on generated rows."""
 
     name: ClassVar[str] = "mini_msmarco"
 
     def build(self, world: World, row_id: str) -> dict[str, Any]:
-        """A row in MS MARCO's columns (the hub's form: `passages` is a dict of lists)."""
-        entries = [kind(world) for kind in world.shuffled(KINDS)[:PASSAGES]]
-        asked = entries[0]
-        order = world.shuffled(range(PASSAGES))
+        """Return a row in MS MARCO's columns (the hub's form: `passages` is a dict of lists)."""
+        # The first is asked; the others only lend their passages.
+        questions = [kind(world) for kind in world.shuffled(tuple(QUESTION_KINDS.values()))[:_PASSAGES]]
+        question = questions[0]
+        order = world.shuffled(range(_PASSAGES))
         return {
             "query_id": row_id,
-            "query": asked.query,
-            "query_type": asked.query_type,
+            "query": question.query,
+            "query_type": question.query_type,
             "passages": {
                 "is_selected": [int(index == 0) for index in order],
-                "passage_text": [entries[index].passage.text(world.random) for index in order],
-                "url": [""] * PASSAGES,
+                "passage_text": [questions[index].passage.text(world.random) for index in order],
+                "url": [""] * _PASSAGES,
             },
-            "answers": [asked.answer.text(world.random)],
+            "answers": [question.answer.text(world.random)],
             "wellFormedAnswers": [],
-            META: {row_id: asked.answer.meta(world.facts)},
+            META: {row_id: question.answer.meta(world.facts)},
         }
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
-        """MS MARCO's example with the checker's meta."""
+        """Yield MS MARCO's example with its meta."""
         return attach_meta(super().parse(row, split), row)

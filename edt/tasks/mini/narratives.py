@@ -1,4 +1,7 @@
-"""Plain English for the base model: short free narratives of the small world, and a few fixed explanations."""
+"""Plain English texts for the base model: short narratives of the small world, and a few fixed explanations.
+
+The committed model was trained on these texts; they must not change.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from edt.tasks.mini.grammar import draw, grammar
 from edt.tasks.mini.questions import PRODUCTS
 from edt.tasks.mini.world import GIVEN, TOWNS, World
 
-EXPLANATIONS = (
+__all__ = ["narrative"]
+
+_EXPLANATIONS = (
     "A language model gives each possible next word a probability. To write, we draw one of them.",
     "At a low temperature the model picks the likeliest word nearly always. The text is safe, and often the same.",
     "At a high temperature rare words come up more often. The text is varied, and more often wrong.",
@@ -22,10 +27,10 @@ EXPLANATIONS = (
     "A good answer repeats the facts of its source, and adds none of its own.",
 )
 
-SHARE_EXPLAINED = 0.05
-"""Share of narratives that are one of the fixed explanations."""
+_EXPLANATION_SHARE = 0.05
+"""Share of texts that are one of the fixed explanations."""
 
-STORY = (
+_STORY = (
     "[On {day}|One {day}|Last {day}] {name} [went|walked|drove|took the train] to {town} [to buy {goods}|to see the "
     "{thing}|to visit a {trade}|to look for work]. [The weather was|It was] [cold|warm|wet|bright|windy], and "
     "[the streets were empty|the shops were closed|many people were out|nobody said much]. "
@@ -37,13 +42,14 @@ STORY = (
 
 
 def narrative(key: str) -> str:
-    """A short text that is a pure function of its key."""
+    """Return a short text, a pure function of its key."""
     random = Random(f"narrative/{key}")  # noqa: S311  reproducible, no secret
     world = World(random=random, split="train", index=0)
-    if world.chance(SHARE_EXPLAINED):
-        return world.pick(EXPLANATIONS)
+    if world.chance(_EXPLANATION_SHARE):
+        return world.pick(_EXPLANATIONS)
+
     name, other = world.shuffled(tuple(GIVEN))[:2]
     slots = {"name": name, "other": other, "day": world.pick(DAYS), "town": world.pick(tuple(TOWNS))}
     slots |= {"goods": world.pick(PRODUCTS), "thing": world.pick(THINGS), "trade": world.pick(TRADES)}
     slots |= {"job": world.pick(JOBS), "topic": world.pick(TOPICS), "reason": world.pick(REASONS)}
-    return draw(grammar(STORY, {**slots, "m": world.figure(11, 99)}), random)
+    return draw(grammar(_STORY, {**slots, "m": world.figure(11, 99)}), random)

@@ -1,6 +1,6 @@
-"""mini_quac: a section about a life, and a dialogue of two or three questions, each answered by a sentence.
+"""mini_quac: a section about a person, and a dialogue of two or three questions, each answered by a sentence.
 
-Unlike in QuAC, an answer is a sentence of its own and no span of the section, so its `answer_start` is -1.
+Unlike in QuAC, an answer is a new sentence and not a span of the section, so its `answer_start` is -1.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ from edt.tasks.quac import QuAC
 
 @dataclass(frozen=True, kw_only=True)
 class MiniQuAC(GeneratedTask, QuAC):
-    """QuAC's task over generated dialogues."""
+    """QuAC's task on generated dialogues."""
 
     name: ClassVar[str] = "mini_quac"
 
     def build(self, world: World, row_id: str) -> dict[str, Any]:
-        """A dialogue as QuAC's rows are: even ones have two questions, odd ones three."""
-        life = new_person(world)
-        chapters = [chapter(world, life) for chapter in FACT_KINDS]
-        section = " ".join(chapter.sentence.text(world.random) for chapter in chapters)
-        asked = world.shuffled(chapters)[: 2 + world.index % 2]
-        questions = [_question(world, chapter, f"{row_id}_q#{turn}") for turn, chapter in enumerate(asked)]
+        """Return a dialogue in QuAC's schema: even rows have two questions, odd rows three."""
+        person = new_person(world)
+        facts = [kind(world, person) for kind in FACT_KINDS.values()]
+        section = " ".join(fact.sentence.text(world.random) for fact in facts)
+
+        # Two or three of the four facts, so that the section also has facts that no question needs.
+        asked_facts = world.shuffled(facts)[: 2 + world.index % 2]
+        questions = [_question(world, fact, f"{row_id}_q#{turn}") for turn, fact in enumerate(asked_facts)]
         metas = {
-            question["id"]: chapter.answer.meta(world.facts) for question, chapter in zip(questions, asked, strict=True)
+            question["id"]: fact.answer.meta(world.facts) for question, fact in zip(questions, asked_facts, strict=True)
         }
         return {
             "id": row_id,
-            "title": life.person,
+            "title": person.name,
             "section_title": "Life",
             "background": "",
             "context": section,
@@ -44,15 +46,15 @@ class MiniQuAC(GeneratedTask, QuAC):
         }
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
-        """QuAC's examples, one per question, with the checker's meta."""
+        """Yield QuAC's examples, one per question, with their meta."""
         return attach_meta(super().parse(row, split), row)
 
 
-def _question(world: World, chapter: Fact, question_id: str) -> dict[str, Any]:
-    answer = {"text": chapter.answer.text(world.random), "answer_start": -1}
+def _question(world: World, fact: Fact, question_id: str) -> dict[str, Any]:
+    answer = {"text": fact.answer.text(world.random), "answer_start": -1}
     return {
         "id": question_id,
-        "question": chapter.question,
+        "question": fact.question,
         "answers": [answer],
         "orig_answer": answer,
         "followup": "y",

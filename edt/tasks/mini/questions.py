@@ -1,4 +1,4 @@
-"""Web questions about the small world: four kinds, each with a passage's wording, a query and an answer's wording."""
+"""Web questions about the small world: four kinds, each with a passage, a query and the right answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRODUCTS = ("bicycles", "clocks", "lamps", "chairs", "boots", "pianos", "cameras
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One subject: the passage about it, the query that asks for it, the answers that are right."""
+    """A question about one subject: the passage that answers it, the query, and the right answers."""
 
     passage: TextSpec
     query: str
@@ -23,14 +23,18 @@ class Question:
     query_type: str
 
 
-def founding(world: World) -> Question:
-    """Who founded a company, and when."""
+def _founding(world: World) -> Question:
+    """Ask who founded a company, and when."""
     company = world.company()
-    person = world.fact(company, "founded_by", world.person)
-    year = world.fact(company, "founded_in", lambda: world.figure(1850, 2019))
-    town = world.fact(company, "seat", world.town)
+    person = world.draw_object(company, "founded_by", world.person)
+    year = world.draw_object(company, "founded_in", lambda: world.figure(1850, 2019))
+    # Not in the question, but an answer may add it.
+    town = world.draw_object(company, "seat", world.town)
     slots = {"company": company, "person": person, "year": year, "town": town}
+
     passage = "{company} was [founded|set up] by {person} in {year}. Its [head office|seat] is in {town}."
+
+    # Parts that several wordings of the answer share.
     made = "[founded|established|created|set up|started]"
     when = "[in {year}|back in {year}|in the year {year}]"
     seat = "[| and has its seat in {town}| and is based in {town}]"
@@ -40,6 +44,7 @@ def founding(world: World) -> Question:
         f"|[In|Back in] {{year}}, {{person}} {made} [{{company}}|the company|it]"
         f"|[{{company}}|The company|It] was {made} {when} by {{person}}{seat}]."
     )
+
     return Question(
         passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"who founded {company} and when",
@@ -48,17 +53,21 @@ def founding(world: World) -> Question:
     )
 
 
-def population(world: World) -> Question:
-    """How many people live in a town, and on which river."""
+def _population(world: World) -> Question:
+    """Ask how many people live in a town, and on which river."""
     town = world.town()
-    people = world.fact(town, "thousands_of_people", lambda: world.figure(11, 989))
-    river = world.fact(town, "river", lambda: world.fresh(lambda: world.pick(RIVERS)))
-    year = world.fact(town, "market_since", lambda: world.figure(1250, 1849))
+    people = world.draw_object(town, "thousands_of_people", lambda: world.figure(11, 989))
+    river = world.draw_object(town, "river", lambda: world.unused(lambda: world.pick(RIVERS)))
+    # A distractor: a year in the passage that no question is about.
+    year = world.draw_object(town, "market_since", lambda: world.figure(1250, 1849))
     slots = {"town": town, "n": people, "river": river, "year": year}
+
     passage = (
         "{town} [lies|is a town] on the river {river}. It has {n} thousand [people|inhabitants]. "
         "The market [is from|dates from] {year}."
     )
+
+    # Parts that several wordings of the answer share.
     people_word = "[people|inhabitants|residents|citizens]"
     lies = "[lies|is|sits|is situated|can be found] [on|by|along] the [river |]{river}"
     answer = (
@@ -67,6 +76,7 @@ def population(world: World) -> Question:
         f"{people_word}|The [river|town's river] is the {{river}}, and [about|around|some|roughly] {{n}} thousand "
         f"{people_word} live in [{{town}}|the town]]."
     )
+
     return Question(
         passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"how many people live in {town} and on which river is it",
@@ -75,14 +85,18 @@ def population(world: World) -> Question:
     )
 
 
-def bridge(world: World) -> Question:
-    """How long a bridge is, and when it was built."""
-    name = f"{world.fresh(lambda: world.pick(tuple(SURNAMES)))} Bridge"
-    year = world.fact(name, "built_in", lambda: world.figure(1850, 2019))
-    length = world.fact(name, "metres", lambda: world.figure(110, 989))
-    town = world.fact(name, "stands_in", world.town)
+def _bridge(world: World) -> Question:
+    """Ask how long a bridge is, and when it was built."""
+    name = f"{world.unused(lambda: world.pick(tuple(SURNAMES)))} Bridge"
+    year = world.draw_object(name, "built_in", lambda: world.figure(1850, 2019))
+    length = world.draw_object(name, "metres", lambda: world.figure(110, 989))
+    # A distractor: no answer states it.
+    town = world.draw_object(name, "stands_in", world.town)
     slots = {"name": name, "year": year, "n": length, "town": town}
+
     passage = "The {name} in {town} was [built|finished] in {year}. It is {n} metres long."
+
+    # Parts that several wordings of the answer share.
     built = "[built|completed|finished|constructed|opened]"
     long = "[|some |about |a total of ][{n} metres long|{n} metres in length|{n} metres from end to end]"
     when = "[in|in the year|back in] {year}"
@@ -92,6 +106,7 @@ def bridge(world: World) -> Question:
         f"|[The {{name}}|The bridge|It] was {built} {when} and [is {long}"
         "|has a length of {n} metres|measures {n} metres]]."
     )
+
     return Question(
         passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"how long is the {name} and when was it built",
@@ -100,14 +115,18 @@ def bridge(world: World) -> Question:
     )
 
 
-def product(world: World) -> Question:
-    """What a company makes, and how many people work there."""
+def _product(world: World) -> Question:
+    """Ask what a company makes, and how many people work there."""
     company = world.company()
-    goods = world.fact(company, "makes", lambda: world.fresh(lambda: world.pick(PRODUCTS)))
-    staff = world.fact(company, "employs", lambda: world.figure(110, 989))
-    town = world.fact(company, "works_in", world.town)
+    goods = world.draw_object(company, "makes", lambda: world.unused(lambda: world.pick(PRODUCTS)))
+    staff = world.draw_object(company, "employs", lambda: world.figure(110, 989))
+    # Not in the question, but an answer may add it.
+    town = world.draw_object(company, "works_in", world.town)
     slots = {"company": company, "goods": goods, "n": staff, "town": town}
+
     passage = "{company} makes {goods} in {town}. It [employs|has a staff of] {n} people."
+
+    # Parts that several wordings of the answer share.
     makes = "[makes|produces|manufactures|builds|turns out] {goods}[| in {town}]"
     answer = (
         f"[[{{company}}|The company|It] {makes} and [employs|has|gives work to|has a staff of] {{n}} "
@@ -116,6 +135,7 @@ def product(world: World) -> Question:
         "{goods}[| in {town}]"
         f"|With [a staff of|its] {{n}} [people|workers], [{{company}}|the company|it] {makes}]."
     )
+
     return Question(
         passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"what does {company} make and how many people work there",
@@ -124,4 +144,10 @@ def product(world: World) -> Question:
     )
 
 
-KINDS: tuple[Callable[[World], Question], ...] = (founding, population, bridge, product)
+QUESTION_KINDS: dict[str, Callable[[World], Question]] = {
+    "founding": _founding,
+    "population": _population,
+    "bridge": _bridge,
+    "product": _product,
+}
+"""Draws a question of each kind."""

@@ -9,28 +9,28 @@ from typing import Any, ClassVar
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row
 from edt.tasks.mini.generated_task import META, GeneratedTask, attach_meta
-from edt.tasks.mini.news_sentences import KINDS
+from edt.tasks.mini.news_sentences import NEWS_KINDS
 from edt.tasks.mini.world import World
 from edt.tasks.wmt19 import WMT19
 
 
 @dataclass(frozen=True, kw_only=True)
 class MiniWMT19(GeneratedTask, WMT19):
-    """WMT19's task over generated rows."""
+    """WMT19's task on generated rows."""
 
     name: ClassVar[str] = "mini_wmt19"
 
     def build(self, world: World, row_id: str) -> dict[str, Any]:
-        """A row in WMT19's column, with an id."""
-        bulletin = world.pick(KINDS)(world)
-        english = bulletin.english.text(world.random)
-        chinese = bulletin.chinese.text(world.random)
+        """Return a row in WMT19's column, with an id."""
+        news = world.pick(tuple(NEWS_KINDS.values()))(world)
+        english = news.english.text(world.random)
+        chinese = news.chinese.text(world.random)
         return {
             "id": row_id,
             "translation": {"en": english, "zh": chinese},
-            META: {row_id: bulletin.chinese.meta(world.facts)},
+            META: {row_id: news.chinese.meta(world.facts)},
         }
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
-        """WMT19's example with the checker's meta."""
+        """Yield WMT19's example with its meta."""
         return attach_meta(super().parse(row, split), row)

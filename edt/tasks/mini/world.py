@@ -1,7 +1,7 @@
-"""The small world that the mini tasks talk about: people, towns, companies, figures, and who owns which fact.
+"""The small world of the mini tasks: people, towns, companies, figures, and the split that owns each fact.
 
-Names are combinations (40 given names × 120 surnames, 60 towns, 240 companies), so a reader who wants them right
-must copy them. Randomness comes from `random.Random(text)` and only through `.random()`, whose sequence for a string
+Names are combinations (40 given names × 120 surnames, 60 towns, 240 companies), so a model cannot know them and must
+copy them. Randomness comes from `random.Random(text)` and only through `.random()`, whose sequence for a string
 seed is the same in every Python version since 3.2.
 """
 
@@ -30,6 +30,7 @@ MALE = {
 }  # fmt: skip
 GIVEN = FEMALE | MALE
 
+# Tables: English -> Chinese. A stem and an ending make a name in both languages.
 _SURNAME_STEMS = {
     "Hal": "哈尔", "Lin": "林", "Mar": "马尔", "Nor": "诺尔", "Ber": "伯", "Kal": "卡尔", "Sol": "索尔", "Ren": "伦",
     "Tor": "托尔", "Vin": "文", "Ash": "阿什", "Bran": "布兰", "Cas": "卡斯", "Dor": "多尔", "Fen": "芬", "Gar": "加尔",
@@ -58,7 +59,7 @@ _COMPANY_KINDS = {
 COMPANIES = {f"{a} {b}": f"{x}{y}" for a, x in _COMPANY_NAMES.items() for b, y in _COMPANY_KINDS.items()}
 
 NAME_ENDS = (*_SURNAME_ENDS, *_TOWN_ENDS)
-"""How surnames and towns end in English; what stands ahead is the stem."""
+"""Endings of surnames and towns in English; the rest of the name is its stem."""
 CHINESE_PARTS = tuple(
     sorted({
         part
@@ -66,28 +67,36 @@ CHINESE_PARTS = tuple(
         for part in table.values()
     }, key=lambda part: (-len(part), part))
 )  # fmt: skip
-"""What the Chinese names of surnames, towns and companies are put together from, the longest first."""
+"""Parts of the Chinese names of surnames, towns and companies, the longest first."""
 
 RIVERS = ("Tave", "Isk", "Lune", "Orne", "Sarre", "Velm", "Drau", "Elbe", "Wye", "Tarn", "Nidd", "Yare", "Blau", "Moss",
           "Rhine", "Clyde", "Stour", "Teign", "Avon", "Eden")  # fmt: skip
 
-SPLIT_SHARES = ("dev", "test")
-"""Of ten parts of all facts, one belongs to dev, one to test and eight to train."""
+_HELD_OUT = ("dev", "test")
+"""Each of these owns a tenth of all facts; train owns the rest."""
 
 
 class NoFactLeftError(Exception):
-    """A subject has no object left whose fact belongs to the split; the row is drawn anew."""
+    """Raised when a subject has no object left whose fact belongs to the split; the row is then drawn again."""
 
 
 def fact_split(subject: str, relation: str, obj: str) -> str:
-    """The one split in which a (subject, relation, object) fact may be stated; the same for every seed."""
+    """Return the only split in which a (subject, relation, object) fact may be stated.
+
+    It is the same for every seed, so no split of any seed states a fact that another split tests.
+    """
+    # \x1f separates the three: "a", "bc" and "ab", "c" are different facts.
     part = seeded_rank(0, f"{subject}\x1f{relation}\x1f{obj}") % 10
-    return SPLIT_SHARES[part] if part < len(SPLIT_SHARES) else "train"
+    return _HELD_OUT[part] if part < len(_HELD_OUT) else "train"
 
 
 @dataclass(kw_only=True)
 class World:
-    """Draws names and facts for one row. Every fact that it gives belongs to `split` and is noted in `facts`."""
+    """Draws names and facts for one row.
+
+    facts: the (subject, relation, object) triples that were drawn; all belong to `split`.
+    used: the names and figures of this row. None is drawn twice, so a copied name has one meaning.
+    """
 
     random: Random
     split: str
@@ -96,20 +105,22 @@ class World:
     used: set[str] = field(default_factory=set)
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options, each as likely."""
+        """Return one of the options, all equally likely."""
         return options[int(self.random.random() * len(options))]
 
     def chance(self, probability: float) -> bool:
-        """True with that probability."""
+        """Return True with this probability."""
         return self.random.random() < probability
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
-        """The items in a random order."""
+        """Return the items in a random order."""
+        # Not Random.shuffle: its sequence may change between Python versions.
         keyed = [(self.random.random(), item) for item in items]
         return [item for _, item in sorted(keyed, key=lambda pair: pair[0])]
 
-    def fresh(self, make: Callable[[], str]) -> str:
-        """A name or figure that this row has not used yet."""
+    def unused(self, make: Callable[[], str]) -> str:
+        """Return a name or figure that this row has not used yet."""
+        # A bound, because a row may use up a small table such as the rivers.
         for _ in range(1000):
             value = make()
             if value not in self.used:
@@ -118,33 +129,35 @@ class World:
         raise NoFactLeftError
 
     def person(self, given: Sequence[str] = tuple(GIVEN)) -> str:
-        """A given name and a surname, neither used in this row."""
-        return f"{self.fresh(lambda: self.pick(given))} {self.surname()}"
+        """Return a given name and a surname, both unused in this row."""
+        return f"{self.unused(lambda: self.pick(given))} {self.surname()}"
 
     def surname(self) -> str:
-        """A surname that this row has not used."""
-        return self.fresh(lambda: self.pick(tuple(SURNAMES)))
+        """Return a surname that this row has not used."""
+        return self.unused(lambda: self.pick(tuple(SURNAMES)))
 
     def town(self) -> str:
-        """A town that this row has not used."""
-        return self.fresh(lambda: self.pick(tuple(TOWNS)))
+        """Return a town that this row has not used."""
+        return self.unused(lambda: self.pick(tuple(TOWNS)))
 
     def company(self) -> str:
-        """A company whose first word this row has not used."""
-        first = self.fresh(lambda: self.pick(tuple(_COMPANY_NAMES)))
+        """Return a company whose first word this row has not used."""
+        # By its first word, so that no row has two companies that differ only in the second.
+        first = self.unused(lambda: self.pick(tuple(_COMPANY_NAMES)))
         return f"{first} {self.pick(tuple(_COMPANY_KINDS))}"
 
     def figure(self, low: int, high: int) -> str:
-        """A whole number of the range, not used in this row."""
-        return self.fresh(lambda: str(low + int(self.random.random() * (high - low + 1))))
+        """Return a whole number from low to high that this row has not used."""
+        return self.unused(lambda: str(low + int(self.random.random() * (high - low + 1))))
 
-    def fact(self, subject: str, relation: str, make: Callable[[], str]) -> str:
-        """An object for (subject, relation) whose fact belongs to this split.
+    def draw_object(self, subject: str, relation: str, make: Callable[[], str]) -> str:
+        """Return an object for (subject, relation) whose fact belongs to this split, and record the fact.
 
-        Raises NoFactLeftError when none is found, so that the row starts anew.
+        Raises NoFactLeftError when none is found, so that the row is drawn again.
         """
         before = set(self.used)
         for _ in range(200):
+            # A rejected object must not count as used.
             self.used = set(before)
             obj = make()
             if fact_split(subject, relation, obj) == self.split:

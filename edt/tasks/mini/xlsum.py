@@ -16,13 +16,13 @@ from edt.tasks.xlsum import XLSum
 
 @dataclass(frozen=True, kw_only=True)
 class MiniXLSum(GeneratedTask, XLSum):
-    """XL-Sum's task over generated rows."""
+    """XL-Sum's task on generated rows."""
 
     name: ClassVar[str] = "mini_xlsum"
 
     def build(self, world: World, row_id: str) -> dict[str, Any]:
-        """A row in XL-Sum's columns."""
-        article, summary = world.pick(EVENTS)(world)
+        """Return a row in XL-Sum's columns."""
+        article, summary = world.pick(tuple(EVENTS.values()))(world)
         return {
             "id": row_id,
             "url": "",
@@ -33,5 +33,5 @@ class MiniXLSum(GeneratedTask, XLSum):
         }
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
-        """XL-Sum's example with the checker's meta."""
+        """Yield XL-Sum's example with its meta."""
         return attach_meta(super().parse(row, split), row)
