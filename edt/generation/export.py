@@ -1,0 +1,169 @@
+"""Samples of run folders as one table for other tools: JSON lines, CSV or parquet, a row per sample.
+
+Every format has the same flat columns, and pandas reads the same frame from each. A strategy parameter is a column that
+is empty where a strategy has no such parameter. Lists (`token_ids`, `references`) are JSON text in CSV.
+
+CSV is written for programs. A spreadsheet takes a text that begins with =, +, - or @ for a formula; the texts are
+written as they are, since a changed text would no longer be the sample. Import such a file with its columns as text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from edt.errors import ConfigError, suggestion
+from edt.store.atomic import write_atomically
+from edt.store.parts import GENERATION_TYPES, read_examples, read_generations, read_schema
+from edt.store.run import Run
+from edt.tasks.prompts import prompt_text
+
+_LISTS = {"references": pa.list_(pa.string()), "token_ids": pa.list_(pa.int32())}
+_BEFORE_PARAMS = {
+    "run": pa.string(),
+    "model": pa.string(),
+    "task": pa.string(),
+    "split": pa.string(),
+    "example_id": pa.string(),
+    "cluster_id": pa.string(),
+    "references": _LISTS["references"],
+    "strategy_id": pa.string(),
+    "family": pa.string(),
+    "granularity": pa.string(),
+}
+_AFTER_PARAMS = {
+    name: GENERATION_TYPES[name]
+    for name in (
+        *("sample", "text", "token_ids", "finish_reason", "t_mean", "t_min", "t_max", "h_mean"),
+        *("floored_steps", "prompt_tokens", "truncated_tokens"),
+    )
+}
+_NOT_PARAMS = {*GENERATION_TYPES}
+
+Write = Callable[[pa.Table], None]
+
+
+def export_samples(runs: Sequence[Run], to: str, out: Path | None = None, *, prompts: bool = False) -> list[Path]:
+    """Write the samples of runs as `to` (jsonl, csv, parquet) and return the files, in the order of the runs.
+
+    out: the file for all runs together, or an existing folder for a file `samples.<to>`; None writes
+        `samples.<to>` into each run's folder.
+    prompts: add the column `prompt`, the text before the token budget shortened it. Without it no source text is
+        exported; the references are.
+
+    Parts are read and written one at a time. A file is complete or not there. Raises ConfigError for a format that is
+    not known, StoreError for a run that cannot be read or a file that cannot be written.
+    """
+    if to not in _FORMATS:
+        raise ConfigError(
+            f"to is '{to}', which is no format of an export{suggestion(to, _FORMATS)}; "
+            f"it must be one of {', '.join(_FORMATS)}."
+        )
+    name = f"samples.{to}"
+    if out is None:
+        files = {run.folder / name: [run] for run in runs}
+    else:
+        files = {out / name if out.is_dir() else out: list(runs)}
+    for path, of_file in files.items():
+        _write_file(path, of_file, to, prompts=prompts)
+    return list(files)
+
+
+def _write_file(path: Path, runs: Sequence[Run], to: str, *, prompts: bool) -> None:
+    schema = _schema(runs, prompts=prompts)
+
+    def write(temporary: Path) -> None:
+        with _FORMATS[to](temporary, schema) as write_table:
+            for run in runs:
+                for table in _sample_tables(run, schema):
+                    write_table(table)
+
+    write_atomically(path, write, setting="out")
+
+
+def _schema(runs: Sequence[Run], *, prompts: bool) -> pa.Schema:
+    """Return the columns of the export; a parameter is text where any run has a text for it (kld's second model)."""
+    params: dict[str, pa.DataType] = {}
+    for run in runs:
+        for path in run.parts():
+            for field in read_schema(path):
+                if field.name not in _NOT_PARAMS and params.get(field.name) != pa.string():
+                    params[field.name] = field.type
+    prompt = {"prompt": pa.string()} if prompts else {}
+    return pa.schema({**_BEFORE_PARAMS, **dict(sorted(params.items())), **_AFTER_PARAMS, **prompt})
+
+
+def _sample_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Give the run's samples, a table per part, with the columns of the schema."""
+    examples = {(example.split, example.example_id): example for example in read_examples(run)}
+    for path in run.parts():
+        table = read_generations(run, parts=[path])
+        keys = list(zip(table["split"].to_pylist(), table["example_id"].to_pylist(), strict=True))
+        columns: dict[str, Any] = {name: table[name] for name in schema.names if name in table.column_names}
+        columns["run"] = pa.repeat(run.folder.name, len(table))
+        columns["model"] = pa.repeat(run.manifest.model, len(table))
+        columns["references"] = pa.array([list(examples[key].references) for key in keys], _LISTS["references"])
+        if "prompt" in schema.names:
+            columns["prompt"] = pa.array([prompt_text(examples[key].parts) for key in keys], pa.string())
+        yield pa.table(
+            {
+                field.name: columns[field.name].cast(field.type)
+                if field.name in columns
+                else pa.nulls(len(table), field.type)
+                for field in schema
+            },
+            schema=schema,
+        )
+
+
+@contextmanager
+def _jsonl(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+
+        def write(table: pa.Table) -> None:
+            for row in table.to_pylist():
+                # JSON has no NaN; a missing mean is null there, as an absent parameter is.
+                finite = {name: None if _is_nan(value) else value for name, value in row.items()}
+                file.write(json.dumps(finite, ensure_ascii=False, allow_nan=False) + "\n")
+
+        yield write
+
+
+@contextmanager
+def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    flat = pa.schema([field.with_type(pa.string()) if field.name in _LISTS else field for field in schema])
+    # "needed" quotes every text and doubles its quotes, so that an empty text ("") differs from a missing value.
+    with pa_csv.CSVWriter(path, flat, write_options=pa_csv.WriteOptions(quoting_style="needed")) as writer:
+
+        def write(table: pa.Table) -> None:
+            for name in _LISTS:
+                texts = [json.dumps(value, ensure_ascii=False) for value in table[name].to_pylist()]
+                table = table.set_column(table.schema.get_field_index(name), name, pa.array(texts, pa.string()))
+            writer.write_table(table)
+
+        yield write
+
+
+@contextmanager
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    with pq.ParquetWriter(path, schema) as writer:
+        yield writer.write_table
+
+
+_FORMATS: Mapping[str, Callable[[Path, pa.Schema], AbstractContextManager[Write]]] = {
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "parquet": _parquet,
+}
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
