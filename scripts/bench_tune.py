@@ -27,9 +27,8 @@ from omegaconf import OmegaConf
 from edt.cli.app import config_folder
 from edt.cli.tune import tune_request
 from edt.generation.session import Session
-from edt.tuning.record import best
-from edt.tuning.run import Evaluator, TuneRequest
-from edt.tuning.search import search
+from edt.tuning.results import best
+from edt.tuning.run import Evaluator, TuneRequest, search
 from edt.tuning.trials import Trials
 
 SAMPLERS = ("tpe", "random")

@@ -33,7 +33,7 @@ def search_space(node: Any) -> Any:
     family = build.imported(node[build.TARGET], "space")
     if not issubclass(family, Strategy):
         raise ConfigError(f"space._target_ is '{node[build.TARGET]}', which is no strategy, as edt.strategies.EDT is.")
-    return SearchSpace.of(family, {name: value for name, value in node.items() if name != build.TARGET})
+    return SearchSpace.from_config(family, {name: value for name, value in node.items() if name != build.TARGET})
 
 
 def refuse_other_baseline(node: Any) -> None:

@@ -1,4 +1,4 @@
-"""Whether a search asks what an earlier one asked: what it differs in, in words."""
+"""Describe how a new search differs from the earlier ones in the same folder."""
 
 from __future__ import annotations
 
@@ -7,61 +7,69 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ORIGIN = "tune.json"
-IN_WORDS = {
+SEARCH_FILE = "tune.json"
+IDENTITY_KEYS = ("identity", "asked")
+"""The key of a search's identity in SEARCH_FILE, and that of version 0.1."""
+
+OPTION_NAMES = {
     "generations": "what is decoded (model, task, limit, seed …)",
     "samples": "sampling.samples",
     "stem": "metrics.rouge_l.stem",
     "constants": "EDA's constants",
     "seed": "search.seed",
 }
-"""What the keys of a question are called on the command line; the others are parameters of the space."""
+"""Names on the command line of the keys of an identity; the other keys are parameters of the space."""
 
 
-def new_question(name: str, question: Mapping[str, object], before: Sequence[Path]) -> list[str]:
-    """One line where a search begins beside others of its kind, with what it differs from the nearest in."""
+def new_search_note(name: str, identity: Mapping[str, object], earlier: Sequence[Path]) -> list[str]:
+    """Return a note for a new search: what differs from the most similar earlier search. Empty for the first one."""
     kind, _, _ = name.rpartition("-")
-    alike = [folder for folder in before if folder.name.rpartition("-")[0] == kind]
-    if not alike:
+    similar = [folder for folder in earlier if folder.name.rpartition("-")[0] == kind]
+    if not similar:
         return []
-    told = f"{name} is a new question, whose trials begin at 0; {len(alike)} of its kind lie beside it"
-    differing = [(differences(question, earlier), folder) for folder in alike if (earlier := question_of(folder))]
-    if not differing:
-        return [f"{told}."]
-    names, nearest = min(differing, key=lambda pair: len(pair[0]))
-    return [f"{told}, from the nearest of which, {nearest.name}, it differs in {' and '.join(names)}."]
+
+    note = f"{name} is a new search, whose trials begin at 0; {len(similar)} of its kind are in the same folder"
+    # a search that was killed has no SEARCH_FILE yet
+    compared = [(_differences(identity, other), folder) for folder in similar if (other := _read_identity(folder))]
+    if not compared:
+        return [f"{note}."]
+    names, nearest = min(compared, key=lambda pair: len(pair[0]))
+    return [f"{note}. It differs from the most similar one, {nearest.name}, in {' and '.join(names)}."]
 
 
-def question_of(folder: Path) -> dict[str, Any] | None:
-    """What a finished search asked; None where that cannot be read."""
+def _read_identity(folder: Path) -> dict[str, Any] | None:
+    """Return the identity of a finished search; None where it cannot be read."""
     try:
-        found = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))["asked"]
-    except (OSError, ValueError, KeyError, TypeError):
+        content = json.loads((folder / SEARCH_FILE).read_text(encoding="utf-8"))
+        identity = next(content[key] for key in IDENTITY_KEYS if key in content)
+    except (OSError, ValueError, TypeError, StopIteration):
         return None
-    return found if isinstance(found, dict) else None
+    return identity if isinstance(identity, dict) else None
 
 
-def differences(question: Mapping[str, object], earlier: Mapping[str, object]) -> list[str]:
-    """What two questions differ in. EDA's constants follow from what is decoded and are not named beside it."""
-    ours, theirs = dict(leaves(json.loads(json.dumps(question)))), dict(leaves(earlier))
+def _differences(identity: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    """Return the options in which two searches differ."""
+    # through JSON, since the other one comes from there: tuples are lists, keys are text
+    ours, theirs = dict(_leaves(json.loads(json.dumps(identity)))), dict(_leaves(other))
     keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-    names = list(dict.fromkeys(spoken(key) for key in keys))
-    if IN_WORDS["generations"] in names and IN_WORDS["constants"] in names:
-        names.remove(IN_WORDS["constants"])
+    names = list(dict.fromkeys(_option_name(key) for key in keys))
+    # EDA's constants follow from what is decoded, so they would be named twice
+    if OPTION_NAMES["generations"] in names and OPTION_NAMES["constants"] in names:
+        names.remove(OPTION_NAMES["constants"])
     return names
 
 
-def leaves(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """The values of nested mappings by their paths."""
+def _leaves(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield the values of nested mappings with their paths."""
     if not isinstance(node, Mapping):
         yield path, node
         return
     for key, value in node.items():
-        yield from leaves(value, (*path, str(key)))
+        yield from _leaves(value, (*path, str(key)))
 
 
-def spoken(path: tuple[str, ...]) -> str:
-    """A key of a question as it is called on the command line; an axis by its parameter alone where it is a choice."""
+def _option_name(path: tuple[str, ...]) -> str:
+    """Return the name on the command line of a key; for a choice the parameter alone."""
     if path[0] != "space":
-        return IN_WORDS.get(path[0], path[0])
+        return OPTION_NAMES.get(path[0], path[0])
     return ".".join(["space", *(key for key in path[2:] if key != "values")])

@@ -1,6 +1,14 @@
-"""A search as one HTML file that needs nothing else: its table, its pictures, and the best settings on dev."""
+"""Write a search as one self-contained HTML file: its table, its figures, and the best settings on dev.
+
+The figures are plotly's: the plane of two parameters, all parameters, the front, and the history. Texts are escaped
+here, since plotly reads markup in labels.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
 
 from markupsafe import Markup
 
@@ -8,27 +16,37 @@ from edt.extras import extra_imports
 from edt.report.frame import Sections, columns_in
 from edt.report.table import heading, legend, row_texts, section_label
 from edt.report.templating import render_template
-from edt.tuning.figures import figures
-from edt.tuning.record import SearchResult, distinct
+from edt.tuning.axes import Categorical, Range, SearchAxis
+from edt.tuning.results import SearchResult, TrialResult, best_so_far, distinct
 
 with extra_imports("tune", "edt tune"):
+    import plotly.graph_objects as go
     from plotly.offline import get_plotlyjs
 
 BEST_SHOWN = 15
+"""Settings in the table of the best on dev."""
+
+SCALE = "Viridis"
+"""Perceptually even, and readable without color vision; dark is low, and low is good."""
+HEIGHT = 460
+TICKS = 6
+FINE_DECADES = 3
+"""Decades of a logarithmic axis up to which 2 and 5 have ticks too."""
+CHOSEN, BASELINE = "#d1495b", "#7a7a7a"
 
 
 def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
-    """The page. Every text is escaped by the template; plotly.js stands in the file."""
+    """Return the page. Every text is escaped by the template; plotly.js is in the file."""
     columns = columns_in(sections)
     table = [
         {"label": section_label(group, rows).replace("\n", ", "), "rows": [row_texts(row, columns) for row in rows]}
         for group, rows in sections.items()
     ]
     drawn = [
-        {"title": title, "html": Markup(html_of(figure, f"figure-{place}"))}  # noqa: S704  plotly's own, texts escaped
-        for place, (title, figure) in enumerate(figures(result).items())
+        {"title": title, "html": Markup(_figure_html(figure, f"figure-{index}"))}  # noqa: S704  plotly's, texts escaped
+        for index, (title, figure) in enumerate(figures(result).items())
     ]
-    lowest = sorted(distinct(result.tried), key=lambda one: one.eda)[:BEST_SHOWN]
+    lowest = sorted(distinct(result.trials), key=lambda trial: trial.eda)[:BEST_SHOWN]
     return render_template(
         "tune.html.j2",
         result=result,
@@ -42,8 +60,8 @@ def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
     )
 
 
-def html_of(figure: object, identifier: str) -> str:
-    """A figure's element and the script that draws it; the library is in the page once."""
+def _figure_html(figure: object, identifier: str) -> str:
+    """Return a figure's element and the script that draws it; the library is in the page once."""
     from plotly.io import to_html
 
     html: str = to_html(
@@ -54,3 +72,215 @@ def html_of(figure: object, identifier: str) -> str:
         config={"displaylogo": False, "responsive": True},
     )
     return html
+
+
+def figures(result: SearchResult) -> dict[str, go.Figure]:
+    """Return the figures by title. Without a numeric parameter the first one, EDA over parameters, is missing."""
+    by_title = {}
+    scales = [name for name, axis in result.axes.items() if _is_numeric(axis)]
+    # ranges first: they are what the search is about, a choice among numbers is often top_k
+    scales.sort(key=lambda name: isinstance(result.axes[name], Categorical))
+    if len(scales) >= 2:
+        by_title[f"EDA over {scales[0]} and {scales[1]}"] = _plane(result, scales[0], scales[1])
+    elif scales:
+        by_title[f"EDA over {scales[0]}"] = _curve(result, scales[0])
+    by_title["All parameters"] = _parallel(result)
+    by_title["Quality and Self-BLEU"] = _trade_off(result)
+    by_title["The best so far"] = _history(result)
+    return by_title
+
+
+def _is_numeric(axis: SearchAxis) -> bool:
+    """Return whether an axis can be drawn as a scale: a range, or a choice among numbers."""
+    return isinstance(axis, Range) or all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values
+    )
+
+
+def _plane(result: SearchResult, x: str, y: str) -> go.Figure:
+    """Draw EDA over two parameters: as cells for a grid of these two, else as points."""
+    tried = distinct(result.trials)
+    figure = go.Figure()
+    # with a third axis several settings would share a cell
+    if result.spec.sampler == "grid" and len(result.axes) == 2:
+        columns, rows = (sorted(result.axes[name].grid(), key=float) for name in (x, y))  # type: ignore[arg-type]
+        eda = {(trial.params[x], trial.params[y]): trial.eda for trial in tried}
+        cells = [[eda.get((column, row)) for column in columns] for row in rows]
+        figure.add_heatmap(
+            x=columns, y=rows, z=cells, xgap=1, ygap=1, colorscale=SCALE, colorbar={"title": "EDA"}, hoverongaps=False,
+            hovertemplate=f"{escape(x)} %{{x}}<br>{escape(y)} %{{y}}<br>EDA %{{z:.2f}}<extra></extra>",
+        )  # fmt: skip
+    else:
+        figure.add_scatter(
+            x=[trial.params[x] for trial in tried], y=[trial.params[y] for trial in tried], name="tried",
+            marker={**_shaded(tried), "size": 11}, **_hover(tried),
+        )  # fmt: skip
+    figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.params[y]], **_star(result.chosen))
+    return _with_layout(figure, x=axis_layout(x, result.axes[x]), y=axis_layout(y, result.axes[y]))
+
+
+def _curve(result: SearchResult, x: str) -> go.Figure:
+    """Draw EDA over the only numeric parameter."""
+    tried = sorted(distinct(result.trials), key=lambda trial: float(trial.params[x] or 0))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[trial.params[x] for trial in tried], y=[trial.eda for trial in tried], name="tried",
+        marker={"size": 9, "color": "#3b528b"}, **_hover(tried),
+    )  # fmt: skip
+    figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.eda], **_star(result.chosen))
+    return _with_layout(figure, x=axis_layout(x, result.axes[x]), y={"title": "EDA on dev"})
+
+
+def _parallel(result: SearchResult) -> go.Figure:
+    """Draw parallel coordinates: a line per setting through its parameters, quality, Self-BLEU and EDA."""
+    tried = distinct(result.trials)
+    dimensions = [_parameter_dimension(name, axis, tried) for name, axis in result.axes.items()]
+    dimensions += [
+        {"label": "quality, % of Q*", "values": [trial.quality_share for trial in tried]},
+        {"label": "Self-BLEU, % of S*", "values": [trial.self_bleu_share for trial in tried]},
+        {"label": "EDA", "values": [trial.eda for trial in tried]},
+    ]
+    line = {"color": [trial.eda for trial in tried], "colorscale": SCALE, "showscale": True}
+    figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
+    return figure.update_layout(height=HEIGHT, margin={"l": 90, "r": 60, "t": 70, "b": 40})
+
+
+def _parameter_dimension(name: str, axis: SearchAxis, trials: Sequence[TrialResult]) -> dict[str, object]:
+    """Return one parallel coordinate: a choice by its index, a logarithmic range by its logarithm."""
+    values = [trial.params[name] for trial in trials]
+    if isinstance(axis, Categorical):
+        texts = ["off" if value is None else escape(str(value)) for value in axis.values]
+        positions = [axis.values.index(value) for value in values]
+        span = [-0.5, len(texts) - 0.5]
+        return {
+            "label": escape(name),
+            "values": positions,
+            "tickvals": list(range(len(texts))),
+            "ticktext": texts,
+            "range": span,
+        }
+    numbers = [float(value) for value in values]  # type: ignore[arg-type]
+    if not axis.log:
+        return {"label": escape(name), "values": numbers, "range": [axis.low, axis.high]}
+    low, high = math.log10(axis.low), math.log10(axis.high)
+    ticks = [low + (high - low) * index / (TICKS - 1) for index in range(TICKS)]
+    return {
+        "label": escape(name),
+        "values": [math.log10(number) for number in numbers],
+        "range": [low, high],
+        "tickvals": ticks,
+        "ticktext": [f"{10**tick:.2g}" for tick in ticks],
+    }
+
+
+def _trade_off(result: SearchResult) -> go.Figure:
+    """Draw quality against Self-BLEU: all settings, the front, and the fixed temperatures."""
+    single = result.tasks[0] if len(result.tasks) == 1 else None
+    tried, fixed = distinct(result.trials), sorted(result.baseline, key=lambda trial: float(trial.params["t0"] or 0))
+
+    def points(settings: Sequence[TrialResult]) -> dict[str, list[float]]:
+        if single is None:
+            return {
+                "x": [trial.self_bleu_share for trial in settings],
+                "y": [trial.quality_share for trial in settings],
+            }
+        return {
+            "x": [trial.by_task[single].self_bleu for trial in settings],
+            "y": [trial.by_task[single].quality for trial in settings],
+        }
+
+    figure = go.Figure()
+    figure.add_scatter(
+        **points(fixed), **_hover(fixed, mode="lines+markers"), name="fixed temperatures",
+        marker={"symbol": "square", "size": 8, "color": BASELINE}, line={"color": BASELINE, "dash": "dot"},
+    )  # fmt: skip
+    figure.add_scatter(**points(tried), **_hover(tried), name="tried", marker={**_shaded(tried), "size": 9})
+    figure.add_scatter(
+        **points(result.front), **_hover(result.front, mode="lines"), name="front", line={"color": "#20639b"}
+    )
+    figure.add_scatter(**points([result.chosen]), **_star(result.chosen))
+    scale = ("", "") if single is not None else (", % of S*, mean of the tasks", ", % of Q*, mean of the tasks")
+    return _with_layout(
+        figure, x={"title": f"Self-BLEU on dev{scale[0]} (lower is better)"}, y={"title": f"quality on dev{scale[1]}"}
+    )
+
+
+def _history(result: SearchResult) -> go.Figure:
+    """Draw the EDA of each trial, with the lowest until then and that of the best fixed temperature."""
+    numbers = [trial.number for trial in result.trials]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=numbers, y=[trial.eda for trial in result.trials], **_hover(result.trials), name="trial",
+        marker={"color": "#8ab6d6", "size": 8},
+    )  # fmt: skip
+    figure.add_scatter(
+        x=numbers, y=best_so_far(result.trials), mode="lines", name="best so far",
+        line={"shape": "hv", "color": CHOSEN, "width": 3},
+    )  # fmt: skip
+    fixed = result.best_fixed
+    figure.add_hline(
+        y=fixed.eda, line={"color": BASELINE, "dash": "dot"}, annotation_text=escape(fixed.strategy_id),
+        annotation_position="top right",
+    )  # fmt: skip
+    return _with_layout(figure, x={"title": "trial"}, y={"title": "EDA on dev"})
+
+
+def _shaded(trials: Sequence[TrialResult]) -> dict[str, object]:
+    """Return markers colored by EDA."""
+    return {
+        "color": [trial.eda for trial in trials],
+        "colorscale": SCALE,
+        "colorbar": {"title": "EDA"},
+        "line": {"width": 0.5, "color": "white"},
+    }
+
+
+def _hover(trials: Sequence[TrialResult], mode: str = "markers") -> dict[str, object]:
+    """Return what a pointer over a setting shows."""
+    texts = [f"{escape(trial.strategy_id)}<br>EDA {trial.eda:.2f}" for trial in trials]
+    return {"mode": mode, "text": texts, "hovertemplate": "%{text}<extra></extra>"}
+
+
+def _star(chosen: TrialResult) -> dict[str, object]:
+    """Return the mark of the chosen setting."""
+    marker = {"symbol": "star", "size": 18, "color": CHOSEN, "line": {"width": 1, "color": "white"}}
+    return {**_hover([chosen]), "name": "chosen", "marker": marker}
+
+
+def axis_layout(name: str, axis: SearchAxis) -> dict[str, object]:
+    """Return the layout of a parameter's axis.
+
+    A logarithmic one has its ticks written out, since plotly shortens them to their first digit.
+    """
+    if isinstance(axis, Range) and axis.log:
+        ticks = _decade_ticks(axis.low, axis.high)
+        texts = [f"{tick:g}" for tick in ticks]
+        return {"title": escape(name), "type": "log", "tickvals": ticks, "ticktext": texts}
+    if isinstance(axis, Categorical):
+        return {"title": escape(name), "tickvals": list(axis.values)}
+    return {"title": escape(name)}
+
+
+def _decade_ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2 and 5 times the powers of ten from low to high; over more than FINE_DECADES the powers alone.
+
+    Both bounds where fewer than two are between them.
+    """
+    steps = (1, 2, 5) if math.log10(high / low) <= FINE_DECADES else (1,)
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{step}e{exponent}") for exponent in exponents for step in steps]
+    within = [tick for tick in ticks if low <= tick <= high]
+    return within if len(within) >= 2 else [low, high]
+
+
+def _with_layout(figure: go.Figure, *, x: dict[str, object], y: dict[str, object]) -> go.Figure:
+    """Return the figure with its axes, and its legend above, clear of the color bar."""
+    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
+    return figure.update_layout(
+        template="plotly_white",
+        height=HEIGHT,
+        margin={"l": 70, "r": 30, "t": 60, "b": 60},
+        xaxis=x,
+        yaxis=y,
+        legend=legend,
+    )

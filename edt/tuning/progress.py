@@ -1,4 +1,4 @@
-"""Progress of a search: trials, the best so far, and the rows of the pass that is being decoded."""
+"""Show the progress of a search: trials, the best so far, and the rows that are being decoded."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 from edt.generation.progress import Progress
-from edt.tuning.record import Tried, best
+from edt.tuning.results import TrialResult, best
 from edt.tuning.spec import SearchSpec
 
 
 class SearchProgress(Progress):
-    """A bar of trials with the best so far above that of rows; a line per pass where there is no terminal."""
+    """A bar of trials, with the best so far, above the bar of rows; without a terminal, a line per batch."""
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__(console)
         self._bars: RichProgress | None = None
 
     @contextmanager
-    def search(self, target: int) -> Iterator[Callable[[list[Tried]], None]]:
-        """Bars for a search of `target` trials; gives the function that is shown all that were tried so far."""
+    def search(self, target: int) -> Iterator[Callable[[list[TrialResult]], None]]:
+        """Show bars for a search of `target` trials; yields the function that takes all trials so far."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bars:
             self._bars = bars
             identifier = bars.add_task("trials", total=target)
 
-            def show(tried: list[Tried]) -> None:
-                told = best_text(tried)
-                bars.update(identifier, completed=len(tried), description=escape(f"trials  {told}"))
-                if tried and not self.console.is_terminal:
-                    self.say(f"{len(tried)} of {max(target, len(tried))} trials, {told}")
+            def show(trials: list[TrialResult]) -> None:
+                message = _best_message(trials)
+                bars.update(identifier, completed=len(trials), description=escape(f"trials  {message}"))
+                if trials and not self.console.is_terminal:
+                    # a resumed search may have more trials than this command sets
+                    self.say(f"{len(trials)} of {max(target, len(trials))} trials, {message}")
 
             try:
                 yield show
@@ -43,7 +44,7 @@ class SearchProgress(Progress):
 
     @contextmanager
     def task(self, label: str, *, total: int, done: int) -> Iterator[Callable[[int], None]]:
-        """See Progress. During a search the bar goes when the pass is decoded, and no line is printed."""
+        """Show the rows of a pass. During a search the bar is removed at the end, and no line is printed."""
         if self._bars is None:
             with super().task(label, total=total, done=done) as advance:
                 yield advance
@@ -56,17 +57,16 @@ class SearchProgress(Progress):
             bars.remove_task(identifier)
 
 
-def best_text(tried: list[Tried]) -> str:
-    """The best so far in words."""
-    if not tried:
+def _best_message(trials: list[TrialResult]) -> str:
+    if not trials:
         return "none tried yet"
-    lowest = best(tried)
+    lowest = best(trials)
     return f"best EDA on dev {lowest.eda:.2f} at {lowest.strategy_id}"
 
 
-def nothing_tried(there: int, spec: SearchSpec, grid_size: int | None) -> str:
-    """Why a search had nothing left to do."""
-    if there == grid_size:
-        return f"all {there} points of the grid were tried before; nothing more was tried."
-    asked = spec.target(grid_size or 0)
-    return f"{there} trials are there and {asked} are asked for; nothing more was tried (more: search.trials=…)."
+def nothing_tried_message(present: int, spec: SearchSpec, grid_size: int | None) -> str:
+    """Return why a search had nothing left to do."""
+    if present == grid_size:
+        return f"all {present} points of the grid were tried before; nothing more was tried."
+    target = spec.target(grid_size or 0)
+    return f"{present} trials are there and {target} are set; nothing more was tried (more: search.trials=…)."

@@ -1,8 +1,8 @@
-"""A search for the setting of lowest EDA on dev, judged on test beside the best fixed temperature."""
+"""Search for the setting of lowest EDA on dev, and evaluate it on test next to the best fixed temperature."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,24 +20,27 @@ from edt.scoring.score import score_runs
 from edt.store.layout import search_folder, search_folders
 from edt.store.lock import held
 from edt.strategies.base import Strategy
-from edt.tuning.identity import new_question
-from edt.tuning.progress import SearchProgress, nothing_tried
-from edt.tuning.record import SearchResult, Tried
+from edt.tuning.identity import new_search_note
+from edt.tuning.progress import SearchProgress, nothing_tried_message
 from edt.tuning.report import report_search
-from edt.tuning.search import search
+from edt.tuning.results import SearchResult, TrialResult
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
 from edt.tuning.trials import Trials
 
 TEST: Split = "test"
 
+MetricsByTask = Mapping[str, TrialMetrics]
+Evaluate = Callable[[Sequence[Strategy]], Mapping[str, MetricsByTask]]
+"""TrialMetrics settings on dev, which are decoded together; by strategy id."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TuneRequest:
-    """What `edt tune` is asked for; the strategies of `generation` are the baseline of fixed temperatures.
+    """Hold the options of `edt tune`; the strategies of `generation` are the baseline of fixed temperatures.
 
     Raises ConfigError where EDA would be missing (one sample, no greedy baseline), where a split is not dev or test,
-    and for a task that is asked for twice.
+    and for a task that is given twice.
     """
 
     generation: GenerationRequest
@@ -49,15 +52,18 @@ class TuneRequest:
         samples = self.generation.sampling.samples
         if samples < 2:
             raise ConfigError(f"sampling.samples is {samples}; EDA reads Self-BLEU, which needs 2 samples or more.")
+
         names = [entry.task.name for entry in self.generation.tasks]
         for name, task in zip(names, self.generation.tasks, strict=True):
             if names.count(name) > 1:
-                raise ConfigError(f"task '{name}' is asked for twice; a search takes each task once.")
+                raise ConfigError(f"task '{name}' is given twice; a search takes each task once.")
             if sorted(task.splits) != [DEV, TEST]:
                 raise ConfigError(
-                    f"task.split is {list(task.splits)}; edt tune searches on dev and judges on test: "
-                    "task.split=[dev,test], as it is unless told."
+                    f"task.split is {list(task.splits)}; edt tune searches on dev and evaluates on test, so it needs "
+                    "task.split=[dev,test], which is the default."
                 )
+
+        # Truncation would change the largest Self-BLEU and the best quality, and so the meaning of EDA.
         for strategy in self.generation.strategies:
             if strategy.family != BASELINE or set(strategy.params()) != {"t0"}:
                 raise ConfigError(
@@ -69,32 +75,36 @@ class TuneRequest:
 
 
 def tune(request: TuneRequest) -> list[SearchResult]:
-    """Search for one setting over all tasks, or for one of each task; print, write and give what was found."""
+    """Search for one setting over all tasks, or for one per task; print, write and return the results."""
     progress = SearchProgress()
     session = Session.open(request.generation, progress)
-    places = range(len(request.generation.tasks))
-    groups = [(place,) for place in places] if request.search.per_task else [tuple(places)]
-    before = search_folders(request.generation.runs)
-    return [tune_tasks(request, session, group, progress, before) for group in groups]
+    indices = range(len(request.generation.tasks))
+    groups = [(index,) for index in indices] if request.search.per_task else [tuple(indices)]
+    # listed before the first search, so that the searches of this command are not compared with each other
+    earlier = search_folders(request.generation.runs)
+    return [_search_tasks(request, session, group, progress, earlier) for group in groups]
 
 
-def tune_tasks(
-    request: TuneRequest, session: Session, places: Sequence[int], progress: SearchProgress, before: Sequence[Path]
+def _search_tasks(
+    request: TuneRequest, session: Session, indices: Sequence[int], progress: SearchProgress, earlier: Sequence[Path]
 ) -> SearchResult:
-    """One search over these tasks, judged and reported. before: the folders of earlier commands' searches."""
-    evaluate = Evaluator.calibrated(session, places, request.metrics)
-    name = search_name(request, session, evaluate)
+    """Run one search over these tasks, evaluate and report it. earlier: the folders of earlier commands' searches."""
+    evaluate = Evaluator.calibrated(session, indices, request.metrics)
+    name = _search_name(request, session, evaluate)
     folder = search_folder(request.generation.runs, name)
-    question = asked(request, session, evaluate)
+    identity = _search_identity(request, session, evaluate)
     if not folder.is_dir():
-        progress.say(*new_question(name, question, before))
+        progress.say(*new_search_note(name, identity, earlier))
+
+    # one process at a time: two would suggest the same trials
     with held(folder, "the search in"):
         with Trials(folder / "trials.sqlite3", name, request.space, request.search) as trials:
-            there = len(trials.told())
+            present = len(trials.completed())
             with progress.search(trials.target) as show:
-                tried = search(trials, evaluate, evaluate.baseline, show)
-            if len(tried) == there:
-                progress.say(nothing_tried(there, request.search, trials.grid_size))
+                results = search(trials, evaluate, evaluate.baseline, show)
+            if len(results) == present:
+                progress.say(nothing_tried_message(present, request.search, trials.grid_size))
+
         result = SearchResult(
             name=name,
             model=request.generation.model.path,
@@ -102,96 +112,130 @@ def tune_tasks(
             axes=request.space.axes,
             spec=request.search,
             n_samples=request.generation.sampling.samples,
-            tried=tuple(tried),
-            baseline=tuple(baseline_tried(request.generation.strategies, evaluate.baseline)),
+            trials=tuple(results),
+            baseline=tuple(_baseline_results(request.generation.strategies, evaluate.baseline)),
             grid_size=trials.grid_size,
         )
-        result = replace(result, ends=request.space.ends_of(result.chosen.params))
-        scores = judge(request, session, places, result)
-        report_search(result, scores, folder, question)
+        result = replace(result, at_boundary=request.space.boundary_values(result.chosen.params))
+        scores = _evaluate_on_test(request, session, indices, result)
+        report_search(result, scores, folder, identity)
     return result
+
+
+def search(
+    trials: Trials, evaluate: Evaluate, known: Mapping[str, MetricsByTask], show: Callable[[list[TrialResult]], None]
+) -> list[TrialResult]:
+    """Try settings until the search has its number of trials; return all of them, also those of earlier commands.
+
+    known: measurements of settings that need not be decoded. show: receives all trials so far, at the start and after
+    each batch.
+    """
+    measured = {**known, **trials.known}
+    show(trials.completed())
+    while batch := trials.next_batch():
+        settings = {pending.setting.strategy_id: pending.setting for pending in batch}
+        fresh = [setting for strategy_id, setting in settings.items() if strategy_id not in measured]
+        if fresh:
+            measured |= evaluate(fresh)
+        for pending in batch:
+            trials.complete(pending, measured[pending.setting.strategy_id])
+        show(trials.completed())
+    return trials.completed()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluator:
-    """Decodes settings on dev in one pass and measures them on EDA's frozen scale."""
+    """Decode settings on dev together, and measure them on EDA's frozen scale.
+
+    constants: by task. baseline: the fixed temperatures' measurements, by strategy id and task.
+    """
 
     session: Session
-    places: Sequence[int]
+    indices: Sequence[int]
     spec: MetricsSpec
     constants: Mapping[str, EdaConstants]
-    """By task."""
-    baseline: Mapping[str, Mapping[str, TrialMetrics]]
-    """The fixed temperatures' measurements, by strategy id and task."""
+    baseline: Mapping[str, MetricsByTask]
 
     @classmethod
-    def calibrated(cls, session: Session, places: Sequence[int], spec: MetricsSpec) -> Evaluator:
-        """Decode the baseline on dev, and take EDA's constants from it where none are given."""
+    def calibrated(cls, session: Session, indices: Sequence[int], spec: MetricsSpec) -> Evaluator:
+        """Decode the baseline on dev, and take EDA's constants from it where the configuration gives none."""
         samples = session.request.sampling.samples
         strategy_ids = [strategy.strategy_id for strategy in session.request.strategies]
-        found, constants = {}, {}
-        for run in session.decode(indices=places, splits=(DEV,)):
+        entries, constants = {}, {}
+        for run in session.decode(indices=indices, splits=(DEV,)):
             task = run.manifest.task
-            found[task] = evaluate_on_dev(run, strategy_ids, spec, samples)
-            scale = freeze_constants(run, found[task], spec, samples)
+            entries[task] = evaluate_on_dev(run, strategy_ids, spec, samples)
+            scale = freeze_constants(run, entries[task], spec, samples)
             if scale is None:
                 raise ConfigError(
                     f"task '{task}': the fixed temperatures of `baseline` give EDA no scale on dev: the best "
                     "quality or the largest Self-BLEU among them is 0. Give metrics.eda.q_star and metrics.eda.s_star."
                 )
             constants[task] = scale
-        baseline = trial_metrics(found, constants)
-        return cls(session=session, places=places, spec=spec, constants=constants, baseline=baseline)
+        baseline = trial_metrics(entries, constants)
+        return cls(session=session, indices=indices, spec=spec, constants=constants, baseline=baseline)
 
     def __call__(self, settings: Sequence[Strategy]) -> dict[str, dict[str, TrialMetrics]]:
-        """Measurements by strategy id and task."""
+        """Return the measurements by strategy id and task."""
         samples = self.session.request.sampling.samples
         strategy_ids = [setting.strategy_id for setting in settings]
-        decoded = self.session.decode(settings, indices=self.places, splits=(DEV,))
-        found = {run.manifest.task: evaluate_on_dev(run, strategy_ids, self.spec, samples) for run in decoded}
-        return trial_metrics(found, self.constants)
+        decoded = self.session.decode(settings, indices=self.indices, splits=(DEV,))
+        entries = {run.manifest.task: evaluate_on_dev(run, strategy_ids, self.spec, samples) for run in decoded}
+        return trial_metrics(entries, self.constants)
 
 
-def asked(request: TuneRequest, session: Session, evaluate: Evaluator) -> dict[str, object]:
-    """All that a trial's value hangs on, and how trials are chosen, in plain JSON; how many is left out."""
+def _search_identity(request: TuneRequest, session: Session, evaluate: Evaluator) -> dict[str, object]:
+    """Return everything that determines the outcome of a trial, as JSON (the number of trials is not included).
+
+    It is hashed into the name of the search's folder, so its keys keep the spelling of version 0.1: `generations` are
+    generation ids, `stem` is metrics.rouge_l.stem, `seed` is search.seed.
+    """
     return {
-        "generations": sorted(session.prepared(place).manifest.generation_id for place in evaluate.places),
+        "generations": sorted(session.prepared(index).manifest.generation_id for index in evaluate.indices),
         "samples": request.generation.sampling.samples,
         "stem": request.metrics.rouge_l.stem,
         "constants": {task: asdict(constants) for task, constants in evaluate.constants.items()},
-        "space": request.space.description(points=request.search.sampler == "grid"),
+        "space": request.space.identity(points=request.search.sampler == "grid"),
         "sampler": request.search.sampler,
         "objective": request.search.objective,
         "seed": request.search.seed,
     }
 
 
-def search_name(request: TuneRequest, session: Session, evaluate: Evaluator) -> str:
-    """The search's name: the same for the same question, however many trials it is given."""
+def _search_name(request: TuneRequest, session: Session, evaluate: Evaluator) -> str:
+    """Return the search's name, which is the same for the same identity, however many trials are set."""
     kind = [request.space.family.family, request.search.sampler]
     kind += ["multi"] if request.search.objective == "multi" else []
-    return "-".join([*kind, digest(asked(request, session, evaluate))])
+    return "-".join([*kind, digest(_search_identity(request, session, evaluate))])
 
 
-def baseline_tried(strategies: Sequence[Strategy], measured: Mapping[str, Mapping[str, TrialMetrics]]) -> list[Tried]:
-    """The fixed temperatures as if they had been tried, in their order."""
+def _baseline_results(
+    strategies: Sequence[Strategy], measured: Mapping[str, Mapping[str, TrialMetrics]]
+) -> list[TrialResult]:
+    """Return the fixed temperatures as trial results, in their order."""
     return [
-        Tried(number=place, strategy_id=s.strategy_id, params={"t0": s.params()["t0"]}, by_task=measured[s.strategy_id])
-        for place, s in enumerate(strategies)
+        TrialResult(
+            number=number,
+            strategy_id=strategy.strategy_id,
+            params={"t0": strategy.params()["t0"]},
+            by_task=measured[strategy.strategy_id],
+        )
+        for number, strategy in enumerate(strategies)
     ]
 
 
-def judge(request: TuneRequest, session: Session, places: Sequence[int], result: SearchResult) -> list[ScoreRow]:
-    """Decode the judged settings on test and score them there, with intervals; the ideal of generated tasks too.
-
-    Each run is scored whole, so that its scores lie on disk for all of its settings.
-    """
+def _evaluate_on_test(
+    request: TuneRequest, session: Session, indices: Sequence[int], result: SearchResult
+) -> list[ScoreRow]:
+    """Decode the chosen settings on test and return their scores, with intervals, and the grammar's own."""
     fixed = {strategy.strategy_id: strategy for strategy in request.generation.strategies}
     settings = [
-        fixed[one.strategy_id] if one.strategy_id in fixed else request.space.setting(one.params)
-        for one in result.judged
+        fixed[trial.strategy_id] if trial.strategy_id in fixed else request.space.setting(trial.params)
+        for trial in result.to_evaluate_on_test
     ]
-    runs = session.decode(settings, indices=places, splits=(TEST,))
+    runs = session.decode(settings, indices=indices, splits=(TEST,))
+
+    # each run is scored whole, so that its scores on disk are complete
     samples = request.generation.sampling.samples
     scores = score_runs(runs, request.metrics, samples=samples, baseline_ids=set(fixed))
     wanted = {*(setting.strategy_id for setting in settings), GRAMMAR_ID}

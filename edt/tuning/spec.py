@@ -1,4 +1,4 @@
-"""What a search is: its sampler, its objective, and how much it may try."""
+"""Describe a search: its sampler, its objective, and how many settings it may try."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ DEFAULT_TRIALS = 48
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
-    """sampler: tpe (Optuna's tree-structured Parzen estimator), random, or grid (the axes' grid points, shuffled).
+    """Hold the options under `search`.
 
-    objective: "eda" minimises the mean EDA over the tasks; "multi" maximises quality and minimises Self-BLEU, each a
-    share of its EDA constant, and ends with the front. trials: settings to try; None is DEFAULT_TRIALS, or the whole
-    grid. trials_per_batch: settings that one pass through the engine decodes. seed: of the sampler. per_task: a search
-    for each task by itself instead of one setting for all.
+    sampler: tpe (Optuna's tree-structured Parzen estimator), random, or grid (the axes' grid points, shuffled).
+    objective: "eda" minimizes the mean EDA over the tasks; "multi" maximizes quality and minimizes Self-BLEU, each as a
+    share of its EDA constant, and results in their Pareto front. trials: settings to try; None is DEFAULT_TRIALS, or
+    the whole grid. trials_per_batch: settings that the engine decodes together. seed: of the sampler. per_task: a
+    separate search for each task instead of one setting for all.
     """
 
     sampler: str = "tpe"
@@ -34,14 +35,15 @@ class SearchSpec:
                 near = suggestion(str(value), allowed)
                 raise ConfigError(f"search.{key} is '{value}'{near}; it must be one of {', '.join(allowed)}.")
         if self.trials is not None and self.trials < 1:
-            raise ConfigError(f"search.trials is {self.trials}; it is a number of settings, 1 or more, or null.")
+            raise ConfigError(f"search.trials is {self.trials}; it is the number of settings, 1 or more, or null.")
         if self.trials_per_batch < 1:
             raise ConfigError(
-                f"search.trials_per_batch is {self.trials_per_batch}; it is a number of settings per pass, 1 or more."
+                f"search.trials_per_batch is {self.trials_per_batch}; it is the number of settings that are decoded "
+                "together, 1 or more."
             )
 
     def target(self, grid_size: int) -> int:
-        """How many settings to try, where a grid has so many points."""
+        """Return how many settings to try, where the grid has `grid_size` points."""
         if self.sampler == "grid":
             return grid_size if self.trials is None else min(self.trials, grid_size)
         return DEFAULT_TRIALS if self.trials is None else self.trials

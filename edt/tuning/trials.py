@@ -1,4 +1,7 @@
-"""The trials of a search in an Optuna study on disk: asked in batches, told one by one, resumed after any end."""
+"""Store the trials of a search in an Optuna study on disk, so that a search resumes after any interruption.
+
+Optuna's `ask` suggests a point of the space, its `tell` records the value; between the two a trial is pending.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from edt.extras import extra_imports
 from edt.ids import seeded_rank
 from edt.scoring.dev import TrialMetrics
 from edt.strategies.base import Strategy
-from edt.tuning.axes import Axis, Choice, Value
-from edt.tuning.record import Tried, aims
+from edt.tuning.axes import Categorical, SearchAxis, Value
+from edt.tuning.results import TrialResult
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
 
@@ -30,8 +33,8 @@ with extra_imports("tune", "edt tune"):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A trial that waits for its measurements."""
+class PendingTrial:
+    """A trial that has its point in the space, and no measurements yet."""
 
     number: int
     params: Mapping[str, Value]
@@ -39,24 +42,28 @@ class Asked:
 
 
 class Trials:
-    """The study of one search. The measurements of a setting are kept by its id, so that none is measured twice."""
+    """The trials of one search, in an SQLite file.
+
+    Measurements are stored by strategy id, so that a setting that is suggested again is not measured again.
+    """
 
     def __init__(self, path: Path, name: str, space: SearchSpace, spec: SearchSpec) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.path, self.space, self.spec = path, space, spec
-        self.distributions = {name: distribution_of(axis) for name, axis in space.axes.items()}
-        self.points = shuffled(space.grid(), spec.seed) if spec.sampler == "grid" else []
-        with self._telling():
+        self.distributions = {name: _distribution(axis) for name, axis in space.axes.items()}
+        self.points = _shuffled(space.grid(), spec.seed) if spec.sampler == "grid" else []
+        with self._storage_errors():
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
             self.study = optuna.create_study(
                 storage=self.storage,
                 study_name=name,
                 directions=["minimize"] if spec.objective == "eda" else ["maximize", "minimize"],
+                # replaced for each trial in `_ask`
                 sampler=RandomSampler(seed=0),
                 load_if_exists=True,
             )
-            self.known = {name: measures_of(content) for name, content in self.study.user_attrs.items()}
-            """Measurements by strategy id and task of every setting that was told."""
+            self.known = {name: _metrics_by_task(content) for name, content in self.study.user_attrs.items()}
+            """Measurements by strategy id and task of every setting that was measured."""
 
     def __enter__(self) -> Trials:
         return self
@@ -74,95 +81,103 @@ class Trials:
 
     @property
     def grid_size(self) -> int | None:
-        """Points of the grid; None where another sampler searches."""
+        """Points of the grid; None for another sampler."""
         return len(self.points) if self.spec.sampler == "grid" else None
 
-    def next_batch(self) -> list[Asked]:
-        """The trials to measure next: those asked and never told, filled up to a whole batch; none at the end.
+    def next_batch(self) -> list[PendingTrial]:
+        """Return the trials to measure next: the pending ones, filled up to a whole batch; none at the end.
 
-        A search that was killed goes on exactly as it would have: a sampler is seeded by the number of its trial.
+        A search that was killed continues exactly as it would have without the interruption.
         """
-        with self._telling():
+        with self._storage_errors():
             waiting = self._unfinished()
-            asked, number = len(waiting) + len(self._trials(TrialState.COMPLETE)), len(self._trials())
-            lacking = -asked % self.spec.trials_per_batch if waiting else self.spec.trials_per_batch
-            new = [self._ask(number + place) for place in range(min(lacking, self.target - asked))]
-            return [Asked(t.number, t.params, self.space.setting(t.params)) for t in [*waiting, *new]]
+            started = len(waiting) + len(self._trials(TrialState.COMPLETE))
 
-    def tell(self, asked: Asked, by_task: Mapping[str, TrialMetrics]) -> None:
-        """Write down what was measured of a trial."""
-        tried = Tried(number=asked.number, strategy_id=asked.setting.strategy_id, params=asked.params, by_task=by_task)
-        with self._telling():
-            if tried.strategy_id not in self.known:
+            # TPE's suggestions depend on what is complete, so batches keep their limits: a broken batch is filled up
+            # to the multiple of the batch size at which it would have ended.
+            size = self.spec.trials_per_batch
+            missing = -started % size if waiting else size
+            # numbers count failed trials too, of which the sampler's seed is a function
+            number = len(self._trials())
+            new = [self._ask(number + offset) for offset in range(min(missing, self.target - started))]
+            return [PendingTrial(t.number, t.params, self.space.setting(t.params)) for t in [*waiting, *new]]
+
+    def complete(self, pending: PendingTrial, by_task: Mapping[str, TrialMetrics]) -> None:
+        """Store the measurements of a trial."""
+        result = TrialResult(
+            number=pending.number, strategy_id=pending.setting.strategy_id, params=pending.params, by_task=by_task
+        )
+        with self._storage_errors():
+            # The measurements first: a trial is complete only when they are on disk.
+            if result.strategy_id not in self.known:
                 content = {task: asdict(measures) for task, measures in by_task.items()}
-                self.study.set_user_attr(tried.strategy_id, content)
-                self.known[tried.strategy_id] = dict(by_task)
-            self.study.tell(asked.number, tried.eda if self.spec.objective == "eda" else aims(tried))
+                self.study.set_user_attr(result.strategy_id, content)
+                self.known[result.strategy_id] = dict(by_task)
+            self.study.tell(pending.number, result.eda if self.spec.objective == "eda" else result.objectives)
 
-    def told(self) -> list[Tried]:
-        """Every finished trial, in the order of their numbers."""
-        with self._telling():
+    def completed(self) -> list[TrialResult]:
+        """Return every completed trial, in the order of their numbers."""
+        with self._storage_errors():
             finished = self._trials(TrialState.COMPLETE)
-        found = []
+        results = []
         for trial in finished:
             strategy_id = self.space.setting(trial.params).strategy_id
             params = self.space.rounded(trial.params)
             by_task = self.known[strategy_id]
-            found.append(Tried(number=trial.number, strategy_id=strategy_id, params=params, by_task=by_task))
-        return found
+            results.append(TrialResult(number=trial.number, strategy_id=strategy_id, params=params, by_task=by_task))
+        return results
 
     def _ask(self, number: int) -> FrozenTrial | optuna.Trial:
-        self.study.sampler = sampler_of(self.spec, number)
+        # A fresh sampler per trial, seeded by its number: one sampler's state would be lost when a search is killed.
+        self.study.sampler = _sampler(self.spec, number)
         if self.spec.sampler == "grid" and not self._trials(TrialState.WAITING):
             taken = [trial.params for trial in self._trials(TrialState.RUNNING, TrialState.COMPLETE)]
             self.study.enqueue_trial(next(point for point in self.points if point not in taken))
         return self.study.ask(self.distributions)
 
     def _unfinished(self) -> list[FrozenTrial]:
-        """Trials that were asked and never told. One that was cut off before it had its values is given up."""
-        found = []
+        """Return the pending trials. One that was interrupted before it had all of its values is marked as failed."""
+        unfinished = []
         for trial in self._trials(TrialState.RUNNING):
             if trial.params.keys() == self.distributions.keys():
-                found.append(trial)
+                unfinished.append(trial)
             else:
                 self.study.tell(trial.number, state=TrialState.FAIL)
-        return found
+        return unfinished
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _storage_errors(self) -> Iterator[None]:
         try:
             yield
         except (StorageInternalError, DatabaseError) as error:
-            told = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
+            cause = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
             raise StoreError(
-                f"the trials in {self.path} cannot be read or written ({told}); free the disk if it is full. A damaged "
-                "file can be removed: what was decoded is kept, and the same command measures it again."
+                f"the trials in {self.path} cannot be read or written ({cause}); free the disk if it is full. A "
+                "damaged file can be removed: the decoded outputs are kept, and the same command measures them again."
             ) from error
 
 
-def measures_of(content: Mapping[str, Mapping[str, float]]) -> dict[str, TrialMetrics]:
-    """Measurements by task from their JSON."""
+def _metrics_by_task(content: Mapping[str, Mapping[str, float]]) -> dict[str, TrialMetrics]:
     return {task: TrialMetrics(**values) for task, values in content.items()}
 
 
-def distribution_of(axis: Axis) -> BaseDistribution:
-    """An axis as Optuna has it."""
-    if isinstance(axis, Choice):
+def _distribution(axis: SearchAxis) -> BaseDistribution:
+    if isinstance(axis, Categorical):
         return CategoricalDistribution(axis.values)
     if axis.whole:
         return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
     return FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def sampler_of(spec: SearchSpec, number: int) -> BaseSampler:
-    """The sampler for trial `number`; that of a grid has nothing to choose."""
+def _sampler(spec: SearchSpec, number: int) -> BaseSampler:
     seed = seeded_rank(spec.seed, f"trial {number}") % 2**32
+    # a grid's points are enqueued, so its sampler has nothing to choose
     return TPESampler(seed=seed) if spec.sampler == "tpe" else RandomSampler(seed=seed)
 
 
-def shuffled(points: list[dict[str, Value]], seed: int) -> list[dict[str, Value]]:
-    """Grid points in the random order of `seed`, so that the first few are spread over the grid."""
+def _shuffled(points: list[dict[str, Value]], seed: int) -> list[dict[str, Value]]:
+    """Return grid points in the random order of `seed`, so that the first few are spread over the grid."""
     return sorted(points, key=lambda point: seeded_rank(seed, str(point)))

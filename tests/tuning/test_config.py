@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edt.cli import main
-from edt.tuning.axes import Choice, Range
+from edt.tuning.axes import Categorical, Range
 from tests.support.command_line import refused
 from tests.support.small_search import words
 
@@ -33,7 +33,7 @@ def test_every_parameter_of_every_space_takes_a_list_a_range_and_a_constant(spac
         return space_given(f"space={space}", "space.top_k=[5,9]", *low, *overrides, monkeypatch=monkeypatch)
 
     for plus in ("", "+", "++"):
-        assert given(f"{plus}space.{name}=[1,0.9]").axes[name] == Choice(values=(1, 0.9))
+        assert given(f"{plus}space.{name}=[1,0.9]").axes[name] == Categorical(values=(1, 0.9))
     for word in (f"space.{name}=0.9", f"++space.{name}=0.9"):
         assert given(word).constants[name] == 0.9
         assert name not in given(word).axes

@@ -9,10 +9,9 @@ import pytest
 from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.scoring.dev import TrialMetrics
-from edt.tuning.axes import Choice, Range
-from edt.tuning.figures import figures
-from edt.tuning.page import tune_page
-from edt.tuning.record import SearchResult, Tried
+from edt.tuning.axes import Categorical, Range
+from edt.tuning.page import figures, tune_page
+from edt.tuning.results import SearchResult, TrialResult
 from edt.tuning.spec import SearchSpec
 
 EVIL = "</script><img src=x onerror=alert(1)>"
@@ -25,12 +24,14 @@ def result_of(axes, points, sampler="random", tasks=("task",), name="edt"):
             quality=50 + number, self_bleu=40 + number, eda=30 + number, quality_share=90 + number, self_bleu_share=50
         )
         tried.append(
-            Tried(number=number, strategy_id=f"{name}({number})", params=params, by_task=dict.fromkeys(tasks, measures))
+            TrialResult(
+                number=number, strategy_id=f"{name}({number})", params=params, by_task=dict.fromkeys(tasks, measures)
+            )
         )
-    fixed = Tried(number=0, strategy_id="fixed(t0=0)", params={"t0": 0.0}, by_task=tried[-1].by_task)
+    fixed = TrialResult(number=0, strategy_id="fixed(t0=0)", params={"t0": 0.0}, by_task=tried[-1].by_task)
     return SearchResult(
         name=name, model=name, tasks=tasks, axes=axes, spec=SearchSpec(sampler=sampler), n_samples=2,
-        tried=tuple(tried), baseline=(fixed,),
+        trials=tuple(tried), baseline=(fixed,),
     )  # fmt: skip
 
 
@@ -47,7 +48,7 @@ T0, THETA = Range(low=0.1, high=2, points=2), Range(low=0.1, high=10, log=True, 
 PAGES = {
     "plane": ({"t0": T0, "theta": THETA}, [{"t0": 0.5, "theta": 1.0}, {"t0": 1.5, "theta": 5.0}], "tpe", 4),
     "heat map": ({"t0": T0, "theta": THETA}, [{"t0": a, "theta": b} for a in (0.1, 2) for b in (0.1, 10)], "grid", 4),
-    "curve and choice": ({"t0": T0, "top_p": Choice(values=(None, 0.9))}, [{"t0": 1, "top_p": None}], "random", 4),
+    "curve and choice": ({"t0": T0, "top_p": Categorical(values=(None, 0.9))}, [{"t0": 1, "top_p": None}], "random", 4),
 }
 
 
@@ -78,12 +79,12 @@ def test_the_page_shows_its_pictures_without_a_network(case, tmp_path):
 
 
 def test_spaces_of_choices_alone_have_no_plane():
-    result = result_of({"top_k": Choice(values=(1, None))}, [{"top_k": 1}, {"top_k": None}])
+    result = result_of({"top_k": Categorical(values=(1, None))}, [{"top_k": 1}, {"top_k": None}])
     assert list(figures(result)) == ["All parameters", "Quality and Self-BLEU", "The best so far"]
 
 
 def test_choices_among_numbers_have_a_heat_map_of_their_grid():
-    axes = {"t0": Choice(values=(0.9, 0.5)), "theta": Choice(values=(0.1, 1))}
+    axes = {"t0": Categorical(values=(0.9, 0.5)), "theta": Categorical(values=(0.1, 1))}
     points = [{"t0": a, "theta": b} for a in (0.5, 0.9) for b in (0.1, 1)]
     cells = figures(result_of(axes, points, "grid"))["EDA over t0 and theta"].data[0]
     assert (cells.type, list(cells.x), list(cells.y)) == ("heatmap", [0.5, 0.9], [0.1, 1])
@@ -91,7 +92,7 @@ def test_choices_among_numbers_have_a_heat_map_of_their_grid():
 
 
 def test_ticks_of_a_logarithmic_axis_are_written_out():
-    from edt.tuning.figures import axis_layout
+    from edt.tuning.page import axis_layout
 
     shown = axis_layout("theta", Range(low=0.05, high=5, log=True))
     assert shown["ticktext"] == ["0.05", "0.1", "0.2", "0.5", "1", "2", "5"]
@@ -108,7 +109,7 @@ def test_trials_are_counted_from_0_on_the_page_as_in_the_csv():
 
 
 def test_the_page_escapes_every_text_and_loads_nothing():
-    axes = {EVIL: Choice(values=(EVIL, "b")), f"2{EVIL}": T0, f"3{EVIL}": THETA}
+    axes = {EVIL: Categorical(values=(EVIL, "b")), f"2{EVIL}": T0, f"3{EVIL}": THETA}
     points = [{EVIL: EVIL, f"2{EVIL}": 1.0, f"3{EVIL}": 1.0}]
     result = result_of(axes, points, tasks=(EVIL,), name=EVIL)
     html = tune_page(result, sections_of(result), EVIL)

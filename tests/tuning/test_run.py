@@ -125,7 +125,7 @@ def test_when_the_choice_is_made_test_is_not_decoded(tmp_path, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tune, "judge", stop)
+    monkeypatch.setattr(tune, "_evaluate_on_test", stop)
     assert main(words(tmp_path, *GRID)) == 130
     assert {row["split"] for row in rows_of(tmp_path)} == {"dev"}
 
@@ -174,7 +174,7 @@ def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeyp
 def test_more_trials_go_on_and_another_space_starts_anew(tmp_path, capsys):
     search = ["search.sampler=random", "search.trials_per_batch=2"]
     assert main(words(tmp_path, *search, "search.trials=2")) == 0
-    assert "a new question" not in capsys.readouterr().err
+    assert "a new search" not in capsys.readouterr().err
     first, _ = trials_of(tmp_path)
     assert main(words(tmp_path, *search, "search.trials=4", "space.t0.points=3")) == 0
     assert trials_of(tmp_path)[0][:2] == first
@@ -182,15 +182,18 @@ def test_more_trials_go_on_and_another_space_starts_anew(tmp_path, capsys):
     assert main(words(tmp_path, *search, "search.trials=3")) == 0
     said = capsys.readouterr()
     assert "4 of 4 trials" in said.err
-    assert "4 trials are there and 3 are asked for; nothing more was tried" in said.err
-    assert "a new question" not in said.err
+    assert "4 trials are there and 3 are set; nothing more was tried" in said.err
+    assert "a new search" not in said.err
     older = folder_of(tmp_path).name
     assert main(words(tmp_path, *search, "search.trials=2", "space.t0.high=2")) == 0
     said = capsys.readouterr().err
     assert len(list((tmp_path / "tune").iterdir())) == 2
-    assert f"1 of its kind lie beside it, from the nearest of which, {older}, it differs in space.t0.high." in said
+    assert (
+        f"1 of its kind are in the same folder. It differs from the most similar one, {older}, in space.t0.high."
+        in said
+    )
     assert main(words(tmp_path, *search[1:], "search.trials=2", "search.sampler=grid")) == 0
-    assert "a new question" not in capsys.readouterr().err
+    assert "a new search" not in capsys.readouterr().err
 
 
 def test_of_a_grid_that_is_tried_in_part_its_size_is_told(tmp_path, capsys):
@@ -198,7 +201,7 @@ def test_of_a_grid_that_is_tried_in_part_its_size_is_told(tmp_path, capsys):
     said = capsys.readouterr()
     assert "among 3 trials of grid, of 4 points of the grid," in said.out
     assert main(words(tmp_path, *GRID, "search.trials=3")) == 0
-    assert "3 trials are there and 3 are asked for; nothing more was tried" in capsys.readouterr().err
+    assert "3 trials are there and 3 are set; nothing more was tried" in capsys.readouterr().err
 
 
 def test_a_choice_on_an_end_is_told_everywhere(tmp_path, capsys):
@@ -208,14 +211,14 @@ def test_a_choice_on_an_end_is_told_everywhere(tmp_path, capsys):
     told = json.loads((folder_of(tmp_path) / "tune.json").read_text())
     params = told["chosen"]["params"]
     wanted = [
-        {"parameter": n, "end": "upper" if params[n] == high else "lower", "value": params[n]}
+        {"parameter": n, "side": "upper" if params[n] == high else "lower", "value": params[n]}
         for n, high in (("t0", 3.0), ("theta", 5.0))
     ]
-    assert [{k: v for k, v in end.items() if k != "note"} for end in told["chosen_at_ends"]] == wanted
+    assert [{k: v for k, v in end.items() if k != "note"} for end in told["chosen_at_boundary"]] == wanted
     page = (folder_of(tmp_path) / "tune.html").read_text()
     table = (folder_of(tmp_path) / "table.md").read_text()
-    for end in told["chosen_at_ends"]:
-        assert f"{end['parameter']}={end['value']:g} lies at the {end['end']} end of its range" in end["note"]
+    for end in told["chosen_at_boundary"]:
+        assert f"{end['parameter']}={end['value']:g} is at the {end['side']} boundary of its range" in end["note"]
         assert end["note"] in said
         assert end["note"] in table
         assert end["note"] in page

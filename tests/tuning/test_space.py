@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from edt.errors import ConfigError
 from edt.strategies import EDT, KLD, Dynatemp, Fixed
-from edt.tuning.axes import Choice, Range
+from edt.tuning.axes import Categorical, Range
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
 
 T0 = {"low": 0.05, "high": 3.0}
 THETA = {"low": 0.05, "high": 5.0, "log": True}
-PLANE = SearchSpace.of(EDT, {"t0": T0, "theta": THETA, "top_p": None})
+PLANE = SearchSpace.from_config(EDT, {"t0": T0, "theta": THETA, "top_p": None})
 
 
 def test_grid_points_by_hand():
@@ -22,7 +22,7 @@ def test_grid_points_by_hand():
     assert Range(low=0.01, high=1, log=True, points=3).grid() == [0.01, 0.1, 1]
     assert Range(low=0.5, high=2, log=True, points=1).grid() == [1]
     assert Range(low=1, high=3, points=5, whole=True).grid() == [1, 2, 3]
-    assert Choice(values=(None, 0.9)).grid() == [None, 0.9]
+    assert Categorical(values=(None, 0.9)).grid() == [None, 0.9]
 
 
 @given(st.floats(0.05, 3.0))
@@ -34,7 +34,9 @@ def test_numbers_are_rounded_and_stay_in_the_range(value):
 
 
 def test_a_setting_of_the_space():
-    space = SearchSpace.of(EDT, {"t0": T0, "theta": 0.5, "top_k": {"low": 5, "high": 50}, "granularity": ["instance"]})
+    space = SearchSpace.from_config(
+        EDT, {"t0": T0, "theta": 0.5, "top_k": {"low": 5, "high": 50}, "granularity": ["instance"]}
+    )
     wanted = EDT(t0=0.7123, theta=0.5, top_k=6, granularity="instance")
     assert space.setting({"t0": 0.712345, "top_k": 6}) == wanted
     assert set(space.axes) == {"t0", "top_k"}
@@ -66,12 +68,12 @@ ERRORS = {
 def test_wrong_spaces_are_refused(case):
     node, message = ERRORS[case]
     with pytest.raises(ConfigError, match=message):
-        SearchSpace.of(EDT, node)
+        SearchSpace.from_config(EDT, node)
 
 
 def test_corners_of_two_parameters_are_tried_together():
     with pytest.raises(ConfigError, match=r"t_min=2.*t_max=1"):
-        SearchSpace.of(Dynatemp, {"t_min": {"low": 0, "high": 2}, "t_max": {"low": 1, "high": 3}})
+        SearchSpace.from_config(Dynatemp, {"t_min": {"low": 0, "high": 2}, "t_max": {"low": 1, "high": 3}})
 
 
 @pytest.mark.parametrize(
@@ -90,17 +92,21 @@ def test_wrong_searches_are_refused(spec, message):
 
 def test_spaces_that_differ_are_told_apart():
     def described(points=False, **changes):
-        return SearchSpace.of(EDT, {"t0": T0, "theta": THETA, "top_p": None, **changes}).description(points=points)
+        return SearchSpace.from_config(EDT, {"t0": T0, "theta": THETA, "top_p": None, **changes}).identity(
+            points=points
+        )
 
     others = [{"theta": 0.5}, {"top_p": 0.9}, {"t0": {**T0, "high": 2}}, {"t0": {**T0, "log": True}}, {"n": 0.5}]
     assert all(described(**other) != described() for other in others)
     assert described(t0={"low": 0.05, "high": 3}) == described()
-    assert SearchSpace.of(KLD, {"t0": T0, "sigma": math.inf}).description(points=True)["constants"] == {"sigma": "inf"}
+    assert SearchSpace.from_config(KLD, {"t0": T0, "sigma": math.inf}).identity(points=True)["constants"] == {
+        "sigma": "inf"
+    }
 
 
 def test_the_points_of_a_range_tell_grids_apart_and_no_other_searches():
     def described(count, points):
-        return SearchSpace.of(EDT, {"t0": {**T0, "points": count}, "theta": 1}).description(points=points)
+        return SearchSpace.from_config(EDT, {"t0": {**T0, "points": count}, "theta": 1}).identity(points=points)
 
     assert described(5, points=True) != described(6, points=True)
     assert described(5, points=False) == described(6, points=False)
@@ -123,13 +129,13 @@ def test_the_points_of_a_range_tell_grids_apart_and_no_other_searches():
 )
 def test_a_point_on_an_end_of_a_range_beyond_which_there_is_more(family, node, params, ends):
     """The last 2 % of a range count; in the logarithm of 0.05 to 5 they begin at 5 / 100**0.02 = 4.56."""
-    space = SearchSpace.of(family, node)
-    assert [(end.parameter, end.side) for end in space.ends_of(params)] == ends
+    space = SearchSpace.from_config(family, node)
+    assert [(end.parameter, end.side) for end in space.boundary_values(params)] == ends
 
 
 def test_an_end_is_told_with_the_way_to_widen_it():
-    (end,) = PLANE.ends_of({"t0": 1, "theta": 5})
-    assert str(end) == "theta=5 lies at the upper end of its range, 0.05 to 5; widen it with space.theta.high=…"
-    (end,) = PLANE.ends_of({"t0": 0.05, "theta": 1})
-    assert "the lower end" in str(end)
+    (end,) = PLANE.boundary_values({"t0": 1, "theta": 5})
+    assert str(end) == "theta=5 is at the upper boundary of its range, 0.05 to 5; widen it with space.theta.high=…"
+    (end,) = PLANE.boundary_values({"t0": 0.05, "theta": 1})
+    assert "the lower boundary" in str(end)
     assert str(end).endswith("space.t0.low=…")

@@ -11,15 +11,15 @@ from edt.errors import StoreError
 from edt.scoring.dev import TrialMetrics
 from edt.store.lock import held
 from edt.strategies import EDT, Fixed
-from edt.tuning.record import Tried, best, best_so_far, front
-from edt.tuning.search import search
+from edt.tuning.results import TrialResult, best, best_so_far, front
+from edt.tuning.run import search
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import DEFAULT_TRIALS, SearchSpec
 from edt.tuning.trials import Trials
 
 T0 = {"low": 0.05, "high": 3.0}
 THETA = {"low": 0.05, "high": 5.0, "log": True}
-PLANE = SearchSpace.of(EDT, {"t0": T0, "theta": THETA, "top_p": None})
+PLANE = SearchSpace.from_config(EDT, {"t0": T0, "theta": THETA, "top_p": None})
 
 
 def bowl(setting):
@@ -34,7 +34,7 @@ def bowl(setting):
 
 
 class Evaluator:
-    """Measures by `bowl`, remembers the passes, and dies in one of them where told."""
+    """TrialMetrics by `bowl`, remembers the passes, and dies in one of them where told."""
 
     def __init__(self, dies_in=None):
         self.passes, self.dies_in = [], dies_in
@@ -62,7 +62,7 @@ def tried_of(points):
     found = []
     for number, (quality, self_bleu) in enumerate(points):
         measures = TrialMetrics(quality=0, self_bleu=0, eda=number, quality_share=quality, self_bleu_share=self_bleu)
-        found.append(Tried(number=number, strategy_id=str(number), params={}, by_task={"task": measures}))
+        found.append(TrialResult(number=number, strategy_id=str(number), params={}, by_task={"task": measures}))
     return found
 
 
@@ -84,7 +84,7 @@ def test_best_and_best_so_far():
             str(place): TrialMetrics(quality=0, self_bleu=0, eda=eda, quality_share=0, self_bleu_share=0)
             for place, eda in enumerate(edas)
         }
-        tried.append(Tried(number=number, strategy_id=str(number), params={}, by_task=by_task))
+        tried.append(TrialResult(number=number, strategy_id=str(number), params={}, by_task=by_task))
     assert [one.eda for one in tried] == [4, 2, 2, 0.5]
     assert best(tried[:3]).number == 1
     assert best_so_far(tried) == [4, 2, 2, 0.5]
@@ -173,7 +173,7 @@ def test_more_trials_go_on_from_those_there(tmp_path):
 
 
 def test_a_suggestion_that_is_known_is_told_without_a_pass(tmp_path):
-    space = SearchSpace.of(EDT, {"t0": [0.5, 1.0], "theta": 0.5})
+    space = SearchSpace.from_config(EDT, {"t0": [0.5, 1.0], "theta": 0.5})
     known = {"edt(t0=0.5,theta=0.5)": bowl(EDT(t0=0.5, theta=0.5))}
     evaluate = Evaluator()
     tried = run(tmp_path, evaluate, space, known, sampler="random", trials=12, trials_per_batch=3)
@@ -183,7 +183,9 @@ def test_a_suggestion_that_is_known_is_told_without_a_pass(tmp_path):
 
 
 def test_a_grid_tries_each_point_once_and_all_unless_told(tmp_path):
-    space = SearchSpace.of(EDT, {"t0": {**T0, "points": 3}, "theta": {**THETA, "points": 2}, "top_p": [None, 0.9]})
+    space = SearchSpace.from_config(
+        EDT, {"t0": {**T0, "points": 3}, "theta": {**THETA, "points": 2}, "top_p": [None, 0.9]}
+    )
     tried = run(tmp_path, space=space, sampler="grid", trials_per_batch=5)
     assert sorted(settings(tried)) == sorted(space.setting(point).strategy_id for point in space.grid())
     assert len(tried) == 12
@@ -203,7 +205,7 @@ def test_seeds_and_samplers_differ(tmp_path):
 
 
 def test_tpe_closes_in_on_the_lowest(tmp_path):
-    tried = run(tmp_path, space=SearchSpace.of(EDT, {"t0": T0, "theta": 0.5}), trials=30, trials_per_batch=5)
+    tried = run(tmp_path, space=SearchSpace.from_config(EDT, {"t0": T0, "theta": 0.5}), trials=30, trials_per_batch=5)
     early, late = (median(one.eda - 10 for one in part) for part in (tried[:10], tried[-10:]))
     assert late < 0.5 * early
     assert best(tried).eda < 10.5
@@ -220,7 +222,7 @@ def test_tpe_of_two_objectives_reads_their_directions(tmp_path):
             found[setting.strategy_id] = {"task": m}
         return found
 
-    space = SearchSpace.of(Fixed, {"t0": {"low": 0, "high": 3}})
+    space = SearchSpace.from_config(Fixed, {"t0": {"low": 0, "high": 3}})
     tried = run(tmp_path, evaluate, space, objective="multi", trials=30, trials_per_batch=5)
     late = [one.params["t0"] for one in tried[-10:]]
     assert sum(late) / len(late) < 0.6

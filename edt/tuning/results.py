@@ -1,0 +1,117 @@
+"""Hold what a search measured: settings with their scores on dev, the best of them, and the Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from edt.metrics.pareto import pareto
+from edt.scoring.dev import TrialMetrics
+from edt.tuning.axes import BoundaryValue, SearchAxis, Value
+from edt.tuning.spec import SearchSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """A setting with its measurements by task. params: the values of the axes, as they were tried."""
+
+    number: int
+    strategy_id: str
+    params: Mapping[str, Value]
+    by_task: Mapping[str, TrialMetrics]
+
+    @property
+    def eda(self) -> float:
+        """Mean EDA over the tasks, lower is better."""
+        return fmean(measures.eda for measures in self.by_task.values())
+
+    @property
+    def quality_share(self) -> float:
+        """Mean over the tasks of quality in percent of Q*."""
+        return fmean(measures.quality_share for measures in self.by_task.values())
+
+    @property
+    def self_bleu_share(self) -> float:
+        """Mean over the tasks of Self-BLEU in percent of S*."""
+        return fmean(measures.self_bleu_share for measures in self.by_task.values())
+
+    @property
+    def objectives(self) -> tuple[float, float]:
+        """The two objectives of objective=multi: quality, to be large, and Self-BLEU, to be small."""
+        return self.quality_share, self.self_bleu_share
+
+
+def best(trials: Sequence[TrialResult]) -> TrialResult:
+    """Return the setting of lowest mean EDA, the earliest among equals."""
+    return min(trials, key=lambda trial: trial.eda)
+
+
+def distinct(trials: Sequence[TrialResult]) -> list[TrialResult]:
+    """Return each setting once, where it was tried first: rounding may suggest the same setting again."""
+    by_id: dict[str, TrialResult] = {}
+    for trial in trials:
+        by_id.setdefault(trial.strategy_id, trial)
+    return list(by_id.values())
+
+
+def front(trials: Sequence[TrialResult]) -> list[TrialResult]:
+    """Return the Pareto front of the distinct settings, by rising Self-BLEU and with it rising quality.
+
+    Settings that tie in both objectives are all kept.
+    """
+    settings = distinct(trials)
+    members = pareto([trial.quality_share for trial in settings], [trial.self_bleu_share for trial in settings])
+
+    # `pareto` keeps the first of equal settings; here a person chooses among them.
+    on_front = {settings[member].objectives for member in members}
+    return sorted((trial for trial in settings if trial.objectives in on_front), key=lambda one: one.self_bleu_share)
+
+
+def best_so_far(trials: Sequence[TrialResult]) -> list[float]:
+    """Return, after each trial, the lowest mean EDA until then."""
+    lowest: list[float] = []
+    for trial in trials:
+        lowest.append(min(trial.eda, lowest[-1]) if lowest else trial.eda)
+    return lowest
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """A finished search.
+
+    baseline: the fixed temperatures whose maxima are EDA's constants, measured in the same way. at_boundary: the chosen
+    values at a bound of their range. grid_size: points of the grid; None for another sampler.
+    """
+
+    name: str
+    model: str
+    tasks: tuple[str, ...]
+    axes: Mapping[str, SearchAxis]
+    spec: SearchSpec
+    n_samples: int
+    trials: tuple[TrialResult, ...]
+    baseline: tuple[TrialResult, ...]
+    at_boundary: tuple[BoundaryValue, ...] = ()
+    grid_size: int | None = None
+
+    @property
+    def chosen(self) -> TrialResult:
+        """The setting of lowest EDA; with two objectives, among those on the front."""
+        return best(self.front if self.spec.objective == "multi" else self.trials)
+
+    @property
+    def front(self) -> list[TrialResult]:
+        """The front of quality and Self-BLEU among all trials."""
+        return front(self.trials)
+
+    @property
+    def best_fixed(self) -> TrialResult:
+        """The fixed temperature of lowest EDA."""
+        return best(self.baseline)
+
+    @property
+    def to_evaluate_on_test(self) -> list[TrialResult]:
+        """The chosen setting (with two objectives the whole front), and the best fixed temperature."""
+        chosen = self.front if self.spec.objective == "multi" else [self.chosen]
+        return distinct([*chosen, self.best_fixed])
