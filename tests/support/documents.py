@@ -1,0 +1,45 @@
+"""The commands, code blocks and links of the README and the documentation."""
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+from edt.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+
+
+def pages(pattern="docs/**/*.md"):
+    """The pages under the root that a pattern matches, without what `make docs` writes."""
+    return sorted(path for path in ROOT.glob(pattern) if not {"_build", "_generated"} & set(path.parts))
+
+
+def blocks(path):
+    """The fenced blocks of a page as (language, content), in order."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def block(path, language, *words):
+    """The one block of a page in this language that contains all words."""
+    (content,) = [text for kind, text in blocks(path) if kind == language and all(word in text for word in words)]
+    return content
+
+
+def shown_commands(path):
+    """The edt commands in the blocks of a page that have no language: those that a reader can type."""
+    lines = [line.split("  #")[0].strip() for kind, text in blocks(path) if not kind for line in text.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split(";")]
+    commands = [part.removeprefix("PYTHONPATH=. ") for part in parts]
+    return [words for words in commands if words.split()[:1] == ["edt"] and "…" not in words]
+
+
+def points(line):
+    """The argument lists of a command: one, or with --multirun one for each combination of values between commas."""
+    command, *words = shlex.split(line)[1:]
+    assert command in COMMANDS, f"{line}: no such command"
+    if "--multirun" not in words:
+        return [[command, *words]]
+    axes = [word.partition("=") for word in words if word != "--multirun"]
+    values = ([f"{key}={value}" for value in text.split(",")] for key, _, text in axes)
+    return [[command, *point] for point in itertools.product(*values)]

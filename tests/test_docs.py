@@ -1,0 +1,130 @@
+"""What the documentation shows works: commands compose, examples run, links lead somewhere."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import edt
+from edt.cli import main
+from edt.extras import EXTRAS
+from tests.support.documents import ROOT, block, blocks, pages, points, shown_commands
+
+DOCS = pages()
+LINKED = [*DOCS, *pages("*.md"), *pages("experiments/**/*.md"), *pages("results/**/*.md")]
+EXTENDING = ROOT / "docs" / "guide" / "extending.md"
+# The commands of extending.md are run below, in a folder with its files.
+COMMANDS_SHOWN = [(path, line) for path in DOCS if path != EXTENDING for line in shown_commands(path)]
+SMALL = ["sampling.max_new_tokens=3", "sampling.samples=2", "task.max_prompt_tokens=90"]
+
+
+@pytest.mark.parametrize(("path", "line"), COMMANDS_SHOWN, ids=lambda value: str(value).rpartition("/")[2])
+def test_each_command_composes(path, line, capsys):
+    for words in points(line):
+        assert main([*words, "--cfg", "job"]) == 0, f"{path}: {capsys.readouterr().err}"
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with the files of extending.md, each where its first line says."""
+    folder = tmp_path_factory.mktemp("extending")
+    for kind, first in (("python", r"# (\w+\.py)"), ("yaml", r"# (my_configs/\S+)")):
+        for text in re.findall(rf"^```{kind}\n(.*?)^```", EXTENDING.read_text(), flags=re.DOTALL | re.MULTILINE):
+            path = folder / re.match(first, text).group(1)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "expected"),
+    [
+        ("strategy=tempered", ["task=mini_xlsum", "task.limit=1", *SMALL], "tempered(t0=0.9,c=0.5)"),
+        ("task=birthplaces", SMALL[:2], "birthplaces"),
+        ("metrics.extra.words", ["task.limit=1", "strategy=fixed", *SMALL], "words"),
+        ("space=tempered", ["--cfg", "job"], "my_package.Tempered"),
+    ],
+)
+def test_a_strategy_a_task_and_a_metric_are_one_file_each(line, more, expected, workplace, tmp_path, tiny_folder):
+    (command,) = [command for command in shown_commands(EXTENDING) if line in command]
+    model = [f"paths.runs={tmp_path}", "model=hf", f"model.path={tiny_folder}"]
+    shown = subprocess.run(
+        [sys.executable, "-m", "edt", *shlex.split(command)[1:], *model, *more],
+        cwd=workplace,
+        env={**os.environ, "PYTHONPATH": f".{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert expected in shown.stdout
+
+
+def anchor(heading):
+    """The anchor that forges and MyST give to a heading."""
+    words = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower())
+    return words.strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", LINKED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(path):
+    for target in re.findall(
+        r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    ):
+        if re.match(r"\w+:", target):
+            continue
+        name, _, fragment = target.partition("#")
+        file = path if not name else (path.parent / name)
+        assert file.exists(), f"{path.relative_to(ROOT)} links to {target}, which does not exist"
+        if fragment:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), flags=re.MULTILINE)
+            assert fragment in map(anchor, headings), (
+                f"{path.relative_to(ROOT)}: {file.name} has no heading #{fragment}"
+            )
+
+
+def test_paths_in_code_spans_exist():
+    """Design names many files; each is there."""
+    for path in [*DOCS, ROOT / "CONTRIBUTING.md"]:
+        for name in re.findall(
+            r"`((?:edt|configs|tests|scripts|experiments|results|docs)/[\w./]*\w/?)`", path.read_text()
+        ):
+            generated = name.startswith(("results/runs", "results/traces", "results/smoke", "docs/_build"))
+            pattern = re.sub(r"\bNAME\b", "*", name)
+            assert generated or any(ROOT.glob(pattern)), f"{path.relative_to(ROOT)} names {name}, which does not exist"
+
+
+def test_every_extra_is_described():
+    text = (ROOT / "docs" / "guide" / "install.md").read_text()
+    assert all(f"`{name}`" in text for name in EXTRAS)
+
+
+def test_every_configuration_group_is_described():
+    groups = (ROOT / "docs" / "generate_reference.py").read_text()
+    for path in (ROOT / "configs").iterdir():
+        assert not path.is_dir() or f'"{path.name}"' in groups, (
+            f"add {path.name} to GROUPS in docs/generate_reference.py"
+        )
+
+
+@pytest.mark.skipif(not hasattr(edt, "load_model"), reason="the Python functions are not there yet")
+def test_the_python_examples_run(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "tests" / "golden" / "runs_0_1_0", tmp_path / "results" / "runs")
+    monkeypatch.chdir(tmp_path)
+    code = [text for kind, text in blocks(ROOT / "docs" / "guide" / "python_api.md") if kind == "python"]
+    names = {}
+    for text in code:
+        exec(text, names)
+    assert {"prompt", "references", "text"} <= set(names["samples"].columns)
+    assert {"value", "lo", "hi"} <= set(names["scores"].columns)
+
+
+def test_the_pandas_example_reads_a_run(tmp_path):
+    code = block(ROOT / "docs" / "reference" / "files.md", "python", "read_parquet")
+    (folder,) = (ROOT / "tests" / "golden" / "runs_0_1_0").glob("mini-mini_xlsum-ae*")
+    names = {}
+    exec(code.replace("results/runs/mini-mini_xlsum-…", str(folder)), names)
+    assert {"t0", "theta", "text"} <= set(names["frame"].columns)
