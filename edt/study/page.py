@@ -131,7 +131,7 @@ def page_output(study: Study, task: str, generation: Generation, families: Mappi
     """One output with its tokens."""
     assert generation.trace_entropy is not None
     assert generation.trace_temperature is not None
-    pieces = study.tracer.pieces.of(generation.token_ids)
+    pieces = study.tracer.token_texts.texts(generation.token_ids)
     columns = zip(pieces, generation.trace_temperature, generation.trace_entropy, strict=True)
     return PageOutput(
         task=task,

@@ -1,4 +1,4 @@
-"""Decoding a few prompts at once, in memory: for what is looked at rather than stored as a run."""
+"""Decode a few prompts in memory, for outputs that are looked at and not stored as a run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edt.models.language_model import ModelSpec
 from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 
-MAX_NEW_TOKENS = 64
-"""Of a prompt without a task, unless sampling.max_new_tokens says."""
+_MAX_NEW_TOKENS = 64
+"""Limit for a prompt without a task, if sampling.max_new_tokens sets none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeConfig:
-    """With what to decode, and the folder for what comes of it."""
+    """The model, the engine and the sampling to decode with, and the folder for the results."""
 
     model: ModelSpec
     engine: EngineSpec
@@ -27,14 +27,14 @@ class DecodeConfig:
     folder: Path
 
     def limits(self, stop: tuple[str, ...] = ()) -> Limits:
-        """Where outputs of a prompt without a task end."""
+        """Return where outputs of a prompt without a task end."""
         tokens = self.sampling.max_new_tokens
-        return Limits(max_new_tokens=MAX_NEW_TOKENS if tokens is None else tokens, stop=stop)
+        return Limits(max_new_tokens=_MAX_NEW_TOKENS if tokens is None else tokens, stop=stop)
 
     def output_folder(
         self, name: str, prompts: Sequence[Prompt], strategies: Sequence[Strategy], limits: Limits
     ) -> Path:
-        """The folder for these outputs: the same question has the same folder."""
+        """Return the folder for these outputs; the same request always has the same folder."""
         content = [
             [self.model.path, self.model.revision, self.model.adapter],
             [[prompt.token_ids, prompt.unconditional_ids] for prompt in prompts],
@@ -47,11 +47,15 @@ class DecodeConfig:
 def decode_traced(
     engine: Engine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], sampling: Sampling, limits: Limits
 ) -> list[Generation]:
-    """Every strategy and sample of every prompt, with traces: prompt by prompt, then by strategy, then by sample."""
+    """Decode every strategy and sample of every prompt, with traces.
+
+    The order is by prompt, then by strategy, then by sample.
+    """
     rows = [RowRequest(strategy, sample) for strategy in range(len(strategies)) for sample in range(sampling.samples)]
     plan = engine.plan(prompts, strategies, rows, limits)
     by_id = {prompt.example_id: prompt for prompt in prompts}
-    found: dict[str, list[Generation]] = {}
+
+    by_prompt: dict[str, list[Generation]] = {}
     for chunk in plan.chunks:
         generations = engine.generate(
             [by_id[example_id] for example_id in chunk],
@@ -62,5 +66,7 @@ def decode_traced(
             rows_per_batch=plan.rows_per_batch,
         )
         for generation in generations:
-            found.setdefault(generation.example_id, []).append(generation)
-    return [generation for prompt in prompts for generation in found[prompt.example_id]]
+            by_prompt.setdefault(generation.example_id, []).append(generation)
+
+    # The plan sorts prompts into chunks by length; the caller gets them in its own order.
+    return [generation for prompt in prompts for generation in by_prompt[prompt.example_id]]

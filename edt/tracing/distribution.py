@@ -1,4 +1,4 @@
-"""What a temperature and a truncation make of a distribution. DistributionComparison: S steps, V vocabulary."""
+"""Compute what a temperature and a truncation do to next-token distributions. Shapes: S steps, V vocabulary."""
 
 from __future__ import annotations
 
@@ -14,38 +14,45 @@ from edt.strategies.truncation import keep_mask
 
 
 def sampling_probabilities(logits_SV: Tensor, temperature_S: Tensor, strategy: Strategy) -> Tensor:
-    """The probabilities that a strategy's draw has at these temperatures, [S, V]: scaled, truncated, summing to 1.
+    """Return the probabilities that a strategy draws from at these temperatures, [S, V].
 
-    At the temperature floor the draw is the argmax, of probability 1.
+    They are scaled, truncated, and sum to 1. At the temperature floor the argmax has probability 1.
     """
     table = StrategyTable.build([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
-    truncation = table.truncation_N.select(torch.zeros(len(logits_SV), dtype=torch.int64, device=logits_SV.device))
+    truncation = table.truncation_N.select(_only_strategy(logits_SV))
     scaled_SV, floored_S = scale(logits_SV, temperature_S)
+
+    # With order "truncate_first" the cutoffs are those at T = 1, as in the decode loop.
     kept_SV = keep_mask(scaled_SV if strategy.order == "temperature_first" else logits_SV, truncation)
     probability_SV = scaled_SV.masked_fill(~kept_SV, -torch.inf).softmax(dim=-1)
-    best_SV = torch.zeros_like(probability_SV).scatter(-1, scaled_SV.argmax(dim=-1, keepdim=True), 1.0)
-    return torch.where(floored_S.unsqueeze(-1), best_SV, probability_SV)
+
+    argmax_SV = torch.zeros_like(probability_SV).scatter(-1, scaled_SV.argmax(dim=-1, keepdim=True), 1.0)
+    return torch.where(floored_S.unsqueeze(-1), argmax_SV, probability_SV)
 
 
 def strategy_temperature(logits_SV: Tensor, strategy: Strategy) -> Tensor:
-    """The temperature that a rule gives to distributions on their own, [S].
+    """Return the temperature that a strategy gives to each of these distributions, [S].
 
-    Raises ConfigError for a rule that reads more than the entropy of all tokens.
+    Raises ConfigError for a strategy that reads more than the entropy over all tokens.
     """
-    beyond = strategy.needs - {"entropy"}
-    if beyond or strategy.entropy_of != "raw":
-        what = ", ".join(sorted(beyond)) or "the kept tokens"
+    other_signals = strategy.needs - {"entropy"}
+    if other_signals or strategy.entropy_of != "raw":
+        missing = ", ".join(sorted(other_signals)) or "the entropy of the kept tokens"
         raise ConfigError(
-            f"strategy {strategy.strategy_id} reads more than one distribution tells ({what}); show fixed, edt or "
-            "dynatemp there."
+            f"strategy {strategy.strategy_id} needs more than the entropy of one distribution ({missing}); use fixed, "
+            "edt or dynatemp with entropy_of=raw."
         )
     table = StrategyTable.build([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
-    entropy_S = entropy(logits_SV)
-    signals = Signals.build(entropy_S, vocabulary=logits_SV.shape[-1])
-    return table.temperature(torch.zeros(len(logits_SV), dtype=torch.int64, device=logits_SV.device), signals)
+    signals = Signals.build(entropy(logits_SV), vocabulary=logits_SV.shape[-1])
+    return table.temperature(_only_strategy(logits_SV), signals)
 
 
 def ranks(logits_SV: Tensor, token_S: Tensor) -> Tensor:
-    """Rank of each step's token among all tokens, [S]; 1 is the likeliest, and ties share the better rank."""
-    own_S1 = logits_SV.gather(-1, token_S.unsqueeze(-1))
-    return (logits_SV > own_S1).sum(dim=-1) + 1
+    """Return the rank of each step's token among all tokens, [S]. 1 is the likeliest; ties share the better rank."""
+    drawn_S1 = logits_SV.gather(-1, token_S.unsqueeze(-1))
+    return (logits_SV > drawn_S1).sum(dim=-1) + 1
+
+
+def _only_strategy(logits_SV: Tensor) -> Tensor:
+    """Return the index 0, of a table's only strategy, for each step."""
+    return torch.zeros(len(logits_SV), dtype=torch.int64, device=logits_SV.device)

@@ -1,4 +1,8 @@
-"""A few outputs of a study decoded again with their traces: the same tokens, since noise hangs on identity alone."""
+"""Decode a few outputs of a study again with traces.
+
+The tokens are those of the study's runs, since the noise of a token depends only on its identity (seed, task, example,
+sample, step).
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,13 @@ from edt.tracing.decode_in_memory import decode_traced
 from edt.tracing.teacher_forcing import traced_output
 from edt.tracing.token_text import TokenTexts
 
-ALTERNATIVES = 5
-"""Likeliest tokens that are kept of each step."""
+_ALTERNATIVES = 5
+"""Number of likeliest tokens that are kept of each step."""
 
 
 @dataclass(frozen=True)
 class StudyTracer:
-    """Traces outputs of a request's tasks; the model is loaded when the first is asked for."""
+    """Traces outputs of the tasks of a request. The model is loaded at first use."""
 
     request: GenerationRequest
 
@@ -33,41 +37,41 @@ class StudyTracer:
 
     @property
     def engine(self) -> Engine:
-        """The engine over the study's model."""
+        """The engine with the study's model."""
         return self.session.engine
 
     def prepared(self, task: str) -> Prepared:
-        """The task's examples and prompts."""
+        """Return the examples and prompts of a task."""
         return self.session.prepared([request.task.name for request in self.request.tasks].index(task))
 
     def examples(self, task: str, count: int) -> list[Example]:
-        """The first examples of test."""
+        """Return the first examples of the test split."""
         return list(self.prepared(task).examples["test"].examples[:count])
 
     def prompt(self, task: str, example_id: str) -> Prompt:
-        """The prompt of a test example."""
+        """Return the prompt of a test example."""
         return self.prepared(task).prompts["test"][example_id]
 
     def generations(
         self, task: str, example_ids: Sequence[str], strategies: Sequence[Strategy], samples: int
     ) -> list[Generation]:
-        """The outputs with their entropies and temperatures."""
+        """Decode these examples with entropies and temperatures; see `decode_traced` for the order."""
         prompts = [self.prompt(task, name) for name in example_ids]
         sampling = replace(self.request.sampling, samples=samples)
         return decode_traced(self.engine, prompts, strategies, sampling, self.prepared(task).limits)
 
     @cached_property
-    def pieces(self) -> TokenTexts:
-        """The texts of single tokens."""
+    def token_texts(self) -> TokenTexts:
+        """Reads single tokens of the model's vocabulary."""
         return TokenTexts(self.engine.model.tokenizer)
 
     def output(self, task: str, generation: Generation, strategy: Strategy) -> TracedOutput:
-        """A traced generation, token by token."""
+        """Return a traced generation token by token."""
         return traced_output(
             self.engine.model,
             self.prompt(task, generation.example_id),
             strategy,
             generation,
-            top=ALTERNATIVES,
-            pieces=self.pieces,
+            top=_ALTERNATIVES,
+            token_texts=self.token_texts,
         )

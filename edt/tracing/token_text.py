@@ -1,4 +1,4 @@
-"""The text of single tokens, as they stand in a text: with their leading space, and bytes of a character together."""
+"""Texts of single tokens as they appear in running text: with their leading space, and with whole characters."""
 
 from __future__ import annotations
 
@@ -7,37 +7,48 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 INCOMPLETE = "\N{DOTTED CIRCLE}"
-"""Stands for a token that holds the first bytes of a character; the token that completes it has the character."""
+"""Text of a token that holds only the first bytes of a character; the token that completes it gets the character."""
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
 class TokenTexts:
-    """Reads tokens behind an anchor, since a token at the start of a text loses its space in many tokenizers."""
+    """Reads single tokens of a vocabulary.
+
+    Tokens are decoded after an anchor token, because many tokenizers drop the leading space of the first token of a
+    text.
+    """
 
     tokenizer: Any
-    _known: dict[int, str] = field(default_factory=dict, init=False, repr=False)
+    _cache: dict[int, str] = field(default_factory=dict, init=False, repr=False)
 
-    def of(self, token_ids: Sequence[int]) -> list[str]:
-        """A piece per token; together they are the text, but for `INCOMPLETE` and special tokens, which are named."""
-        found = []
-        shown = len(self._decode([]))
+    def texts(self, token_ids: Sequence[int]) -> list[str]:
+        """Return one text per token of an output.
+
+        Joined they are the output's text, except for `INCOMPLETE` and for special tokens, whose names are given.
+        """
+        texts = []
+        length = len(self._decode([]))
         for end, token_id in enumerate(token_ids, start=1):
             text = self._decode(token_ids[:end])
-            if text.endswith(REPLACEMENT) and end < len(token_ids):
-                found.append(INCOMPLETE)
-                continue
-            found.append(text[shown:] or self._name(token_id))
-            shown = len(text)
-        return found
 
-    def one(self, token_id: int) -> str:
-        """The piece of a token on its own; its name in the vocabulary where it is only part of a character."""
-        if token_id not in self._known:
+            # A byte-level token can end within a character, which decodes to U+FFFD until the next token completes it.
+            # At the end of the output nothing does, so the replacement character stays.
+            if text.endswith(_REPLACEMENT) and end < len(token_ids):
+                texts.append(INCOMPLETE)
+                continue
+
+            texts.append(text[length:] or self._name(token_id))
+            length = len(text)
+        return texts
+
+    def text(self, token_id: int) -> str:
+        """Return the text of a token by itself, or its name in the vocabulary if it is only a part of a character."""
+        if token_id not in self._cache:
             text = self._decode([token_id])[len(self._decode([])) :]
-            self._known[token_id] = self._name(token_id) if not text or REPLACEMENT in text else text
-        return self._known[token_id]
+            self._cache[token_id] = self._name(token_id) if not text or _REPLACEMENT in text else text
+        return self._cache[token_id]
 
     @cached_property
     def _anchor(self) -> list[int]:
@@ -49,6 +60,7 @@ class TokenTexts:
         return text
 
     def _name(self, token_id: int) -> str:
+        # The logits can be wider than the vocabulary: models pad them to a multiple of 64.
         if token_id >= len(self.tokenizer):
             return f"#{token_id}"
         return str(self.tokenizer.convert_ids_to_tokens(token_id))

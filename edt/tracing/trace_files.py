@@ -1,4 +1,4 @@
-"""Traces as parquet: a row per token."""
+"""Write traces as parquet, one row per token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import pyarrow.parquet as pq
 from edt.records import Trace
 from edt.store.atomic import write_atomically
 
-TRACE_TYPES: dict[str, pa.DataType] = {
+TRACE_SCHEMA = 2
+"""Version of the columns, in the file's metadata. In version 1, without a number, `sampling_prob` was `drawable`."""
+
+_COLUMNS: dict[str, pa.DataType] = {
     "strategy_id": pa.string(),
     "sample": pa.int32(),
     "step": pa.int32(),
@@ -29,13 +32,19 @@ TRACE_TYPES: dict[str, pa.DataType] = {
 
 
 def write_trace(path: Path, trace: Trace) -> None:
-    """Write a row per token of every output, whole or not at all; model, prompt and seed are in the metadata."""
+    """Write one row per token of every output, whole or not at all; model, prompt and seed are in the metadata."""
     rows = [
         {"strategy_id": output.strategy_id, "sample": output.sample, **asdict(token)}
         for output in trace.outputs
         for token in output.tokens
     ]
-    about = {"edt.model": trace.model, "edt.origin": trace.origin, "edt.prompt": trace.prompt, "edt.seed": trace.seed}
-    schema = pa.schema(TRACE_TYPES.items(), metadata={name: str(value) for name, value in about.items()})
+    metadata = {
+        "edt.trace_schema": TRACE_SCHEMA,
+        "edt.model": trace.model,
+        "edt.origin": trace.origin,
+        "edt.prompt": trace.prompt,
+        "edt.seed": trace.seed,
+    }
+    schema = pa.schema(_COLUMNS.items(), metadata={name: str(value) for name, value in metadata.items()})
     table = pa.Table.from_pylist(rows, schema=schema)
     write_atomically(path, lambda temporary: pq.write_table(table, temporary), setting="paths.traces")

@@ -38,7 +38,7 @@ def generations(model, prompt, spec=None):
 
 def traced(model, prompt, generation, top=5):
     strategy = next(s for s in STRATEGIES if s.strategy_id == generation.strategy_id)
-    return traced_output(model, prompt, strategy, generation, top=top, pieces=TokenTexts(model.tokenizer))
+    return traced_output(model, prompt, strategy, generation, top=top, token_texts=TokenTexts(model.tokenizer))
 
 
 @pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()], ids=["torch", "reference"])
@@ -141,7 +141,7 @@ def test_the_temperature_of_a_distribution_on_its_own():
     ids=["kl", "uniform", "kept"],
 )
 def test_a_rule_that_reads_more_than_one_distribution_is_refused(strategy):
-    with pytest.raises(ConfigError, match="reads more than one distribution tells"):
+    with pytest.raises(ConfigError, match="needs more than the entropy of one distribution"):
         strategy_temperature(torch.zeros(1, 3), strategy)
 
 
@@ -151,22 +151,22 @@ def mini():
 
 
 @pytest.mark.parametrize("text", [" Anna went, to Belvik.\nThen", "戴维去了 Belvik。龘", "é \U0001f600!"])
-def test_pieces_are_the_text(mini, text):
+def test_token_texts_are_the_text(mini, text):
     ids = mini.tokenizer(text, add_special_tokens=False)["input_ids"]
-    pieces = TokenTexts(mini.tokenizer).of(ids)
-    assert len(pieces) == len(ids)
-    assert "".join(piece for piece in pieces if piece != INCOMPLETE) == text
-    assert INCOMPLETE in pieces or "龘" not in text
+    token_texts = TokenTexts(mini.tokenizer).texts(ids)
+    assert len(token_texts) == len(ids)
+    assert "".join(text for text in token_texts if text != INCOMPLETE) == text
+    assert INCOMPLETE in token_texts or "龘" not in text
 
 
-def test_single_pieces_keep_their_space_and_special_tokens_have_names(mini):
-    pieces = TokenTexts(mini.tokenizer)
+def test_single_tokens_keep_their_space_and_special_tokens_have_names(mini):
+    token_texts = TokenTexts(mini.tokenizer)
     (anna,) = mini.tokenizer(" Anna", add_special_tokens=False)["input_ids"]
-    assert pieces.one(anna) == " Anna"
-    assert pieces.one(mini.tokenizer.eos_token_id) == pieces.of([mini.tokenizer.eos_token_id])[0] == "</s>"
-    assert pieces.one(len(mini.tokenizer) + 3) == f"#{len(mini.tokenizer) + 3}"
+    assert token_texts.text(anna) == " Anna"
+    assert token_texts.text(mini.tokenizer.eos_token_id) == token_texts.texts([mini.tokenizer.eos_token_id])[0] == "</s>"
+    assert token_texts.text(len(mini.tokenizer) + 3) == f"#{len(mini.tokenizer) + 3}"
     part = mini.tokenizer("龘", add_special_tokens=False)["input_ids"][0]
-    assert pieces.one(part) == mini.tokenizer.convert_ids_to_tokens(part)
+    assert token_texts.text(part) == mini.tokenizer.convert_ids_to_tokens(part)
 
 
 def test_a_sentencepiece_token_keeps_its_space():
@@ -180,7 +180,7 @@ def test_a_sentencepiece_token_keeps_its_space():
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
     assert fast.decode([2]) == "the", "alone, the tokenizer loses it"
     assert [TokenTexts(fast).one(2), TokenTexts(fast).one(3)] == [" the", "the"]
-    assert TokenTexts(fast).of([2, 3, 2]) == [" the", "the", " the"]
+    assert TokenTexts(fast).texts([2, 3, 2]) == [" the", "the", " the"]
 
 
 def test_a_text_prompt_is_keyed_by_its_content(tiny):
