@@ -44,9 +44,9 @@ def trace_one(config: dict[str, Any], decoding: Any) -> None:
 
 def show_demo(config: dict[str, Any], decoding: Any) -> None:
     """A demo has its own prompts and strategies."""
-    from edt.tracing.demo import show
+    from edt.tracing import demo
 
     for name in ("prompt", "unconditional_prompt", "example"):
         if config[name] is not None:
             raise ConfigError(f"{name} has no meaning in a demo, which has its own: demo.prompts=['…','…'].")
-    show(build.construct(config["demo"], "demo"), decoding)
+    demo.show_demo(build.construct(config["demo"], "demo"), decoding)

@@ -1,4 +1,4 @@
-"""`edt trace demo=…`: what temperature and truncation do to a distribution, and to samples of a few prompts."""
+"""Demos of what temperature and truncation do to a distribution and to samples of prompts (`edt trace demo=…`)."""
 
 from __future__ import annotations
 
@@ -32,19 +32,22 @@ from edt.tracing.demo_results import (
     SettingDistribution,
     TemperatureSamples,
 )
-from edt.tracing.demo_terminal import print_show
+from edt.tracing.demo_terminal import print_demo
 from edt.tracing.distribution import sampling_probabilities, strategy_temperature
 from edt.tracing.teacher_forcing import forced_logits
 from edt.tracing.token_text import TokenTexts
 from edt.tracing.trace_prompt import SETTING
 
-LANGUAGE = "en"
-"""Whose tokenizer Self-BLEU uses for prompts without a task."""
+_LANGUAGE = "en"
+"""Language of the tokenizer that Self-BLEU uses for prompts without a task."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution:
-    """The next token of a prompt under several settings; `tokens` of the likeliest are shown."""
+    """The distribution of a prompt's next token to compare under several settings.
+
+    settings: strategies by the name that is shown. tokens: how many of the likeliest tokens to show.
+    """
 
     prompt: str
     settings: Mapping[str, Strategy]
@@ -52,7 +55,7 @@ class Distribution:
 
     def __post_init__(self) -> None:
         if self.tokens < 1:
-            raise ConfigError(f"demo.distribution.tokens is {self.tokens}; it is a number of tokens, 1 or more.")
+            raise ConfigError(f"demo.distribution.tokens is {self.tokens}; it must be a number of tokens, 1 or more.")
         for name, strategy in self.settings.items():
             if not isinstance(strategy, Strategy):
                 raise ConfigError(f"demo.distribution.settings.{name} is {strategy!r}; it must be a strategy.")
@@ -60,9 +63,10 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Prompts at fixed temperatures, `sampling.samples` each, and optionally one distribution.
+    """Prompts to sample at fixed temperatures, `sampling.samples` times each, and optionally one distribution.
 
-    labels: one per prompt, to measure prompts of different kinds apart; none: all together.
+    labels: the kind of each prompt; kinds are summarized separately. Empty: all prompts are of one kind.
+    stop: texts that end an output.
     """
 
     title: str
@@ -74,53 +78,59 @@ class Demo:
 
     def __post_init__(self) -> None:
         if not self.prompts or not self.temperatures:
-            raise ConfigError("demo.prompts and demo.temperatures are lists with at least one item each.")
+            raise ConfigError("demo.prompts or demo.temperatures is empty; each must be a list with at least one item.")
         if self.labels and len(self.labels) != len(self.prompts):
             raise ConfigError(
-                f"demo.labels has {len(self.labels)} items for {len(self.prompts)} prompts; give one each, or []."
+                f"demo.labels has {len(self.labels)} items for {len(self.prompts)} prompts; set one for each, or []."
             )
+
+        # Samples are kept by prompt and temperature, so a repeated one would be shown twice with the same samples.
         for name, items in (("prompts", self.prompts), ("temperatures", self.temperatures)):
             if len(set(items)) < len(items):
                 raise ConfigError(f"demo.{name} has an item twice; remove the repeated one.")
         if "" in self.stop:
-            raise ConfigError("demo.stop holds empty text; give text, or [] for no stop.")
+            raise ConfigError("demo.stop has an empty text; set texts, or [] for no stop.")
 
 
-def show(demo: Demo, decoding: DecodeConfig) -> None:
-    """Decode the demo, print it and write its page; says where that is."""
+def show_demo(demo: Demo, decoding: DecodeConfig) -> None:
+    """Decode the demo, print its results, and write them as a page."""
+    # Before the model is loaded: what is missing is reported at once.
     check_extra("report", "edt trace")
     strategies = [Fixed(t0=temperature) for temperature in demo.temperatures]
     engine = decoding.engine.build(LanguageModel.load(decoding.model))
     prompts = [text_prompt(text, engine.model.tokenize) for text in demo.prompts]
     limits = decoding.limits(demo.stop)
     generations = decode_traced(engine, prompts, strategies, decoding.sampling, limits)
-    found = DemoResults(
+
+    results = DemoResults(
         title=demo.title,
         model=decoding.model.path,
         seed=decoding.sampling.seed,
-        shapes=None if demo.distribution is None else shapes(demo.distribution, engine),
-        blocks=tuple(blocks(demo, prompts, strategies, generations)),
+        comparison=None if demo.distribution is None else compare_distributions(demo.distribution, engine),
+        prompts=tuple(_group_samples(demo, prompts, strategies, generations)),
     )
-    path = decoding.output_folder(f"{short_name(decoding.model.path)}-demo", prompts, strategies, limits) / "demo.html"
-    write_text(path, demo_page(found), setting=SETTING)
+    folder = decoding.output_folder(f"{short_name(decoding.model.path)}-demo", prompts, strategies, limits)
+    write_text(folder / "demo.html", demo_page(results), setting=SETTING)
+
     console = result_console(TEXT_WIDTH)
-    print_show(found, console)
-    console.print(f"page: {path}", highlight=False, markup=False, soft_wrap=True)
+    print_demo(results, console)
+    console.print(f"page: {folder / 'demo.html'}", highlight=False, markup=False, soft_wrap=True)
 
 
-def blocks(
+def _group_samples(
     demo: Demo, prompts: Sequence[Prompt], strategies: Sequence[Strategy], generations: Sequence[Generation]
 ) -> list[PromptSamples]:
-    """Per prompt, a column of samples for each temperature."""
-    found: dict[tuple[str, str], list[Generation]] = {}
+    """Return the samples of each prompt, in a column per temperature."""
+    grouped: dict[tuple[str, str], list[Generation]] = {}
     for generation in generations:
-        found.setdefault((generation.example_id, generation.strategy_id), []).append(generation)
+        grouped.setdefault((generation.example_id, generation.strategy_id), []).append(generation)
+
     return [
         PromptSamples(
             label=label,
             prompt=text,
             columns=tuple(
-                column(temperature, found[prompt.example_id, strategy.strategy_id])
+                _temperature_samples(temperature, grouped[prompt.example_id, strategy.strategy_id])
                 for temperature, strategy in zip(demo.temperatures, strategies, strict=True)
             ),
         )
@@ -128,22 +138,24 @@ def blocks(
     ]
 
 
-def column(temperature: float, generations: Sequence[Generation]) -> TemperatureSamples:
-    """The samples of one prompt at one temperature with what is measured of them; Self-BLEU needs 2."""
+def _temperature_samples(temperature: float, generations: Sequence[Generation]) -> TemperatureSamples:
+    """Return the samples of one prompt at one temperature with their Self-BLEU and mean entropy."""
     texts = tuple(generation.text for generation in generations)
-    alike = float(self_bleu([texts], bleu_tokenizer(LANGUAGE)).mean()) if len(texts) > 1 else None
-    steps = [value for generation in generations for value in generation.trace_entropy or ()]
-    return TemperatureSamples(temperature=temperature, texts=texts, self_bleu=alike, entropy=fmean(steps))
+    # Self-BLEU compares samples with each other: with one sample it is missing, not 0.
+    similarity = float(self_bleu([texts], bleu_tokenizer(_LANGUAGE)).mean()) if len(texts) > 1 else None
+    entropies = [value for generation in generations for value in generation.trace_entropy or ()]
+    return TemperatureSamples(temperature=temperature, texts=texts, self_bleu=similarity, entropy=fmean(entropies))
 
 
 @torch.inference_mode()
-def shapes(distribution: Distribution, engine: Engine) -> DistributionComparison:
-    """The distribution of a prompt's next token under each setting, over its likeliest tokens."""
+def compare_distributions(distribution: Distribution, engine: Engine) -> DistributionComparison:
+    """Return the distribution of a prompt's next token under each setting, over its likeliest tokens at T = 1."""
     model = engine.model
     prompt = text_prompt(distribution.prompt, model.tokenize)
-    logits_1V = forced_logits(model, prompt.token_ids, [model.pad_id])  # of the one step; its token is not read
+    # One forced token asks for the logits of one step; which token it is does not matter, since it is not read.
+    logits_1V = forced_logits(model, prompt.token_ids, [model.pad_id])
     likeliest_K = logits_1V[0].topk(min(distribution.tokens, logits_1V.shape[-1])).indices
-    pieces = TokenTexts(model.tokenizer)
+
     settings = []
     for name, strategy in distribution.settings.items():
         temperature_1 = strategy_temperature(logits_1V, strategy)
@@ -155,11 +167,12 @@ def shapes(distribution: Distribution, engine: Engine) -> DistributionComparison
                 strategy_id=strategy.strategy_id,
                 temperature=float(temperature_1),
                 probabilities=tuple(shown),
-                others=max(0.0, 1.0 - math.fsum(shown)),
+                others=max(0.0, 1.0 - math.fsum(shown)),  # rounding can take the sum above 1
                 kept_tokens=int((probability_1V > 0).sum()),
                 entropy=float(entropy(probability_1V.log())),
             )
         )
-    return DistributionComparison(
-        prompt=distribution.prompt, tokens=tuple(map(pieces.one, likeliest_K.tolist())), settings=tuple(settings)
-    )
+
+    token_texts = TokenTexts(model.tokenizer)
+    tokens = tuple(token_texts.text(token) for token in likeliest_K.tolist())
+    return DistributionComparison(prompt=distribution.prompt, tokens=tokens, settings=tuple(settings))

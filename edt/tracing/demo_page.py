@@ -1,4 +1,4 @@
-"""A demo as a page."""
+"""Show the results of a demo as an HTML page."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from edt.tracing.demo_results import SUMMARY_HEADINGS, DemoResults, summary
 from edt.tracing.demo_terminal import setting_text, share_text
 
 
-def demo_page(show: DemoResults) -> str:
-    """The page as HTML text."""
-    scale = Scale.from_values([column.temperature for block in show.blocks for column in block.columns])
-    shapes = show.shapes
-    largest = 1.0 if shapes is None else max(p for setting in shapes.settings for p in setting.probabilities)
+def demo_page(results: DemoResults) -> str:
+    """Return the page as HTML text: one file that loads nothing and runs no script."""
+    scale = Scale.from_values([column.temperature for prompt in results.prompts for column in prompt.columns])
+    comparison = results.comparison
+    # The longest bar fills its cell; all others are relative to it, across settings.
+    largest = 1.0 if comparison is None else max(p for setting in comparison.settings for p in setting.probabilities)
+
     return render_page(
         "demo.html.j2",
-        title=show.title,
-        show=show,
+        title=results.title,
+        results=results,
+        comparison=comparison,
         largest=largest,
-        summary=summary(show.blocks),
+        summary=summary(results.prompts),
         headings=SUMMARY_HEADINGS,
         scale=scale,
         visible=visible,

@@ -1,4 +1,4 @@
-"""What a demo shows: one distribution under several settings, and samples of prompts at several temperatures."""
+"""Results of a demo: one distribution under several settings, and samples of prompts at several temperatures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from statistics import fmean
 
 @dataclass(frozen=True, kw_only=True)
 class SettingDistribution:
-    """A distribution after one setting: its temperature, what the shown tokens and all others then have, how many
-    tokens can still be drawn, and its entropy in nats.
+    """A distribution after one setting.
+
+    probabilities: of the shown tokens. others: of all other tokens together. kept_tokens: how many the truncation
+    leaves. entropy: in nats.
     """
 
     name: str
@@ -24,7 +26,7 @@ class SettingDistribution:
 
 @dataclass(frozen=True, kw_only=True)
 class DistributionComparison:
-    """One next-token distribution, its likeliest tokens, and what each setting makes of it."""
+    """One next-token distribution: its likeliest tokens, and their probabilities under each setting."""
 
     prompt: str
     tokens: tuple[str, ...]
@@ -33,7 +35,7 @@ class DistributionComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class TemperatureSamples:
-    """The samples of a prompt at one temperature. entropy: mean over steps and samples, nats."""
+    """The samples of a prompt at one temperature. entropy: mean over steps and samples, in nats."""
 
     temperature: float
     texts: tuple[str, ...]
@@ -42,19 +44,19 @@ class TemperatureSamples:
 
     @property
     def distinct(self) -> int:
-        """How many different texts there are."""
+        """The number of different texts."""
         return len(set(self.texts))
 
     @property
     def repeats(self) -> list[int | None]:
-        """For each sample, the first one with the same text, or None where it is that one itself."""
+        """For each sample, the index of the first sample with the same text; None for that first one itself."""
         first = [self.texts.index(text) for text in self.texts]
-        return [None if found == place else found for place, found in enumerate(first)]
+        return [None if original == index else original for index, original in enumerate(first)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSamples:
-    """A prompt with a column per temperature; the label says of which kind it is, where kinds are told apart."""
+    """A prompt with its samples at each temperature; `label` names its kind, if the demo compares kinds of prompts."""
 
     label: str
     prompt: str
@@ -63,30 +65,30 @@ class PromptSamples:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoResults:
-    """A demo's results."""
+    """All results of a demo."""
 
     title: str
     model: str
     seed: int
-    shapes: DistributionComparison | None
-    blocks: tuple[PromptSamples, ...]
+    comparison: DistributionComparison | None
+    prompts: tuple[PromptSamples, ...]
 
 
 SUMMARY_HEADINGS = ("T", "distinct outputs", "Self-BLEU", "mean H (nats)")
 
 
-def summary(blocks: Sequence[PromptSamples]) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """What was measured, as text: per label a line for each temperature, means over the label's prompts."""
-    found = []
-    for label in dict.fromkeys(block.label for block in blocks):
-        own = [block for block in blocks if block.label == label]
-        lines = [measured([block.columns[place] for block in own]) for place in range(len(own[0].columns))]
-        found.append((label or "all prompts", lines))
-    return found
+def summary(prompts: Sequence[PromptSamples]) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """Return, for each label, a line of text cells per temperature: totals and means over the prompts of the label."""
+    sections = []
+    for label in dict.fromkeys(prompt.label for prompt in prompts):
+        labeled = [prompt for prompt in prompts if prompt.label == label]
+        by_temperature = zip(*(prompt.columns for prompt in labeled), strict=True)
+        sections.append((label or "all prompts", [_summary_line(columns) for columns in by_temperature]))
+    return sections
 
 
-def measured(columns: Sequence[TemperatureSamples]) -> tuple[str, ...]:
-    """The figures of `SUMMARY_HEADINGS` for the columns of one temperature; what is missing is a dash."""
+def _summary_line(columns: Sequence[TemperatureSamples]) -> tuple[str, ...]:
+    """Return the cells of `SUMMARY_HEADINGS` for the samples at one temperature; a missing value is a dash."""
     scores = [column.self_bleu for column in columns if column.self_bleu is not None]
     distinct, samples = sum(column.distinct for column in columns), sum(len(column.texts) for column in columns)
     return (

@@ -1,8 +1,8 @@
-"""`edt trace`: one prompt under a few strategies, token by token, on the terminal, as a page and as parquet."""
+"""Trace one prompt: decode it under a few strategies and show each token with its temperature (`edt trace`)."""
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,11 +27,17 @@ from edt.tracing.trace_page import trace_page
 from edt.tracing.trace_terminal import print_trace
 
 SETTING = "paths.traces"
+"""The setting that errors about the folder of the results name."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TraceRequest:
-    """Which prompt (a text, or an example of the tasks) under which strategies. top: likeliest tokens to keep."""
+    """A prompt to trace, the strategies, and `top`, the number of likeliest tokens to keep of each step.
+
+    The prompt is a text (`prompt`), or the example of the tasks with the id `example`; by default their first one.
+    """
 
     decoding: DecodeConfig
     strategies: tuple[Strategy, ...]
@@ -42,22 +48,25 @@ class TraceRequest:
     top: int = 8
 
     def __post_init__(self) -> None:
+        # YAML's true is an int in Python.
         if isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1:
-            raise ConfigError(f"top is {self.top!r}; it is a number of tokens, 1 or more.")
+            raise ConfigError(f"top is {self.top!r}; it must be a number of tokens, 1 or more.")
+
         for name in ("prompt", "unconditional_prompt", "example"):
             if (value := getattr(self, name)) is not None and not isinstance(value, str):
                 raise ConfigError(f"{name} is {value!r}; it must be text.")
+
         if self.prompt is not None and self.example is not None:
-            raise ConfigError("prompt and example are both given; a trace has one prompt: leave one of them out.")
+            raise ConfigError("prompt and example are both set, but a trace has one prompt; remove one of them.")
         if self.prompt is None and self.unconditional_prompt is not None:
             raise ConfigError(
-                "unconditional_prompt is given without prompt; it is the prompt's text without its source."
+                "unconditional_prompt is set without prompt; it must be the text of prompt without its source."
             )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """The prompt to trace, with where it comes from and where its outputs end."""
+class _PromptToTrace:
+    """A prompt with a description of its origin, its references, and where its outputs end."""
 
     prompt: Prompt
     origin: str
@@ -66,55 +75,68 @@ class Question:
 
 
 def show_trace(request: TraceRequest, *, details: bool) -> None:
-    """Trace, print it, and write the page and the table; says where they are."""
+    """Trace the prompt, print the trace, and write it as a page and as parquet.
+
+    details: print a table of the tokens below each output.
+    """
+    # Before the model is loaded: what is missing is reported at once.
     check_extra("report", "edt trace")
     engine = request.decoding.engine.build(LanguageModel.load(request.decoding.model))
-    question = asked_question(request, engine.model)
-    strategies = without_sourceless(request.strategies, question.prompt)
-    trace = traced(request, engine, question, strategies)
-    about = f"{short_name(request.decoding.model.path)}-{question.prompt.task}"
-    folder = request.decoding.output_folder(about, [question.prompt], strategies, question.limits)
+    chosen = _load_prompt(request, engine.model)
+    strategies = _usable_strategies(request.strategies, chosen.prompt)
+    trace = _trace_prompt(request, engine, chosen, strategies)
+
+    name = f"{short_name(request.decoding.model.path)}-{chosen.prompt.task}"
+    folder = request.decoding.output_folder(name, [chosen.prompt], strategies, chosen.limits)
     write_trace(folder / "trace.parquet", trace)
     write_text(folder / "trace.html", trace_page(trace), setting=SETTING)
+
     console = result_console(TEXT_WIDTH)
     print_trace(trace, console, details=details)
-    for name, file in (("page", "trace.html"), ("table", "trace.parquet")):
-        console.print(f"{name}: {folder / file}", highlight=False, markup=False, soft_wrap=True)
+    for label, file in (("page", "trace.html"), ("table", "trace.parquet")):
+        console.print(f"{label}: {folder / file}", highlight=False, markup=False, soft_wrap=True)
 
 
-def traced(request: TraceRequest, engine: Engine, question: Question, strategies: Sequence[Strategy]) -> Trace:
-    """The outputs of a prompt, token by token."""
-    prompt, sampling, model = question.prompt, request.decoding.sampling, engine.model
+def _trace_prompt(
+    request: TraceRequest, engine: Engine, chosen: _PromptToTrace, strategies: Sequence[Strategy]
+) -> Trace:
+    """Decode the prompt and return its outputs token by token."""
+    prompt, sampling, model = chosen.prompt, request.decoding.sampling, engine.model
     by_id = {strategy.strategy_id: strategy for strategy in strategies}
-    pieces = TokenTexts(model.tokenizer)
-    outputs = [
-        traced_output(model, prompt, by_id[generation.strategy_id], generation, top=request.top, pieces=pieces)
-        for generation in decode_traced(engine, [prompt], strategies, sampling, question.limits)
-    ]
+    token_texts = TokenTexts(model.tokenizer)
+    generations = decode_traced(engine, [prompt], strategies, sampling, chosen.limits)
+
     return Trace(
         model=request.decoding.model.path,
-        origin=question.origin,
+        origin=chosen.origin,
         prompt=model.decode([prompt.token_ids])[0],
-        references=question.references,
+        references=chosen.references,
         seed=sampling.seed,
-        outputs=tuple(outputs),
+        outputs=tuple(
+            traced_output(model, prompt, by_id[g.strategy_id], g, top=request.top, token_texts=token_texts)
+            for g in generations
+        ),
     )
 
 
-def asked_question(request: TraceRequest, model: LanguageModel) -> Question:
-    """The text, or the example of a task, that the request names."""
+def _load_prompt(request: TraceRequest, model: LanguageModel) -> _PromptToTrace:
+    """Return the text, or the example of a task, that the request names."""
     if request.prompt is not None:
         prompt = text_prompt(request.prompt, model.tokenize, unconditional=request.unconditional_prompt)
-        return Question(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
-    task, example = chosen_example(request.tasks, request.example)
+        return _PromptToTrace(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
+
+    task, example = _find_example(request.tasks, request.example)
     limits = task.limits(request.decoding.sampling)
     prompt = encode(example, model.tokenize, budget=prompt_budget(model, task, limits))
     origin = f"{example.task}, {example.split}, example {example.example_id}"
-    return Question(prompt=prompt, origin=origin, references=example.references, limits=limits)
+    return _PromptToTrace(prompt=prompt, origin=origin, references=example.references, limits=limits)
 
 
-def chosen_example(tasks: Sequence[TaskRequest], example_id: str | None) -> tuple[TaskRequest, Example]:
-    """The example of that id, or the first of all. Raises ConfigError, with the near miss, where there is none."""
+def _find_example(tasks: Sequence[TaskRequest], example_id: str | None) -> tuple[TaskRequest, Example]:
+    """Return the example with this id, or the first example of all.
+
+    Raises ConfigError if there is none, with the most similar id.
+    """
     ids: list[str] = []
     for task in tasks:
         for split in task.splits:
@@ -122,6 +144,7 @@ def chosen_example(tasks: Sequence[TaskRequest], example_id: str | None) -> tupl
                 if example_id is None or example.example_id == example_id:
                     return task, example
                 ids.append(example.example_id)
+
     names = " and ".join(f"'{task.task.name}', {'/'.join(task.splits)}" for task in tasks)
     raise ConfigError(
         f"example is '{example_id}'{suggestion(str(example_id), ids)}; task {names} has {len(ids)} examples, such as "
@@ -129,20 +152,22 @@ def chosen_example(tasks: Sequence[TaskRequest], example_id: str | None) -> tupl
     )
 
 
-def without_sourceless(strategies: Sequence[Strategy], prompt: Prompt) -> Sequence[Strategy]:
-    """The strategies but those that compare with and without the source, where the prompt has none; says so.
+def _usable_strategies(strategies: Sequence[Strategy], prompt: Prompt) -> Sequence[Strategy]:
+    """Return the strategies that the prompt allows, and log which ones are left out.
 
-    Raises ConfigError where no other is asked for.
+    KL-guided strategies compare the prompt with and without its source, so they need a prompt that has one.
+    Raises ConfigError if no strategy remains.
     """
     guided = [strategy.strategy_id for strategy in strategies if "kl" in strategy.needs]
     if not guided or prompt.token_ids != prompt.unconditional_ids:
         return strategies
-    told = (
-        f"{', '.join(guided)}: the prompt has no source to leave out; give the text without it as "
+
+    reason = (
+        f"{', '.join(guided)}: the prompt has no source to leave out; set the text without it as "
         "unconditional_prompt='…'"
     )
-    kept = [strategy for strategy in strategies if "kl" not in strategy.needs]
-    if not kept:
-        raise ConfigError(f"{told}, or ask for another strategy.")
-    print(f"left out {told}.", file=sys.stderr)
-    return kept
+    usable = [strategy for strategy in strategies if "kl" not in strategy.needs]
+    if not usable:
+        raise ConfigError(f"{reason}, or use another strategy.")
+    _logger.warning("Left out %s.", reason)
+    return usable

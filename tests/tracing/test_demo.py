@@ -1,4 +1,4 @@
-"""The demos: what they measure is what they show, and the embedded model shows what they are for."""
+"""The demos: their figures, and that the embedded model shows what they are for."""
 
 import io
 
@@ -11,9 +11,9 @@ from edt.decoding.batched_engine import BatchedSpec
 from edt.models.language_model import LanguageModel, ModelSpec
 from edt.strategies import EDT, Fixed
 from edt.tracing import demo as demos
-from edt.tracing.demo import Distribution, shapes
+from edt.tracing.demo import Distribution, compare_distributions
 from edt.tracing.demo_results import PromptSamples, TemperatureSamples, summary
-from edt.tracing.demo_terminal import print_show
+from edt.tracing.demo_terminal import print_demo
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def shown(monkeypatch, tmp_path):
 
     def run(*words):
         found = []
-        monkeypatch.setattr(demos, "print_show", lambda show, console: found.append(show))
+        monkeypatch.setattr(demos, "print_demo", lambda results, console: found.append(results))
         assert main(["trace", "model.device=cpu", f"paths.traces={tmp_path}", *words]) == 0
         return found[0]
 
@@ -30,19 +30,19 @@ def shown(monkeypatch, tmp_path):
 
 
 def test_low_temperatures_repeat_and_high_ones_vary(shown):
-    blocks = shown("demo=temperature").blocks
-    assert [column.temperature for column in blocks[0].columns] == [0.1, 0.5, 1.0]
-    distinct = [sum(block.columns[place].distinct for block in blocks) for place in range(3)]
-    alike = [sum(block.columns[place].self_bleu for block in blocks) / 3 for place in range(3)]
+    prompts = shown("demo=temperature").prompts
+    assert [column.temperature for column in prompts[0].columns] == [0.1, 0.5, 1.0]
+    distinct = [sum(prompt.columns[index].distinct for prompt in prompts) for index in range(3)]
+    similarity = [sum(prompt.columns[index].self_bleu for prompt in prompts) / 3 for index in range(3)]
     assert distinct == sorted(distinct)
     assert distinct[0] <= 15 / 3
     assert distinct[-1] >= 15 * 2 / 3
-    assert alike == sorted(alike, reverse=True)
-    assert alike[0] > 95
+    assert similarity == sorted(similarity, reverse=True)
+    assert similarity[0] > 95
 
 
 def test_heat_changes_a_story_more_than_an_explanation(shown):
-    story, explanation = shown("demo=story").blocks
+    story, explanation = shown("demo=story").prompts
     assert (story.label, explanation.label) == ("free narrative", "fixed explanation")
     cold, warm, hot = zip(story.columns, explanation.columns, strict=True)
     assert cold[0].self_bleu - warm[0].self_bleu > 10
@@ -71,9 +71,9 @@ def test_the_variants_for_gpt2_run_on_any_model(name, shown, tiny_folder, capsys
     assert f"path: {tiny_folder}" in config
     assert "Once upon a time" in config
     prompts = ["Once upon a time", "Artificial intelligence is"]
-    show = shown(*words, f"demo.prompts={prompts}", "sampling.samples=1")
-    assert [block.prompt for block in show.blocks] == prompts
-    assert show.blocks[0].columns[0].self_bleu is None, "one sample has nothing to be like"
+    results = shown(*words, f"demo.prompts={prompts}", "sampling.samples=1")
+    assert [block.prompt for block in results.prompts] == prompts
+    assert results.prompts[0].columns[0].self_bleu is None, "one sample has nothing to be like"
 
 
 def test_gpt2_has_the_prompts_of_its_tutorials(capsys):
@@ -89,7 +89,7 @@ def engine():
     return BatchedSpec().build(LanguageModel.load(ModelSpec(path="edt:mini_base", dtype="float64", device="cpu")))
 
 
-def test_the_shapes_of_a_distribution(engine):
+def test_a_distribution_under_several_settings(engine):
     settings = {
         "plain": Fixed(t0=1),
         "cool": Fixed(t0=0.5),
@@ -99,7 +99,7 @@ def test_the_shapes_of_a_distribution(engine):
         "edt": EDT(t0=1, theta=0.5),
     }
     text = "Harbor Steel has a new"
-    found = shapes(Distribution(prompt=text, settings=settings, tokens=7), engine)
+    found = compare_distributions(Distribution(prompt=text, settings=settings, tokens=7), engine)
     model = engine.model
     logits = model.model(torch.tensor([model.tokenize(text)])).logits[0, -1]
     p = logits.softmax(-1).sort(descending=True).values
@@ -135,9 +135,9 @@ def test_the_summary_by_hand():
 
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_a_demo_fits_its_terminal(shown, width):
-    show = shown("demo=temperature", "sampling.samples=2", "sampling.max_new_tokens=3")
+    results = shown("demo=temperature", "sampling.samples=2", "sampling.max_new_tokens=3")
     console = Console(file=io.StringIO(), width=width)
-    print_show(show, console)
+    print_demo(results, console)
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     (chief,) = [line for line in lines if line.startswith("  chief")]

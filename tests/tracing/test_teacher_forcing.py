@@ -163,7 +163,9 @@ def test_single_tokens_keep_their_space_and_special_tokens_have_names(mini):
     token_texts = TokenTexts(mini.tokenizer)
     (anna,) = mini.tokenizer(" Anna", add_special_tokens=False)["input_ids"]
     assert token_texts.text(anna) == " Anna"
-    assert token_texts.text(mini.tokenizer.eos_token_id) == token_texts.texts([mini.tokenizer.eos_token_id])[0] == "</s>"
+    assert (
+        token_texts.text(mini.tokenizer.eos_token_id) == token_texts.texts([mini.tokenizer.eos_token_id])[0] == "</s>"
+    )
     assert token_texts.text(len(mini.tokenizer) + 3) == f"#{len(mini.tokenizer) + 3}"
     part = mini.tokenizer("龘", add_special_tokens=False)["input_ids"][0]
     assert token_texts.text(part) == mini.tokenizer.convert_ids_to_tokens(part)
@@ -179,7 +181,7 @@ def test_a_sentencepiece_token_keeps_its_space():
     tokenizer.decoder = decoders.Metaspace()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
     assert fast.decode([2]) == "the", "alone, the tokenizer loses it"
-    assert [TokenTexts(fast).one(2), TokenTexts(fast).one(3)] == [" the", "the"]
+    assert [TokenTexts(fast).text(2), TokenTexts(fast).text(3)] == [" the", "the"]
     assert TokenTexts(fast).texts([2, 3, 2]) == [" the", "the", " the"]
 
 

@@ -38,8 +38,8 @@ def hostile_show():
         title=HOSTILE,
         model="m",
         seed=0,
-        shapes=DistributionComparison(prompt=HOSTILE, tokens=(HOSTILE, "x"), settings=(setting,)),
-        blocks=(PromptSamples(label=HOSTILE, prompt=HOSTILE, columns=(column,)),),
+        comparison=DistributionComparison(prompt=HOSTILE, tokens=(HOSTILE, "x"), settings=(setting,)),
+        prompts=(PromptSamples(label=HOSTILE, prompt=HOSTILE, columns=(column,)),),
     )
 
 
