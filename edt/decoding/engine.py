@@ -12,7 +12,7 @@ from edt.decoding.batching import Cost, Plan, plan_chunks
 from edt.decoding.memory import default_budget, telling_when_exceeded
 from edt.decoding.ops.noise import GENERATOR, stream_key
 from edt.decoding.row_batch import Rows
-from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.sampling import STORED_ENGINES, Limits, Sampling
 from edt.decoding.stops import StopWatch, cut_at_stop
 from edt.errors import ConfigError, ModelError
 from edt.models.language_model import LanguageModel
@@ -22,9 +22,6 @@ from edt.strategies.base import Strategy
 
 SIGNALS = frozenset({"entropy", "kl", "uniform"})
 """What a strategy may read: all that engine=batched gives."""
-
-STORED_NAMES = {"batched": "torch", "hf_generate": "generate", "reference": "reference"}
-"""How a run's identity spells an engine's name: as edt 0.1.0 did, so that its runs can be resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +92,7 @@ class Engine(ABC):
 
     def identity(self) -> dict[str, Any]:
         """What of the engine and its model can change a token."""
-        return {"engine": STORED_NAMES[self.name], "noise": GENERATOR, "model": self.model.identity}
+        return {"engine": STORED_ENGINES[self.name], "noise": GENERATOR, "model": self.model.identity}
 
     def noise(self, sampling: Sampling) -> str:
         """Return the noise between strategies: the configured one, or "external" if another generator draws."""

@@ -11,6 +11,8 @@ NOISES = ("shared", "per_strategy")
 EXTERNAL = "external"
 """The noise of an engine whose tokens another program's generator draws: no choice, but what is recorded."""
 
+STORED_ENGINES = {"batched": "torch", "hf_generate": "generate", "reference": "reference"}
+"""How a run's identity spells an engine's name: as edt 0.1.0 did, so that its runs can be resumed."""
 STORED_NOISE = {"shared": "identity", "per_strategy": "independent", EXTERNAL: "engine"}
 """How a run's identity spells the noise, under `coupling`: as edt 0.1.0 did, so that its runs can be resumed."""
 

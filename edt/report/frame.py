@@ -1,4 +1,4 @@
-"""Scores as table rows: one per (model, task, split, strategy), with a cell per metric."""
+"""Arrange scores as table rows: one per (model, task, split, strategy), with a cell per metric."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from edt.metrics.suite import METRICS, QUALITY_METRICS, presentation
 from edt.records import ScoreRow
 
 QUALITY = {name: presentation(name).label for name in QUALITY_METRICS}
-"""Quality metrics share a column; each section says which one it holds."""
+"""Labels of the quality metrics. They share a column, and each section says which one it shows."""
 QUALITY_COLUMN = "quality"
 HEADINGS = {
     QUALITY_COLUMN: "quality ↑",
     **{name: presentation(name).heading for name in METRICS if name not in QUALITY_METRICS},
 }
 MEASURED_COLUMNS = ("metric", "value", "lo", "hi", "confidence", "n_examples", "n_samples", "signature")
-"""What a table of scores in long form says of each; whose score it is, and what is noted of it, stand around these."""
+"""Columns of a score in a table in long form; the columns that identify the score and its note are added around."""
 WITHOUT_INTERVAL = tuple(name for name in METRICS if not presentation(name).interval_in_table)
-"""Metrics whose interval is left to the CSV."""
+"""Metrics whose interval is only in the CSV."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """What shares a section of the table: scores in it are comparable with each other.
+    """Identifies a section of the table, whose scores can be compared with each other.
 
-    run_label: what tells its run from another of the same model, task, split and size; empty where there is no other.
+    run_label: distinguishes its run from another of the same model, task, split and size; empty if there is no other.
     """
 
     model: str
@@ -39,13 +39,13 @@ class Group:
 
     @property
     def label(self) -> str:
-        """The model, with what tells its run from others."""
+        """The model, and the run's label if it has one."""
         return " · ".join(filter(None, (self.model, self.run_label)))
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One strategy in a group; `cells` maps a column to its score."""
+    """A strategy in a section; `cells` maps a column to its score."""
 
     strategy_id: str
     cells: Mapping[str, ScoreRow]
@@ -57,86 +57,94 @@ class TableRow:
 
     @property
     def order(self) -> list[tuple[str, str, float]]:
-        """Sorts the points of a family by their parameters, numbers as numbers; an unset one comes first."""
+        """A sort key for the settings of a family: their parameters, T0 first, numbers as numbers."""
         params = next(iter(self.cells.values())).params
-        own = [(name, params.get(name, "")) for name in sorted(params, key=lambda name: (name != "t0", name))]
-        return [(name, v, 0.0) if isinstance(v, str) else (name, "", float(v)) for name, v in own]
+        values = [(name, params.get(name, "")) for name in sorted(params, key=lambda name: (name != "t0", name))]
+        # A text and a number cannot be compared, so each has a field of the key.
+        return [(name, value, 0.0) if isinstance(value, str) else (name, "", float(value)) for name, value in values]
 
 
 Sections = Mapping[Group, Sequence[TableRow]]
 
 
 def metric_column(metric: str) -> str:
-    """The column that a metric stands in."""
+    """Return the column that shows a metric."""
     return QUALITY_COLUMN if metric in QUALITY else metric
 
 
 def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
-    """Sections in order of appearance, each with its strategies in order of appearance.
+    """Return the sections in order of appearance, each with its rows sorted by family and parameters.
 
-    run_labels: what is special about a run among these, by generation id. Used only where two sections would have the
+    run_labels: what distinguishes a run from the others, by generation id. Used only where two sections would have the
         same heading; a run without a label is named by its id there.
-    Raises StoreError when scores of different sample counts would share the table: Self-BLEU, and EDA with it, grows
-    with the number of samples.
+    Raises StoreError if the scores have different numbers of samples: Self-BLEU, and with it EDA, grows with that
+    number.
     """
     counts = sorted({score.n_samples for score in scores})
     if len(counts) > 1:
         raise StoreError(
             f"the scores are of {' and '.join(map(str, counts))} samples per example, and Self-BLEU grows with that "
-            f"number, so they cannot share a table. Score the runs alike: edt score runs=[…] samples={counts[0]}."
+            f"number, so they cannot share a table. Score all runs with the same number: edt score runs=[…] "
+            f"samples={counts[0]}."
         )
-    found: dict[Group, dict[str, dict[str, ScoreRow]]] = {}
+
+    by_group: dict[Group, dict[str, dict[str, ScoreRow]]] = {}
     for score in scores:
-        cells = found.setdefault(group_of(score), {}).setdefault(score.strategy_id, {})
+        cells = by_group.setdefault(_group(score), {}).setdefault(score.strategy_id, {})
         cells[metric_column(score.metric)] = score
-    return {
-        told_apart(group, found, run_labels or {}): by_family([TableRow(name, cells) for name, cells in rows.items()])
-        for group, rows in found.items()
-    }
+
+    sections = {}
+    for group, by_strategy in by_group.items():
+        rows = [TableRow(strategy_id, cells) for strategy_id, cells in by_strategy.items()]
+        sections[_with_run_label(group, by_group, run_labels or {})] = _sorted_rows(rows)
+    return sections
 
 
-def told_apart(group: Group, groups: Iterable[Group], run_labels: Mapping[str, str]) -> Group:
-    """Return the group; if another has the same heading, with its run's label, or the run's id if labels are equal."""
+def _with_run_label(group: Group, groups: Iterable[Group], run_labels: Mapping[str, str]) -> Group:
+    """Return the group, with its run's label if another group has the same heading."""
     anonymous = replace(group, generation_id="")
-    alike = [found.generation_id for found in groups if replace(found, generation_id="") == anonymous]
-    if len(alike) == 1:
+    same_heading = [other.generation_id for other in groups if replace(other, generation_id="") == anonymous]
+    if len(same_heading) == 1:
         return group
-    told = [run_labels.get(generation_id, "") for generation_id in alike]
-    own = run_labels.get(group.generation_id, "")
-    return replace(group, run_label=own if own and told.count(own) == 1 else group.generation_id)
+
+    labels = [run_labels.get(generation_id, "") for generation_id in same_heading]
+    label = run_labels.get(group.generation_id, "")
+    # Two runs with the same label would look like one run; the id always distinguishes them.
+    return replace(group, run_label=label if label and labels.count(label) == 1 else group.generation_id)
 
 
-def by_family(rows: Sequence[TableRow]) -> list[TableRow]:
-    """Families in order of appearance, the points of each by their parameters."""
+def _sorted_rows(rows: Sequence[TableRow]) -> list[TableRow]:
+    """Return the rows by family, in the families' order of appearance, and within a family by parameters."""
     families = list(dict.fromkeys(row.family for row in rows))
     return sorted(rows, key=lambda row: (families.index(row.family), row.order))
 
 
-def group_of(score: ScoreRow) -> Group:
-    """The section that a score belongs to."""
+def _group(score: ScoreRow) -> Group:
     model = model_label(score.model_name)
     return Group(model, score.task, score.split, score.n_examples, score.n_samples, score.generation_id)
 
 
 def model_label(path: str) -> str:
-    """What tables and figures call a model: the end of its path or hub id."""
+    """Return the name of a model in tables and figures: the last part of its path or hub id."""
     return path.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
 
 
 def columns_in(sections: Sections) -> list[str]:
-    """The columns of all sections, in the order of `HEADINGS`, then others by appearance."""
+    """Return the columns of all sections, in the order of `HEADINGS`, then others in order of appearance."""
     present = dict.fromkeys(column for rows in sections.values() for row in rows for column in row.cells)
-    return [column for column in HEADINGS if column in present] + [c for c in present if c not in HEADINGS]
+    return [column for column in HEADINGS if column in present] + [
+        column for column in present if column not in HEADINGS
+    ]
 
 
 def quality_name(rows: Sequence[TableRow]) -> str:
-    """Which quality metric a section holds."""
+    """Return the label of the quality metric that a section shows."""
     metrics = {row.cells[QUALITY_COLUMN].metric for row in rows if QUALITY_COLUMN in row.cells}
     return " and ".join(QUALITY[metric] for metric in sorted(metrics))
 
 
 def cell_text(score: ScoreRow | None) -> str:
-    """`value [lo, hi]`; a dash for what is missing."""
+    """Return `value [lo, hi]`, or a dash for a missing value."""
     if score is None or score.value is None:
         return "–"
     digits = presentation(score.metric).digits
@@ -147,7 +155,7 @@ def cell_text(score: ScoreRow | None) -> str:
 
 
 def notes_in(sections: Sections) -> list[str]:
-    """What qualifies values, each with the task and split that it is about, and its model where there are several."""
+    """Return the notes of the scores, each once, with task and split, and with the model if there are several."""
     several = len({group.label for group in sections}) > 1
     notes = [
         f"{', '.join([*([group.label] if several else []), group.task, group.split])}: {score.note}"

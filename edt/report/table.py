@@ -1,4 +1,4 @@
-"""The table of all scores: on the terminal, as Markdown and as CSV."""
+"""Show all scores as one table: on the terminal, as Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -25,30 +25,34 @@ from edt.report.frame import (
     quality_name,
 )
 
-CSV_COLUMNS = (*MEASURED_COLUMNS, "generation_id", "note")
+_CSV_COLUMNS = (*MEASURED_COLUMNS, "generation_id", "note")
 TABLE_WIDTH, TEXT_WIDTH = 176, 120
-"""Columns of a table, and of running text, in a pipe or a file."""
-WIDE = 140
-"""A terminal narrower than this gets each interval under its value, and no columns without one."""
+"""Characters per line of a table, and of running text, in a pipe or a file."""
+_WIDE_TERMINAL = 140
+"""On a narrower terminal an interval is printed below its value, and columns without intervals are left out."""
+_EDA = "EDA: Euclidean distance from the ideal of best quality at Self-BLEU 0."
 
 
 def print_table(sections: Sections, console: Console) -> None:
-    """Print the joint table, a section per model, task and split, with the notes below."""
-    wide = console.width >= WIDE
+    """Print the table with a section for each model, task and split, and the notes below it."""
+    wide = console.width >= _WIDE_TERMINAL
     columns = [column for column in columns_in(sections) if wide or column not in WITHOUT_INTERVAL]
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     table.add_column("task")
     table.add_column("strategy", no_wrap=True)
     for column in columns:
         table.add_column(heading(column), justify="right")
+
     for group, rows in sections.items():
+        # The label of a section runs down its first column, next to the strategies; either can be the longer one.
         labels = section_label(group, rows).split("\n")
         lines = max(len(rows), len(labels))
-        for place in range(lines):
-            label = labels[place] if place < len(labels) else ""
-            texts = row_texts(rows[place], columns) if place < len(rows) else [""] * (len(columns) + 1)
-            shown = [text if wide else text.replace(" [", "\n[") for text in texts]
-            table.add_row(escape(label), *map(escape, shown), end_section=place == lines - 1)
+        for line in range(lines):
+            label = labels[line] if line < len(labels) else ""
+            texts = row_texts(rows[line], columns) if line < len(rows) else [""] * (len(columns) + 1)
+            cells = [text if wide else text.replace(" [", "\n[") for text in texts]
+            table.add_row(escape(label), *map(escape, cells), end_section=line == lines - 1)
+
     console.print(table)
     console.print(legend(sections), highlight=False, style="dim")
     for note in notes_in(sections):
@@ -56,31 +60,32 @@ def print_table(sections: Sections, console: Console) -> None:
 
 
 def legend(sections: Sections) -> str:
-    """What the brackets and arrows mean."""
+    """Return what the brackets, the arrows and EDA mean."""
     scores = [score for rows in sections.values() for row in rows for score in row.cells.values()]
     levels = " and ".join(f"{100 * level:g} %" for level in sorted({score.confidence for score in scores}))
-    return f"Values with {levels} bootstrap intervals over examples; ↑ higher is better, ↓ lower is better."
+    arrows = f"Values with {levels} bootstrap intervals over examples; ↑ higher is better, ↓ lower is better."
+    return f"{arrows} {_EDA}" if any(score.metric == "eda" for score in scores) else arrows
 
 
 def section_label(group: Group, rows: Sequence[TableRow]) -> str:
-    """What a section is about, a line each."""
+    """Return what a section shows, one fact per line."""
     size = f"{group.n_examples} × {group.n_samples} samples"
     run_label = [group.run_label] if group.run_label else []
     return "\n".join([group.task, f"{group.split} · {group.model}", *run_label, size, quality_name(rows)])
 
 
 def row_texts(row: TableRow, columns: Sequence[str]) -> list[str]:
-    """A strategy and its cells."""
+    """Return the texts of a row: the strategy and its cells."""
     return [row.strategy_id, *(cell_text(row.cells.get(column)) for column in columns)]
 
 
 def heading(column: str) -> str:
-    """A column's heading."""
+    """Return the heading of a column."""
     return HEADINGS.get(column, column)
 
 
 def markdown(sections: Sections) -> str:
-    """The joint table as Markdown, with the legend and the notes."""
+    """Return the table as Markdown, with the legend and the notes."""
     columns = columns_in(sections)
     lines = [
         markdown_row(
@@ -88,6 +93,8 @@ def markdown(sections: Sections) -> str:
         ),
         markdown_row(["---"] * 6 + ["---:"] * len(columns)),
     ]
+
+    # A Markdown table has no sections, so every row names its model, task and split.
     for group, rows in sections.items():
         size = f"{group.n_examples} × {group.n_samples}"
         about = [group.task, group.split, group.label, quality_name(rows), size]
@@ -96,25 +103,26 @@ def markdown(sections: Sections) -> str:
 
 
 def markdown_row(cells: Sequence[str]) -> str:
-    """A Markdown table row."""
+    """Return the cells as a row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
 def csv_text(scores: Sequence[ScoreRow]) -> str:
-    """All scores in long form, a line each, with their parameters and signatures."""
+    """Return all scores as CSV in long form, one per line, with their parameters and signatures."""
     params = sorted({name for score in scores for name in score.params})
-    fixed = ["model_name", "task", "split", "strategy_id", "family", "granularity"]
+    identity = ["model_name", "task", "split", "strategy_id", "family", "granularity"]
+
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*fixed, *params, *CSV_COLUMNS])
+    writer.writerow([*identity, *params, *_CSV_COLUMNS])
     for score in scores:
-        own = [score.params.get(name, "") for name in params]
-        values = ["" if value is None else value for value in (getattr(score, name) for name in CSV_COLUMNS)]
-        writer.writerow([*(getattr(score, name) for name in fixed), *own, *values])
+        parameters = [score.params.get(name, "") for name in params]
+        values = ["" if value is None else value for value in (getattr(score, name) for name in _CSV_COLUMNS)]
+        writer.writerow([*(getattr(score, name) for name in identity), *parameters, *values])
     return buffer.getvalue()
 
 
 def result_console(width_in_pipe: int = TABLE_WIDTH) -> Console:
-    """Return the console that results are printed on: the terminal, or `width_in_pipe` columns where there is none."""
+    """Return the console for results: the terminal, or lines of `width_in_pipe` characters if there is none."""
     console = Console()
     return console if console.is_terminal else Console(width=width_in_pipe)

@@ -33,33 +33,33 @@ def manifest(path="edt:mini", **changes):
     )  # fmt: skip
 
 
-def told(*manifests):
-    found = run_labels(manifests)
-    return [found[one.generation_id] for one in manifests]
+def labels(*manifests):
+    by_id = run_labels(manifests)
+    return [by_id[one.generation_id] for one in manifests]
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ([{}], [""]),
-        ([{}, GENERATE], ["torch", "generate"]),
+        ([{}, GENERATE], ["batched", "hf_generate"]),
         ([{}, {"seed": 1}], ["seed 0", "seed 1"]),
         ([{}, {"model": {**MODEL, "dtype": "float64"}}], ["float32", "float64"]),
         ([{}, {"limits": {"max_new_tokens": 64, "stop": []}}], ["max_new_tokens 32", "max_new_tokens 64"]),
-        ([{}, {"coupling": "independent"}], ["coupling identity", "coupling independent"]),
-        ([{}, GENERATE, {"seed": 1}], ["torch, seed 0", "generate, seed 0", "torch, seed 1"]),
+        ([{}, {"coupling": "independent"}], ["noise shared", "noise per_strategy"]),
+        ([{}, GENERATE, {"seed": 1}], ["batched, seed 0", "hf_generate, seed 0", "batched, seed 1"]),
         ([{}, {"prompts": "other"}], ["", ""]),
         ([{}, {"task": "mini_quac", "seed": 1}], ["", ""]),
     ],
 )
-def test_runs_are_told_apart_by_as_little_as_does(changes, expected):
-    assert told(*(manifest(**change) for change in changes)) == expected
+def test_runs_are_distinguished_by_few_facts(changes, expected):
+    assert labels(*(manifest(**change) for change in changes)) == expected
 
 
-def test_models_of_one_name_go_by_their_paths():
+def test_models_with_the_same_name_are_named_by_their_paths():
     first, second = ("one/mini", "two/mini")
-    assert told(manifest(first), manifest(second, model={**MODEL, "weights": "v"})) == [first, second]
-    assert told(manifest("one"), manifest("two", model={**MODEL, "weights": "v"})) == ["", ""]
+    assert labels(manifest(first), manifest(second, model={**MODEL, "weights": "v"})) == [first, second]
+    assert labels(manifest("one"), manifest("two", model={**MODEL, "weights": "v"})) == ["", ""]
 
 
 def score(generation_id="a", **changes):
@@ -78,23 +78,23 @@ def printed(scores, names):
     return capture.get()
 
 
-NAMES = {"a": "torch", "b": "generate"}
+NAMES = {"a": "batched", "b": "hf_generate"}
 
 
 def test_two_runs_have_two_headings_and_two_notes():
     scores = [score("a"), score("b")]
     shown = markdown(table_rows(scores, NAMES))
-    assert "| mini_xlsum | test | mini · torch |" in shown
-    assert "| mini_xlsum | test | mini · generate |" in shown
+    assert "| mini_xlsum | test | mini · batched |" in shown
+    assert "| mini_xlsum | test | mini · hf_generate |" in shown
     headings = [line.split("  ")[0].strip() for line in printed(scores, NAMES).splitlines()]
-    assert {"torch", "generate"} <= set(headings)
+    assert {"batched", "hf_generate"} <= set(headings)
     for text in (shown, printed(scores, NAMES)):
-        assert "mini · torch, mini_xlsum, test: EDA is provisional" in text
-        assert "mini · generate, mini_xlsum, test: EDA is provisional" in text
+        assert "mini · batched, mini_xlsum, test: EDA is provisional" in text
+        assert "mini · hf_generate, mini_xlsum, test: EDA is provisional" in text
 
 
-@pytest.mark.parametrize("names", [{}, {"a": "torch", "b": "torch"}])
-def test_runs_without_a_word_of_their_own_go_by_their_ids(names):
+@pytest.mark.parametrize("names", [{}, {"a": "batched", "b": "batched"}])
+def test_runs_without_a_label_are_named_by_their_ids(names):
     assert [group.run_label for group in table_rows([score("a"), score("b")], names)] == ["a", "b"]
 
 
