@@ -1,4 +1,4 @@
-"""A table as Markdown and LaTeX, and rows of numbers as CSV."""
+"""Write tables as Markdown and LaTeX, and rows of numbers as CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edt.report.page import PageTable
 from edt.report.table import markdown_row
 from edt.store.atomic import write_text
 
-LATEX = {
+_LATEX = {
     "θ": r"$\theta$",
     "σ": r"$\sigma$",
     "Δ": r"$\Delta$",
@@ -25,32 +25,17 @@ LATEX = {
     "·": r"$\cdot$",
     "★": r"$\star$",
 }
-"""Characters that LaTeX wants spelt; everything else is escaped by pandas."""
+"""Characters that LaTeX has commands for. pandas escapes LaTeX's own special characters."""
 
 
-def markdown_text(table: PageTable) -> str:
-    """The table with its title and note."""
-    rows = [markdown_row([cell.replace("|", r"\|") for cell in row]) for row in table.rows]
-    head = [markdown_row(table.columns), markdown_row(["---"] * len(table.columns))]
-    note = ["", table.note] if table.note else []
-    return "\n".join([f"## {table.title}", "", *head, *rows, *note]) + "\n"
-
-
-def latex_text(table: PageTable) -> str:
-    """The table with booktabs rules, to be input into a paper."""
-    import pandas as pd
-
-    frame = pd.DataFrame(list(map(list, table.rows)), columns=list(table.columns))
-    styler = frame.style.format(escape="latex").format_index(escape="latex", axis="columns").hide(axis="index")
-    text = str(styler.to_latex(hrules=True, column_format="l" * len(table.columns)))
-    for character, spelt in LATEX.items():
-        text = text.replace(character, spelt)
-    comment = "".join(f"% {line}\n" for line in (table.title, table.note) if line)
-    return comment + text
+def write_tables(folder: Path, name: str, tables: Sequence[PageTable]) -> None:
+    """Write all of the tables into `name`.md and `name`.tex."""
+    write_text(folder / f"{name}.md", "\n".join(_markdown_text(table) for table in tables))
+    write_text(folder / f"{name}.tex", "\n".join(_latex_text(table) for table in tables))
 
 
 def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows by column name; the columns in order of appearance, None as empty."""
+    """Return rows, given by column name, as CSV. Columns are in order of appearance; None is an empty cell."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
@@ -59,7 +44,24 @@ def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:
     return buffer.getvalue()
 
 
-def write_tables(folder: Path, name: str, tables: Sequence[PageTable]) -> None:
-    """`name`.md and `name`.tex with all of the tables."""
-    write_text(folder / f"{name}.md", "\n".join(markdown_text(table) for table in tables))
-    write_text(folder / f"{name}.tex", "\n".join(latex_text(table) for table in tables))
+def _markdown_text(table: PageTable) -> str:
+    """Return the table with its title and note."""
+    rows = [markdown_row([cell.replace("|", r"\|") for cell in row]) for row in table.rows]
+    head = [markdown_row(table.columns), markdown_row(["---"] * len(table.columns))]
+    note = ["", table.note] if table.note else []
+    return "\n".join([f"## {table.title}", "", *head, *rows, *note]) + "\n"
+
+
+def _latex_text(table: PageTable) -> str:
+    """Return the table with booktabs rules, ready for `\\input` in a paper; title and note are comments."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(map(list, table.rows)), columns=list(table.columns))
+    styler = frame.style.format(escape="latex").format_index(escape="latex", axis="columns").hide(axis="index")
+    text = str(styler.to_latex(hrules=True, column_format="l" * len(table.columns)))
+
+    # After pandas has escaped the cells: before, it would escape the backslashes and dollar signs of these commands.
+    for character, command in _LATEX.items():
+        text = text.replace(character, command)
+    comment = "".join(f"% {line}\n" for line in (table.title, table.note) if line)
+    return comment + text

@@ -1,4 +1,4 @@
-"""Static figures with matplotlib: written as PNG and SVG, the same bytes each time."""
+"""Draw static figures with matplotlib, as PNG and SVG; the same figure always has the same bytes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edt.report.colors import LIGHT
 from edt.report.page import PageFigure
 from edt.store.atomic import write_atomically, write_text
 
-FAMILIES = ("fixed", "kld token", "kld instance", "edt token", "edt instance", "dynatemp", "random t")
-"""The study's own families, in the order that gives them the colors of the page's charts."""
-MARKERS = ("o", "s", "D", "^", "P", "v", "p", "X")
-STYLE: Any = {
-    "svg.hashsalt": "edt",
+_FAMILIES = ("fixed", "kld token", "kld instance", "edt token", "edt instance", "dynatemp", "random t")
+"""The study's families, in the order in which the charts of its page assign their colors."""
+_MARKERS = ("o", "s", "D", "^", "P", "v", "p", "X")
+_STYLE: Any = {
+    "svg.hashsalt": "edt",  # else ids in the SVG are random
     "svg.fonttype": "none",
     "font.size": 9,
     "axes.spines.top": False,
@@ -27,22 +27,22 @@ STYLE: Any = {
     "grid.alpha": 0.25,
     "figure.constrained_layout.use": True,
 }
-DPI = 150
+_DPI = 150
 
 
 def family_color(family: str) -> str:
-    """A family's color; grey for one that the study does not know."""
-    return LIGHT[FAMILIES.index(family)] if family in FAMILIES else "#777777"
+    """Return the color of a family; grey for a family that is not among the study's."""
+    return LIGHT[_FAMILIES.index(family)] if family in _FAMILIES else "#777777"
 
 
 def family_marker(family: str) -> str:
-    """A family's marker."""
-    return MARKERS[FAMILIES.index(family)] if family in FAMILIES else MARKERS[-1]
+    """Return the marker of a family."""
+    return _MARKERS[_FAMILIES.index(family)] if family in _FAMILIES else _MARKERS[-1]
 
 
 @contextmanager
 def panels(count: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[tuple[Any, list[Any]]]:
-    """A figure with `count` axes, two in a row; closed afterwards."""
+    """Provide a figure and its `count` axes, two in a row, in the style of all figures."""
     with extra_imports("report", "a figure"):
         import matplotlib as mpl
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -50,9 +50,9 @@ def panels(count: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[t
 
     columns = min(2, count)
     rows = -(-count // columns)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width * columns, height * rows))
-        FigureCanvasAgg(figure)
+        FigureCanvasAgg(figure)  # without pyplot, which would keep every figure and may want a display
         axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
         for spare in axes[count:]:
             spare.set_visible(False)
@@ -60,21 +60,22 @@ def panels(count: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[t
 
 
 def save(figure: Any, folder: Path, name: str, *, title: str, caption: str = "") -> PageFigure:
-    """Write `name`.png and `name`.svg; the figure for the page."""
+    """Write `name`.png and `name`.svg, and return the figure for a page."""
     buffer = io.StringIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font", UserWarning)  # of a model's text
+        # A model can write any character, and no font has all of them; the SVG leaves the font to its viewer.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font", UserWarning)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
         svg = buffer.getvalue()
         write_text(folder / f"{name}.svg", svg)
-        write_atomically(folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=DPI))
+        write_atomically(folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=_DPI))
     return PageFigure(title=title, svg=svg[svg.index("<svg") :], caption=caption)
 
 
 def heat_map(
     axis: Any, values: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str], *, low_is_good: bool
 ) -> None:
-    """Cells with their values; light is good."""
+    """Draw a table as cells with their values; better values have lighter cells."""
     import numpy as np
 
     table = np.array(values, dtype=float)
@@ -82,6 +83,8 @@ def heat_map(
     axis.set_xticks(range(len(columns)), columns)
     axis.set_yticks(range(len(rows)), rows)
     axis.grid(visible=False)
+
+    # Dark text on light cells, light text on dark ones.
     middle = np.nanmin(table) + (np.nanmax(table) - np.nanmin(table)) / 2
     for row, column in np.ndindex(table.shape):
         value = table[row, column]
@@ -91,7 +94,7 @@ def heat_map(
 
 
 def legend_below(figure: Any, handles: Mapping[str, Any]) -> None:
-    """One legend for all panels, outside of them."""
+    """Draw one legend for all panels below them."""
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False
     )

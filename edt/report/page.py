@@ -1,4 +1,4 @@
-"""What a study's HTML page shows, as plain records; nothing here knows how it is shown."""
+"""Records of what a study's HTML page shows, independent of how it is shown."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 Interval = tuple[float | None, float | None, float | None]
-"""A value with its bounds; None where it is missing."""
+"""A value with the bounds of its confidence interval; None for what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """One setting on one split of one task.
 
-    family: the study's label, as "edt token". params: what tells the family's settings apart, by name. metrics:
-    "quality", "self_bleu", "eda", "temperature" (the mean realised one) and, where they exist, "factuality",
-    "distinct_correct", "empty_share".
+    family: the study's label, such as "edt token". params: the parameters that distinguish the family's settings.
+    metrics: "quality", "self_bleu", "eda", "temperature" (the mean of the temperatures that were used) and, where they
+    exist, "factuality", "distinct_correct", "empty_share".
     """
 
     task: str
@@ -25,12 +25,12 @@ class Point:
     params: Mapping[str, float | str]
     metrics: Mapping[str, Interval]
     chosen: bool = False
-    """Whether it is its family's choice on dev, by EDA."""
+    """Whether the family's lowest EDA on the dev split chose it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageTable:
-    """A table of texts; a cell that reads as a number is sorted as one."""
+    """A table of texts; cells that begin with a number are sorted as numbers."""
 
     title: str
     columns: Sequence[str]
@@ -40,7 +40,7 @@ class PageTable:
 
 @dataclass(frozen=True, kw_only=True)
 class PageFigure:
-    """A static figure as SVG text, made by this program."""
+    """A static figure as SVG text, drawn by this package."""
 
     title: str
     svg: str
@@ -49,7 +49,7 @@ class PageFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One experiment: its anchor, heading, a paragraph or more, tables and figures."""
+    """One experiment. name: the anchor of links to it. text: paragraphs."""
 
     name: str
     title: str
@@ -60,7 +60,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class PageToken:
-    """A drawn token with the temperature it was drawn at and the entropy (nats) before it."""
+    """A token of an output with the temperature it was drawn at and the entropy of its distribution in nats."""
 
     text: str
     temperature: float
@@ -69,7 +69,7 @@ class PageToken:
 
 @dataclass(frozen=True, kw_only=True)
 class PageOutput:
-    """One output; `tokens` where it was traced."""
+    """One output; `tokens` is None if it was not traced."""
 
     task: str
     example_id: str
@@ -83,7 +83,7 @@ class PageOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class PageExample:
-    """What the outputs of an example answer."""
+    """The prompt and references of the outputs of one example."""
 
     task: str
     example_id: str
@@ -93,8 +93,10 @@ class PageExample:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyPage:
-    """A whole study. about: model, date, commit, sizes and the like, by name. quality: each task's quality metric.
-    ideal: per task, quality and Self-BLEU of the grammar's own answers, where there is a grammar.
+    """All that the page of a study shows.
+
+    about: facts such as model, date, commit and sizes, by name. quality: the label of each task's quality metric.
+    ideal: quality and Self-BLEU of the grammar's answers, for each task that has a grammar.
     """
 
     title: str
