@@ -53,7 +53,7 @@ def _markdown_text(table: PageTable) -> str:
 
 
 def _latex_text(table: PageTable) -> str:
-    """Return the table with booktabs rules, ready for `\\input` in a paper; title and note are comments."""
+    """Return the table with booktabs rules, to be included in a paper; title and note are comments."""
     import pandas as pd
 
     frame = pd.DataFrame(list(map(list, table.rows)), columns=list(table.columns))

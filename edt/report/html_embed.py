@@ -42,7 +42,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, numbers.Real):
         return float(f"{float(value):.{_DIGITS}g}") if math.isfinite(value) else None
     raise TypeError(
-        f"{value!r} is a {type(value).__name__}, which cannot be embedded in a page; use texts, numbers, or lists and mappings of them"
+        f"{value!r} is a {type(value).__name__}, which cannot be embedded in a page; use texts, numbers, or lists and "
+        "mappings of them"
     )
 
 

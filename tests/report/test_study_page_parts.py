@@ -13,10 +13,10 @@ import pytest
 
 from edt.report import html
 from edt.report.colors import DARK, LIGHT, MARKS, family_style
-from edt.report.html import cells_of, leading_number
+from edt.report.html import leading_number, table_cells
 from edt.report.html_embed import inline_svg, plain, script_json, script_text
 from edt.report.page import PageTable, Point
-from edt.report.page_data import axes, browser_data, chart_data
+from edt.report.page_data import browser_data, chart_data, varied_parameters
 from tests.support.study_page_fixture import HOSTILE, study_page
 
 TEMPLATES = Path(html.__file__).parent / "templates"
@@ -40,14 +40,14 @@ def test_columns_of_numbers_stand_right():
     table = PageTable(
         title="t", columns=("a", "b", "c", "d"), rows=(("x 1", "1.0 [0, 2]", "–", "1"), ("2", "–", "–", "few"))
     )
-    columns, rows = cells_of(table)
+    columns, rows = table_cells(table)
     assert [column.numeric for column in columns] == [False, True, False, False]
     assert [cell.missing for cell in rows[1]] == [False, True, True, False]
 
 
 def test_a_row_of_another_length_is_an_error():
-    with pytest.raises(ValueError, match=r"table 't': row 1 has 1 cells and the heading 2; give each row"):
-        cells_of(PageTable(title="t", columns=("a", "b"), rows=(("1", "2"), ("1",))))
+    with pytest.raises(ValueError, match=r"table 't': row 1 has 1 cells and the heading 2; each row needs"):
+        table_cells(PageTable(title="t", columns=("a", "b"), rows=(("1", "2"), ("1",))))
 
 
 # Data
@@ -91,10 +91,10 @@ def a_point(params, **metrics):
 
 
 def test_axes_are_what_settings_differ_in():
-    assert axes(
+    assert varied_parameters(
         [a_point({"t0": 0.5, "n": 0.8, "theta": 1.0}), a_point({"t0": 0.7, "n": 0.8}), a_point({"t0": 0.7, "n": 0.8})]
     ) == ["t0", "theta"]
-    assert axes([a_point({"t0": 0.5})]) == []
+    assert varied_parameters([a_point({"t0": 0.5})]) == []
 
 
 def test_points_keep_what_is_missing_missing():
