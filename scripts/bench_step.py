@@ -20,7 +20,7 @@ from scripts.bench_common import load_model, median_ratio, parser_of, seconds_of
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 
 from edt.benchmark.replay import WARM_UP, Contender, contenders_of, replay
-from edt.decoding.cache.branches import RowStreams
+from edt.decoding.cache.branches import Branches
 from edt.decoding.ops.kernels import Kernels
 from edt.models.language_model import LanguageModel
 from edt.strategies import EDT, KLD, Fixed
@@ -35,8 +35,8 @@ CONTENDERS: dict[str, Strategy] = {
 }
 
 
-class BareStreams(RowStreams):
-    """Streams that compute no entropy."""
+class BareBranches(Branches):
+    """Branches that compute no entropy."""
 
     def signals(self) -> Signals:
         """Zeros."""
@@ -48,7 +48,7 @@ def all_contenders(model: LanguageModel, second: LanguageModel, kernels: Kernels
     """All contenders on the same prompt."""
     sizes = {"length": args.length, "rows": args.rows, "steps": args.steps}
     found = contenders_of(CONTENDERS, model, second=second, kernels=kernels, **sizes)
-    found["bare"].streams.__class__ = BareStreams
+    found["bare"].branches.__class__ = BareBranches
     return found
 
 

@@ -13,7 +13,6 @@ import argparse
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from scripts.bench_common import (
     alternate,
@@ -32,8 +31,8 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from edt.decoding.batched_engine import BatchedEngine, BatchedSpec, Work
-from edt.decoding.engine import RowRequest
 from edt.decoding.ops.signals import entropy
+from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.models.language_model import LanguageModel
 from edt.records import Generation, Prompt
@@ -86,17 +85,17 @@ def by_ours(
     engine: BatchedEngine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], tokens: int
 ) -> tuple[Work, float]:
     """All settings in one pass; what the model had to do, and the mean entropy of its distributions."""
-    rows = [RowRequest(s, k) for s in range(len(strategies)) for k in range(SAMPLES)]
-    limits = Limits(max_new_tokens=tokens, stop=())
-    plan = engine.plan(prompts, strategies, rows, limits)
-    by_id = {prompt.example_id: prompt for prompt in prompts}
+    request = DecodeRequest.all_rows(
+        prompts,
+        strategies,
+        sampling=Sampling(samples=SAMPLES),
+        limits=Limits(max_new_tokens=tokens, stop=()),
+    )
     engine.work.row_steps = engine.work.forward_rows = 0
-    found: list[Generation] = []
-    for chunk in plan.chunks:
-        chosen = [by_id[example_id] for example_id in chunk]
-        how: dict[str, Any] = {"sampling": Sampling(samples=SAMPLES), "limits": limits}
-        found += engine.generate(chosen, strategies, rows, **how, rows_per_batch=plan.rows_per_batch)
-    return replace(engine.work), statistics.mean(generation.h_mean for generation in found)
+    generations: list[Generation] = []
+    for chunk in request.chunks(engine.plan(request)):
+        generations += engine.generate(chunk)
+    return replace(engine.work), statistics.mean(generation.h_mean for generation in generations)
 
 
 def arguments() -> argparse.Namespace:

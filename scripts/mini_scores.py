@@ -11,7 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.engine import Engine, RowRequest
+from edt.decoding.engine import Engine
+from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.metrics.base import SampleSet
 from edt.metrics.suite import MetricsSpec
@@ -50,20 +51,13 @@ def outputs(
     limits = Limits(max_new_tokens=task.max_new_tokens, stop=task.stop)
     budget = engine.model.context - limits.max_new_tokens
     prompts = {example.example_id: encode(example, engine.model.tokenize, budget=budget) for example in examples}
-    rows = [RowRequest(strategy=number, sample=k) for number in range(len(strategies)) for k in range(samples)]
-    plan = engine.plan(list(prompts.values()), strategies, rows, limits)
-    sampling = Sampling(samples=samples)
+    request = DecodeRequest.all_rows(
+        list(prompts.values()), strategies, sampling=Sampling(samples=samples), limits=limits
+    )
     texts: dict[tuple[str, str, int], str] = {}
-    for chunk in plan.chunks:
-        found = engine.generate(
-            [prompts[example_id] for example_id in chunk],
-            strategies,
-            rows,
-            sampling=sampling,
-            limits=limits,
-            rows_per_batch=plan.rows_per_batch,
-        )
-        texts.update({(item.strategy_id, item.example_id, item.sample): item.text for item in found})
+    for chunk in request.chunks(engine.plan(request)):
+        for item in engine.generate(chunk):
+            texts[item.strategy_id, item.example_id, item.sample] = item.text
     return {
         strategy.strategy_id: sample_set(
             task, examples, [[texts[strategy.strategy_id, e.example_id, k] for k in range(samples)] for e in examples]

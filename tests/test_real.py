@@ -62,7 +62,7 @@ def test_dev_constants_on_real_text(words, real_data, capsys):
 
 def test_greedy_on_the_real_model_equals_transformers(real_model):
     from edt.decoding.batched_engine import BatchedSpec
-    from edt.decoding.engine import RowRequest
+    from edt.decoding.request import DecodeRequest
     from edt.decoding.sampling import Limits, Sampling
     from edt.models.language_model import LanguageModel, ModelSpec
     from edt.records import Prompt
@@ -77,10 +77,9 @@ def test_greedy_on_the_real_model_equals_transformers(real_model):
         for text in ("Once upon a time", "Lily and Tom went to the park. They saw a big dog and", "One")
     ]  # fmt: skip
     engine = BatchedSpec().build(loaded)
-    found = engine.generate(
-        prompts, [Fixed(t0=0)], [RowRequest(0, 0)],
-        sampling=Sampling(samples=1), limits=Limits(max_new_tokens=40, stop=()), rows_per_batch=512,
-    )  # fmt: skip
+    limits = Limits(max_new_tokens=40, stop=())
+    request = DecodeRequest.all_rows(prompts, [Fixed(t0=0)], sampling=Sampling(samples=1), limits=limits)
+    found = engine.generate(request)
     for prompt, generation in zip(prompts, found, strict=True):
         ids = torch.tensor([prompt.token_ids])
         output = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=40)

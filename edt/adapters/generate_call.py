@@ -12,9 +12,9 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from edt.adapters.kld_generate import KLDGenerate
 from edt.adapters.transformers_processor import EDTLogitsProcessor, Observer
+from edt.decoding.loop import check_temperatures
+from edt.decoding.ops.draw import TEMPERATURE_FLOOR
 from edt.decoding.ops.kernels import shared_kernels
-from edt.decoding.ops.scale import TEMPERATURE_FLOOR
-from edt.decoding.step import check_temperatures
 from edt.errors import ConfigError
 from edt.models.language_model import LanguageModel
 from edt.records import Prompt
@@ -70,7 +70,7 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
 
 def guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> KLDGenerate:
     """The loop that reads the prompts without their source too."""
-    unconditional_PL, mask_PL = padded([prompt.unconditional_ids for prompt in prompts], model)
+    unconditional_PL, mask_PL = model.pad([prompt.unconditional_ids for prompt in prompts])
     return KLDGenerate(
         t0=strategy.t0,
         sigma=strategy.sigma,
@@ -121,14 +121,3 @@ def plain_generation(model: Any) -> Iterator[None]:
         yield
     finally:
         model.generation_config = own
-
-
-def padded(texts: Sequence[Sequence[int]], model: LanguageModel, *, left: bool = True) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, [P, L]; a decoder needs its padding on the left, where no token follows it."""
-    width = max(len(text) for text in texts)
-    ids_PL = torch.full((len(texts), width), model.pad_id)
-    mask_PL = torch.zeros_like(ids_PL)
-    for place, text in enumerate(texts):
-        at = slice(width - len(text), width) if left else slice(0, len(text))
-        ids_PL[place, at], mask_PL[place, at] = torch.tensor(list(text)), 1
-    return ids_PL.to(model.device), mask_PL.to(model.device)

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from edt.adapters.generate_call import arguments, check_strategy, padded, plain_generation
+from edt.adapters.generate_call import arguments, check_strategy, plain_generation
 from edt.adapters.generate_record import Record
 from edt.decoding.batching import Cost
-from edt.decoding.engine import Engine, EngineSpec, RowRequest
-from edt.decoding.row_batch import Rows
+from edt.decoding.engine import Engine, EngineSpec
+from edt.decoding.request import DecodeRequest, Pair, RowRequest
+from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import EXTERNAL, Limits, Sampling
 from edt.decoding.stops import StopWatch
 from edt.ids import canonical_json, seeded_rank
@@ -75,22 +76,13 @@ class HFGenerateEngine(Engine):
             shared_prompt=False,
         )
 
-    def decode(
-        self,
-        prompts: Sequence[Prompt],
-        strategies: Sequence[Strategy],
-        rows: Sequence[RowRequest],
-        *,
-        sampling: Sampling,
-        limits: Limits,
-        rows_per_batch: int,
-    ) -> Iterator[tuple[Sequence[tuple[int, RowRequest]], Rows]]:
-        """See Engine. A call takes all prompts and all of a strategy's samples, as far as `rows_per_batch` allows."""
-        for index, samples in samples_by_strategy(rows).items():
-            for places, some in calls(len(prompts), samples, rows_per_batch):
-                batch = [(place, RowRequest(index, sample)) for place in places for sample in some]
-                chosen = [prompts[place] for place in places]
-                yield batch, self._call(chosen, strategies[index], some, sampling, limits)
+    def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
+        """See Engine. A call takes all prompts and all of a strategy's samples, as far as the batch allows."""
+        for strategy, samples in samples_by_strategy(request.rows).items():
+            for prompt_indices, some in calls(len(request.prompts), samples, request.batch_size):
+                pairs = [(index, RowRequest(strategy, sample)) for index in prompt_indices for sample in some]
+                prompts = [request.prompts[index] for index in prompt_indices]
+                yield pairs, self._call(prompts, request.strategies[strategy], some, request.sampling, request.limits)
 
     @torch.inference_mode()
     def _call(
@@ -100,12 +92,12 @@ class HFGenerateEngine(Engine):
         samples: Sequence[int],
         sampling: Sampling,
         limits: Limits,
-    ) -> Rows:
+    ) -> RowBatch:
         """One `generate`: rows prompt by prompt, in each the samples in their order."""
         model, watch = self.model, self.stop_watch(limits)
         how = arguments(strategy, model, prompts, record := Record(prompts))
         sequences = 1 if not how["do_sample"] else len(samples)  # generate takes one greedy row per prompt
-        ids_PL, mask_PL = padded([p.token_ids for p in prompts], model, left=not model.is_encoder_decoder)
+        ids_PL, mask_PL = model.pad([p.token_ids for p in prompts], left=not model.is_encoder_decoder)
         start = 1 if model.is_encoder_decoder else ids_PL.shape[1]
         devices = [model.device] if model.device.type == "cuda" else []
         with plain_generation(model.model), torch.random.fork_rng(devices=devices):
@@ -131,7 +123,7 @@ class StopStrings(StoppingCriteria):
         self.watch, self.start = watch, start
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        """Rows that are at their end, [R] bool."""
+        """RowBatch that are at their end, [R] bool."""
         return self.watch.stopped(input_ids[:, self.start :].cpu()).to(input_ids.device)
 
 
@@ -161,9 +153,9 @@ def call_seed(prompts: Sequence[Prompt], strategy: Strategy, first_sample: int, 
     )
 
 
-def repeated(rows: Rows, times: int) -> Rows:
+def repeated(rows: RowBatch, times: int) -> RowBatch:
     """Each row so many times."""
-    many = Rows(
+    many = RowBatch(
         strategy_A=rows.strategy_A.repeat_interleave(times),
         keys=[(0, 0)] * (times * len(rows.strategy_A)),
         max_new_tokens=rows.max_new_tokens,

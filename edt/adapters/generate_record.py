@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edt.decoding.engine import raise_non_finite
 from edt.decoding.loop import finish
-from edt.decoding.row_batch import Rows
+from edt.decoding.row_batch import RowBatch
 from edt.decoding.stops import StopWatch
 from edt.records import Prompt
 
@@ -31,10 +31,12 @@ class Record:
         self.temperatures.append(temperature_R)
         self.entropies.append(entropy_R)
 
-    def rows(self, tokens_AS: Tensor, max_new_tokens: int, eos_ids: frozenset[int], watch: StopWatch) -> Rows:
+    def rows(self, tokens_AS: Tensor, max_new_tokens: int, eos_ids: frozenset[int], watch: StopWatch) -> RowBatch:
         """The rows that drew these tokens, each up to its own end; what `generate` padded behind it is dropped."""
         alive_R = torch.arange(len(tokens_AS))
-        rows = Rows(strategy_A=torch.zeros_like(alive_R), keys=[(0, 0)] * len(alive_R), max_new_tokens=max_new_tokens)
+        rows = RowBatch(
+            strategy_A=torch.zeros_like(alive_R), keys=[(0, 0)] * len(alive_R), max_new_tokens=max_new_tokens
+        )
         eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
         for step in range(tokens_AS.shape[1]):
             temperature_A, entropy_A = self.temperatures[step].cpu(), self.entropies[step].cpu()

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from edt.adapters.transformers_processor import Observer
-from edt.decoding.ops.scale import scale
+from edt.decoding.ops.draw import scale
 from edt.decoding.ops.signals import entropy, kl_divergence
 from edt.errors import ConfigError
+from edt.models.growing_texts import GrowingTexts
 from edt.strategies.base import Signals
 from edt.strategies.kld import KLD
 
@@ -70,8 +70,8 @@ class KLDGenerate:
             )
         mask = model_kwargs.get("attention_mask")
         mask = torch.ones_like(input_ids) if mask is None else mask
-        full = _Context(model, input_ids, mask)
-        unconditional = _Context(
+        full = GrowingTexts(model, input_ids, mask)
+        unconditional = GrowingTexts(
             model,
             self.unconditional_ids_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
             self.unconditional_mask_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
@@ -100,31 +100,4 @@ class KLDGenerate:
         temperature_R = KLD.temperature(signals, params)
         if self.observe is not None:
             self.observe(temperature_R, signals.entropy_R)
-        return scale(p_RV, temperature_R)[0]
-
-
-class _Context:
-    """A batch of texts that a model reads token by token."""
-
-    def __init__(self, model: Any, ids_RL: Tensor, mask_RL: Tensor) -> None:
-        self.model, self.ids_RL, self.mask_RL = model, ids_RL, mask_RL
-        self.cache = DynamicCache()
-
-    def logits(self) -> Tensor:
-        """The logits after the last token, [R, V], in float32 or better."""
-        length = self.ids_RL.shape[1]
-        position_RL = (self.mask_RL.cumsum(dim=-1) - 1).clamp(min=0)[:, -length:]
-        output = self.model(
-            input_ids=self.ids_RL,
-            attention_mask=self.mask_RL,
-            position_ids=position_RL,
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        logits_RV: Tensor = output.logits[:, -1]
-        return logits_RV if logits_RV.dtype == torch.float64 else logits_RV.float()
-
-    def append(self, token_R: Tensor) -> None:
-        """Go on with one token per row; what came before is in the cache."""
-        self.ids_RL = token_R.unsqueeze(-1)
-        self.mask_RL = torch.cat([self.mask_RL, torch.ones_like(self.ids_RL)], dim=-1)
+        return scale(p_RV, temperature_R)

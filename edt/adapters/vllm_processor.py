@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from edt.adapters.vllm_request import Asked, Change, Layout, Params, asked_edt, interfaces
-from edt.decoding.ops.scale import scale
+from edt.decoding.ops.draw import scale
 from edt.decoding.ops.signals import entropy
 from edt.errors import ConfigError
 from edt.strategies.base import Signals
@@ -96,7 +96,7 @@ class EDTProcessor(*interfaces()):  # type: ignore[misc]
                     request.kept = temperature_R[place].clone()
                 temperature_R[place] = request.kept
                 self._remember(request)
-        logits[at_R] = scale(logits_RV, temperature_R)[0].to(logits.dtype)
+        logits[at_R] = scale(logits_RV, temperature_R).to(logits.dtype)
         return logits
 
     def _begins(self, request: Asked, row: int, ctx: Layout | None) -> bool:

@@ -11,9 +11,9 @@ from edt.benchmark.random_model import random_prompts
 from edt.benchmark.timing import seconds_of
 from edt.decoding.cache.branches import Prefilled
 from edt.decoding.cache.contexts import SharedContexts, SharedPrefill
+from edt.decoding.loop import draw_step
 from edt.decoding.ops.kernels import Kernels
-from edt.decoding.row_batch import Rows
-from edt.decoding.step import one_step
+from edt.decoding.row_batch import RowBatch
 from edt.models.language_model import LanguageModel
 from edt.records import Prompt
 from edt.strategies.base import Strategy
@@ -44,20 +44,20 @@ class Contender:
         self.table = StrategyTable.build([strategy], dtype=model.signal_dtype, device=device)
         keys = [(number, 7) for number in range(rows)]
         zero_R = torch.zeros(rows, dtype=torch.int64, device=device)
-        self.rows = Rows(strategy_A=zero_R, keys=keys, max_new_tokens=steps)
+        self.rows = RowBatch(strategy_A=zero_R, keys=keys, max_new_tokens=steps)
         guided_R = torch.full((rows,), guided, device=device)
-        self.streams = prefilled.rows(zero_R, guided_R, new_tokens=steps, kernels=kernels)
+        self.branches = prefilled.start(zero_R, guided_R, new_tokens=steps, kernels=kernels)
         self.alive = torch.arange(rows)
 
     def step(self, number: int, token_R: torch.Tensor) -> None:
         """Draw, then go on with the prescribed tokens."""
-        one_step(self.rows, self.streams, self.table, self.alive, number)
-        self.streams.advance(token_R)
+        draw_step(self.rows, self.branches, self.table, self.alive, number)
+        self.branches.advance(token_R)
 
     @property
     def models(self) -> set[int]:
         """The models whose contexts it holds, by identity."""
-        held = (self.streams.first, self.streams.second)
+        held = (self.branches.first, self.branches.second)
         return {id(contexts.language_model) for contexts in held if isinstance(contexts, SharedContexts)}
 
 

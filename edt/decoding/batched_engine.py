@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,16 +12,17 @@ import torch
 from edt.decoding.batching import Cost
 from edt.decoding.cache.branches import Prefilled
 from edt.decoding.cache.contexts import EncodedPrefill, ExpandedPrefill, Prefill, SharedPrefill
-from edt.decoding.cache.sharing_check import Fit
-from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, raise_non_finite
+from edt.decoding.cache.sharing_check import SharingCheck
+from edt.decoding.engine import Engine, EngineSpec, noise_key, raise_non_finite
 from edt.decoding.loop import decode
 from edt.decoding.ops.kernels import Kernels
-from edt.decoding.row_batch import Rows
-from edt.decoding.sampling import Limits, Sampling
+from edt.decoding.request import DecodeRequest, Pair
+from edt.decoding.row_batch import RowBatch
 from edt.models.language_model import LanguageModel
-from edt.records import Prompt
 from edt.strategies.base import Strategy
 from edt.strategies.rows import StrategyTable
+
+logger = logging.getLogger(__name__)
 
 LOGIT_COPIES = 4
 """Arrays of the logits' size that a row may hold at the peak of a step: the model's, the signals', noise, one more."""
@@ -61,30 +62,29 @@ class BatchedEngine(Engine):
         return Kernels(compile=self.spec.compile, vocabulary=self.model.vocabulary, device=self.model.device)
 
     @cached_property
-    def _fits(self) -> dict[int, Fit]:
+    def _checks(self) -> dict[int, SharingCheck]:
         return {}
 
     @cached_property
-    def _told(self) -> set[str]:
+    def _reported(self) -> set[str]:
         return set()
 
-    def fit(self, model: LanguageModel) -> Fit:
-        """Whether a model can share prompts; tried once."""
-        if id(model) not in self._fits:
-            self._fits[id(model)] = Fit.of(model)
-        return self._fits[id(model)]
+    def sharing_check(self, model: LanguageModel) -> SharingCheck:
+        """Return whether a model can share prompts; tried once per model."""
+        if id(model) not in self._checks:
+            self._checks[id(model)] = SharingCheck.run(model)
+        return self._checks[id(model)]
 
     def shares(self, models: Sequence[LanguageModel], tokens: int) -> bool:
-        """Whether all models can share prompts in contexts of so many tokens; says once why one cannot."""
+        """Return whether all models can share prompts in contexts of so many tokens; warn once why one cannot."""
         for model in models:
-            reason = self.fit(model).why_not(tokens)
-            if reason is not None:
-                if reason not in self._told:
-                    self._told.add(reason)
-                    print(
-                        f"{model.spec.path} cannot share a prompt's keys and values between branches ({reason}); each "
-                        "branch gets a copy: the same tokens, in more memory and time.",
-                        file=sys.stderr,
+            obstacle = self.sharing_check(model).obstacle(tokens)
+            if obstacle is not None:
+                if obstacle not in self._reported:
+                    self._reported.add(obstacle)
+                    logger.warning(
+                        f"{model.spec.path} cannot share a prompt's keys and values between branches ({obstacle}); "
+                        "each branch gets a copy: the same tokens, in more memory and time."
                     )
                 return False
         return True
@@ -103,62 +103,52 @@ class BatchedEngine(Engine):
         )
 
     @torch.inference_mode()
-    def decode(
-        self,
-        prompts: Sequence[Prompt],
-        strategies: Sequence[Strategy],
-        rows: Sequence[RowRequest],
-        *,
-        sampling: Sampling,
-        limits: Limits,
-        rows_per_batch: int,
-    ) -> Iterator[tuple[Sequence[tuple[int, RowRequest]], Rows]]:
+    def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
         """See Engine. A strategy whose rule reads the divergence gets a second context per branch."""
-        table = StrategyTable.build(strategies, dtype=self.model.signal_dtype, device=self.model.device)
-        used = sorted({row.strategy for row in rows})
-        guided = [strategies[index] for index in used if "kl" in strategies[index].needs]
+        table = StrategyTable.build(request.strategies, dtype=self.model.signal_dtype, device=self.model.device)
+        guided = [strategy for strategy in request.used_strategies if "kl" in strategy.needs]
         second = self.second_models.of(guided)
-        prefill = self._prefill(prompts, limits, second)
-        prefilled = Prefilled.read(prefill, self.model, prompts, with_unconditional=bool(guided), second=second)
-        pairs = [(place, row) for place in range(len(prompts)) for row in rows]
-        for start in range(0, len(pairs), rows_per_batch):
-            batch = pairs[start : start + rows_per_batch]
-            yield batch, self._decode_batch(prompts, table, batch, prefilled, sampling, limits)
 
-    def _prefill(self, prompts: Sequence[Prompt], limits: Limits, second: LanguageModel | None) -> type[Prefill]:
-        longest = max(max(len(prompt.token_ids), len(prompt.unconditional_ids)) for prompt in prompts)
+        # One prefill serves all batches: with few rows per batch, reading the prompts would cost the most.
+        prefilled = Prefilled.read(
+            self._prefill_class(request, second),
+            self.model,
+            request.prompts,
+            with_unconditional=bool(guided),
+            second=second,
+        )
+        for pairs in request.batches():
+            yield pairs, self._decode_batch(request, table, pairs, prefilled)
+
+    def _prefill_class(self, request: DecodeRequest, second: LanguageModel | None) -> type[Prefill]:
+        lengths = [max(len(prompt.token_ids), len(prompt.unconditional_ids)) for prompt in request.prompts]
         models = [self.model, *([] if second is None else [second])]
-        if self.shares(models, longest + limits.max_new_tokens):
+        if self.shares(models, max(lengths) + request.limits.max_new_tokens):
             return SharedPrefill
         return EncodedPrefill if self.model.is_encoder_decoder else ExpandedPrefill
 
     def _decode_batch(
-        self,
-        prompts: Sequence[Prompt],
-        table: StrategyTable,
-        batch: Sequence[tuple[int, RowRequest]],
-        prefilled: Prefilled,
-        sampling: Sampling,
-        limits: Limits,
-    ) -> Rows:
-        device = self.model.device
-        strategy_A = torch.tensor([row.strategy for _, row in batch], device=device)
-        keys = [noise_key(prompts[p], table.strategies[row.strategy], row.sample, sampling) for p, row in batch]
-        rows = Rows(strategy_A=strategy_A, keys=keys, max_new_tokens=limits.max_new_tokens)
-        streams = prefilled.rows(
-            torch.tensor([place for place, _ in batch], device=device),
-            table.needs("kl")[strategy_A],
-            new_tokens=limits.max_new_tokens,
-            kernels=self.kernels,
-        )
+        self, request: DecodeRequest, table: StrategyTable, pairs: Sequence[Pair], prefilled: Prefilled
+    ) -> RowBatch:
+        device, new_tokens = self.model.device, request.limits.max_new_tokens
+        strategy_A = torch.tensor([row.strategy for _, row in pairs], device=device)
+        prompt_A = torch.tensor([index for index, _ in pairs], device=device)
+        keys = [
+            noise_key(request.prompts[index], request.strategies[row.strategy], row.sample, request.sampling)
+            for index, row in pairs
+        ]
+
+        rows = RowBatch(strategy_A=strategy_A, keys=keys, max_new_tokens=new_tokens)
+        branches = prefilled.start(prompt_A, table.needs("kl")[strategy_A], new_tokens=new_tokens, kernels=self.kernels)
         decode(
             rows,
-            streams,
+            branches,
             table,
             eos_ids=self.model.eos_ids,
-            watch=self.stop_watch(limits),
-            refuse=lambda row, step: raise_non_finite(prompts[batch[row][0]], step),
+            watch=self.stop_watch(request.limits),
+            refuse=lambda row, step: raise_non_finite(request.prompts[pairs[row][0]], step),
         )
+
         self.work.row_steps += int(rows.length_A.sum())
-        self.work.forward_rows += streams.forward_rows
+        self.work.forward_rows += branches.forward_rows
         return rows

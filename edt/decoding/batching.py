@@ -1,11 +1,27 @@
-"""The chunk plan: which prompts are decoded together. Computed once, written down, never derived from memory again."""
+"""How much is decoded at once: the chunk plan, the memory that it may take, and what happens when that was too much.
+
+The plan is computed once and written down. It is never derived from free memory again: float32 logits move by about
+1e-5 with the shape of a batch, so the same chunks are what makes a resumed run equal to an uninterrupted one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
+
+from edt.errors import MemoryExceededError
 from edt.records import Prompt
+
+_GPU_SHARE = 0.5
+_CPU_SHARE = 0.25
+_CPU_CEILING = 4 * 2**30
+
+_EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
+"""Parts of the messages by which torch reports exhausted memory, by system."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +34,9 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """per_token: cache bytes of one token in all contexts of a row. per_row: what a row holds beside (its logits).
+    """Bytes that decoding needs.
+
+    per_token: the cache of one token in all contexts of a row. per_row: what a row holds besides (its logits).
     shared_prompt: whether the rows of a prompt read one copy of its keys and values, or each has its own, which
     transformers copies whole whenever rows fork or end.
     """
@@ -27,29 +45,34 @@ class Cost:
     per_row: int
     shared_prompt: bool
 
-    def of(self, prompt: int, new_tokens: int, rows: int) -> int:
-        """Bytes of so many rows of one prompt."""
+    def in_bytes(self, prompt: int, new_tokens: int, rows: int) -> int:
+        """Return the bytes of so many rows of one prompt."""
         if self.shared_prompt:
             return prompt * self.per_token + rows * (new_tokens * self.per_token + self.per_row)
+        # Twice: the old cache and its copy exist at the same time.
         return rows * (2 * (prompt + new_tokens) * self.per_token + self.per_row)
 
 
 def plan_chunks(
     prompts: Sequence[Prompt], *, rows_per_prompt: int, new_tokens: int, cost: Cost, budget: int, max_rows: int
 ) -> Plan:
-    """Prompts sorted by length (so that padding is small) and cut where a chunk would exceed the budget or max_rows.
+    """Sort the prompts by length and cut them where a chunk would exceed the budget or max_rows.
 
     A single prompt may exceed both: its rows are then decoded in several batches from one prefill.
     """
+    # By length, so that padding is small; by id as well, so that the plan does not depend on the order of the prompts.
     ordered = sorted(prompts, key=lambda prompt: (len(prompt.token_ids), prompt.example_id))
+
+    # The batch must fit for the longest prompt, whose chunk may hold no other.
     longest = len(ordered[-1].token_ids)
-    fixed, more = cost.of(longest, new_tokens, 0), cost.of(longest, new_tokens, 1)
-    fitting = max(0, budget - fixed) // (more - fixed)
-    rows_per_batch = max(1, min(max_rows, fitting))
+    none, one = cost.in_bytes(longest, new_tokens, 0), cost.in_bytes(longest, new_tokens, 1)
+    fitting_rows = max(0, budget - none) // (one - none)
+    rows_per_batch = max(1, min(max_rows, fitting_rows))
+
     chunks: list[list[str]] = []
     spent = 0
     for prompt in ordered:
-        needed = cost.of(len(prompt.token_ids), new_tokens, rows_per_prompt)
+        needed = cost.in_bytes(len(prompt.token_ids), new_tokens, rows_per_prompt)
         if chunks and rows_per_prompt * (len(chunks[-1]) + 1) <= max_rows and spent + needed <= budget:
             chunks[-1].append(prompt.example_id)
             spent += needed
@@ -57,3 +80,28 @@ def plan_chunks(
             chunks.append([prompt.example_id])
             spent = needed
     return Plan(chunks=tuple(tuple(chunk) for chunk in chunks), rows_per_batch=rows_per_batch)
+
+
+def default_budget(device: torch.device) -> int:
+    """Return half of a GPU's free memory in bytes; on a CPU a quarter of the machine's memory, at most 4 GiB."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free * _GPU_SHARE)
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(_CPU_CEILING, int(total * _CPU_SHARE))
+
+
+@contextmanager
+def translate_memory_errors() -> Iterator[None]:
+    """Turn every way in which torch and Python report exhausted memory into MemoryExceededError."""
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryExceededError("memory is exhausted") from error
+    except RuntimeError as error:
+        # Only CUDA has an exception class for it; a CPU's allocator raises a plain RuntimeError.
+        if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in _EXHAUSTED):
+            raise
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        raise MemoryExceededError(" ".join(str(error).split())[:200]) from error

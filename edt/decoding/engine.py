@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from edt.decoding.batching import Cost, Plan, plan_chunks
-from edt.decoding.memory import default_budget, telling_when_exceeded
+from edt.decoding.batching import Cost, Plan, default_budget, plan_chunks, translate_memory_errors
 from edt.decoding.ops.noise import GENERATOR, stream_key
-from edt.decoding.row_batch import Rows
+from edt.decoding.request import DecodeRequest, Pair, RowRequest
+from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import STORED_ENGINES, Limits, Sampling
 from edt.decoding.stops import StopWatch, cut_at_stop
 from edt.errors import ConfigError, ModelError
@@ -41,14 +41,6 @@ class EngineSpec(ABC):
         """The engine over a loaded model."""
 
 
-@dataclass(frozen=True)
-class RowRequest:
-    """One row of a prompt: index of its strategy and of its sample."""
-
-    strategy: int
-    sample: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Engine(ABC):
     """Decodes rows of any strategies for chunks of prompts. `signals`: those that it can give to a strategy."""
@@ -60,17 +52,8 @@ class Engine(ABC):
     spec: EngineSpec
 
     @abstractmethod
-    def decode(
-        self,
-        prompts: Sequence[Prompt],
-        strategies: Sequence[Strategy],
-        rows: Sequence[RowRequest],
-        *,
-        sampling: Sampling,
-        limits: Limits,
-        rows_per_batch: int,
-    ) -> Iterator[tuple[Sequence[tuple[int, RowRequest]], Rows]]:
-        """Decode `rows` of every prompt, batch by batch: which (prompt, row) a batch held, and what they produced."""
+    def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
+        """Decode the rows of every prompt, batch by batch: which (prompt, row) a batch held, and what they produced."""
 
     @abstractmethod
     def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
@@ -114,71 +97,59 @@ class Engine(ABC):
         """How many of a prompt's rows are decoded at the same time."""
         return len(rows)
 
-    def plan(
-        self, prompts: Sequence[Prompt], strategies: Sequence[Strategy], rows: Sequence[RowRequest], limits: Limits
-    ) -> Plan:
-        """The chunk plan for decoding `rows` of every prompt."""
-        self.check_strategies(strategies)
-        self.check_lengths(prompts, limits)
-        longest = max(len(prompt.token_ids) for prompt in prompts) + limits.max_new_tokens
+    def plan(self, request: DecodeRequest) -> Plan:
+        """Return the chunk plan of a request, whose rows_per_batch is not read.
+
+        Raises ConfigError for a strategy that the engine cannot decode, ModelError for a prompt that is too long.
+        """
+        self.check_strategies(request.strategies)
+        self._check_lengths(request)
+        new_tokens = request.limits.max_new_tokens
+        longest = max(len(prompt.token_ids) for prompt in request.prompts) + new_tokens
         return plan_chunks(
-            prompts,
-            rows_per_prompt=self.rows_together(rows),
-            new_tokens=limits.max_new_tokens,
-            cost=self.cost([strategies[index] for index in {row.strategy for row in rows}], longest),
+            request.prompts,
+            rows_per_prompt=self.rows_together(request.rows),
+            new_tokens=new_tokens,
+            cost=self.cost(request.used_strategies, longest),
             budget=self.budget,
             max_rows=self.spec.max_rows,
         )
 
-    def check_lengths(self, prompts: Sequence[Prompt], limits: Limits) -> None:
+    def _check_lengths(self, request: DecodeRequest) -> None:
         """Raise ModelError for a prompt that leaves no room for the new tokens."""
-        for prompt in prompts:
-            if len(prompt.token_ids) + limits.max_new_tokens > self.model.context:
+        new_tokens = request.limits.max_new_tokens
+        for prompt in request.prompts:
+            if len(prompt.token_ids) + new_tokens > self.model.context:
                 raise ModelError(
                     f"the prompt of example '{prompt.example_id}' has {len(prompt.token_ids)} tokens; with "
-                    f"{limits.max_new_tokens} new ones that exceeds the model's context of {self.model.context}."
+                    f"{new_tokens} new ones that exceeds the model's context of {self.model.context}."
                 )
 
-    def generate(
-        self,
-        prompts: Sequence[Prompt],
-        strategies: Sequence[Strategy],
-        rows: Sequence[RowRequest],
-        *,
-        sampling: Sampling,
-        limits: Limits,
-        rows_per_batch: int,
-    ) -> Iterator[Generation]:
-        """Decode `rows` of every prompt of a chunk; generations come batch by batch, as the engine decodes them.
+    def generate(self, request: DecodeRequest) -> Iterator[Generation]:
+        """Decode the rows of every prompt of a chunk; generations come batch by batch, as the engine decodes them.
 
-        Raises ConfigError for a strategy that the engine cannot decode, ModelError when the model gives logits that are
-        not finite, with the example's id, and MemoryExceededError when a batch does not fit into memory.
+        Raises ConfigError for a strategy that the engine cannot decode, ModelError with the example's id when the
+        model gives logits that are not finite, and MemoryExceededError when a batch does not fit into memory.
         """
-        self.check_strategies(strategies)
-        with telling_when_exceeded():
-            decoded = self.decode(
-                prompts, strategies, rows, sampling=sampling, limits=limits, rows_per_batch=rows_per_batch
-            )
-            for batch, found in decoded:
-                yield from self._records(prompts, strategies, batch, found, limits, trace=sampling.trace)
+        self.check_strategies(request.strategies)
+        with translate_memory_errors():
+            for pairs, rows in self.decode(request):
+                yield from self._records(request, pairs, rows)
 
-    def _records(
-        self,
-        prompts: Sequence[Prompt],
-        strategies: Sequence[Strategy],
-        batch: Sequence[tuple[int, RowRequest]],
-        rows: Rows,
-        limits: Limits,
-        *,
-        trace: bool,
-    ) -> Iterator[Generation]:
+    def _records(self, request: DecodeRequest, pairs: Sequence[Pair], rows: RowBatch) -> Iterator[Generation]:
         tokens = [ids[:length] for ids, length in zip(rows.tokens_AS.tolist(), rows.length_A.tolist(), strict=True)]
-        raw = self.model.decode(tokens)
+        texts = self.model.decode(tokens)
         summary = rows.summary()
-        told = {request.strategy: strategies[request.strategy] for _, request in batch}
-        ids = {index: (strategy.strategy_id, strategy.params()) for index, strategy in told.items()}
-        for index, (place, request) in enumerate(batch):
-            prompt, strategy, (strategy_id, params) = prompts[place], told[request.strategy], ids[request.strategy]
+        # A batch has many rows of few strategies, whose ids and parameters are text to build: once each.
+        used = {row.strategy: request.strategies[row.strategy] for _, row in pairs}
+        names = {index: (strategy.strategy_id, strategy.params()) for index, strategy in used.items()}
+
+        for index, (prompt_index, row) in enumerate(pairs):
+            prompt, strategy, (strategy_id, params) = (
+                request.prompts[prompt_index],
+                used[row.strategy],
+                names[row.strategy],
+            )
             yield Generation(
                 task=prompt.task,
                 split=prompt.split,
@@ -188,9 +159,9 @@ class Engine(ABC):
                 family=strategy.family,
                 params=params,
                 granularity=strategy.granularity,
-                sample=request.sample,
+                sample=row.sample,
                 token_ids=tuple(tokens[index]),
-                text=cut_at_stop(raw[index], limits.stop).strip(),
+                text=cut_at_stop(texts[index], request.limits.stop).strip(),
                 finish_reason=rows.reason_A[index],
                 t_mean=summary["t_mean"][index],
                 t_min=summary["t_min"][index],
@@ -199,8 +170,8 @@ class Engine(ABC):
                 floored_steps=int(summary["floored_steps"][index]),
                 prompt_tokens=len(prompt.token_ids),
                 truncated_tokens=prompt.truncated_tokens,
-                trace_entropy=rows.trace(rows.entropy_AS, index) if trace else None,
-                trace_temperature=rows.trace(rows.temperature_AS, index) if trace else None,
+                trace_entropy=rows.trace(rows.entropy_AS, index) if request.sampling.trace else None,
+                trace_temperature=rows.trace(rows.temperature_AS, index) if request.sampling.trace else None,
             )
 
     def stop_watch(self, limits: Limits) -> StopWatch:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from edt.decoding.batching import Cost
-from edt.decoding.engine import Engine, EngineSpec, RowRequest, noise_key, raise_non_finite
-from edt.decoding.loop import finish
+from edt.decoding.engine import Engine, EngineSpec, noise_key, raise_non_finite
+from edt.decoding.loop import check_temperatures, finish
+from edt.decoding.ops.draw import floored, scale
 from edt.decoding.ops.noise import gumbel_noise, uniform_noise
-from edt.decoding.ops.scale import scale
 from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
-from edt.decoding.row_batch import Rows
+from edt.decoding.request import DecodeRequest, Pair
+from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import Limits, Sampling
-from edt.decoding.step import check_temperatures
+from edt.models.growing_texts import GrowingTexts
 from edt.models.language_model import LanguageModel
 from edt.records import Prompt
 from edt.strategies.base import Signals, Strategy
@@ -49,29 +49,23 @@ class ReferenceEngine(Engine):
         return Cost(per_token=self.model.cache_bytes_per_token, per_row=self.model.vocabulary, shared_prompt=False)
 
     @torch.inference_mode()
-    def decode(
-        self,
-        prompts: Sequence[Prompt],
-        strategies: Sequence[Strategy],
-        rows: Sequence[RowRequest],
-        *,
-        sampling: Sampling,
-        limits: Limits,
-        rows_per_batch: int,
-    ) -> Iterator[tuple[Sequence[tuple[int, RowRequest]], Rows]]:
-        """See Engine; `rows_per_batch` has no meaning here."""
-        for place, prompt in enumerate(prompts):
-            for row in rows:
-                yield [(place, row)], self._decode_row(prompt, strategies[row.strategy], row.sample, sampling, limits)
+    def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
+        """See Engine; every batch is one row, whatever `rows_per_batch` says."""
+        for index, prompt in enumerate(request.prompts):
+            for row in request.rows:
+                strategy = request.strategies[row.strategy]
+                yield [(index, row)], self._decode_row(prompt, strategy, row.sample, request.sampling, request.limits)
 
-    def _decode_row(self, prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling, limits: Limits) -> Rows:
+    def _decode_row(
+        self, prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling, limits: Limits
+    ) -> RowBatch:
         device = self.model.device
         table = StrategyTable.build([strategy], dtype=self.model.signal_dtype, device=device)
         key = noise_key(prompt, strategy, sample, sampling)
-        row = Rows(strategy_A=torch.tensor([0], device=device), keys=[key], max_new_tokens=limits.max_new_tokens)
-        full = Text(self.model, prompt.token_ids)
+        row = RowBatch(strategy_A=torch.tensor([0], device=device), keys=[key], max_new_tokens=limits.max_new_tokens)
+        full = one_text(self.model, prompt.token_ids)
         second = self.second_models.of([strategy]) or self.model
-        unconditional = Text(second, prompt.unconditional_ids) if "kl" in strategy.needs else None
+        unconditional = one_text(second, prompt.unconditional_ids) if "kl" in strategy.needs else None
         eos, alive = torch.tensor(sorted(self.model.eos_ids), dtype=torch.int64), torch.tensor([0])
         for step in range(limits.max_new_tokens):
             logits_1V, signals = read_signals(full, unconditional, prompt, step)
@@ -84,39 +78,14 @@ class ReferenceEngine(Engine):
         return row
 
 
-@dataclass
-class Text:
-    """A text that a model reads on its own, token by token."""
-
-    model: LanguageModel
-    token_ids: Sequence[int]
-    cache: Any = None
-    prompt: Any = None
-    """What an encoder reads, once known."""
-
-    def logits(self) -> Tensor:
-        """The logits after the last token, [1, V]."""
-        ids = torch.tensor([list(self.token_ids)], device=self.model.device)
-        if not self.model.is_encoder_decoder:
-            output = self.model.model(input_ids=ids, past_key_values=self.cache, use_cache=True)
-        elif self.cache is None:
-            self.prompt = ids
-            start = torch.full_like(ids[:, :1], int(self.model.model.generation_config.decoder_start_token_id))
-            output = self.model.model(input_ids=ids, decoder_input_ids=start, use_cache=True)
-        else:
-            output = self.model.model(
-                input_ids=self.prompt, decoder_input_ids=ids, past_key_values=self.cache, use_cache=True
-            )
-        self.cache = output.past_key_values
-        logits_1V: Tensor = output.logits[:, -1].to(self.model.signal_dtype)
-        return logits_1V
-
-    def append(self, token_1: Tensor) -> None:
-        """Go on with this token; what came before is in the cache."""
-        self.token_ids = token_1.tolist()
+def one_text(model: LanguageModel, token_ids: Sequence[int]) -> GrowingTexts:
+    """Return a text that the model reads alone."""
+    return GrowingTexts(model.model, torch.tensor([list(token_ids)], device=model.device))
 
 
-def read_signals(full: Text, unconditional: Text | None, prompt: Prompt, step: int) -> tuple[Tensor, Signals]:
+def read_signals(
+    full: GrowingTexts, unconditional: GrowingTexts | None, prompt: Prompt, step: int
+) -> tuple[Tensor, Signals]:
     """The next logits with the source, [1, V], and what they and those without it say."""
     logits_1V = full.logits()
     unconditional_1V = None if unconditional is None else unconditional.logits()
@@ -126,7 +95,7 @@ def read_signals(full: Text, unconditional: Text | None, prompt: Prompt, step: i
     return logits_1V, Signals.build(entropy(logits_1V), kl_R=kl_1, vocabulary=logits_1V.shape[-1])
 
 
-def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: Rows, step: int) -> Tensor:
+def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: RowBatch, step: int) -> Tensor:
     """The row's next token, [1]: divide, truncate, add the noise, take the largest; recorded in the row."""
     (strategy,) = table.strategies
     kept_1V = keep_mask(logits_1V, table.truncation_N)
@@ -138,11 +107,11 @@ def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: R
     held = strategy.granularity == "instance" and step > 0
     temperature_1 = row.temperature_AS[:, 0].to(logits_1V) if held else table.temperature(row.strategy_A, read)
     check_temperatures(temperature_1, row.strategy_A, table, step)
-    scaled_1V, floored_1 = scale(logits_1V, temperature_1)
+    scaled_1V = scale(logits_1V, temperature_1)
     if strategy.order == "temperature_first":
         kept_1V = keep_mask(scaled_1V, table.truncation_N)
     score_1V = scaled_1V.masked_fill(~kept_1V, -torch.inf)
-    if not floored_1:
+    if not floored(temperature_1):
         score_1V = score_1V + gumbel_noise(row.key_U2, step, logits_1V.shape[-1], logits_1V.dtype)
     token_1 = score_1V.argmax(dim=-1)
     row.record(torch.tensor([0]), step, token_1, temperature_1, signals.entropy_R)

@@ -8,12 +8,12 @@ from dataclasses import InitVar, dataclass, field
 import torch
 from torch import Tensor
 
-from edt.decoding.ops.scale import TEMPERATURE_FLOOR
+from edt.decoding.ops.draw import floored
 from edt.records import FinishReason
 
 
 @dataclass(kw_only=True)
-class Rows:
+class RowBatch:
     """The rows of a batch: index into the strategy table, noise key and, while decoding, what each has produced.
 
     Rows with the same key share a noise stream: key_U2 holds the distinct keys, stream_A each row's.
@@ -44,7 +44,7 @@ class Rows:
         self.length_A = torch.full((shape[0],), self.max_new_tokens)
         self.reason_A = ["length"] * shape[0]
 
-    def held(self, alive_R: Tensor, step: int, temperature_R: Tensor, per_instance_R: Tensor) -> Tensor:
+    def apply_per_instance(self, alive_R: Tensor, step: int, temperature_R: Tensor, per_instance_R: Tensor) -> Tensor:
         """The temperatures, with that of step 0 in rows whose temperature is computed once per instance."""
         if step == 0 or not per_instance_R.any():
             return temperature_R
@@ -56,7 +56,7 @@ class Rows:
         self.tokens_AS[alive_R, step] = token_R.cpu()
         self.temperature_AS[alive_R, step] = temperature_R.double().cpu()
         self.entropy_AS[alive_R, step] = entropy_R.double().cpu()
-        self.floored_AS[alive_R, step] = (temperature_R <= TEMPERATURE_FLOOR).cpu()
+        self.floored_AS[alive_R, step] = floored(temperature_R).cpu()
 
     def record_end(self, ended: Tensor, step: int, reason: FinishReason) -> None:
         """Write down why and when these rows ended."""

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from edt.decoding.engine import Engine
 from edt.errors import MemoryExceededError, StoreError
-from edt.generation.passes import chunks_to_decode, row_requests, split_in_two, with_missing_passes
+from edt.generation.passes import chunks_to_decode, decode_request, split_in_two, with_missing_passes
 from edt.generation.prepare import Prepared
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest, Row
@@ -86,16 +86,8 @@ def _decode_chunk(
 ) -> list[Generation]:
     """Return the generations of one chunk of a pass."""
     prompts = [prepared.prompts[planned.split][example_id] for example_id in planned.chunks[chunk]]  # type: ignore[index]
-    return list(
-        engine.generate(
-            prompts,
-            request.strategies,
-            row_requests(request, planned.rows),
-            sampling=request.sampling,
-            limits=prepared.limits,
-            rows_per_batch=planned.rows_per_batch,
-        )
-    )
+    rows = decode_request(request, prepared, planned.rows, prompts)
+    return list(engine.generate(replace(rows, rows_per_batch=planned.rows_per_batch)))
 
 
 def _untraced_note(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection[str]]) -> list[str]:

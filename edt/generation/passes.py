@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from edt.decoding.engine import Engine, RowRequest
+from edt.decoding.engine import Engine
+from edt.decoding.request import DecodeRequest, RowRequest
 from edt.errors import MemoryExceededError, ModelError
 from edt.generation.environment import environment
 from edt.generation.prepare import Prepared
@@ -59,10 +60,18 @@ def chunks_to_decode(run: Run, request: GenerationRequest, prepared: Prepared) -
     ]
 
 
-def row_requests(request: GenerationRequest, rows: Sequence[Row]) -> list[RowRequest]:
-    """Return rows as indices into the request's strategies, as the engine takes them."""
+def decode_request(
+    request: GenerationRequest, prepared: Prepared, rows: Sequence[Row], prompts: Sequence[Prompt]
+) -> DecodeRequest:
+    """Return what the engine is to decode: these rows of these prompts, as indices into the request's strategies."""
     index = {strategy.strategy_id: i for i, strategy in enumerate(request.strategies)}
-    return [RowRequest(index[strategy_id], sample) for strategy_id, sample in rows]
+    return DecodeRequest(
+        prompts=prompts,
+        strategies=request.strategies,
+        rows=[RowRequest(index[strategy_id], sample) for strategy_id, sample in rows],
+        sampling=request.sampling,
+        limits=prepared.limits,
+    )
 
 
 def split_in_two(planned: Pass, chunk: int, error: MemoryExceededError) -> Pass:
@@ -86,7 +95,7 @@ def _new_pass(
 ) -> Pass:
     """Plan the decoding of these rows of these prompts, in the request's order of strategies."""
     rows = tuple(row for row in request.rows if row in missing)
-    plan = engine.plan(prompts, request.strategies, row_requests(request, rows), prepared.limits)
+    plan = engine.plan(decode_request(request, prepared, rows, prompts))
     return Pass(
         split=split,
         rows=rows,

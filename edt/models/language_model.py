@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from edt.errors import ConfigError, ModelError, one_line
 from edt.extras import extra_imports
@@ -163,6 +164,20 @@ class LanguageModel:
         wrapped = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
         ids: list[int] = self.tokenizer(wrapped, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
+
+    def pad(self, texts: Sequence[Sequence[int]], *, left: bool = True) -> tuple[Tensor, Tensor]:
+        """Return token ids and attention mask on the model's device, each [P, L], padded to the longest text.
+
+        A decoder continues a text behind its last token and needs the padding on the left. On the right, causal
+        attention never looks at the padding from a text's own tokens, and no mask is needed.
+        """
+        width = max(len(text) for text in texts)
+        ids_PL = torch.full((len(texts), width), self.pad_id)
+        mask_PL = torch.zeros_like(ids_PL)
+        for number, text in enumerate(texts):
+            at = slice(width - len(text), width) if left else slice(0, len(text))
+            ids_PL[number, at], mask_PL[number, at] = torch.tensor(list(text)), 1
+        return ids_PL.to(self.device), mask_PL.to(self.device)
 
     def decode(self, token_ids: Sequence[Sequence[int]]) -> list[str]:
         """Texts of continuations, without special tokens."""

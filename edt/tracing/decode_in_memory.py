@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edt.decoding.engine import Engine, EngineSpec, RowRequest
+from edt.decoding.engine import Engine, EngineSpec
+from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import STORED_NOISE, Limits, Sampling
 from edt.ids import digest
 from edt.models.language_model import ModelSpec
@@ -51,21 +52,10 @@ def decode_traced(
 
     The order is by prompt, then by strategy, then by sample.
     """
-    rows = [RowRequest(strategy, sample) for strategy in range(len(strategies)) for sample in range(sampling.samples)]
-    plan = engine.plan(prompts, strategies, rows, limits)
-    by_id = {prompt.example_id: prompt for prompt in prompts}
-
+    request = DecodeRequest.all_rows(prompts, strategies, sampling=replace(sampling, trace=True), limits=limits)
     by_prompt: dict[str, list[Generation]] = {}
-    for chunk in plan.chunks:
-        generations = engine.generate(
-            [by_id[example_id] for example_id in chunk],
-            strategies,
-            rows,
-            sampling=replace(sampling, trace=True),
-            limits=limits,
-            rows_per_batch=plan.rows_per_batch,
-        )
-        for generation in generations:
+    for chunk in request.chunks(engine.plan(request)):
+        for generation in engine.generate(chunk):
             by_prompt.setdefault(generation.example_id, []).append(generation)
 
     # The plan sorts prompts into chunks by length; the caller gets them in its own order.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edt.decoding.ops.scale import scale
+from edt.decoding.ops.draw import floored, scale
 from edt.decoding.ops.signals import entropy
 from edt.errors import ConfigError
 from edt.strategies.base import Signals, Strategy
@@ -20,7 +20,7 @@ def sampling_probabilities(logits_SV: Tensor, temperature_S: Tensor, strategy: S
     """
     table = StrategyTable.build([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
     truncation = table.truncation_N.select(_only_strategy(logits_SV))
-    scaled_SV, floored_S = scale(logits_SV, temperature_S)
+    scaled_SV, floored_S = scale(logits_SV, temperature_S), floored(temperature_S)
 
     # With order "truncate_first" the cutoffs are those at T = 1, as in the decode loop.
     kept_SV = keep_mask(scaled_SV if strategy.order == "temperature_first" else logits_SV, truncation)

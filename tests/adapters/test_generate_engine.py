@@ -11,8 +11,8 @@ import torch
 
 from edt.adapters.generate_engine import HFGenerateSpec, calls
 from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
+from edt.decoding.request import RowRequest
 from edt.decoding.sampling import Limits
 from edt.errors import ConfigError, ModelError
 from edt.models.language_model import ModelSpec
@@ -245,7 +245,7 @@ class GuidedOtherwise(KLD):
 def test_what_it_cannot_do_is_refused_up_front(tiny, prompts, strategy, words):
     engine = HFGenerateSpec().build(tiny)
     with pytest.raises(ConfigError, match=words):
-        engine.plan(prompts, [strategy], [RowRequest(0, 0)], Limits(max_new_tokens=3, stop=()))
+        engine_rows.plan(engine, prompts, [strategy], [RowRequest(0, 0)], Limits(max_new_tokens=3, stop=()))
     with pytest.raises(ConfigError, match=words):
         generate(tiny, prompts, [strategy])
 
@@ -284,5 +284,6 @@ def test_a_strategy_of_ones_own(tiny, prompts):
 def test_the_plan_counts_one_strategys_rows(tiny, prompts):
     """Settings are decoded one after the other, so they need no room beside each other."""
     rows = [RowRequest(s, k) for s in range(len(OF_GENERATE)) for k in range(4)]
-    plan = HFGenerateSpec(max_rows=16).build(tiny).plan(prompts, OF_GENERATE, rows, Limits(max_new_tokens=4, stop=()))
+    engine = HFGenerateSpec(max_rows=16).build(tiny)
+    plan = engine_rows.plan(engine, prompts, OF_GENERATE, rows, Limits(max_new_tokens=4, stop=()))
     assert [len(chunk) for chunk in plan.chunks] == [4]

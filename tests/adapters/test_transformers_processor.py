@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from edt import EDTLogitsProcessor
 from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.engine import RowRequest
 from edt.decoding.ops.kernels import WORTH_COMPILING, compiler_found
 from edt.decoding.ops.signals import entropy
+from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError
 from edt.records import Prompt
@@ -164,18 +164,9 @@ def test_processor_and_engine_agree_on_the_temperatures(tiny, granularity):
     prompt_ids = tuple(tiny.tokenize("Once upon a time"))
     names = dict.fromkeys(("task", "example_id", "cluster_id"), "x")
     prompt = Prompt(**names, split="test", token_ids=prompt_ids, unconditional_ids=prompt_ids, truncated_tokens=0)
-    (found,) = (
-        BatchedSpec()
-        .build(tiny)
-        .generate(
-            [prompt],
-            [EDT(t0=1.1, theta=0.5, granularity=granularity)],
-            [RowRequest(0, 0)],
-            sampling=Sampling(samples=1),
-            limits=Limits(max_new_tokens=8, stop=()),
-            rows_per_batch=1,
-        )
-    )
+    strategies, limits = [EDT(t0=1.1, theta=0.5, granularity=granularity)], Limits(max_new_tokens=8, stop=())
+    request = DecodeRequest.all_rows([prompt], strategies, sampling=Sampling(samples=1), limits=limits)
+    (found,) = BatchedSpec().build(tiny).generate(request)
     processor, ids, ratios = EDTLogitsProcessor(1.1, 0.5, granularity=granularity), [*prompt_ids], []
     for token in found.token_ids:
         logits = tiny.model(torch.tensor([ids])).logits[:, -1]

@@ -7,12 +7,12 @@ import scipy.stats
 import torch
 
 from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
+from edt.decoding.request import DecodeRequest, RowRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ModelError
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
-from tests.support.engine_rows import check_ends, generate, prompt, tokens_of
+from tests.support.engine_rows import check_ends, generate, plan, prompt, tokens_of
 
 MIXED = [
     Fixed(t0=0),
@@ -99,10 +99,9 @@ def test_batch_size_changes_nothing(tiny, prompts, batch):
 def test_sharing_branches_changes_nothing_but_the_work(tiny, prompts):
     """The reference runs the model once per row and step; the torch engine reads far fewer contexts."""
     engine = BatchedSpec().build(tiny)
-    rows = [RowRequest(s, k) for s in range(len(MIXED)) for k in range(4)]
     limits = Limits(max_new_tokens=16, stop=("e", "a"))
-    how = {"sampling": Sampling(samples=4), "limits": limits, "rows_per_batch": 512}
-    shared = {(g.example_id, g.strategy_id, g.sample): g for g in engine.generate(prompts, MIXED, rows, **how)}
+    request = DecodeRequest.all_rows(prompts, MIXED, sampling=Sampling(samples=4), limits=limits)
+    shared = {(g.example_id, g.strategy_id, g.sample): g for g in engine.generate(request)}
     assert engine.work.row_steps == sum(len(g.token_ids) for g in shared.values())
     reads = sum((len(g.token_ids) - 1) * (2 if g.family == "kld" else 1) for g in shared.values())
     assert engine.work.forward_rows < 0.75 * reads
@@ -164,7 +163,7 @@ def break_prefill(monkeypatch, call, row):
             logits[row, 0] = float("nan")
         return block, logits
 
-    monkeypatch.setattr("edt.decoding.cache.sharing_check.trial_misfit", lambda model: None)
+    monkeypatch.setattr("edt.decoding.cache.sharing_check.trial_obstacle", lambda model: None)
     monkeypatch.setattr(contexts, "prefill_block", broken)
 
 
@@ -184,10 +183,10 @@ def test_plan_respects_rows_and_budget(tiny, prompts):
     strategies = [Fixed(t0=1), KLD(t0=1, sigma=1)]
     rows = [RowRequest(s, k) for s in range(2) for k in range(4)]
     limits = Limits(max_new_tokens=10, stop=())
-    wide = BatchedSpec(max_rows=16).build(tiny).plan(prompts, strategies, rows, limits)
+    wide = plan(BatchedSpec(max_rows=16).build(tiny), prompts, strategies, rows, limits)
     assert [len(chunk) for chunk in wide.chunks] == [2, 2]
     assert sorted(i for chunk in wide.chunks for i in chunk) == sorted(p.example_id for p in prompts)
-    narrow = BatchedSpec(kv_budget=1).build(tiny).plan(prompts, strategies, rows, limits)
+    narrow = plan(BatchedSpec(kv_budget=1).build(tiny), prompts, strategies, rows, limits)
     assert [len(chunk) for chunk in narrow.chunks] == [1] * 4
     assert narrow.rows_per_batch == 1
 
@@ -196,7 +195,7 @@ def test_overlong_prompt_is_an_error(tiny):
     long = prompt(tiny, 0, "x" * 250)
     engine = BatchedSpec().build(tiny)
     with pytest.raises(ModelError, match=r"250 tokens.*context of 256"):
-        engine.plan([long], [Fixed(t0=1)], [RowRequest(0, 0)], Limits(max_new_tokens=10, stop=()))
+        plan(engine, [long], [Fixed(t0=1)], [RowRequest(0, 0)], Limits(max_new_tokens=10, stop=()))
 
 
 def test_in_float32_only_near_ties_may_differ_between_batch_shapes(tiny_folder, prompts):

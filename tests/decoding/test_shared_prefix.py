@@ -1,14 +1,16 @@
 """Prompts stored once: for every family of models that can, the tokens of the reference engine; for others, a copy."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.cache.prefix_cache import Block, BranchCache, Layout, runs
-from edt.decoding.cache.sharing_check import Fit
-from edt.decoding.engine import RowRequest
+from edt.decoding.cache.sharing_check import SharingCheck
 from edt.decoding.reference import ReferenceSpec
+from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.models.language_model import LanguageModel, ModelSpec
 from edt.records import Prompt
@@ -78,18 +80,16 @@ STRATEGIES = [
 ]
 
 
+def request(prompts, strategies=STRATEGIES, samples=3, batch=512):
+    limits = Limits(max_new_tokens=9, stop=("q",))
+    rows = DecodeRequest.all_rows(prompts, strategies, sampling=Sampling(samples=samples), limits=limits)
+    return dataclasses.replace(rows, rows_per_batch=batch)
+
+
 def tokens(spec, model, prompts=PROMPTS, strategies=STRATEGIES, samples=3, batch=512):
     engine = spec.build(model)
-    rows = [RowRequest(s, k) for s in range(len(strategies)) for k in range(samples)]
-    found = engine.generate(
-        prompts,
-        strategies,
-        rows,
-        sampling=Sampling(samples=samples),
-        limits=Limits(max_new_tokens=9, stop=("q",)),
-        rows_per_batch=batch,
-    )
-    return engine, {(g.example_id, g.strategy_id, g.sample): g.token_ids for g in found}
+    generations = engine.generate(request(prompts, strategies, samples, batch))
+    return engine, {(g.example_id, g.strategy_id, g.sample): g.token_ids for g in generations}
 
 
 FITTING = [
@@ -112,7 +112,7 @@ def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp
     attention = model.model.config._attn_implementation
     engine, found = tokens(BatchedSpec(), model)
     assert engine.fit(model).reason is None
-    assert engine._prefill(PROMPTS, Limits(max_new_tokens=9, stop=()), None).__name__ == "SharedPrefill"
+    assert engine._prefill_class(request(PROMPTS), None).__name__ == "SharedPrefill"
     assert model.model.config._attn_implementation == attention
     _, wanted = tokens(ReferenceSpec(), model)
     assert found == wanted
@@ -120,14 +120,12 @@ def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("mistral, window too short", "float64"), ("bloom", "float32")])
-def test_other_models_copy_the_prompts_and_give_the_same_tokens(kind, dtype, tiny_folder, tmp_path, capsys):
+def test_other_models_copy_the_prompts_and_give_the_same_tokens(kind, dtype, tiny_folder, tmp_path, caplog):
     model = loaded(kind, tiny_folder, tmp_path, dtype)
     engine, found = tokens(BatchedSpec(), model)
-    limits = Limits(max_new_tokens=9, stop=())
-    assert engine._prefill(PROMPTS, limits, None).__name__ == "ExpandedPrefill"
-    told = capsys.readouterr().err
-    assert told.count("each branch gets a copy") == 1
-    assert ("sliding window of 12" if "mistral" in kind else "takes no positions") in told
+    assert engine._prefill_class(request(PROMPTS), None).__name__ == "ExpandedPrefill"
+    assert caplog.text.count("each branch gets a copy") == 1
+    assert ("sliding window of 12" if "mistral" in kind else "takes no positions") in caplog.text
     assert not engine.cost(STRATEGIES, 50).shared_prompt
     assert found == tokens(ReferenceSpec(), model)[1]
 
@@ -149,9 +147,9 @@ def test_the_trial_notices_an_architecture_that_does_something_else(tiny, monkey
         return output * 1.5, weights
 
     monkeypatch.setattr(shared_attention, "group_attention", wrong)
-    assert "differ" in Fit.of(tiny).reason
+    assert "differ" in SharingCheck.run(tiny).reason
     monkeypatch.setattr(shared_attention, "group_attention", lambda *_: None)
-    assert "fails: TypeError" in Fit.of(tiny).reason
+    assert "fails: TypeError" in SharingCheck.run(tiny).reason
 
 
 def test_the_trial_refuses_attention_sinks_and_does_not_pass_flat_models(tiny_folder, tmp_path, monkeypatch):
@@ -161,10 +159,10 @@ def test_the_trial_refuses_attention_sinks_and_does_not_pass_flat_models(tiny_fo
     flat = loaded("llama", tiny_folder, tmp_path)
     with torch.no_grad():
         flat.model.get_output_embeddings().weight.mul_(1e-4)
-    assert Fit.of(flat).reason is None
+    assert SharingCheck.run(flat).reason is None
     honest = shared_attention.group_attention
     monkeypatch.setattr(shared_attention, "group_attention", lambda *a: (honest(*a)[0] * 0, honest(*a)[1]))
-    assert "of their spread" in Fit.of(flat).reason
+    assert "of their spread" in SharingCheck.run(flat).reason
     with pytest.raises(NotImplementedError, match="sinks"):
         shared_attention.shared_prefix_attention(None, None, None, None, None, s_aux=torch.zeros(1))
 
@@ -226,7 +224,7 @@ def test_prompts_are_handled_together_while_padding_is_cheaper_than_a_call():
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart"])
-def test_encoder_decoders_copy_their_prompts_and_decode_as_generate_does(kind, tiny_folder, tmp_path, capsys):
+def test_encoder_decoders_copy_their_prompts_and_decode_as_generate_does(kind, tiny_folder, tmp_path, caplog):
     import transformers
 
     torch.manual_seed(0)
@@ -253,7 +251,7 @@ def test_encoder_decoders_copy_their_prompts_and_decode_as_generate_does(kind, t
     transformers.AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path)
     loaded_model = LanguageModel.load(ModelSpec(path=str(tmp_path), dtype="float64", device="cpu"))
     _, found = tokens(BatchedSpec(), loaded_model)
-    assert "is an encoder-decoder" in capsys.readouterr().err
+    assert "is an encoder-decoder" in caplog.text
     assert found == tokens(ReferenceSpec(), loaded_model)[1]
     assert len(set(found.values())) > len(PROMPTS)
     for p in PROMPTS:

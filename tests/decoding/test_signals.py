@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edt.decoding.ops.scale import TEMPERATURE_FLOOR, scale
+from edt.decoding.ops.draw import TEMPERATURE_FLOOR, floored, scale
 from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
 
 LOGITS = st.lists(st.floats(-50, 50), min_size=2, max_size=20)
@@ -87,7 +87,8 @@ def test_finite_rows(row, finite):
 @pytest.mark.parametrize("temperature", [0.0, 1e-38, 1e-5, TEMPERATURE_FLOOR, 0.3, 2.0])
 def test_scaling_never_makes_nan(dtype, temperature):
     logits = torch.tensor([[1e4, -1e4, 0.0, -torch.inf]], dtype=dtype)
-    scaled, floored = scale(logits, torch.tensor([temperature], dtype=dtype))
+    temperature_R = torch.tensor([temperature], dtype=dtype)
+    scaled = scale(logits, temperature_R)
     assert not scaled.isnan().any()
     assert scaled.argmax() == 0
-    assert bool(floored) == (temperature <= TEMPERATURE_FLOOR)
+    assert bool(floored(temperature_R)) == (temperature <= TEMPERATURE_FLOOR)

@@ -2,6 +2,7 @@
 
 import math
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,8 +10,8 @@ import pytest
 
 from edt.cli import main
 from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
+from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.records import Prompt
 from edt.report.steps import StepTraces, bands, figure_bytes, steps_figure
@@ -31,12 +32,10 @@ def decode(tiny, spec, trace):
         unconditional_ids=ids[9:],
         truncated_tokens=0,
     )
-    rows = [RowRequest(strategy, sample) for strategy in range(len(STRATEGIES)) for sample in range(2)]
     limits = Limits(max_new_tokens=7, stop=())
     sampling = Sampling(samples=2, trace=trace)
-    return list(
-        spec.build(tiny).generate([prompt], STRATEGIES, rows, sampling=sampling, limits=limits, rows_per_batch=3)
-    )
+    request = DecodeRequest.all_rows([prompt], STRATEGIES, sampling=sampling, limits=limits)
+    return list(spec.build(tiny).generate(replace(request, rows_per_batch=3)))
 
 
 @pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()], ids=["torch", "reference"])

@@ -1,7 +1,9 @@
 """Rows that an engine decodes from a few prompts of the random model, for the tests of every engine."""
 
+import dataclasses
+
 from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.engine import RowRequest
+from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.records import Prompt
 from edt.strategies import EDT, KLD, Dynatemp, Fixed
@@ -38,15 +40,17 @@ def prompt(tiny, number, text):
 def generate(model, prompts, strategies, *, spec=None, samples=2, tokens=12, stop=(), rows=None, batch=512, **how):
     """What the engine (batched by default) decodes, by example, strategy and sample."""
     engine = (BatchedSpec() if spec is None else spec).build(model)
-    found = engine.generate(
-        prompts,
-        strategies,
-        rows or [RowRequest(s, k) for s in range(len(strategies)) for k in range(samples)],
-        sampling=Sampling(samples=samples, **how),
-        limits=Limits(max_new_tokens=tokens, stop=stop),
-        rows_per_batch=batch,
+    limits, sampling = Limits(max_new_tokens=tokens, stop=stop), Sampling(samples=samples, **how)
+    request = DecodeRequest.all_rows(prompts, strategies, sampling=sampling, limits=limits)
+    request = dataclasses.replace(request, rows=rows or request.rows, rows_per_batch=batch)
+    return {(g.example_id, g.strategy_id, g.sample): g for g in engine.generate(request)}
+
+
+def plan(engine, prompts, strategies, rows, limits):
+    """The engine's plan for these rows of the prompts."""
+    return engine.plan(
+        DecodeRequest(prompts=prompts, strategies=strategies, rows=rows, sampling=Sampling(), limits=limits)
     )
-    return {(g.example_id, g.strategy_id, g.sample): g for g in found}
 
 
 def tokens_of(found):

@@ -6,8 +6,8 @@ import scipy.stats
 import torch
 
 from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.engine import RowRequest
 from edt.decoding.reference import ReferenceSpec
+from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, DataError
 from edt.models.language_model import LanguageModel, ModelSpec
@@ -21,19 +21,9 @@ STRATEGIES = [Fixed(t0=0), Fixed(t0=1.3, top_k=3), EDT(t0=1, theta=0.5, top_p=0.
 
 
 def generations(model, prompt, spec=None):
-    rows = [RowRequest(strategy, sample) for strategy in range(len(STRATEGIES)) for sample in range(2)]
-    return list(
-        (spec or BatchedSpec())
-        .build(model)
-        .generate(
-            [prompt],
-            STRATEGIES,
-            rows,
-            sampling=Sampling(samples=2, trace=True),
-            limits=Limits(max_new_tokens=8, stop=()),
-            rows_per_batch=8,
-        )
-    )
+    sampling, limits = Sampling(samples=2, trace=True), Limits(max_new_tokens=8, stop=())
+    request = DecodeRequest.all_rows([prompt], STRATEGIES, sampling=sampling, limits=limits)
+    return list((spec or BatchedSpec()).build(model).generate(request))
 
 
 def traced(model, prompt, generation, top=5):

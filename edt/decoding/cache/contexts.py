@@ -91,7 +91,7 @@ class ExpandedPrefill:
     def __init__(self, language_model: LanguageModel, *groups: Prompts) -> None:
         """Read all prompts in one batch, padded on the left."""
         self.language_model = language_model
-        ids_PL, self.mask_PL = pad_left([ids for prompts in groups for ids in prompts], language_model)
+        ids_PL, self.mask_PL = language_model.pad([ids for prompts in groups for ids in prompts])
         position_PL = (self.mask_PL.cumsum(-1) - 1).clamp(min=0)
         self.logits_PV, self.cache = last_logits(language_model, ids_PL, position_PL, None, self.mask_PL)
 
@@ -135,7 +135,7 @@ class EncodedPrefill:
     def __init__(self, language_model: LanguageModel, *groups: Prompts) -> None:
         """Read all prompts in one batch, padded and masked."""
         self.language_model = language_model
-        ids_PL, self.mask_PL = pad_left([ids for prompts in groups for ids in prompts], language_model)
+        ids_PL, self.mask_PL = language_model.pad([ids for prompts in groups for ids in prompts])
         model = language_model.model
         self.encoded = model.get_encoder()(input_ids=ids_PL, attention_mask=self.mask_PL).last_hidden_state
         start_P1 = torch.full_like(ids_PL[:, :1], int(model.generation_config.decoder_start_token_id))
@@ -189,9 +189,9 @@ def prefill_block(language_model: LanguageModel, prompts: Prompts) -> tuple[Bloc
 
     Padding is on the right, where causal attention never looks from a prompt's own tokens: there is no mask.
     """
-    device, pad = language_model.device, language_model.pad_id
+    device = language_model.device
     lengths = tuple(len(prompt) for prompt in prompts)
-    ids_PL = torch.tensor([list(p) + [pad] * (max(lengths) - len(p)) for p in prompts], device=device)
+    ids_PL, _ = language_model.pad(prompts, left=False)
     position_PL = torch.arange(max(lengths), device=device).expand(len(prompts), -1)
     last_P = torch.tensor(lengths, device=device) - 1
     with only_positions(language_model.model, last_P):
@@ -245,11 +245,3 @@ def forward(
         use_cache=True,
         **{name: value for name, value in optional.items() if name in language_model.forward_arguments},
     )
-
-
-def pad_left(prompts: Prompts, language_model: LanguageModel) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, each [P, L]."""
-    width, pad = max(len(prompt) for prompt in prompts), language_model.pad_id
-    ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return torch.tensor(ids, device=language_model.device), torch.tensor(mask, device=language_model.device)

@@ -23,29 +23,29 @@ LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class SharingCheck:
     """reason: why the model cannot share prompts, None if it can. window: tokens that its attention spans."""
 
     reason: str | None
     window: int | None
 
     @classmethod
-    def of(cls, model: LanguageModel) -> Fit:
+    def run(cls, model: LanguageModel) -> SharingCheck:
         """Look at the architecture, then try."""
-        reason = misfit(model) or trial_misfit(model)
+        reason = architecture_obstacle(model) or trial_obstacle(model)
         config = model.model.config.get_text_config()
         sliding = "sliding_attention" in (getattr(config, "layer_types", None) or ["sliding_attention"])
         window = getattr(config, "sliding_window", None) if sliding else None
         return cls(reason=reason, window=window)
 
-    def why_not(self, tokens: int) -> str | None:
+    def obstacle(self, tokens: int) -> str | None:
         """Why contexts of so many tokens cannot share prompts, None if they can: a sliding window must span them."""
         if self.reason is None and self.window is not None and tokens > self.window:
             return f"its sliding window of {self.window} tokens is shorter than prompt and new tokens, {tokens}"
         return self.reason
 
 
-def misfit(model: LanguageModel) -> str | None:
+def architecture_obstacle(model: LanguageModel) -> str | None:
     """What in the architecture speaks against it."""
     config = model.model.config.get_text_config()
     name = type(model.model).__name__
@@ -62,7 +62,7 @@ def misfit(model: LanguageModel) -> str | None:
 
 
 @torch.inference_mode()
-def trial_misfit(model: LanguageModel) -> str | None:
+def trial_obstacle(model: LanguageModel) -> str | None:
     """Decode a few tokens and compare with reading each text at once: whatever an architecture does beside attention
     shows here.
     """

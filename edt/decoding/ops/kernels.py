@@ -7,9 +7,9 @@ pass. Eager, rows are handled in blocks, so that the memory stays small too.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from functools import cache, cached_property, partial
 from typing import Any
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from edt.decoding.ops import draw as drawing
 from edt.decoding.ops import noise, signals
-from edt.decoding.ops.scale import scale
 from edt.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 WORTH_COMPILING = 8192
 """Vocabulary from which the passes are compiled unless told: below, a run is over before the compiler is."""
@@ -59,7 +60,7 @@ class Kernels:
         return self._run("kl_divergence", len(p_logits_GV), p_logits_GV, q_logits_GV)
 
     def scale(self, logits_RV: Tensor, temperature_R: Tensor) -> Tensor:
-        """The scaled logits of edt.decoding.ops.scale.scale."""
+        """The scaled logits of edt.decoding.ops.draw.scale."""
         return self._run("scale", len(logits_RV), logits_RV, temperature_R)
 
     def gumbel_noise(self, key_U2: Tensor, step: int, dtype: torch.dtype) -> Tensor:
@@ -118,7 +119,7 @@ class Kernels:
             found: Tensor = self._compiled[name](*tensors)
             return found
         except torch._dynamo.exc.TorchDynamoException as error:  # the compiler is there, but does not work
-            print(f"the compiler failed ({type(error).__name__}); going on without, more slowly.", file=sys.stderr)
+            logger.warning(f"the compiler failed ({type(error).__name__}); continuing without it, more slowly.")
             self.compiled = False
             return self._eager[name](*tensors)
 
@@ -128,7 +129,7 @@ class Kernels:
             f"noise {dtype}": partial(noise.gumbel_noise, vocabulary=self.vocabulary, dtype=dtype)
             for dtype in (torch.float32, torch.float64)
         }
-        made |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence, "scale": scaled}
+        made |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence, "scale": drawing.scale}
         return made | {"draw": drawing.draw, "kept_weight": drawing.kept_weight}
 
     @cached_property
@@ -140,11 +141,6 @@ class Kernels:
 def shared_kernels(vocabulary: int, device: torch.device) -> Kernels:
     """The same passes for all who ask, so that each is compiled once in a process."""
     return Kernels(compile=None, vocabulary=vocabulary, device=device)
-
-
-def scaled(logits_RV: Tensor, temperature_R: Tensor) -> Tensor:
-    """The scaled logits alone."""
-    return scale(logits_RV, temperature_R)[0]
 
 
 def compiler_found(device: torch.device) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from edt.decoding.ops.scale import TEMPERATURE_FLOOR
+from edt.decoding.ops.draw import TEMPERATURE_FLOOR
 from edt.strategies.truncation import NO_TOP_K, Truncation, sigma_cutoffs
 
 Mass = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]

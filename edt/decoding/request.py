@@ -1,0 +1,71 @@
+"""What an engine is asked to decode: prompts, strategies, rows, and how rows are drawn and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from edt.decoding.batching import Plan
+from edt.decoding.sampling import Limits, Sampling
+from edt.records import Prompt
+from edt.strategies.base import Strategy
+
+
+@dataclass(frozen=True)
+class RowRequest:
+    """One row of a prompt: index of its strategy and of its sample."""
+
+    strategy: int
+    sample: int
+
+
+Pair = tuple[int, RowRequest]
+"""The index of a prompt, and one of its rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeRequest:
+    """The rows to decode of every prompt: the one argument of each engine.
+
+    prompts: decoded together, such as a chunk of the plan. strategies: what the rows index.
+    rows_per_batch: the most rows in one batch of the model; None puts all rows into one batch.
+    """
+
+    prompts: Sequence[Prompt]
+    strategies: Sequence[Strategy]
+    rows: Sequence[RowRequest]
+    sampling: Sampling
+    limits: Limits
+    rows_per_batch: int | None = None
+
+    @classmethod
+    def all_rows(
+        cls, prompts: Sequence[Prompt], strategies: Sequence[Strategy], *, sampling: Sampling, limits: Limits
+    ) -> DecodeRequest:
+        """Request every strategy and sample of every prompt: strategy by strategy, then by sample."""
+        rows = [RowRequest(index, sample) for index in range(len(strategies)) for sample in range(sampling.samples)]
+        return cls(prompts=prompts, strategies=strategies, rows=rows, sampling=sampling, limits=limits)
+
+    @property
+    def used_strategies(self) -> list[Strategy]:
+        """The strategies that a row names; the others cost nothing."""
+        return [self.strategies[index] for index in sorted({row.strategy for row in self.rows})]
+
+    @property
+    def batch_size(self) -> int:
+        """The most rows in one batch."""
+        # Not `or`: a limit of 0 would be an error to see, not a missing limit.
+        return len(self.prompts) * len(self.rows) if self.rows_per_batch is None else self.rows_per_batch
+
+    def batches(self) -> Iterator[list[Pair]]:
+        """Cut all rows into batches, prompt by prompt: rows of one prompt share its keys and values."""
+        pairs = [(index, row) for index in range(len(self.prompts)) for row in self.rows]
+        for start in range(0, len(pairs), self.batch_size):
+            yield pairs[start : start + self.batch_size]
+
+    def chunks(self, plan: Plan) -> Iterator[DecodeRequest]:
+        """Return the same request for each chunk of a plan."""
+        by_id = {prompt.example_id: prompt for prompt in self.prompts}
+        for chunk in plan.chunks:
+            prompts = [by_id[example_id] for example_id in chunk]
+            yield replace(self, prompts=prompts, rows_per_batch=plan.rows_per_batch)
