@@ -19,7 +19,7 @@ from scripts.bench_common import load_model, median_ratio, parser_of, seconds_of
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 
-from edt.benchmark.replay import WARM_UP, Contender, contenders_of, replay
+from edt.benchmark.replay import WARM_UP, Contender, build_contenders, replay
 from edt.decoding.cache.branches import Branches
 from edt.decoding.ops.kernels import Kernels
 from edt.models.language_model import LanguageModel
@@ -47,7 +47,7 @@ class BareBranches(Branches):
 def all_contenders(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, Contender]:
     """All contenders on the same prompt."""
     sizes = {"length": args.length, "rows": args.rows, "steps": args.steps}
-    found = contenders_of(CONTENDERS, model, second=second, kernels=kernels, **sizes)
+    found = build_contenders(CONTENDERS, model, second=second, kernels=kernels, **sizes)
     found["bare"].branches.__class__ = BareBranches
     return found
 

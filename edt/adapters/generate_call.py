@@ -1,4 +1,4 @@
-"""A strategy as arguments of transformers' `generate`. Shapes: R rows of a call, V vocabulary, L tokens."""
+"""Translate a strategy into arguments of transformers' `generate`. Shapes: R rows, P prompts, V vocabulary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edt.strategies.rows import StrategyTable
 
 
 def check_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
-    """Raise ConfigError for what `generate` has no equal for."""
+    """Raise ConfigError for what `generate` has no equivalent for."""
     guided = "kl" in strategy.needs
     kld = strategy if isinstance(strategy, KLD) else None
     reasons = {
@@ -35,7 +35,7 @@ def check_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
         "guides an encoder-decoder by KL": guided and encoder_decoder,
         "reads 'kl' by another rule than kld's": guided and type(strategy) is not KLD,
         "runs a second model (mode=dual)": kld is not None and kld.mode != "shared",
-        "holds a KL-guided temperature (granularity=instance)": guided and strategy.granularity != "token",
+        "keeps a KL-guided temperature per instance (granularity=instance)": guided and strategy.granularity != "token",
     }
     for reason, applies in reasons.items():
         if applies:
@@ -45,12 +45,16 @@ def check_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
 
 
 def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> dict[str, Any]:
-    """What makes `generate` decode by this strategy and show its temperatures: transformers' own arguments as far as
-    they go (a fixed temperature, top-k, top-p, min-p), our processors for the rest.
+    """Return the arguments that make `generate` decode by this strategy and report its temperatures to `observe`.
+
+    They are transformers' own where it has them (a fixed temperature, top-k, top-p, min-p), else our processors.
     """
     fixed_t = strategy.t0 if type(strategy) is Fixed else None
+    # generate refuses a temperature of 0; greedy decoding is a mode of its own there.
     if fixed_t is not None and fixed_t <= TEMPERATURE_FLOOR:
-        return {"do_sample": False, "logits_processor": LogitsProcessorList([RuleProcessor(strategy, observe)])}
+        return {"do_sample": False, "logits_processor": LogitsProcessorList([_RuleProcessor(strategy, observe)])}
+
+    # 0 and 1.0 switch top-k and top-p off: left out, generate would truncate to its default of 50 tokens.
     how: dict[str, Any] = {
         "do_sample": True,
         "temperature": 1.0 if fixed_t is None else fixed_t,
@@ -59,8 +63,8 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
         "min_p": strategy.min_p,
     }
     if isinstance(strategy, KLD):
-        return {**how, "custom_generate": guided_loop(strategy, model, prompts, observe)}
-    processor: LogitsProcessor = RuleProcessor(strategy, observe)
+        return {**how, "custom_generate": _guided_loop(strategy, model, prompts, observe)}
+    processor: LogitsProcessor = _RuleProcessor(strategy, observe)
     if type(strategy) is EDT:
         processor = EDTLogitsProcessor(
             strategy.t0, strategy.theta, n=strategy.n, granularity=strategy.granularity, observe=observe
@@ -68,8 +72,8 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
     return {**how, "logits_processor": LogitsProcessorList([processor])}
 
 
-def guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> KLDGenerate:
-    """The loop that reads the prompts without their source too."""
+def _guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> KLDGenerate:
+    """Return the loop that also reads the prompts without their source."""
     unconditional_PL, mask_PL = model.pad([prompt.unconditional_ids for prompt in prompts])
     return KLDGenerate(
         t0=strategy.t0,
@@ -80,27 +84,27 @@ def guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt], 
     )
 
 
-class RuleProcessor(LogitsProcessor):
-    """The rule of any strategy that reads the entropy alone. A fixed temperature is shown, and left to `generate`."""
+class _RuleProcessor(LogitsProcessor):
+    """The rule of any strategy that reads only the entropy. A fixed temperature is observed, and left to `generate`."""
 
     def __init__(self, strategy: Strategy, observe: Observer) -> None:
-        """For one call of `generate`: a temperature per instance is that of the first step."""
+        """Prepare for one call of `generate`, in which a temperature per instance is that of the first step."""
         self.strategy, self.observe = strategy, observe
-        self.step, self.held_R = 0, torch.empty(0)
+        self.step, self.kept_R = 0, torch.empty(0)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """The scaled logits, [R, V]."""
+        """Return the scaled logits, [R, V]."""
         passes = shared_kernels(scores.shape[-1], scores.device)
         entropy_R = passes.entropy(scores)
-        temperature_R = self.held_R
+        temperature_R = self.kept_R
         if self.step == 0 or self.strategy.granularity == "token":
-            temperature_R = self.held_R = self._rule(entropy_R, scores.shape[-1])
+            temperature_R = self.kept_R = self._rule(entropy_R, scores.shape[-1])
         self.observe(temperature_R, entropy_R)
         self.step += 1
         return scores if type(self.strategy) is Fixed else passes.scale(scores, temperature_R)
 
     def _rule(self, entropy_R: Tensor, vocabulary: int) -> Tensor:
-        """T per row; entropies that are not finite pass through, for the observer to tell."""
+        """Return T per row, [R]. Entropies that are not finite pass through: the observer names their example."""
         table = StrategyTable.build([self.strategy], dtype=entropy_R.dtype, device=entropy_R.device)
         signals = Signals.build(entropy_R, vocabulary=vocabulary)
         strategy_R = torch.zeros_like(entropy_R, dtype=torch.int64)
@@ -111,8 +115,8 @@ class RuleProcessor(LogitsProcessor):
 
 
 @contextmanager
-def plain_generation(model: Any) -> Iterator[None]:
-    """Hide the checkpoint's own generation settings (a repetition penalty, a top-k): they are no part of a strategy."""
+def own_generation_config_hidden(model: Any) -> Iterator[None]:
+    """Hide the checkpoint's own generation settings (a repetition penalty, a top-k): they belong to no strategy."""
     own = model.generation_config
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         bos_token_id=own.bos_token_id, decoder_start_token_id=own.decoder_start_token_id

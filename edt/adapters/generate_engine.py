@@ -1,7 +1,7 @@
-"""The generate engine: transformers' own `model.generate`, one call per chunk of prompts and strategy.
+"""The hf_generate engine: transformers' own `model.generate`, one call per chunk of prompts and strategy.
 
-It shares nothing between samples, settings or prefixes: the baseline that the torch engine is measured against.
-Shapes: R rows of a call, L tokens of its longest prompt.
+It shares nothing between samples, settings or prefixes: the baseline that the batched engine is measured against.
+Shapes: R rows of a call, A the same as a batch, P prompts, S steps, L tokens of the longest prompt.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from edt.adapters.generate_call import arguments, check_strategy, plain_generation
-from edt.adapters.generate_record import Record
+from edt.adapters.generate_call import arguments, check_strategy, own_generation_config_hidden
 from edt.decoding.batching import Cost
-from edt.decoding.engine import Engine, EngineSpec
+from edt.decoding.engine import Engine, EngineSpec, raise_non_finite
+from edt.decoding.loop import finish
 from edt.decoding.request import DecodeRequest, Pair, RowRequest
 from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import EXTERNAL, Limits, Sampling
@@ -33,17 +33,19 @@ LOGIT_COPIES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class HFGenerateSpec(EngineSpec):
-    """Nothing to set beside the plan."""
+    """The settings of the hf_generate engine: only those of the plan."""
 
     def build(self, model: LanguageModel) -> HFGenerateEngine:
-        """The engine over a loaded model."""
+        """Return the engine over a loaded model."""
         return HFGenerateEngine(model=model, spec=self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HFGenerateEngine(Engine):
-    """Decodes by `model.generate`. Its draws come from torch's generator, seeded for each call from what it decodes:
-    the same chunk gives the same tokens, but strategies share no noise (`noise: external`).
+    """Decodes by `model.generate`.
+
+    Its draws come from torch's generator, seeded for each call from what it decodes: the same chunk gives the same
+    tokens, but strategies share no noise (`noise: external`).
     """
 
     name = "hf_generate"
@@ -58,14 +60,14 @@ class HFGenerateEngine(Engine):
         return EXTERNAL
 
     def check_strategies(self, strategies: Sequence[Strategy]) -> None:
-        """See Engine; and whatever `generate` has no equal for."""
+        """See Engine. Also refuses what `generate` has no equivalent for."""
         super().check_strategies(strategies)
         for strategy in strategies:
             check_strategy(strategy, encoder_decoder=self.model.is_encoder_decoder)
 
     def rows_together(self, rows: Sequence[RowRequest]) -> int:
         """See Engine: a call decodes one strategy."""
-        return max(len(samples) for samples in samples_by_strategy(rows).values())
+        return max(len(samples) for samples in _samples_by_strategy(rows).values())
 
     def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
         """See Engine. Each row has its own copy of the prompt, in both contexts where there are two."""
@@ -78,7 +80,7 @@ class HFGenerateEngine(Engine):
 
     def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
         """See Engine. A call takes all prompts and all of a strategy's samples, as far as the batch allows."""
-        for strategy, samples in samples_by_strategy(request.rows).items():
+        for strategy, samples in _samples_by_strategy(request.rows).items():
             for prompt_indices, some in calls(len(request.prompts), samples, request.batch_size):
                 pairs = [(index, RowRequest(strategy, sample)) for index in prompt_indices for sample in some]
                 prompts = [request.prompts[index] for index in prompt_indices]
@@ -93,15 +95,19 @@ class HFGenerateEngine(Engine):
         sampling: Sampling,
         limits: Limits,
     ) -> RowBatch:
-        """One `generate`: rows prompt by prompt, in each the samples in their order."""
+        """Call `generate` once; the rows come prompt by prompt, and for each prompt in the order of the samples."""
         model, watch = self.model, self.stop_watch(limits)
-        how = arguments(strategy, model, prompts, record := Record(prompts))
-        sequences = 1 if not how["do_sample"] else len(samples)  # generate takes one greedy row per prompt
+        record = _Record(prompts)
+        how = arguments(strategy, model, prompts, record)
+        # generate refuses several greedy rows per prompt: one is decoded, then repeated.
+        sequences = 1 if not how["do_sample"] else len(samples)
         ids_PL, mask_PL = model.pad([p.token_ids for p in prompts], left=not model.is_encoder_decoder)
         start = 1 if model.is_encoder_decoder else ids_PL.shape[1]
+
+        # The caller's generator must not move, or a program's own draws would depend on what it decodes.
         devices = [model.device] if model.device.type == "cuda" else []
-        with plain_generation(model.model), torch.random.fork_rng(devices=devices):
-            torch.manual_seed(call_seed(prompts, strategy, samples[0], sampling))
+        with own_generation_config_hidden(model.model), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(_call_seed(prompts, strategy, samples[0], sampling))
             out_RL: Tensor = model.model.generate(
                 input_ids=ids_PL,
                 attention_mask=mask_PL,
@@ -109,34 +115,70 @@ class HFGenerateEngine(Engine):
                 num_return_sequences=sequences,
                 eos_token_id=sorted(model.eos_ids) or None,
                 pad_token_id=model.pad_id,
-                stopping_criteria=StoppingCriteriaList([StopStrings(watch, start)]),
+                stopping_criteria=StoppingCriteriaList([_StopStrings(watch, start)]),
                 **how,
             )
+
         rows = record.rows(out_RL[:, start:].cpu(), limits.max_new_tokens, model.eos_ids, watch)
-        return rows if sequences == len(samples) else repeated(rows, len(samples))
+        return rows if sequences == len(samples) else _repeated(rows, len(samples))
 
 
-class StopStrings(StoppingCriteria):
-    """Stops the rows whose new tokens, from place `start` on, hold a stop string."""
+class _StopStrings(StoppingCriteria):
+    """Stops the rows whose new tokens, from position `start` on, hold a stop string."""
 
     def __init__(self, watch: StopWatch, start: int) -> None:
         self.watch, self.start = watch, start
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        """RowBatch that are at their end, [R] bool."""
+        """Return the rows that are at their end, [R] bool."""
         return self.watch.stopped(input_ids[:, self.start :].cpu()).to(input_ids.device)
 
 
-def samples_by_strategy(rows: Sequence[RowRequest]) -> dict[int, list[int]]:
-    """The samples wanted of each strategy, in the order of `rows`."""
-    found: dict[int, list[int]] = {}
+class _Record:
+    """Gathers the temperatures and entropies of each step, and finds by them the logits that are not finite."""
+
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
+        self.prompts = prompts
+        self.temperatures: list[Tensor] = []
+        self.entropies: list[Tensor] = []
+
+    def __call__(self, temperature_R: Tensor, entropy_R: Tensor) -> None:
+        """Take one step's values. Raises ModelError naming the example whose logits are not finite."""
+        # A NaN among the logits makes the entropy NaN, so the logits themselves need not be read again.
+        bad_R = ~(torch.isfinite(temperature_R) & torch.isfinite(entropy_R))
+        if bad_R.any():
+            row = int(bad_R.nonzero()[0])
+            raise_non_finite(self.prompts[row * len(self.prompts) // len(bad_R)], len(self.temperatures))
+        self.temperatures.append(temperature_R)
+        self.entropies.append(entropy_R)
+
+    def rows(self, tokens_AS: Tensor, max_new_tokens: int, eos_ids: frozenset[int], watch: StopWatch) -> RowBatch:
+        """Return the rows that drew these tokens, each up to its end; what `generate` padded after it is dropped."""
+        alive_R = torch.arange(len(tokens_AS))
+        # These rows drew no noise of ours, so their keys have no meaning.
+        keys = [(0, 0)] * len(alive_R)
+        rows = RowBatch(strategy_A=torch.zeros_like(alive_R), keys=keys, max_new_tokens=max_new_tokens)
+        eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
+        for step in range(tokens_AS.shape[1]):
+            temperature_A, entropy_A = self.temperatures[step].cpu(), self.entropies[step].cpu()
+            rows.record(alive_R, step, tokens_AS[alive_R, step], temperature_A[alive_R], entropy_A[alive_R])
+            alive_R = alive_R[~finish(rows, alive_R, step, eos, watch)]
+            if not len(alive_R):
+                break
+        return rows
+
+
+def _samples_by_strategy(rows: Sequence[RowRequest]) -> dict[int, list[int]]:
+    """Return the requested samples of each strategy, in the order of `rows`."""
+    samples: dict[int, list[int]] = {}
     for row in rows:
-        found.setdefault(row.strategy, []).append(row.sample)
-    return found
+        samples.setdefault(row.strategy, []).append(row.sample)
+    return samples
 
 
 def calls(prompts: int, samples: Sequence[int], most: int) -> Iterator[tuple[range, Sequence[int]]]:
-    """The (prompts, samples) of each call, such that none has more than `most` rows."""
+    """Cut prompts × samples into calls of at most `most` rows; yield the prompts and samples of each."""
+    # All samples of a prompt in one call where they fit: generate encodes the prompt again for each call.
     together = min(len(samples), most)
     step = max(1, most // together)
     for first in range(0, prompts, step):
@@ -144,8 +186,8 @@ def calls(prompts: int, samples: Sequence[int], most: int) -> Iterator[tuple[ran
             yield range(first, min(first + step, prompts)), samples[at : at + together]
 
 
-def call_seed(prompts: Sequence[Prompt], strategy: Strategy, first_sample: int, sampling: Sampling) -> int:
-    """The seed of a call: 64 bits of what it decodes."""
+def _call_seed(prompts: Sequence[Prompt], strategy: Strategy, first_sample: int, sampling: Sampling) -> int:
+    """Return the seed of a call: 64 bits of what it decodes."""
     first = prompts[0]
     ids = [prompt.example_id for prompt in prompts]
     return seeded_rank(
@@ -153,8 +195,8 @@ def call_seed(prompts: Sequence[Prompt], strategy: Strategy, first_sample: int, 
     )
 
 
-def repeated(rows: RowBatch, times: int) -> RowBatch:
-    """Each row so many times."""
+def _repeated(rows: RowBatch, times: int) -> RowBatch:
+    """Return each row so many times."""
     many = RowBatch(
         strategy_A=rows.strategy_A.repeat_interleave(times),
         keys=[(0, 0)] * (times * len(rows.strategy_A)),

@@ -38,8 +38,8 @@ class KLDGenerate:
         unconditional_attention_mask: Tensor | None = None,
         observe: Observer | None = None,
     ) -> None:
-        """Raises ConfigError for a value out of range."""
-        KLD(t0=t0, sigma=sigma)
+        """Raise ConfigError for a value out of range."""
+        KLD(t0=t0, sigma=sigma)  # checks the values
         self.t0, self.sigma, self.observe = t0, sigma, observe
         self.unconditional_ids_PL = unconditional_input_ids
         self.unconditional_mask_PL = (
@@ -58,9 +58,11 @@ class KLDGenerate:
         generation_config: Any,
         **model_kwargs: Any,
     ) -> Tensor:
-        """The prompts and what was drawn after them, [R, L]; called by `generate`."""
+        """Return the prompts and what was drawn after them, [R, L]; `generate` calls this."""
         if model.config.is_encoder_decoder:
             raise ConfigError("KLDGenerate is for decoder-only models; this one is an encoder-decoder.")
+
+        # generate has repeated the prompts for num_return_sequences; the unconditional ones are repeated likewise.
         rows = len(input_ids)
         repeats, rest = divmod(rows, len(self.unconditional_ids_PL))
         if rest or not repeats:
@@ -76,6 +78,7 @@ class KLDGenerate:
             self.unconditional_ids_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
             self.unconditional_mask_PL.to(input_ids.device).repeat_interleave(repeats, dim=0),
         )
+
         pad = generation_config._pad_token_tensor
         unfinished_R = torch.ones(rows, dtype=torch.bool, device=input_ids.device)
         while bool(unfinished_R.any()):
@@ -84,6 +87,7 @@ class KLDGenerate:
                 token_R = torch.multinomial(scores_RV.softmax(dim=-1), 1).squeeze(-1)
             else:
                 token_R = scores_RV.argmax(dim=-1)
+            # Rows that have ended are padded until the last one ends, as generate does.
             if pad is not None:
                 token_R = torch.where(unfinished_R, token_R, pad.to(token_R))
             input_ids = torch.cat([input_ids, token_R.unsqueeze(-1)], dim=-1)
@@ -93,7 +97,7 @@ class KLDGenerate:
         return input_ids
 
     def _scaled(self, p_RV: Tensor, q_RV: Tensor) -> Tensor:
-        """The logits with the source, divided by the temperature."""
+        """Return the logits with the source, divided by the temperature, [R, V]."""
         kl_R = kl_divergence(p_RV, q_RV)
         signals = Signals.build(entropy(p_RV), kl_R=kl_R)
         params = {"t0": torch.full_like(kl_R, self.t0), "sigma": torch.full_like(kl_R, self.sigma)}

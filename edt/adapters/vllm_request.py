@@ -1,4 +1,4 @@
-"""What a request to vLLM asks of EDT, and the shapes of vLLM's own objects as far as they are read here."""
+"""What a request to vLLM says about EDT, and the attributes of vLLM's own objects that are read here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edt.errors import ConfigError, suggestion
 from edt.strategies.edt import EDT
 
 KEY = "edt"
-"""The request's `extra_args` (over HTTP: `vllm_xargs`) that asks for EDT."""
+"""The key of the request's `extra_args` (over HTTP: `vllm_xargs`) that switches EDT on."""
 
 SETTINGS = ("t0", "theta", "n", "granularity")
 NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
@@ -24,63 +24,66 @@ INTERFACES = ("vllm.v1.sample.logits_processor", "vllm.v1.worker.gpu.sample.logi
 """Where the base classes of a logits processor are: the V1 model runner's, and Model Runner V2's."""
 
 
-class Params(Protocol):
+class RequestParams(Protocol):
     """vLLM's SamplingParams."""
 
     temperature: float
     extra_args: dict[str, Any] | None
 
 
-class Change(Protocol):
-    """What the V1 runner tells of its batch: rows removed; (row, params, prompt, output) added; rows moved.
+class BatchChange(Protocol):
+    """A change of the V1 runner's batch: rows removed; (row, params, prompt, output) added; rows moved.
 
     A move is (from, to, direction), one way or a swap. Rows are removed first, then added, then moved; an added or
-    moved row replaces what was in its place.
+    moved row replaces what was there.
     """
 
     removed: Sequence[int]
-    added: Sequence[tuple[int, Params, Sequence[int] | None, Sequence[int]]]
+    added: Sequence[tuple[int, RequestParams, Sequence[int] | None, Sequence[int]]]
     moved: Sequence[tuple[int, int, Any]]
 
 
-class Layout(Protocol):
-    """What Model Runner V2 tells of a step: the slot of each row and the tokens that its row can see."""
+class StepLayout(Protocol):
+    """A step of Model Runner V2: the slot of each row and the number of tokens that the row can see."""
 
     idx_mapping_np: Any
     seq_lens_upper_bound_np: Any
 
 
 @dataclass(eq=False)
-class Asked:
-    """A request with EDT. output: its tokens so far, a list that the V1 runner keeps up to date. kept: T, once the
-    prompt's end is reached, for a temperature per instance.
+class EDTRequest:
+    """A request with EDT.
+
+    output: its tokens so far, a list that the V1 runner keeps up to date.
+    kept: T for a temperature per instance, once the prompt's end is reached.
     """
 
     edt: EDT
-    params: Params
+    params: RequestParams
     output: Sequence[int] = ()
     kept: Tensor | None = None
 
 
-def interfaces() -> tuple[type, ...]:
-    """The base classes that the installed vLLM asks for; without vLLM none, so that this can be imported anyway."""
-    found: list[type] = []
+def processor_bases() -> tuple[type, ...]:
+    """Return the base classes that the installed vLLM requires; without vLLM `object`, so that imports work."""
+    bases: list[type] = []
     for name in INTERFACES:
         try:
-            found.append(importlib.import_module(name).LogitsProcessor)
+            bases.append(importlib.import_module(name).LogitsProcessor)
         except ModuleNotFoundError as error:
+            # One of the two runners is missing in some versions; a missing dependency of vLLM is an error.
             if not (error.name or "").startswith("vllm"):
                 raise
-    return tuple(found) or (object,)
+    return tuple(bases) or (object,)
 
 
-def asked_edt(params: Params) -> EDT | None:
-    """The rule that a request asks for, None without one. Raises ConfigError for what cannot be honoured."""
+def requested_edt(params: RequestParams) -> EDT | None:
+    """Return the rule of a request, None without one. Raises ConfigError for what cannot be fulfilled."""
     given = (params.extra_args or {}).get(KEY)
     if given is None:
         return None
     if isinstance(given, str):
-        given = parsed(given)
+        given = _parsed(given)
     if not isinstance(given, Mapping):
         raise ConfigError(f"extra_args['{KEY}'] is {given!r}; give a mapping, as {{'t0': 0.8, 'theta': 0.5}}.")
     for name in given:
@@ -94,12 +97,12 @@ def asked_edt(params: Params) -> EDT | None:
     if missing:
         raise ConfigError(f"extra_args['{KEY}'] lacks {' and '.join(missing)}; give {' and '.join(needed)}.")
     edt = EDT(**given)
-    check_other_scaling(params)
+    _check_other_scaling(params)
     return edt
 
 
-def parsed(text: str) -> Any:
-    """A mapping given as JSON text: a server's `vllm_xargs` hold texts and numbers, no mappings."""
+def _parsed(text: str) -> Any:
+    """Parse a mapping given as JSON text: a server's `vllm_xargs` hold texts and numbers, no mappings."""
     try:
         return json.loads(text)
     except ValueError as error:
@@ -108,8 +111,8 @@ def parsed(text: str) -> Any:
         ) from error
 
 
-def check_other_scaling(params: Params) -> None:
-    """Raise ConfigError for sampling parameters that would scale the logits besides EDT."""
+def _check_other_scaling(params: RequestParams) -> None:
+    """Raise ConfigError for sampling parameters that would also scale the logits."""
     if params.temperature != 1.0:
         raise ConfigError(
             f"temperature is {params.temperature} in a request with EDT, which sets the temperature itself; give "

@@ -1,4 +1,4 @@
-"""The most bytes that tensors take, by torch's own count of what it hands out."""
+"""Measure the most bytes that tensors take, by torch's own count of its allocations."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from torch.profiler import ProfilerActivity, profile
 from edt.benchmark.timing import Peak
 
 SILENT = "6"
-"""The profiler's log level at which it does not say that it starts and stops."""
+"""The profiler's log level at which it does not report that it starts and stops."""
 
 
 @contextmanager
 def peak_allocated(device: torch.device) -> Iterator[Peak]:
-    """Bytes of tensors on the device above those at the start, at the highest; there when the block has ended.
+    """Measure the peak of tensor bytes on the device above those at the start; it is set when the block has ended.
 
-    A GPU's allocator keeps count. A CPU's does while it is profiled: of each tensor made and freed in the block, also
-    in compiled code. So memory that the process holds already, and hands out again, counts like new; resident memory
-    would not show it. Slows the block down: no clock may run in it.
+    A GPU's allocator keeps count. A CPU's allocator is counted by profiling: each tensor made and freed in the block,
+    also in compiled code. So memory that the process already holds and reuses counts like new memory, which resident
+    memory would not show. Profiling slows the block down: measure no time in it.
     """
-    found = Peak()
+    peak = Peak()
+    # Garbage of before must not be freed within the block, where it would count below 0.
     gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        yield found
-        found.extra = torch.cuda.max_memory_allocated(device) - before
+        yield peak
+        peak.extra = torch.cuda.max_memory_allocated(device) - before
         return
     os.environ.setdefault("KINETO_LOG_LEVEL", SILENT)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        yield found
-    found.extra = highest(profiler)
+        yield peak
+    peak.extra = _highest(profiler)
 
 
-def highest(profiler: profile) -> int:
-    """The highest sum of the bytes taken and, below 0, given back, in the order of time."""
+def _highest(profiler: profile) -> int:
+    """Return the highest running sum of the bytes taken and, below 0, given back, in the order of time."""
     assert profiler.profiler is not None
     results = profiler.profiler.kineto_results
     assert results is not None

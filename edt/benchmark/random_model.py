@@ -1,4 +1,4 @@
-"""Random Llamas of known shapes, as sure of themselves as real models: for measuring speed and memory."""
+"""Random Llamas of known shapes, with the entropy of real models: for measuring speed and memory."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SHAPES: dict[str, dict[str, Any]] = {
 """Shapes of random models: SmolLM-135M's, and those of two Llamas for a GPU."""
 VOCABULARY = 49152
 TARGET_ENTROPY = 1.0
-"""Mean entropy in nats to which a random model's logits are scaled: real models are about as sure."""
+"""Mean entropy in nats to which a random model's logits are scaled: about that of real models."""
 CALIBRATIONS = 7
-"""Halvings of the interval in which the scale is sought: it is found within a few percent."""
+"""Halvings of the interval in which the scale is searched: enough for a few percent."""
 
 
 def random_model(shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device: torch.device) -> LanguageModel:
-    """A random Llama of a shape; nothing ends its texts. Raises ConfigError for a shape that is not known."""
+    """Return a random Llama of a shape; nothing ends its texts. Raises ConfigError for an unknown shape."""
     if shape not in SHAPES:
         raise ConfigError(f"shape is '{shape}'{suggestion(shape, SHAPES)}; it must be one of {', '.join(SHAPES)}.")
     torch.manual_seed(0)
@@ -39,13 +39,14 @@ def random_model(shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device
     with device:
         model = LlamaForCausalLM(config)
     model = model.to(getattr(torch, dtype)).eval().requires_grad_(False)
-    scale_entropy(model)
+    # Branch sharing depends on how often rows draw the same token, and so on the entropy.
+    _scale_entropy(model)
     spec = ModelSpec(path=f"random {shape}", dtype=dtype, device=str(device))
-    return LanguageModel(spec=spec, folder=Path(), adapter=None, model=model, tokenizer=NoTokenizer())
+    return LanguageModel(spec=spec, folder=Path(), adapter=None, model=model, tokenizer=_NoTokenizer())
 
 
-class NoTokenizer:
-    """Stands for the tokenizer of a random model, whose texts are token ids, and where nothing ends a row."""
+class _NoTokenizer:
+    """Stands in for the tokenizer of a random model, whose texts are token ids, and where nothing ends a row."""
 
     pad_token_id = 0
     eos_token_id = None
@@ -54,38 +55,38 @@ class NoTokenizer:
         return 1
 
     def batch_decode(self, token_ids: list[list[int]], **_: Any) -> list[str]:
-        """Empty texts."""
+        """Return empty texts."""
         return ["" for _ in token_ids]
 
 
 @torch.inference_mode()
-def scale_entropy(model: Any) -> None:
-    """Scale the norm ahead of the head, and with it the logits, until the mean entropy is TARGET_ENTROPY.
+def _scale_entropy(model: Any) -> None:
+    """Scale the norm before the head, and with it the logits, until the mean entropy is TARGET_ENTROPY.
 
-    It is that of texts which the model writes itself at T = 1: a random model likes to repeat itself, so on random
-    texts it would be another.
+    The entropy is that of texts which the model itself writes at T = 1: a random model tends to repeat itself, so its
+    entropy on random texts is another.
     """
     weight, low, high = model.model.norm.weight, 1.0, 100.0
     for _ in range(CALIBRATIONS):
         middle = (low * high) ** 0.5
         weight.fill_(middle)
-        low, high = (low, middle) if written_entropy(model) < TARGET_ENTROPY else (middle, high)
+        low, high = (low, middle) if _written_entropy(model) < TARGET_ENTROPY else (middle, high)
 
 
-def written_entropy(model: Any, texts: int = 16, tokens: int = 16) -> float:
-    """Mean entropy over the tokens that a model adds to random prompts at T = 1."""
+def _written_entropy(model: Any, texts: int = 16, tokens: int = 16) -> float:
+    """Return the mean entropy over the tokens that a model adds to random prompts at T = 1."""
     generator = torch.Generator(model.device).manual_seed(1)
     ids = torch.randint(3, model.config.vocab_size, (texts, 32), generator=generator, device=model.device)
-    cache, found = DynamicCache(), []
+    cache, entropies = DynamicCache(), []
     for _ in range(tokens):
         logits = model(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1].float()
-        found.append(entropy(logits))
+        entropies.append(entropy(logits))
         ids = torch.multinomial(logits.softmax(-1), 1, generator=generator)
-    return float(torch.stack(found).mean())
+    return float(torch.stack(entropies).mean())
 
 
 def random_prompts(model: LanguageModel, count: int, length: int) -> list[Prompt]:
-    """Prompts of random tokens; the last eighth stands for the prompt without its source."""
+    """Return prompts of random tokens; the last eighth of each stands for the prompt without its source."""
     ids = torch.randint(3, model.vocabulary, (count, length), generator=torch.Generator().manual_seed(2)).tolist()
     return [
         Prompt(

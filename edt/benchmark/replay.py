@@ -1,4 +1,4 @@
-"""Strategies side by side, a step at a time, on prescribed tokens: the same rows on the same branches for all."""
+"""Time strategies in turn, step by step, on prescribed tokens: the same rows on the same branches for all."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from edt.strategies.kld import KLD
 from edt.strategies.rows import StrategyTable
 
 WARM_UP = 2
-"""Steps that are not counted: the first begin from one branch, and compile."""
+"""Steps that are not counted: the first start from one branch, and compile."""
 
 
 class Contender:
-    """One strategy's rows of one prompt; what they draw is thrown away. second: the other model of dual mode."""
+    """One strategy's rows of one prompt. What they draw is not used. second: the other model of dual mode."""
 
     def __init__(
         self,
@@ -50,18 +50,18 @@ class Contender:
         self.alive = torch.arange(rows)
 
     def step(self, number: int, token_R: torch.Tensor) -> None:
-        """Draw, then go on with the prescribed tokens."""
+        """Draw, then continue with the prescribed tokens."""
         draw_step(self.rows, self.branches, self.table, self.alive, number)
         self.branches.advance(token_R)
 
     @property
     def models(self) -> set[int]:
-        """The models whose contexts it holds, by identity."""
-        held = (self.branches.first, self.branches.second)
-        return {id(contexts.language_model) for contexts in held if isinstance(contexts, SharedContexts)}
+        """The models whose contexts it holds, by `id`."""
+        both = (self.branches.first, self.branches.second)
+        return {id(contexts.language_model) for contexts in both if isinstance(contexts, SharedContexts)}
 
 
-def contenders_of(
+def build_contenders(
     strategies: Mapping[str, Strategy],
     model: LanguageModel,
     *,
@@ -71,7 +71,7 @@ def contenders_of(
     rows: int,
     steps: int,
 ) -> dict[str, Contender]:
-    """Each strategy's rows of the same prompt of `length` random tokens; `second` is for those of dual mode."""
+    """Return each strategy's rows of the same prompt of `length` random tokens; `second` is for dual mode."""
     (prompt,) = random_prompts(model, 1, length)
     return {
         name: Contender(
@@ -89,7 +89,10 @@ def contenders_of(
 
 @torch.inference_mode()
 def replay(contenders: Mapping[str, Contender], vocabulary: int, steps: int) -> dict[str, list[float]]:
-    """Seconds of each contender at each step after the warm-up; they take turns in an order that rotates."""
+    """Return the seconds of each contender at each step after the warm-up.
+
+    All contenders take their turn at each step, in an order that rotates: what else the machine does meets them alike.
+    """
     generator = torch.Generator().manual_seed(3)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     names: Sequence[str] = list(contenders)
@@ -97,7 +100,7 @@ def replay(contenders: Mapping[str, Contender], vocabulary: int, steps: int) -> 
         first = next(iter(contenders.values()))
         rows, device = len(first.alive), first.rows.strategy_A.device
         token_R = torch.randint(3, vocabulary, (rows,), generator=generator).to(device)
-        for place in range(len(names)):
-            name = names[(place + number) % len(names)]
+        for turn in range(len(names)):
+            name = names[(turn + number) % len(names)]
             seconds[name].append(seconds_of(partial(contenders[name].step, number, token_R)))
     return {name: values[WARM_UP:] for name, values in seconds.items()}

@@ -1,4 +1,4 @@
-"""Clocks and memory of measurements that stand side by side in one process."""
+"""Measure time and memory of contenders that run in turn in one process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def synchronize() -> None:
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call, in seconds."""
     synchronize()
     start = time.perf_counter()
     work()
@@ -31,7 +31,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 @dataclass
 class Peak:
-    """Bytes above those at the start, at the highest."""
+    """The most bytes above those at the start."""
 
     extra: int = 0
     samples: list[int] = field(default_factory=list)
@@ -39,41 +39,41 @@ class Peak:
 
 @contextmanager
 def peak_memory() -> Iterator[Peak]:
-    """Measures the peak: the allocator's on a GPU, resident memory every few milliseconds on a CPU."""
-    found = Peak()
+    """Measure the peak: the allocator's on a GPU, resident memory every few milliseconds on a CPU."""
+    peak = Peak()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        yield found
-        found.extra = torch.cuda.max_memory_allocated() - before
+        yield peak
+        peak.extra = torch.cuda.max_memory_allocated() - before
         return
-    before, stop = resident(), threading.Event()
+    before, stop = _resident(), threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.005):
-            found.samples.append(resident())
+            peak.samples.append(_resident())
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield found
+        yield peak
     finally:
         stop.set()
         thread.join()
-        found.extra = max([*found.samples, resident()]) - before
+        peak.extra = max([*peak.samples, _resident()]) - before
 
 
-def resident() -> int:
-    """Resident bytes of this process."""
+def _resident() -> int:
+    """Return the resident bytes of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """The ratios of runs that stood beside each other."""
+    """Return the ratios of runs that were neighbors in time."""
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
 def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
-    """The median of the ratios of runs that stood beside each other."""
+    """Return the median of the ratios of runs that were neighbors in time."""
     return statistics.median(ratios(above, below))

@@ -1,4 +1,4 @@
-"""The torch engine: each prompt is prefilled once, and the model runs once per distinct prefix of its rows."""
+"""The batched engine: each prompt is prefilled once, and the model runs once per distinct prefix of its rows."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ LOGIT_COPIES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class BatchedSpec(EngineSpec):
-    """compile: the passes over the vocabulary, see Kernels; None compiles large ones where a compiler is found."""
+    """The settings of the batched engine.
+
+    compile: compile the passes over the vocabulary, see Kernels; None compiles large ones where a compiler is found.
+    """
 
     compile: bool | str | None = None
 
     def build(self, model: LanguageModel) -> BatchedEngine:
-        """The engine over a loaded model."""
+        """Return the engine over a loaded model."""
         return BatchedEngine(model=model, spec=self)
 
 
 @dataclass(kw_only=True)
 class Work:
-    """What an engine has done since it was built: rows × steps drawn, and contexts × steps that the model has read."""
+    """The work of an engine since it was built: rows × steps drawn, and contexts × steps that the model has read."""
 
     row_steps: int = 0
     forward_rows: int = 0
@@ -92,10 +95,11 @@ class BatchedEngine(Engine):
     def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
         """See Engine."""
         guided = [strategy for strategy in strategies if "kl" in strategy.needs]
-        second = self.second_models.of(guided)
-        own = self.model.cache_bytes_per_token
-        other = 0 if not guided else own if second is None else second.cache_bytes_per_token
+        second = self.second_models.for_strategies(guided)
         contexts = 2 if guided else 1
+        own = self.model.cache_bytes_per_token
+        # In shared mode the second context is one more of the same model.
+        other = 0 if not guided else own if second is None else second.cache_bytes_per_token
         return Cost(
             per_token=own + other,
             per_row=LOGIT_COPIES * contexts * self.model.vocabulary * self.model.signal_dtype.itemsize,
@@ -107,7 +111,7 @@ class BatchedEngine(Engine):
         """See Engine. A strategy whose rule reads the divergence gets a second context per branch."""
         table = StrategyTable.build(request.strategies, dtype=self.model.signal_dtype, device=self.model.device)
         guided = [strategy for strategy in request.used_strategies if "kl" in strategy.needs]
-        second = self.second_models.of(guided)
+        second = self.second_models.for_strategies(guided)
 
         # One prefill serves all batches: with few rows per batch, reading the prompts would cost the most.
         prefilled = Prefilled.read(

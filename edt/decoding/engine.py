@@ -1,4 +1,4 @@
-"""What every engine has: the rows it is asked for, its plan, its identity, and the records that it writes."""
+"""The base of all engines: plan, identity, checks, and the records that they write."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 
 SIGNALS = frozenset({"entropy", "kl", "uniform"})
-"""What a strategy may read: all that engine=batched gives."""
+"""What a strategy may read: all that engine=batched computes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec(ABC):
-    """kv_budget: bytes for keys, values and logits of a batch; None reads the memory once. max_rows: rows per batch."""
+    """The settings of an engine.
+
+    kv_budget: bytes for keys, values and logits of a batch; None derives it from the memory, once.
+    max_rows: the most rows in one batch.
+    """
 
     kv_budget: int | None = None
     max_rows: int = 1024
@@ -38,12 +42,15 @@ class EngineSpec(ABC):
 
     @abstractmethod
     def build(self, model: LanguageModel) -> Engine:
-        """The engine over a loaded model."""
+        """Return the engine over a loaded model."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine(ABC):
-    """Decodes rows of any strategies for chunks of prompts. `signals`: those that it can give to a strategy."""
+    """Decodes rows of any strategies for chunks of prompts.
+
+    name: as in the configuration (engine=NAME). signals: those that it can compute for a strategy.
+    """
 
     name: ClassVar[str]
     signals: ClassVar[frozenset[str]] = SIGNALS
@@ -57,7 +64,7 @@ class Engine(ABC):
 
     @abstractmethod
     def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
-        """What prompts and rows of these strategies hold in memory, in contexts of at most so many tokens."""
+        """Return what prompts and rows of these strategies hold in memory, in contexts of at most so many tokens."""
 
     @cached_property
     def budget(self) -> int:
@@ -74,7 +81,7 @@ class Engine(ABC):
         return {}
 
     def identity(self) -> dict[str, Any]:
-        """What of the engine and its model can change a token."""
+        """Return what of the engine and its model can change a token."""
         return {"engine": STORED_ENGINES[self.name], "noise": GENERATOR, "model": self.model.identity}
 
     def noise(self, sampling: Sampling) -> str:
@@ -85,16 +92,15 @@ class Engine(ABC):
         """Raise ConfigError for a strategy that this engine cannot decode, with one that can."""
         for strategy in strategies:
             for signal in sorted(strategy.needs - self.signals):
-                way_out = (
-                    "Use engine=batched." if signal in SIGNALS else "Let its `needs` name only signals that exist."
-                )
+                # A strategy of the user's may name a signal that no engine has: then another engine does not help.
+                remedy = "Use engine=batched." if signal in SIGNALS else "Let its `needs` name only signals that exist."
                 raise ConfigError(
-                    f"strategy '{strategy.family}' reads '{signal}', which engine '{self.name}' cannot give (it has: "
-                    f"{', '.join(sorted(self.signals))}). {way_out}"
+                    f"strategy '{strategy.family}' reads '{signal}', which engine '{self.name}' does not provide (it "
+                    f"has: {', '.join(sorted(self.signals))}). {remedy}"
                 )
 
     def rows_together(self, rows: Sequence[RowRequest]) -> int:
-        """How many of a prompt's rows are decoded at the same time."""
+        """Return how many of a prompt's rows are decoded at the same time."""
         return len(rows)
 
     def plan(self, request: DecodeRequest) -> Plan:
@@ -175,7 +181,7 @@ class Engine(ABC):
             )
 
     def stop_watch(self, limits: Limits) -> StopWatch:
-        """The watch for the limits' stop strings; kept, since making one decodes the whole vocabulary."""
+        """Return the watch for the limits' stop strings; kept, since building one decodes the whole vocabulary."""
         if limits.stop not in self._watches:
             watch = StopWatch(limits.stop, self.model.decode, self.model.vocabulary, len(self.model.tokenizer))
             self._watches[limits.stop] = watch
@@ -183,13 +189,13 @@ class Engine(ABC):
 
 
 def noise_key(prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling) -> tuple[int, int]:
-    """The key of a row's noise; it holds the strategy only when draws are to be independent."""
+    """Return the key of a row's noise; it holds the strategy only where strategies do not share their noise."""
     own = strategy.strategy_id if sampling.noise == "per_strategy" else None
     return stream_key(sampling.seed, prompt.task, prompt.example_id, sample, own)
 
 
 def raise_non_finite(prompt: Prompt, step: int) -> None:
-    """Raise ModelError: the model's logits are never cleaned."""
+    """Raise ModelError naming the example: the model's logits are never cleaned."""
     raise ModelError(
         f"the model gives logits that are not finite (NaN or infinity) for example '{prompt.example_id}' at step "
         f"{step}; they are not cleaned. Load it in a wider dtype (model.dtype=float32)."

@@ -1,6 +1,6 @@
-"""The reference engine: one row at a time, nothing shared, nothing compiled. Slow; what the torch engine must equal.
+"""The reference engine: one row at a time, nothing shared, nothing compiled. Slow; what engine=batched must equal.
 
-It shares with the torch engine what a row's tokens are *defined* by (the rules, the signals' formulas, the noise, the
+It shares with the batched engine what a row's tokens are *defined* by (the rules, the signals' formulas, the noise, the
 stops), and nothing of how they are computed for many rows at once. Shapes: V vocabulary; a row is a batch of 1.
 """
 
@@ -31,10 +31,10 @@ from edt.strategies.truncation import keep_mask
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSpec(EngineSpec):
-    """Nothing to set beside the plan."""
+    """The settings of the reference engine: only those of the plan."""
 
     def build(self, model: LanguageModel) -> ReferenceEngine:
-        """The engine over a loaded model."""
+        """Return the engine over a loaded model."""
         return ReferenceEngine(model=model, spec=self)
 
 
@@ -63,50 +63,60 @@ class ReferenceEngine(Engine):
         table = StrategyTable.build([strategy], dtype=self.model.signal_dtype, device=device)
         key = noise_key(prompt, strategy, sample, sampling)
         row = RowBatch(strategy_A=torch.tensor([0], device=device), keys=[key], max_new_tokens=limits.max_new_tokens)
-        full = one_text(self.model, prompt.token_ids)
-        second = self.second_models.of([strategy]) or self.model
-        unconditional = one_text(second, prompt.unconditional_ids) if "kl" in strategy.needs else None
         eos, alive = torch.tensor(sorted(self.model.eos_ids), dtype=torch.int64), torch.tensor([0])
+
+        full = _text(self.model, prompt.token_ids)
+        second = self.second_models.for_strategies([strategy]) or self.model
+        unconditional = _text(second, prompt.unconditional_ids) if "kl" in strategy.needs else None
+
         for step in range(limits.max_new_tokens):
-            logits_1V, signals = read_signals(full, unconditional, prompt, step)
-            token_1 = draw_alone(logits_1V, signals, table, row, step)
+            logits_1V, signals = _read_signals(full, unconditional, prompt, step)
+            token_1 = _draw_alone(logits_1V, signals, table, row, step)
             if bool(finish(row, alive, step, eos, self.stop_watch(limits))):
                 break
-            for text in (full, unconditional):
-                if text is not None:
-                    text.append(token_1)
+            # Both contexts read the drawn token, which was drawn with the source.
+            full.append(token_1)
+            if unconditional is not None:
+                unconditional.append(token_1)
         return row
 
 
-def one_text(model: LanguageModel, token_ids: Sequence[int]) -> GrowingTexts:
-    """Return a text that the model reads alone."""
+def _text(model: LanguageModel, token_ids: Sequence[int]) -> GrowingTexts:
     return GrowingTexts(model.model, torch.tensor([list(token_ids)], device=model.device))
 
 
-def read_signals(
+def _read_signals(
     full: GrowingTexts, unconditional: GrowingTexts | None, prompt: Prompt, step: int
 ) -> tuple[Tensor, Signals]:
-    """The next logits with the source, [1, V], and what they and those without it say."""
+    """Return the next logits with the source, [1, V], and the signals of them and of those without it."""
     logits_1V = full.logits()
     unconditional_1V = None if unconditional is None else unconditional.logits()
-    if not all(bool(finite_rows(found)) for found in (logits_1V, unconditional_1V) if found is not None):
+    if not all(bool(finite_rows(logits)) for logits in (logits_1V, unconditional_1V) if logits is not None):
         raise_non_finite(prompt, step)
     kl_1 = None if unconditional_1V is None else kl_divergence(logits_1V, unconditional_1V)
     return logits_1V, Signals.build(entropy(logits_1V), kl_R=kl_1, vocabulary=logits_1V.shape[-1])
 
 
-def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: RowBatch, step: int) -> Tensor:
-    """The row's next token, [1]: divide, truncate, add the noise, take the largest; recorded in the row."""
+def _draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: RowBatch, step: int) -> Tensor:
+    """Draw the row's next token, [1], and record it: divide, truncate, add the noise, take the largest."""
     (strategy,) = table.strategies
+
+    # The signals as the rule reads them, over all tokens or over those that truncation at T = 1 keeps.
     kept_1V = keep_mask(logits_1V, table.truncation_N)
-    read = replace(signals, uniform_R=uniform_noise(row.key_U2, step, logits_1V.dtype))
+    rule_signals = replace(signals, uniform_R=uniform_noise(row.key_U2, step, logits_1V.dtype))
     if strategy.entropy_of == "kept":
         max_entropy_1 = kept_1V.sum(dim=-1).to(logits_1V).log()
         kept_entropy_1 = entropy(logits_1V.masked_fill(~kept_1V, -torch.inf))
-        read = replace(read, entropy_R=kept_entropy_1, max_entropy_R=max_entropy_1)
-    held = strategy.granularity == "instance" and step > 0
-    temperature_1 = row.temperature_AS[:, 0].to(logits_1V) if held else table.temperature(row.strategy_A, read)
+        rule_signals = replace(rule_signals, entropy_R=kept_entropy_1, max_entropy_R=max_entropy_1)
+
+    # A temperature per instance is that of the first step.
+    if strategy.granularity == "instance" and step > 0:
+        temperature_1 = row.temperature_AS[:, 0].to(logits_1V)
+    else:
+        temperature_1 = table.temperature(row.strategy_A, rule_signals)
     check_temperatures(temperature_1, row.strategy_A, table, step)
+
+    # Truncation is written as a mask here, not as a cutoff: the two must agree.
     scaled_1V = scale(logits_1V, temperature_1)
     if strategy.order == "temperature_first":
         kept_1V = keep_mask(scaled_1V, table.truncation_N)
@@ -114,5 +124,6 @@ def draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: R
     if not floored(temperature_1):
         score_1V = score_1V + gumbel_noise(row.key_U2, step, logits_1V.shape[-1], logits_1V.dtype)
     token_1 = score_1V.argmax(dim=-1)
+
     row.record(torch.tensor([0]), step, token_1, temperature_1, signals.entropy_R)
     return token_1

@@ -16,7 +16,8 @@ from edt.records import FinishReason
 class RowBatch:
     """The rows of a batch: index into the strategy table, noise key and, while decoding, what each has produced.
 
-    Rows with the same key share a noise stream: key_U2 holds the distinct keys, stream_A each row's.
+    strategy_A: each row's strategy. Rows with the same key share a noise stream: key_U2 holds the distinct keys,
+    stream_A each row's. These are on the model's device, where draws read them; what rows have produced is on the CPU.
     """
 
     strategy_A: Tensor
@@ -34,9 +35,11 @@ class RowBatch:
     def __post_init__(self, keys: Sequence[tuple[int, int]]) -> None:
         shape = (len(self.strategy_A), self.max_new_tokens)
         device = self.strategy_A.device
+        # dict.fromkeys: the distinct keys in order of appearance.
         streams = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         self.key_U2 = torch.tensor(list(streams), dtype=torch.int64, device=device)
         self.stream_A = torch.tensor([streams[key] for key in keys], device=device)
+
         self.tokens_AS = torch.zeros(shape, dtype=torch.int64)
         self.temperature_AS = torch.zeros(shape, dtype=torch.float64)
         self.entropy_AS = torch.zeros(shape, dtype=torch.float64)
@@ -45,38 +48,39 @@ class RowBatch:
         self.reason_A = ["length"] * shape[0]
 
     def apply_per_instance(self, alive_R: Tensor, step: int, temperature_R: Tensor, per_instance_R: Tensor) -> Tensor:
-        """The temperatures, with that of step 0 in rows whose temperature is computed once per instance."""
+        """Return the temperatures, with that of step 0 in rows whose temperature is computed once per instance."""
         if step == 0 or not per_instance_R.any():
             return temperature_R
         first_R = self.temperature_AS[alive_R, 0].to(temperature_R)
         return torch.where(per_instance_R, first_R, temperature_R)
 
     def record(self, alive_R: Tensor, step: int, token_R: Tensor, temperature_R: Tensor, entropy_R: Tensor) -> None:
-        """Write down what these rows drew at this step, at which temperature and entropy."""
+        """Record what these rows drew at this step, at which temperature and entropy."""
         self.tokens_AS[alive_R, step] = token_R.cpu()
         self.temperature_AS[alive_R, step] = temperature_R.double().cpu()
         self.entropy_AS[alive_R, step] = entropy_R.double().cpu()
         self.floored_AS[alive_R, step] = floored(temperature_R).cpu()
 
     def record_end(self, ended: Tensor, step: int, reason: FinishReason) -> None:
-        """Write down why and when these rows ended."""
+        """Record why and when these rows ended."""
         self.length_A[ended] = step + 1
         for row in ended.tolist():
             self.reason_A[row] = reason
 
     def summary(self) -> dict[str, list[float]]:
-        """What the temperature did over the steps of each row: t_mean, t_min, t_max, h_mean, floored_steps."""
+        """Return each row's figures over its own steps: t_mean, t_min, t_max, h_mean, floored_steps."""
+        # Steps after a row's end hold zeros, which must count in no mean and be no minimum.
         within_AS = torch.arange(self.max_new_tokens) < self.length_A.unsqueeze(-1)
         temperature_AS = self.temperature_AS.masked_fill(~within_AS, 0.0)
-        found = {
+        figures = {
             "t_mean": temperature_AS.sum(dim=-1) / self.length_A,
             "t_min": self.temperature_AS.masked_fill(~within_AS, torch.inf).amin(dim=-1),
             "t_max": temperature_AS.amax(dim=-1),
             "h_mean": self.entropy_AS.masked_fill(~within_AS, 0.0).sum(dim=-1) / self.length_A,
             "floored_steps": (self.floored_AS & within_AS).sum(dim=-1),
         }
-        return {name: values.tolist() for name, values in found.items()}
+        return {name: values.tolist() for name, values in figures.items()}
 
     def trace(self, values_AS: Tensor, row: int) -> tuple[float, ...]:
-        """A row's values over its own steps."""
+        """Return a row's values over its own steps."""
         return tuple(values_AS[row, : int(self.length_A[row])].tolist())

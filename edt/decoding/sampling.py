@@ -9,7 +9,7 @@ from edt.errors import ConfigError
 
 NOISES = ("shared", "per_strategy")
 EXTERNAL = "external"
-"""The noise of an engine whose tokens another program's generator draws: no choice, but what is recorded."""
+"""The noise of an engine whose tokens another generator draws: recorded in its runs, never configured."""
 
 STORED_ENGINES = {"batched": "torch", "hf_generate": "generate", "reference": "reference"}
 """How a run's identity spells an engine's name: as edt 0.1.0 did, so that its runs can be resumed."""

@@ -1,4 +1,4 @@
-"""Where a text ends: EOS tokens and stop strings."""
+"""Where a text ends: at a stop string. Shapes: R rows, S steps, V vocabulary."""
 
 from __future__ import annotations
 
@@ -11,30 +11,36 @@ Decode = Callable[[Sequence[Sequence[int]]], list[str]]
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first stop string in it."""
+    """Return the text up to the first stop string in it."""
     ends = [text.index(stop) for stop in stops if stop in text]
     return text[: min(ends)] if ends else text
 
 
 class StopWatch:
-    """Tells which rows have just produced a stop string; decodes a row only when its last token could end one."""
+    """Finds the rows that have just produced a stop string; decodes a row only when its last token could end one."""
 
     def __init__(self, stops: Sequence[str], decode: Decode, vocabulary: int, tokens: int) -> None:
-        """`decode` turns token ids into text; `tokens` is the tokenizer's own size, at most `vocabulary`."""
+        """Find the tokens that could end a stop string.
+
+        decode: turns token ids into texts. tokens: the size of the tokenizer; the model's vocabulary may be padded.
+        """
         self.stops = tuple(stops)
         self.decode = decode
         self.may_end_V = torch.zeros(vocabulary, dtype=torch.bool)
         if self.stops:
+            # Alone, a token may decode to other text than in its context, but its last character is the same, unless it
+            # ends within a character of several bytes: the replacement character stands for any of those.
             pieces = decode([[token] for token in range(min(tokens, vocabulary))])
             lasts = {stop[-1] for stop in self.stops} | {"\ufffd"}
             ends = [any(last in piece for last in lasts) for piece in pieces]
             self.may_end_V[: len(ends)] = torch.tensor(ends)
 
     def stopped(self, tokens_RS: Tensor) -> Tensor:
-        """Rows whose text so far holds a stop string, [R] bool. tokens_RS: all new tokens, on the CPU."""
+        """Return the rows whose text so far holds a stop string, [R] bool. tokens_RS: all new tokens, on the CPU."""
         stopped_R = torch.zeros(len(tokens_RS), dtype=torch.bool)
         candidates = self.may_end_V[tokens_RS[:, -1]].nonzero().squeeze(-1)
         if len(candidates):
+            # The whole text, since a stop string may begin several tokens earlier.
             texts = self.decode(tokens_RS[candidates].tolist())
             stopped_R[candidates] = torch.tensor([any(stop in text for stop in self.stops) for text in texts])
         return stopped_R

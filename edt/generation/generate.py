@@ -43,7 +43,8 @@ def _with_second_models(manifest: Manifest, request: GenerationRequest, engine: 
     paths = {s.model for s in request.strategies if isinstance(s, KLD) and s.model is not None}
     known = dict(manifest.second_models)
     for path in sorted(paths):
-        second = engine.second_models.of([s for s in request.strategies if isinstance(s, KLD) and s.model == path])
+        guided = [s for s in request.strategies if isinstance(s, KLD) and s.model == path]
+        second = engine.second_models.for_strategies(guided)
         weights = digest(second.identity) if second is not None else ""
         if known.setdefault(path, weights) != weights:
             raise StoreError(

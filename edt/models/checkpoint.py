@@ -1,4 +1,4 @@
-"""Finding a model's files: embedded in the package, in a folder, or on the hub."""
+"""Find a model's files: embedded in the package, in a folder, or on the hub."""
 
 from __future__ import annotations
 
@@ -22,60 +22,67 @@ TOKENIZER_FILES = (
     "chat_template*",
 )
 NAMES_IN_CONFIG = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
-"""Entries of a config that say where a model came from, or what it was saved as, not what it computes."""
+"""Entries of a config that name where a model came from, or how it was saved, not what it computes."""
 BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 NEEDED_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py"]
 
 
 def local_folder(path: str, revision: str | None) -> Path:
-    """The folder that holds the model's files; fetches them from the hub when `path` is a hub id.
+    """Return the folder that holds the model's files; fetch them from the hub when `path` is a hub id.
 
     Raises ModelError when there is no such model, no network for it, or no weights in safetensors form.
     """
     if path.startswith(EMBEDDED):
-        folder = embedded_folder(path.removeprefix(EMBEDDED))
+        folder = _embedded_folder(path.removeprefix(EMBEDDED))
     elif Path(path).expanduser().is_dir():
         folder = Path(path).expanduser()
-    elif looks_like_hub_id(path):
+    elif _looks_like_hub_id(path):
         folder = fetch(path, revision)
     else:
         raise ModelError(f"model.path '{path}' is neither a folder nor a hub id (OWNER/NAME).")
-    require_weights(folder, path)
+    _check_weights(folder, path)
     return folder
 
 
-def embedded_folder(name: str) -> Path:
-    """The folder of a model that ships inside the package."""
+def _embedded_folder(name: str) -> Path:
+    """Return the folder of a model that ships inside the package."""
     names = sorted(config.parent.name for config in ASSETS.glob("*/config.json"))
     if name not in names:
-        raise ModelError(f"no model '{name}' ships with edt{suggestion(name, names)}; there is: {', '.join(names)}.")
+        raise ModelError(f"no model '{name}' ships with edt{suggestion(name, names)}; available: {', '.join(names)}.")
     return ASSETS / name
 
 
-def looks_like_hub_id(path: str) -> bool:
-    """NAME or OWNER/NAME, as the hub spells its ids; a path that starts with . / ~ is a folder that is not there."""
+def _looks_like_hub_id(path: str) -> bool:
+    """Return whether a path is spelled like a hub id: NAME or OWNER/NAME.
+
+    A path that starts with . / ~ is a folder that does not exist.
+    """
     parts = path.split("/")
     return 1 <= len(parts) <= 2 and all(part and part[0] not in ".~" for part in parts)
 
 
-def require_weights(folder: Path, path: str) -> None:
+def _check_weights(folder: Path, path: str) -> None:
     """Raise ModelError unless the folder holds a config and safetensors weights."""
     if not (folder / "config.json").is_file():
-        raise ModelError(f"model folder '{path}' has no config.json, so it is no model; give the folder that holds it.")
+        raise ModelError(
+            f"model folder '{path}' has no config.json, so it is not a model; give the folder that has one."
+        )
     if any(folder.glob("*.safetensors")):
         return
+
+    # Pickled weights can run code when they are loaded, so they are not read even if there are no others.
     others = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.gguf") for file in folder.glob(pattern))
-    found = (
-        f"only {', '.join(others[:3])}, which can run code when loaded or is of another format" if others else "none"
+    present = (
+        f"only {', '.join(others[:3])}, which can run code when loaded or has another format" if others else "none"
     )
     raise ModelError(
-        f"model folder '{path}' has no weights in safetensors form (found {found}); "
+        f"model folder '{path}' has no weights in safetensors form (found {present}); "
         "save the model with save_pretrained(folder) and give that folder."
     )
 
 
 def fetch(hub_id: str, revision: str | None) -> Path:
-    """Download the model's files (or find them in the hub's cache)."""
+    """Download the model's files, or find them in the hub's cache."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
@@ -83,7 +90,7 @@ def fetch(hub_id: str, revision: str | None) -> Path:
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=NEEDED_FILES))
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"model '{hub_id}' is not on the hub, or not open to this account (`hf auth login`)."
+            f"model '{hub_id}' is not on the hub, or this account cannot read it (`hf auth login`)."
         ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
@@ -93,38 +100,39 @@ def fetch(hub_id: str, revision: str | None) -> Path:
 
 
 def adapter_folder(path: str) -> Path:
-    """The folder of a PEFT adapter, from a folder or the hub; its weights must be safetensors."""
+    """Return the folder of a PEFT adapter, from a folder or the hub; its weights must be safetensors."""
     folder = Path(path).expanduser() if Path(path).expanduser().is_dir() else None
-    if folder is None and looks_like_hub_id(path):
+    if folder is None and _looks_like_hub_id(path):
         folder = fetch(path, None)
     if folder is None or not (folder / "adapter_config.json").is_file() or not any(folder.glob("*.safetensors")):
         raise ModelError(
-            f"model.adapter '{path}' is no PEFT adapter: it needs adapter_config.json and weights in safetensors form. "
-            "Give the folder that save_pretrained wrote."
+            f"model.adapter '{path}' is not a PEFT adapter: it needs adapter_config.json and weights in safetensors "
+            "form. Give the folder that save_pretrained wrote."
         )
     return folder
 
 
 def checkpoint_identity(folder: Path, *, code: bool) -> dict[str, str]:
-    """Digests of what a model computes and reads: weights, config, tokenizer and, where it runs, their code."""
+    """Return digests of what a model computes and reads: weights, config, tokenizer and, where it runs, its code."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return {
-        "weights": contents_digest(folder.glob("*.safetensors")),
+        "weights": _contents_digest(folder.glob("*.safetensors")),
         "config": digest({name: value for name, value in config.items() if name not in NAMES_IN_CONFIG}),
-        "tokenizer": contents_digest(file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)),
-        "code": contents_digest(folder.glob("*.py")) if code else "",
+        "tokenizer": _contents_digest(file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)),
+        "code": _contents_digest(folder.glob("*.py")) if code else "",
     }
 
 
 def adapter_identity(folder: Path) -> str:
-    """Digest of an adapter's weights and of the config that scales them."""
-    return contents_digest([*folder.glob("*.safetensors"), folder / "adapter_config.json"])
+    """Return the digest of an adapter's weights and of the config that scales them."""
+    return _contents_digest([*folder.glob("*.safetensors"), folder / "adapter_config.json"])
 
 
-def contents_digest(paths: Iterable[Path]) -> str:
-    """Digest of files' names and bytes. A file in the hub's cache is named by its hash, which is trusted."""
+def _contents_digest(paths: Iterable[Path]) -> str:
+    """Return the digest of the names and bytes of files."""
     blobs = []
     for path in sorted(set(paths)):
+        # The hub's cache links to files that are named by their hash: trusting it saves reading gigabytes.
         target = Path(os.path.realpath(path)).name
         blobs.append((path.name, target if BLOB_NAME.fullmatch(target) else file_digest(path)))
     return digest(blobs)

@@ -1,4 +1,4 @@
-"""Loading a causal language model and its tokenizer, and knowing exactly which weights they are."""
+"""Load a language model and its tokenizer, and identify exactly which weights they are. Shapes: P texts, L tokens."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.
 class ModelSpec:
     """Which model to load, and how.
 
-    path: hub id, folder, or `edt:NAME` for a model embedded in the package. revision: of a hub id.
+    path: hub id, folder, or `edt:NAME` for a model embedded in the package.
+    revision: of a hub id.
     dtype: "auto" (float32 on a CPU, the checkpoint's own elsewhere) or a name of `DTYPES`.
-    device: "auto" (a GPU when there is one) or a torch device. adapter: folder of a PEFT adapter to merge.
+    device: "auto" (a GPU if there is one) or a torch device.
+    adapter: folder of a PEFT adapter to merge.
     chat_template: wrap each prompt as a user turn of the tokenizer's chat template.
     attention: attention implementation, None for transformers' choice.
     """
@@ -51,11 +53,12 @@ class ModelSpec:
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
             device = torch.device(self.device)
+            # A name that torch parses may still be a device that this build of torch lacks.
             if device.type != "cuda":
                 torch.empty(1, device=device)
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(
-                f"model.device is '{self.device}', which is no device that torch has here; use auto, cpu or cuda."
+                f"model.device is '{self.device}', which is not a device that torch has here; use auto, cpu or cuda."
             ) from error
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             raise ConfigError(
@@ -84,11 +87,11 @@ class LanguageModel:
 
     @classmethod
     def load(cls, spec: ModelSpec) -> LanguageModel:
-        """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the way out."""
+        """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the remedy."""
         folder = local_folder(spec.path, spec.revision)
         adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
-        tokenizer = load_tokenizer(folder, spec)
-        model = load_weights(folder, adapter, spec)
+        tokenizer = _load_tokenizer(folder, spec)
+        model = _load_weights(folder, adapter, spec)
         return cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
 
     @property
@@ -119,7 +122,7 @@ class LanguageModel:
 
     @cached_property
     def eos_ids(self) -> frozenset[int]:
-        """Tokens that end a text: the generation config's, else the config's and the tokenizer's."""
+        """Tokens that end a text: those of the generation config, else the tokenizer's."""
         configured = self.model.generation_config.eos_token_id
         if configured is None:
             configured = self.tokenizer.eos_token_id
@@ -129,7 +132,7 @@ class LanguageModel:
 
     @cached_property
     def forward_arguments(self) -> frozenset[str]:
-        """What the model's forward pass can be told: not every architecture takes positions."""
+        """The parameters of the model's forward pass: not every architecture takes positions."""
         return frozenset(inspect.signature(self.model.forward).parameters)
 
     @property
@@ -149,19 +152,21 @@ class LanguageModel:
         return int(2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize)
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of a prompt, with the special tokens that the tokenizer adds in front of a text.
+        """Return the token ids of a prompt, with the special tokens that the tokenizer adds before a text.
 
-        For an encoder also those behind it.
+        For an encoder also with those after it.
         """
         if self.spec.chat_template:
             return self._tokenize_chat(text)
         ids: list[int] = self.tokenizer(text, verbose=False)["input_ids"]
+        # A decoder must not read the end of the text that it is to continue (T5-style tokenizers add it).
         trailing_eos = len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id and not self.is_encoder_decoder
         return ids[:-1] if trailing_eos else ids
 
     def _tokenize_chat(self, text: str) -> list[int]:
         turn = [{"role": "user", "content": text}]
         wrapped = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        # The template has written the special tokens already.
         ids: list[int] = self.tokenizer(wrapped, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
@@ -180,7 +185,7 @@ class LanguageModel:
         return ids_PL.to(self.device), mask_PL.to(self.device)
 
     def decode(self, token_ids: Sequence[Sequence[int]]) -> list[str]:
-        """Texts of continuations, without special tokens."""
+        """Return the texts of continuations, without special tokens."""
         texts: list[str] = self.tokenizer.batch_decode(
             [list(ids) for ids in token_ids], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
@@ -188,7 +193,7 @@ class LanguageModel:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What of the model can change a token, as plain JSON. A folder's name is not in it, its bytes are."""
+        """What of the model can change a token, as plain JSON: the bytes of its files, not the name of its folder."""
         return {
             **checkpoint_identity(self.folder, code=self.spec.trust_remote_code),
             "adapter": None if self.adapter is None else adapter_identity(self.adapter),
@@ -200,8 +205,8 @@ class LanguageModel:
         }
 
 
-def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
-    """The model in evaluation mode on its device, with the adapter merged in."""
+def _load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
+    """Return the model in evaluation mode on its device, with the adapter merged in."""
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
     from transformers.utils import logging
@@ -224,12 +229,12 @@ def load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
             f"model '{spec.path}' cannot be loaded as a causal language model: {one_line(error)}"
         ) from error
     if adapter is not None:
-        model = merge_adapter(model, adapter)
+        model = _merge_adapter(model, adapter)
     return model.to(device).eval().requires_grad_(False)
 
 
-def merge_adapter(model: Any, adapter: Path) -> Any:
-    """The model with a PEFT adapter's weights merged into its own."""
+def _merge_adapter(model: Any, adapter: Path) -> Any:
+    """Return the model with a PEFT adapter's weights merged into its own."""
     from safetensors import SafetensorError
 
     with extra_imports("peft", "model.adapter"):
@@ -241,8 +246,8 @@ def merge_adapter(model: Any, adapter: Path) -> Any:
         raise ModelError(f"model.adapter '{adapter}' cannot be loaded as a PEFT adapter: {one_line(error)}") from error
 
 
-def load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
-    """The tokenizer that lies beside the weights."""
+def _load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
+    """Return the tokenizer from the folder of the weights."""
     from transformers import AutoTokenizer
 
     try:

@@ -13,20 +13,20 @@ from edt.strategies.kld import KLD
 
 @dataclass(frozen=True)
 class SecondModels:
-    """The second models that strategies ask for, each loaded once."""
+    """The second models that strategies name, each loaded once."""
 
     model: LanguageModel
     loaded: dict[str | None, LanguageModel] = field(default_factory=dict)
 
-    def of(self, guided: Sequence[Strategy]) -> LanguageModel | None:
-        """The other model of dual mode; None in shared mode or when no strategy is guided.
+    def for_strategies(self, guided: Sequence[Strategy]) -> LanguageModel | None:
+        """Return the other model of dual mode; None in shared mode or when no strategy is guided.
 
-        Raises ConfigError when the strategies disagree about it.
+        Raises ConfigError when the strategies disagree about it: one batch has one second model.
         """
         wanted = {(strategy.mode, strategy.model) for strategy in guided if isinstance(strategy, KLD)}
         if len(wanted) > 1:
             raise ConfigError(
-                f"the kld settings of one run must agree on mode and model, but ask for {sorted(map(str, wanted))}; "
+                f"the kld settings of one run must agree on mode and model, but name {sorted(map(str, wanted))}; "
                 "run them one after the other: the same run folder takes both."
             )
         if not wanted:
@@ -39,8 +39,10 @@ class SecondModels:
         return self.loaded[path]
 
     def _load(self, path: str | None) -> LanguageModel:
+        # Without a path, the weights of the first model a second time: what dual mode costs by itself.
         if path is None:
             return LanguageModel.load(self.model.spec)
+
         spec: ModelSpec = replace(self.model.spec, path=path, revision=None, adapter=None)
         second = LanguageModel.load(spec)
         if second.tokenizer.get_vocab() != self.model.tokenizer.get_vocab():

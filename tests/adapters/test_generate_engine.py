@@ -230,7 +230,7 @@ class GuidedOtherwise(KLD):
     [
         (
             RandomT(q0=0.1, q25=0.2, q50=0.3, q75=0.4, q100=0.5),
-            r"strategy 'random_t' reads 'uniform', which engine 'hf_generate' cannot give \(it has: entropy, kl\)\. "
+            r"strategy 'random_t' reads 'uniform', which engine 'hf_generate' does not provide \(it has: entropy, kl\)\. "
             r"Use engine=batched\.",
         ),
         (Fixed(t0=1, top_k=5, order="truncate_first"), r"truncates first .* generate cannot do; use engine=batched\."),
@@ -253,7 +253,7 @@ def test_what_it_cannot_do_is_refused_up_front(tiny, prompts, strategy, words):
 @pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()])
 def test_every_engine_checks_the_signals(tiny, prompts, spec):
     with pytest.raises(
-        ConfigError, match=r"reads 'mood', which engine '(batched|reference)' cannot give \(it has: entr"
+        ConfigError, match=r"reads 'mood', which engine '(batched|reference)' does not provide \(it has: entr"
     ):
         generate(tiny, prompts, [ReadsMore(t0=1)], spec=spec)
 

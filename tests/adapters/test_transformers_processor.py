@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edt import EDTLogitsProcessor
 from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.ops.kernels import WORTH_COMPILING, compiler_found
+from edt.decoding.ops.kernels import MIN_COMPILED_VOCABULARY, compiler_found
 from edt.decoding.ops.signals import entropy
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
@@ -101,7 +101,7 @@ def test_an_observer_sees_each_steps_temperature_and_entropy(granularity):
 
 @pytest.mark.skipif(not compiler_found(torch.device("cpu")), reason="no C++ compiler here")
 def test_over_a_large_vocabulary_it_is_compiled_unless_told():
-    logits = torch.randn(3, WORTH_COMPILING, generator=torch.Generator().manual_seed(0)) * 4
+    logits = torch.randn(3, MIN_COMPILED_VOCABULARY, generator=torch.Generator().manual_seed(0)) * 4
     logits[1, ::3] = -torch.inf
     ids = torch.zeros(3, 2, dtype=torch.int64)
     compiled, eager = (EDTLogitsProcessor(0.9, 0.4, compile=on)(ids, logits) for on in (True, False))

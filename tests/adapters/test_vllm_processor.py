@@ -211,7 +211,7 @@ def test_only_so_many_requests_are_remembered(monkeypatch):
     for one in many:
         processor.update_state(BatchUpdate(1, [], [(0, one, [1], [])], []))
         processor.apply(torch.randn(1, VOCABULARY))
-    assert [request.params for request in processor.known.values()] == many[-3:]
+    assert [request.params for request in processor.remembered.values()] == many[-3:]
 
 
 def test_it_runs_before_temperature_and_truncation_and_keeps_the_argmax():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from edt.decoding.ops.kernels import WORTH_COMPILING, Kernels, compiler_found
+from edt.decoding.ops.kernels import MIN_COMPILED_VOCABULARY, Kernels, compiler_found
 from edt.decoding.ops.noise import random_words
 from edt.errors import ConfigError
 
@@ -59,8 +59,8 @@ def test_blocks_of_the_eager_path_change_nothing(numbers, monkeypatch):
 
 
 def test_small_vocabularies_are_not_compiled_unless_asked():
-    assert not Kernels(compile=None, vocabulary=WORTH_COMPILING - 1, device=CPU).compiled
-    assert Kernels(compile=None, vocabulary=WORTH_COMPILING, device=CPU).compiled == compiler_found(CPU)
+    assert not Kernels(compile=None, vocabulary=MIN_COMPILED_VOCABULARY - 1, device=CPU).compiled
+    assert Kernels(compile=None, vocabulary=MIN_COMPILED_VOCABULARY, device=CPU).compiled == compiler_found(CPU)
 
 
 def test_without_a_compiler_the_passes_are_eager_and_insisting_is_an_error(monkeypatch):

@@ -218,7 +218,7 @@ def test_prompts_are_handled_together_while_padding_is_cheaper_than_a_call():
     assert runs(np.array([4, 4, 4]), [100, 100, 100], 1000) == [slice(0, 3)]
     assert runs(np.array([400, 4, 4]), [100, 100, 100], 1000) == [slice(0, 1), slice(1, 3)]
     assert runs(np.array([0, 4, 0, 0]), [100, 100, 100, 100], 10) == [slice(1, 2)]
-    layout = Layout.of(np.array([1, 0, 1]), blocks([2, 3]), torch.device("cpu"))
+    layout = Layout.build(np.array([1, 0, 1]), blocks([2, 3]), torch.device("cpu"))
     assert layout.order_C.tolist() == [1, 0, 2]
     assert layout.inverse_C.tolist() == [1, 0, 2]
 

@@ -1,4 +1,4 @@
-"""Whether a model can share prompts between branches: by its architecture, and by a trial on a few tokens."""
+"""Find out whether a model can share prompts between branches: by its architecture, and by a trial on a few tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edt.models.language_model import LanguageModel
 
 TRIAL_PROMPTS = ((5, 6, 7, 8, 9), (9, 8, 7))
 TRIAL_CONTEXTS = (0, 1, 0)
-"""Contexts that a trial begins with: the first prompt twice."""
+"""The prompt of each context that a trial begins with: the first prompt twice."""
 TRIAL_PARENTS = ((0, 1, 2), (0, 1, 2, 1), (2, 1, 3))
 """The parent of each context, step by step: contexts stay, fork and vanish."""
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
@@ -24,29 +24,33 @@ LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 
 @dataclass(frozen=True, kw_only=True)
 class SharingCheck:
-    """reason: why the model cannot share prompts, None if it can. window: tokens that its attention spans."""
+    """The result for one model.
+
+    reason: why the model cannot share prompts, None if it can. window: tokens that its attention spans, None: all.
+    """
 
     reason: str | None
     window: int | None
 
     @classmethod
     def run(cls, model: LanguageModel) -> SharingCheck:
-        """Look at the architecture, then try."""
-        reason = architecture_obstacle(model) or trial_obstacle(model)
+        """Look at the architecture, then decode a few tokens."""
+        reason = _architecture_obstacle(model) or trial_obstacle(model)
         config = model.model.config.get_text_config()
         sliding = "sliding_attention" in (getattr(config, "layer_types", None) or ["sliding_attention"])
         window = getattr(config, "sliding_window", None) if sliding else None
         return cls(reason=reason, window=window)
 
     def obstacle(self, tokens: int) -> str | None:
-        """Why contexts of so many tokens cannot share prompts, None if they can: a sliding window must span them."""
+        """Return why contexts of so many tokens cannot share prompts, None if they can."""
+        # Every position is visible to a shared prompt's branches: a sliding window must be as long as the context.
         if self.reason is None and self.window is not None and tokens > self.window:
             return f"its sliding window of {self.window} tokens is shorter than prompt and new tokens, {tokens}"
         return self.reason
 
 
-def architecture_obstacle(model: LanguageModel) -> str | None:
-    """What in the architecture speaks against it."""
+def _architecture_obstacle(model: LanguageModel) -> str | None:
+    """Return what in the architecture prevents sharing, None if nothing is known to."""
     config = model.model.config.get_text_config()
     name = type(model.model).__name__
     if getattr(config, "is_encoder_decoder", False):
@@ -63,12 +67,15 @@ def architecture_obstacle(model: LanguageModel) -> str | None:
 
 @torch.inference_mode()
 def trial_obstacle(model: LanguageModel) -> str | None:
-    """Decode a few tokens and compare with reading each text at once: whatever an architecture does beside attention
-    shows here.
+    """Return how a trial fails, None if it succeeds.
+
+    Decode a few tokens with a shared prompt and compare the logits with full forward passes. This catches architectures
+    whose state is not only keys and values.
     """
     name = type(model.model).__name__
     try:
-        difference = trial(model)
+        difference = _trial_difference(model)
+    # Any of these may come from an architecture that reads its cache in another way than was assumed.
     except (AttributeError, TypeError, ValueError, RuntimeError, IndexError, KeyError, NotImplementedError) as error:
         return f"a trial with {name} fails: {type(error).__name__}"
     tolerance = TOLERANCE.get(model.model.dtype, HALF_TOLERANCE)
@@ -77,22 +84,26 @@ def trial_obstacle(model: LanguageModel) -> str | None:
     return f"a trial with {name} gives logits that differ by {difference:.2g} of their spread"
 
 
-def trial(model: LanguageModel) -> float:
-    """The largest difference of a logit between a small forking decode and reading each text at once, in standard
-    deviations of a text's logits.
+def _trial_difference(model: LanguageModel) -> float:
+    """Return the largest difference of a logit between a small forking decode and full forward passes.
+
+    In standard deviations of a text's logits, after their means are taken off: softmax does not see a shift.
     """
     device, vocabulary = model.device, model.vocabulary
     texts = [[token % vocabulary for token in prompt] for prompt in TRIAL_PROMPTS]
     prefill = SharedPrefill(model, texts)
+
     texts = [texts[prompt] for prompt in TRIAL_CONTEXTS]
     contexts = prefill.fork(torch.tensor(TRIAL_CONTEXTS, device=device), capacity=4, new_tokens=len(TRIAL_PARENTS))
-    place_C = torch.arange(len(texts), device=device)
+    slot_C = torch.arange(len(texts), device=device)
     worst = 0.0
     for step, parents in enumerate(TRIAL_PARENTS):
+        # The same forks by hand and in the cache; a child's token depends on its number, so children differ.
         texts = [[*texts[parent], (11 * step + child) % vocabulary] for child, parent in enumerate(parents)]
-        place_C = contexts.follow(place_C[torch.tensor(parents, device=device)])
+        slot_C = contexts.follow(slot_C[torch.tensor(parents, device=device)])
         tokens = torch.tensor([text[-1] for text in texts], device=device)
-        shared_CV = contexts.advance(torch.empty_like(tokens).index_put((place_C,), tokens))[place_C]
+        shared_CV = contexts.advance(torch.empty_like(tokens).index_put((slot_C,), tokens))[slot_C]
+
         alone_CV = torch.cat([model.model(torch.tensor([text], device=device)).logits[:, -1] for text in texts])
         alone_CV = alone_CV.to(shared_CV.dtype)
         difference_CV = shared_CV - alone_CV

@@ -2,6 +2,7 @@
 
 Compiled, a row's scaled logits and noise are never written to memory: gather, divide, add, compare and argmax are one
 pass. Eager, rows are handled in blocks, so that the memory stays small too.
+Shapes: B branches, G guided branches, R rows, U noise streams, V vocabulary.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from edt.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-WORTH_COMPILING = 8192
-"""Vocabulary from which the passes are compiled unless told: below, a run is over before the compiler is."""
+MIN_COMPILED_VOCABULARY = 8192
+"""Smallest vocabulary that is compiled by default. For smaller ones, compiling takes longer than it saves."""
 
 IF_FOUND = "if_found"
 
@@ -33,22 +34,24 @@ BLOCK = 2**20
 
 
 class Kernels:
-    """Entropy, divergence, noise, draw and kept_weight for one vocabulary size."""
+    """The passes for one vocabulary size: entropy, divergence, scaling, noise, draw and the weight of kept tokens."""
 
     def __init__(self, *, compile: bool | str | None, vocabulary: int, device: torch.device) -> None:
-        """compile: None compiles large vocabularies where a compiler is found, "if_found" small ones too, which pays
-        in a long run; True insists on it. Raises ConfigError for anything else, and where True finds no compiler.
+        """Decide whether to compile.
+
+        compile: None compiles large vocabularies where a compiler is found; "if_found" also small ones, which pays in a
+        long run; True requires a compiler. Raises ConfigError for anything else, and where True finds no compiler.
         """
         if compile not in (None, True, False, IF_FOUND):
             raise ConfigError(f"engine.compile is {compile!r}; it must be true, false, null or {IF_FOUND}.")
-        found = compiler_found(device)
-        if compile is True and not found:
+        has_compiler = compiler_found(device)
+        if compile is True and not has_compiler:
             raise ConfigError(
                 f"engine.compile is true, but no compiler for {device.type} is found (a C++ compiler on a CPU, Triton "
                 "on a GPU); install one, or leave engine.compile=null."
             )
-        worth = vocabulary >= WORTH_COMPILING if compile is None else bool(compile)
-        self.compiled = found and worth
+        worth = vocabulary >= MIN_COMPILED_VOCABULARY if compile is None else bool(compile)
+        self.compiled = has_compiler and worth
         self.vocabulary = vocabulary
 
     def entropy(self, logits_BV: Tensor) -> Tensor:
@@ -60,11 +63,12 @@ class Kernels:
         return self._run("kl_divergence", len(p_logits_GV), p_logits_GV, q_logits_GV)
 
     def scale(self, logits_RV: Tensor, temperature_R: Tensor) -> Tensor:
-        """The scaled logits of edt.decoding.ops.draw.scale."""
+        """See edt.decoding.ops.draw.scale."""
         return self._run("scale", len(logits_RV), logits_RV, temperature_R)
 
     def gumbel_noise(self, key_U2: Tensor, step: int, dtype: torch.dtype) -> Tensor:
         """See edt.decoding.ops.noise.gumbel_noise."""
+        # A tensor, since a Python number would be a constant of the compiled code: one compilation per step.
         at = torch.tensor(step, device=key_U2.device)
         return self._run(f"noise {dtype}", len(key_U2), key_U2, at)
 
@@ -99,38 +103,40 @@ class Kernels:
         )
 
     def kept_entropy(self, logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor) -> tuple[Tensor, Tensor]:
-        """See edt.decoding.ops.draw.kept_entropy; never compiled, since few strategies ask for it."""
+        """See edt.decoding.ops.draw.kept_entropy; never compiled, since few strategies read it."""
         blocks = self._blocks(len(branch_R))
-        found_R2 = torch.cat([drawing.kept_entropy(logits_BV, branch_R[at], cutoff_R[at]) for at in blocks])
-        return found_R2[:, 0], found_R2[:, 1]
+        entropies_R2 = torch.cat([drawing.kept_entropy(logits_BV, branch_R[at], cutoff_R[at]) for at in blocks])
+        return entropies_R2[:, 0], entropies_R2[:, 1]
 
     def _blocks(self, rows: int) -> list[slice]:
+        """Cut the rows so that a block's array over the vocabulary stays at BLOCK elements."""
         size = max(1, BLOCK // self.vocabulary)
         return [slice(start, start + size) for start in range(0, rows, size)]
 
     def _compiles(self, size: int) -> bool:
-        """A size of 1 is compiled apart by torch, which takes longer than it saves."""
+        # torch compiles a size of 1 separately, even with dynamic sizes, which takes longer than it saves.
         return self.compiled and size > 1
 
     def _run(self, name: str, size: int, *tensors: Tensor | None) -> Tensor:
         if not self._compiles(size):
             return self._eager[name](*tensors)
         try:
-            found: Tensor = self._compiled[name](*tensors)
-            return found
-        except torch._dynamo.exc.TorchDynamoException as error:  # the compiler is there, but does not work
+            result: Tensor = self._compiled[name](*tensors)
+            return result
+        except torch._dynamo.exc.TorchDynamoException as error:
+            # The compiler is installed but does not work. The eager passes give the same tokens.
             logger.warning(f"the compiler failed ({type(error).__name__}); continuing without it, more slowly.")
             self.compiled = False
             return self._eager[name](*tensors)
 
     @cached_property
     def _eager(self) -> dict[str, Callable[..., Tensor]]:
-        made: dict[str, Callable[..., Tensor]] = {
+        functions: dict[str, Callable[..., Tensor]] = {
             f"noise {dtype}": partial(noise.gumbel_noise, vocabulary=self.vocabulary, dtype=dtype)
             for dtype in (torch.float32, torch.float64)
         }
-        made |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence, "scale": drawing.scale}
-        return made | {"draw": drawing.draw, "kept_weight": drawing.kept_weight}
+        functions |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence, "scale": drawing.scale}
+        return functions | {"draw": drawing.draw, "kept_weight": drawing.kept_weight}
 
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., Any]]:
@@ -139,12 +145,12 @@ class Kernels:
 
 @cache
 def shared_kernels(vocabulary: int, device: torch.device) -> Kernels:
-    """The same passes for all who ask, so that each is compiled once in a process."""
+    """Return the same passes to all callers, so that each is compiled once in a process."""
     return Kernels(compile=None, vocabulary=vocabulary, device=device)
 
 
 def compiler_found(device: torch.device) -> bool:
-    """Whether torch.compile has what it needs: a C++ compiler on a CPU, Triton on a GPU."""
+    """Return whether torch.compile has what it needs: a C++ compiler on a CPU, Triton on a GPU."""
     if device.type == "cuda":
         return importlib.util.find_spec("triton") is not None
     return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++", "c++"))

@@ -13,12 +13,13 @@ NO_WEIGHT = -1e4
 
 
 def entropy(logits_RV: Tensor) -> Tensor:
-    """H = −Σ p ln p of softmax(logits), [R], >= 0.
+    """Return H = −Σ p ln p of softmax(logits), [R], >= 0.
 
     With z = logits − max and S = Σ e^z, H = ln S − Σ z·e^z / S: no difference of large numbers, so float32 is good to
     about 2e-6. A logit of −inf is a token of probability 0 and adds 0. Works in place on its own arrays: over a large
     vocabulary, a fresh array costs more than what is computed in it. No gradient.
     """
+    # Shifted by the maximum, so that no exponential overflows; −inf becomes a finite number, since 0 · −inf is NaN.
     z_RV = (logits_RV - logits_RV.amax(dim=-1, keepdim=True)).clamp_(min=NO_WEIGHT)
     weight_RV = z_RV.exp()
     total_R = weight_RV.sum(dim=-1)
@@ -26,7 +27,7 @@ def entropy(logits_RV: Tensor) -> Tensor:
 
 
 def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:
-    """KL(p‖q) = Σ p ln(p/q), [R], >= 0, of two softmax distributions.
+    """Return KL(p‖q) = Σ p ln(p/q), [R], >= 0, of two softmax distributions.
 
     Probabilities are clipped to [1e-7, 1] first and the sum to >= 0, as in the public T5X code of arXiv 2306.01286.
     """
@@ -36,6 +37,6 @@ def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:
 
 
 def finite_rows(logits_RV: Tensor) -> Tensor:
-    """Rows without NaN or +inf and with at least one possible token, [R] bool. −inf is an impossible token."""
-    largest_R = logits_RV.amax(dim=-1)  # NaN if any is NaN
+    """Return the rows without NaN or +inf and with a possible token, [R] bool. −inf is an impossible token."""
+    largest_R = logits_RV.amax(dim=-1)  # NaN if any is NaN, −inf if no token is possible
     return torch.isfinite(largest_R)

@@ -14,7 +14,7 @@ import torch
 
 from edt.benchmark.peak_memory import peak_allocated
 from edt.benchmark.random_model import SHAPES, random_model
-from edt.benchmark.replay import WARM_UP, Contender, contenders_of, replay
+from edt.benchmark.replay import WARM_UP, Contender, build_contenders, replay
 from edt.benchmark.timing import ratios
 from edt.decoding.ops.kernels import Kernels
 from edt.errors import ConfigError, suggestion
@@ -161,7 +161,7 @@ class Efficiency(Experiment):
     ) -> dict[str, Contender]:
         """Rows of the same prompt under each strategy."""
         sizes = {"length": self.length, "rows": self.rows, "steps": self.steps}
-        return contenders_of(strategies, model, second=second, kernels=kernels, **sizes)
+        return build_contenders(strategies, model, second=second, kernels=kernels, **sizes)
 
     def peaks(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels) -> list[int]:
         """Bytes of tensors beside the weights at the peak of prompt and steps, in each repeat."""
