@@ -1,4 +1,4 @@
-"""What the speed benchmarks share: a model, prompts, clocks, memory. Import it before torch."""
+"""Share a model, prompts, clocks and memory among the speed benchmarks. Import this before torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+# Spinning threads make timings useless on a machine with neighbors; torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
@@ -22,9 +23,9 @@ from edt.models.language_model import LanguageModel, ModelSpec
 
 __all__ = [
     "alternate",
+    "benchmark_parser",
     "load_model",
     "median_ratio",
-    "parser_of",
     "peak_memory",
     "random_prompts",
     "seconds_of",
@@ -34,8 +35,11 @@ __all__ = [
 ]
 
 
-def parser_of(about: str | None, *, length: int, quick: str) -> ArgumentParser:
-    """The options of every benchmark that has a model. length: of a prompt, unless told. quick: what it then does."""
+def benchmark_parser(about: str | None, *, length: int, quick: str) -> ArgumentParser:
+    """Return a parser with the options of every benchmark that has a model.
+
+    length: the default tokens of a prompt. quick: the help of `--quick`.
+    """
     parser = ArgumentParser(description=about, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="folder of a model (default: a random one of --shape)")
     parser.add_argument("--shape", choices=list(SHAPES), default="smollm-135m")
@@ -46,18 +50,18 @@ def parser_of(about: str | None, *, length: int, quick: str) -> ArgumentParser:
 
 
 def load_model(args: Namespace, vocabulary: int | None = None) -> LanguageModel:
-    """The folder `--model`, or a random Llama of `--shape`; float32 on a CPU, bfloat16 on a GPU unless `--dtype`."""
+    """Load the folder `--model`, or a random Llama of `--shape`; by default float32 on a CPU, bfloat16 on a GPU."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = args.dtype or ("bfloat16" if device.type == "cuda" else "float32")
     if args.model:
         loaded = LanguageModel.load(ModelSpec(path=args.model, dtype=dtype, device=str(device)))
-        vars(loaded)["eos_ids"] = frozenset()  # every row of every contender goes on to the last step
+        vars(loaded)["eos_ids"] = frozenset()  # every row of every contender continues to the last step
         return loaded
     return random_model(args.shape, vocabulary=vocabulary or VOCABULARY, dtype=dtype, device=device)
 
 
 def alternate(contenders: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each contender, run in turn `repeats` times."""
+    """Return the seconds of each contender, run in turn `repeats` times."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, work in contenders.items():
@@ -66,7 +70,7 @@ def alternate(contenders: dict[str, Callable[[], object]], repeats: int) -> dict
 
 
 def where(model: LanguageModel) -> dict[str, Any]:
-    """What a figure depends on: device, dtype, threads, versions."""
+    """Return what a figure depends on: device, dtype, threads, versions."""
     device = model.device
     name = torch.cuda.get_device_name() if device.type == "cuda" else cpu_name()
     return {
@@ -80,7 +84,7 @@ def where(model: LanguageModel) -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """The processor's name, where the system tells it."""
+    """Return the processor's name, where the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The EDT processor inside transformers' `generate` against a fixed temperature there: seconds of a decoding step.
+"""Compare the EDT processor in transformers' `generate` with a fixed temperature there: seconds of a decoding step.
 
     python -m scripts.bench_processor [--quick] [--vocabularies 8192 49152 151936]
 
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from scripts.bench_common import load_model, median_ratio, parser_of, random_prompts, show, synchronize, where
+from scripts.bench_common import benchmark_parser, load_model, median_ratio, random_prompts, show, synchronize, where
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 from torch import Tensor
@@ -30,30 +30,30 @@ FORCED = 1e9
 
 
 class Forced(LogitsProcessor):
-    """Leaves the prescribed token, and writes down when."""
+    """Leaves only the prescribed token, and records when."""
 
     def __init__(self, tokens_SR: Tensor, clock: Callable[[], float]) -> None:
         self.tokens_SR, self.clock = tokens_SR, clock
         self.times: list[float] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """The scores with one above all."""
+        """Return the scores with one far above the others."""
         synchronize()
         self.times.append(self.clock())
         return scores.scatter_(1, self.tokens_SR[len(self.times) - 1].unsqueeze(-1), FORCED)
 
     def median_step(self) -> float:
-        """Seconds from one step to the next."""
+        """Return the median seconds from one step to the next."""
         return statistics.median(b - a for a, b in zip(self.times, self.times[1:], strict=False))
 
 
 def contenders() -> dict[str, LogitsProcessor]:
-    """What scales the logits in each."""
+    """Return what scales the logits in each."""
     return {"fixed": TemperatureLogitsWarper(0.7), "edt": EDTLogitsProcessor(t0=0.8, theta=0.5)}
 
 
-def step_of(model: LanguageModel, ids_RL: Tensor, processor: LogitsProcessor, forced: Forced) -> float:
-    """The median step of one `generate`."""
+def median_step(model: LanguageModel, ids_RL: Tensor, processor: LogitsProcessor, forced: Forced) -> float:
+    """Return the median step of one `generate`, in seconds."""
     model.model.generate(
         input_ids=ids_RL,
         attention_mask=torch.ones_like(ids_RL),
@@ -70,7 +70,7 @@ def step_of(model: LanguageModel, ids_RL: Tensor, processor: LogitsProcessor, fo
 
 
 def measure(model: LanguageModel, args: Any) -> dict[str, list[float]]:
-    """The median steps of each contender's calls, run in turn; the first of each, which may compile, is left out."""
+    """Return the median steps of each contender's calls, run in turn; the first of each may compile and is left out."""
     generator = torch.Generator().manual_seed(3)
     tokens_SR = torch.randint(3, model.vocabulary, (args.tokens, args.rows), generator=generator).to(model.device)
     prompts = [prompt.token_ids for prompt in random_prompts(model, args.rows, args.length)]
@@ -80,13 +80,13 @@ def measure(model: LanguageModel, args: Any) -> dict[str, list[float]]:
     for turn in range(args.repeats + 1):
         for name in list(processors) if turn % 2 else list(processors)[::-1]:
             forced = Forced(tokens_SR, time.process_time if args.cpu_time else time.perf_counter)
-            seconds[name].append(step_of(model, ids_RL, processors[name], forced))
+            seconds[name].append(median_step(model, ids_RL, processors[name], forced))
     return {name: values[1:] for name, values in seconds.items()}
 
 
 def arguments() -> argparse.Namespace:
-    """The command line; `--quick` sets the sizes."""
-    parser = parser_of(__doc__, length=32, quick="one vocabulary of 49,152, short prompts, 4 tokens a call")
+    """Parse the command line; `--quick` sets the sizes."""
+    parser = benchmark_parser(__doc__, length=32, quick="one vocabulary of 49,152, short prompts, 4 tokens a call")
     parser.add_argument("--vocabularies", type=int, nargs="+", default=[8192, 49152, 151936])
     parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=10, help="new tokens of a call")
@@ -101,28 +101,28 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the benchmark and print it."""
     args = arguments()
-    found: dict[str, Any] = {}
+    by_vocabulary: dict[str, Any] = {}
     rows: list[Sequence[str]] = []
     for vocabulary in [None] if args.model else args.vocabularies:
         model = load_model(args, vocabulary)
         seconds = measure(model, args)
         ratio = median_ratio(seconds["edt"], seconds["fixed"])
         step = {name: statistics.median(values) for name, values in seconds.items()}
-        found[str(model.vocabulary)] = {
+        by_vocabulary[str(model.vocabulary)] = {
             "edt_over_fixed": round(ratio, 4),
             **{f"{name}_step_ms": round(1000 * value, 2) for name, value in step.items()},
         }
         milliseconds = [f"{1000 * step[name]:.1f}" for name in ("fixed", "edt")]
         rows.append((f"{model.vocabulary:,}", *milliseconds, f"{ratio:.3f}"))
-    told = {
-        "by_vocabulary": found,
+    figures = {
+        "by_vocabulary": by_vocabulary,
         "rows": args.rows,
         "tokens": args.tokens,
         "repeats": args.repeats,
         "clock": "cpu" if args.cpu_time else "wall",
     }
     columns = ("vocabulary", "fixed, ms", "EDT processor, ms", "EDT ÷ fixed, median")
-    show(f"a step of generate, {args.rows} rows", columns, rows, told | where(model))
+    show(f"a step of generate, {args.rows} rows", columns, rows, figures | where(model))
 
 
 if __name__ == "__main__":

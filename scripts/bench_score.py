@@ -1,4 +1,4 @@
-"""Scoring speed: Self-BLEU against `sacrebleu.sentence_bleu` per sample, ROUGE-L against `rouge_score`, in one process.
+"""Measure scoring speed: Self-BLEU against `sacrebleu.sentence_bleu` per sample, ROUGE-L against `rouge_score`.
 
 Ours and the library score the same texts in turn, each repeat from cold caches; the ratio is that of the medians. The
 texts of a prompt are mutations of one sentence, practically all distinct: scoring equal texts once saves nothing here.
@@ -35,8 +35,8 @@ Texts = list[list[str]]
 Scores = list[list[float]]
 
 
-def texts_of_prompts(prompts: int, samples: int, seed: int = 0) -> Texts:
-    """For each prompt one sentence of Zipf-distributed words, and copies of it with words replaced."""
+def random_texts(prompts: int, samples: int, seed: int = 0) -> Texts:
+    """Return for each prompt copies of one sentence of Zipf-distributed words, with some words replaced."""
     rng = np.random.default_rng(seed)
 
     def words(*shape: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def texts_of_prompts(prompts: int, samples: int, seed: int = 0) -> Texts:
 
 
 def self_bleu_by_sentence_bleu(groups: Texts) -> Scores:
-    """Each sample against the others by the library's function for one sentence."""
+    """Score each sample against the others by the library's function for one sentence."""
     return [
         [sacrebleu.sentence_bleu(text, group[:i] + group[i + 1 :]).score for i, text in enumerate(group)]
         for group in groups
@@ -57,7 +57,7 @@ def self_bleu_by_sentence_bleu(groups: Texts) -> Scores:
 
 
 def self_bleu_by_one_bleu_object(groups: Texts) -> Scores:
-    """The same with one `BLEU` object, whose tokenizer remembers what it has tokenized."""
+    """Score the same with one `BLEU` object, whose tokenizer remembers what it has tokenized."""
     bleu = BLEU(effective_order=True)
     return [
         [bleu.sentence_score(text, group[:i] + group[i + 1 :]).score for i, text in enumerate(group)]
@@ -66,14 +66,14 @@ def self_bleu_by_one_bleu_object(groups: Texts) -> Scores:
 
 
 def self_bleu_by_ours(groups: Texts) -> Scores:
-    """Ours, with a new tokenizer that has tokenized nothing yet."""
+    """Score the same by ours, with a new tokenizer that has tokenized nothing yet."""
     bleu_tokenizer.cache_clear()
     scores: Scores = self_bleu(groups, bleu_tokenizer("en")).tolist()
     return scores
 
 
 def rouge_by_library(groups: Texts, references: Texts) -> Scores:
-    """F1 × 100 by rouge_score, each text against the best of its references."""
+    """Return F1 × 100 by rouge_score, each text against the best of its references."""
     scorer = RougeScorer(["rougeL"])
     return [
         [100 * scorer.score_multi(refs, text)["rougeL"].fmeasure for text in group]
@@ -82,12 +82,12 @@ def rouge_by_library(groups: Texts, references: Texts) -> Scores:
 
 
 def rouge_by_ours(groups: Texts, references: Texts) -> Scores:
-    """The same by ours."""
+    """Score the same by ours."""
     return [rouge_l(group, refs, stem=False) for group, refs in zip(groups, references, strict=True)]
 
 
 def alternate(contenders: Sequence[Callable[[], Scores]], repeats: int) -> list[float]:
-    """Median seconds of each, run in turn; all must give the same scores to 1e-8."""
+    """Return the median seconds of each, run in turn; all must give the same scores to 1e-8."""
     seconds: list[list[float]] = [[] for _ in contenders]
     for _ in range(repeats):
         results = []
@@ -101,7 +101,7 @@ def alternate(contenders: Sequence[Callable[[], Scores]], repeats: int) -> list[
 
 
 def print_table(rows: Sequence[tuple[str, float, float]]) -> None:
-    """One row for each (score: by, seconds, ratio)."""
+    """Print one row for each (score: by, seconds, ratio)."""
     table = Table("score", "by", "seconds", "÷ ours")
     for name, seconds, ratio in rows:
         table.add_row(*name.split(": "), f"{seconds:.3f}", f"{ratio:.1f}")
@@ -109,7 +109,7 @@ def print_table(rows: Sequence[tuple[str, float, float]]) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line; `--quick` sets the sizes."""
+    """Parse the command line; `--quick` sets the sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--samples", type=int, default=10)
@@ -122,14 +122,14 @@ def arguments() -> argparse.Namespace:
 
 
 def measure_self_bleu(groups: Texts, repeats: int) -> list[float]:
-    """Seconds of the library's function, of one library object, and of ours."""
+    """Return the seconds of the library's function, of one library object, and of ours."""
     contenders = (self_bleu_by_sentence_bleu, self_bleu_by_one_bleu_object, self_bleu_by_ours)
     alternate([partial(by, groups[:1]) for by in contenders], 1)
     return alternate([partial(by, groups) for by in contenders], repeats)
 
 
 def measure_rouge(groups: Texts, references: Texts, repeats: int) -> list[float]:
-    """Seconds of the library and of ours."""
+    """Return the seconds of the library and of ours."""
     contenders = (rouge_by_library, rouge_by_ours)
     alternate([partial(by, groups[:1], references[:1]) for by in contenders], 1)
     return alternate([partial(by, groups, references) for by in contenders], repeats)
@@ -138,8 +138,8 @@ def measure_rouge(groups: Texts, references: Texts, repeats: int) -> list[float]
 def main() -> None:
     """Run the benchmark and print it."""
     args = arguments()
-    groups = texts_of_prompts(args.prompts, args.samples)
-    references = texts_of_prompts(args.prompts, 1)
+    groups = random_texts(args.prompts, args.samples)
+    references = random_texts(args.prompts, 1)
     naive, reused, ours = measure_self_bleu(groups, args.repeats)
     library, rouge = measure_rouge(groups, references, args.repeats)
     print_table(

@@ -1,10 +1,10 @@
-"""A sweep of 36 settings × 8 samples: ours against one `transformers` `generate` per setting, and against one setting.
+"""Time a sweep of 36 settings × 8 samples against one `transformers` `generate` per setting, and against one setting.
 
     python -m scripts.bench_sweep [--quick] [--model FOLDER]
 
 The peer decodes all prompts in one `generate(num_return_sequences=8)` per setting. Its cost does not depend on the
 setting, so it is timed on one fixed and one EDT setting and multiplied; the JSON says so. All contenders run in turn;
-compilation is told apart. The last line is one JSON object.
+compilation is reported separately. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import replace
 
 from scripts.bench_common import (
     alternate,
+    benchmark_parser,
     load_model,
     median_ratio,
-    parser_of,
     peak_memory,
     random_prompts,
     seconds_of,
@@ -62,7 +62,7 @@ class PeerEDT(LogitsProcessor):
 
 @torch.inference_mode()
 def by_generate(model: LanguageModel, prompts: Sequence[Prompt], strategy: Fixed | EDT, tokens: int) -> Tensor:
-    """The peer: all prompts, 8 samples each, one setting."""
+    """Decode by the peer: all prompts, 8 samples each, one setting."""
     ids = torch.tensor([prompt.token_ids for prompt in prompts], device=model.device)
     dynamic = isinstance(strategy, EDT)
     output: Tensor = model.model.generate(
@@ -84,7 +84,7 @@ def by_generate(model: LanguageModel, prompts: Sequence[Prompt], strategy: Fixed
 def by_ours(
     engine: BatchedEngine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], tokens: int
 ) -> tuple[Work, float]:
-    """All settings in one pass; what the model had to do, and the mean entropy of its distributions."""
+    """Decode all settings in one pass; return the work of the model and the mean entropy of its distributions."""
     request = DecodeRequest.all_rows(
         prompts,
         strategies,
@@ -99,8 +99,8 @@ def by_ours(
 
 
 def arguments() -> argparse.Namespace:
-    """The command line; `--quick` sets the sizes."""
-    parser = parser_of(__doc__, length=512, quick="1 prompt, one repeat")
+    """Parse the command line; `--quick` sets the sizes."""
+    parser = benchmark_parser(__doc__, length=512, quick="1 prompt, one repeat")
     parser.add_argument("--prompts", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=32, help="new tokens")
     parser.add_argument("--repeats", type=int, default=3)

@@ -1,11 +1,11 @@
-"""How close a search comes to a dense grid: TPE and random search with a third of the grid's evaluations.
+"""Measure how close a search comes to a dense grid: TPE and random search with a third of the grid's evaluations.
 
     python -m scripts.bench_tune [--quick]
 
 The grid of T0 × θ is decoded once, on dev; each search then decodes its own settings through the same code, a batch per
-pass, for several seeds. A gap is the lowest EDA that a search found less the grid's lowest; below 0 the search found a
-better setting than any on the grid. The last line is one JSON object. With
---runs FOLDER what was decoded is kept there, and a benchmark that was stopped goes on from it.
+pass, for several seeds. A gap is the lowest EDA of a search less that of the grid; below 0 the search found a better
+setting than any on the grid. The last line is one JSON object. With --runs FOLDER what was decoded is kept there, and a
+benchmark that was stopped continues from it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from edt.tuning.trials import Trials
 SAMPLERS = ("tpe", "random")
 
 
-def request_of(args: argparse.Namespace, runs: Path) -> TuneRequest:
-    """The request that `edt tune` would make."""
+def tune_request_from(args: argparse.Namespace, runs: Path) -> TuneRequest:
+    """Return the request that `edt tune` would make."""
     words = [
         f"task={args.task}",
         f"task.limit={args.limit}",
@@ -50,8 +50,8 @@ def request_of(args: argparse.Namespace, runs: Path) -> TuneRequest:
     return request
 
 
-def lowest_of(request: TuneRequest, evaluate: Evaluator, sampler: str, seed: int, args: argparse.Namespace) -> float:
-    """The lowest EDA that one search finds."""
+def lowest_eda(request: TuneRequest, evaluate: Evaluator, sampler: str, seed: int, args: argparse.Namespace) -> float:
+    """Return the lowest EDA that one search finds."""
     spec = replace(request.search, sampler=sampler, seed=seed, trials=args.trials, trials_per_batch=args.batch)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -63,7 +63,7 @@ def lowest_of(request: TuneRequest, evaluate: Evaluator, sampler: str, seed: int
 
 
 def arguments() -> argparse.Namespace:
-    """The command line; `--quick` sets the sizes."""
+    """Parse the command line; `--quick` sets the sizes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="mini_xlsum", help="one of the mini tasks")
     parser.add_argument("--limit", type=int, default=100, help="dev examples")
@@ -81,20 +81,20 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def rows_of(lowest: dict[str, list[float]], grid: float) -> Sequence[Sequence[str]]:
-    """The table: a row for the grid, one for each sampler."""
-    told = [["dense grid", f"{grid:.2f}", "", ""]]
+def table_rows(lowest: dict[str, list[float]], grid: float) -> Sequence[Sequence[str]]:
+    """Return a row for the grid and one for each sampler."""
+    rows = [["dense grid", f"{grid:.2f}", "", ""]]
     for sampler, values in lowest.items():
         each = " ".join(f"{value:.2f}" for value in values)
-        told.append([sampler, f"{statistics.median(values):.2f}", f"{statistics.median(values) - grid:+.2f}", each])
-    return told
+        rows.append([sampler, f"{statistics.median(values):.2f}", f"{statistics.median(values) - grid:+.2f}", each])
+    return rows
 
 
 def main() -> None:
     """Run the benchmark and print it."""
     args = arguments()
     with tempfile.TemporaryDirectory() as folder:
-        request = request_of(args, Path(folder if args.runs is None else args.runs))
+        request = tune_request_from(args, Path(folder if args.runs is None else args.runs))
         session = Session.open(request.generation)
         evaluate = Evaluator.calibrated(session, (0,), request.metrics)
         points = request.space.grid()
@@ -102,7 +102,7 @@ def main() -> None:
         by_setting = {name: by_task[args.task].eda for name, by_task in measured.items()}
         winner = min(by_setting, key=lambda name: by_setting[name])
         lowest = {
-            sampler: [lowest_of(request, evaluate, sampler, seed, args) for seed in range(args.seeds)]
+            sampler: [lowest_eda(request, evaluate, sampler, seed, args) for seed in range(args.seeds)]
             for sampler in SAMPLERS
         }
     grid = by_setting[winner]
@@ -125,7 +125,7 @@ def main() -> None:
         **where(session.engine.model),
     }
     title = f"Lowest EDA on dev: {len(points)} grid points, {args.trials} trials of each search, {args.seeds} seeds"
-    show(title, ["search", "lowest (median)", "gap", "each seed"], rows_of(lowest, grid), figures)
+    show(title, ["search", "lowest (median)", "gap", "each seed"], table_rows(lowest, grid), figures)
 
 
 if __name__ == "__main__":

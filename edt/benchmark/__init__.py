@@ -1,1 +1,3 @@
-"""Measure decoding: time, peak memory, replayed rows, and random models of a given shape."""
+"""Measure decoding: time and memory of strategies in turn, on random models of known shapes."""
+
+__all__ = ["peak_memory", "random_model", "replay", "timing"]

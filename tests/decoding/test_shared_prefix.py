@@ -111,7 +111,7 @@ def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp
     model = loaded(kind, tiny_folder, tmp_path)
     attention = model.model.config._attn_implementation
     engine, found = tokens(BatchedSpec(), model)
-    assert engine.fit(model).reason is None
+    assert engine.sharing_check(model).reason is None
     assert engine._prefill_class(request(PROMPTS), None).__name__ == "SharedPrefill"
     assert model.model.config._attn_implementation == attention
     _, wanted = tokens(ReferenceSpec(), model)

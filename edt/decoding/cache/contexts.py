@@ -102,15 +102,15 @@ class ExpandedPrefill:
         position_PL = (self.mask_PL.cumsum(-1) - 1).clamp(min=0)
         self.logits_PV, self.cache = _last_logits(language_model, ids_PL, position_PL, None, self.mask_PL)
 
-    def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> ExpandedContexts:
+    def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> _ExpandedContexts:
         """See Prefill."""
         # A copy: reordering changes the cache in place, and the next batch forks from the prompts again.
-        contexts = ExpandedContexts(self.language_model, copy.deepcopy(self.cache), self.mask_PL)
+        contexts = _ExpandedContexts(self.language_model, copy.deepcopy(self.cache), self.mask_PL)
         contexts.follow(prompt_C)
         return contexts
 
 
-class ExpandedContexts:
+class _ExpandedContexts:
     """Contexts in a cache that transformers grows. Padding is on the left and masked out."""
 
     def __init__(self, language_model: LanguageModel, cache: Any, mask_CL: Tensor) -> None:
@@ -150,14 +150,14 @@ class EncodedPrefill:
         start_P1 = torch.full_like(ids_PL[:, :1], int(model.generation_config.decoder_start_token_id))
         self.logits_PV, self.cache = _decoder_logits(language_model, self.encoded, self.mask_PL, start_P1, None)
 
-    def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> EncodedContexts:
+    def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> _EncodedContexts:
         """See Prefill."""
-        contexts = EncodedContexts(self.language_model, copy.deepcopy(self.cache), self.encoded, self.mask_PL)
+        contexts = _EncodedContexts(self.language_model, copy.deepcopy(self.cache), self.encoded, self.mask_PL)
         contexts.follow(prompt_C)
         return contexts
 
 
-class EncodedContexts:
+class _EncodedContexts:
     """Contexts of a decoder, each with its encoded prompt."""
 
     def __init__(self, language_model: LanguageModel, cache: Any, encoded: Tensor, mask_CL: Tensor) -> None:
