@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import edt
-from edt.cli import main
+from edt.cli import main, renamed
 from edt.extras import EXTRAS
 from tests.support.documents import ROOT, block, blocks, pages, points, shown_commands
 
@@ -100,6 +100,15 @@ def test_paths_in_code_spans_exist():
 def test_every_extra_is_described():
     text = (ROOT / "docs" / "guide" / "install.md").read_text()
     assert all(f"`{name}`" in text for name in EXTRAS)
+
+
+def test_every_renamed_name_is_in_the_changelog():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    for old, new in [*renamed.OPTIONS.items(), *renamed.COMMANDS.items()]:
+        assert old in text, f"CHANGELOG.md does not have {old}"
+        assert new in text, f"CHANGELOG.md does not have {new}"
+    for old in renamed.KEYS:
+        assert old in text or old.rpartition(".")[2] in text, f"CHANGELOG.md does not have {old}"
 
 
 def test_every_configuration_group_is_described():
