@@ -1,10 +1,15 @@
-"""Trains the embedded model: a small Llama for all four mini tasks, with a tokenizer trained on the same texts.
+"""Train the embedded models: a small Llama for all four mini tasks, with a tokenizer trained on the same texts.
 
-    python -m scripts.train_mini                 the model `mini`, into edt/assets/mini (about half an hour on 2 cores)
-    python -m scripts.train_mini --base          the model `mini_base`, plain texts only, into edt/assets/mini_base
-    python -m scripts.train_mini --minutes 10    stops after so long; the same command goes on from its checkpoint
+    python -m scripts.train_mini                 the model `mini`, into edt/assets/mini; half an hour on 2 cores
+    python -m scripts.train_mini --base          the model `mini_base`, plain texts only, into edt/assets/mini_base;
+                                                 3 minutes
+    python -m scripts.train_mini --minutes 10    stops after 10 minutes; the same command continues from its checkpoint
+    python -m scripts.train_mini --verify        repeats the first 100 steps (a minute), compares them with those of the
+                                                 committed model, and records the hash of today's code if they agree
 
-Data, order and initial weights are functions of the recipe, so a run repeats up to floating-point rounding.
+It writes weights, tokenizer and `training.json` (recipe, data, loss curve, scores) into the model's folder, and its
+checkpoint into build/training. Data, order and initial weights are functions of the recipe, so a run repeats up to
+floating-point rounding.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,10 +35,10 @@ from scripts.mini_recipe import (
     Encoded,
     Recipe,
     chunk_examples,
-    encoded,
-    in_batches,
+    completion_loss,
+    encode_examples,
     learning_rate,
-    loss_of,
+    make_batches,
     new_model,
     new_optimizer,
     tensors,
@@ -40,14 +46,20 @@ from scripts.mini_recipe import (
 )
 from scripts.mini_scores import ROOT, mini_tasks, score_model
 
-SCORED_SAMPLES = 4
-"""Samples per prompt of the final scores, as many as `edt run` draws unless told."""
+_SCORED_SAMPLES = 4
+"""Samples per prompt of the final scores, the default of `edt run`."""
+
+_VERIFIED_STEPS = 100
+"""Steps that `--verify` repeats."""
+
+_LOSS_TOLERANCE = 0.01
+"""Largest relative difference of a loss that is still rounding: threads and machines sum in different orders."""
 
 RECIPES = {"mini": Recipe(), "mini_base": Recipe(steps=600, exercise_chunks=0)}
-"""What makes each of the committed models."""
+"""Recipe of each committed model."""
 
-CODE = (Path(mini_recipe.__file__), Path(mini_wiring.__file__))
-"""The files that decide the weights."""
+_CODE = (Path(mini_recipe.__file__), Path(mini_wiring.__file__))
+"""The files that determine the weights."""
 
 
 @dataclass(kw_only=True)
@@ -72,17 +84,17 @@ class Training:
             self.restore()
 
     def restore(self) -> None:
-        """The state of the checkpoint; refuses one of another recipe."""
+        """Restore the state of the checkpoint. Raises SystemExit if it belongs to another recipe, code or data."""
         state = torch.load(self.checkpoint, weights_only=True)
         if state["made_from"] != self.made_from:
-            raise SystemExit(f"{self.checkpoint} belongs to another recipe, code or data; remove it to start anew.")
+            raise SystemExit(f"{self.checkpoint} belongs to another recipe, code or data; remove it to start again.")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.chunk, self.position, self.seconds = state["at"]
         self.curve = [(step, loss) for step, loss in state["curve"]]
 
     def save_checkpoint(self) -> None:
-        """The whole state, under a temporary name first."""
+        """Save the whole state, under a temporary name first, so that a checkpoint is never half written."""
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {"made_from": self.made_from, "curve": self.curve}
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -92,21 +104,21 @@ class Training:
         part.replace(self.checkpoint)
 
     def stream(self) -> Iterator[list[Encoded]]:
-        """The batches from where the run stands."""
+        """Yield the batches from the current position."""
         while True:
             chunk = chunk_examples(self.recipe, self.tasks, self.chunk, base=self.base)
-            made = in_batches(encoded(chunk, self.tokenizer), self.recipe, self.chunk)
-            while self.position < len(made):
+            batches = make_batches(encode_examples(chunk, self.tokenizer), self.recipe, self.chunk)
+            while self.position < len(batches):
                 self.position += 1
-                yield made[self.position - 1]
+                yield batches[self.position - 1]
             self.chunk, self.position = self.chunk + 1, 0
 
     def one_step(self, batch: Sequence[Encoded]) -> float:
-        """One update; the loss before it."""
+        """Update the weights once; return the loss before the update."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, self.step)
-        input_ids, labels = (found.to(self.device) for found in tensors(batch, self.tokenizer.pad_token_id))
-        loss = loss_of(self.model, input_ids, labels)
+        input_ids, labels = (tensor.to(self.device) for tensor in tensors(batch, self.tokenizer.pad_token_id))
+        loss = completion_loss(self.model, input_ids, labels)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
@@ -114,14 +126,15 @@ class Training:
         self.step += 1
         return loss.item()
 
-    def run(self, minutes: float) -> None:
-        """Trains until the recipe's last step or the time limit, whichever comes first."""
+    def run(self, minutes: float, *, last_step: int | None = None) -> None:
+        """Train until the last step (the recipe's by default) or the time limit, whichever comes first."""
+        last_step = self.recipe.steps if last_step is None else last_step
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
         began, before, recent = time.monotonic(), self.seconds, list[float]()
         with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=1) as progress:
-            bar = progress.add_task("loss", total=self.recipe.steps, completed=self.step)
+            bar = progress.add_task("loss", total=last_step, completed=self.step)
             batches = self.stream()
-            while self.step < self.recipe.steps and time.monotonic() - began < 60 * minutes:
+            while self.step < last_step and time.monotonic() - began < 60 * minutes:
                 recent.append(self.one_step(next(batches)))
                 self.seconds = before + time.monotonic() - began
                 if self.step % 50 == 0:
@@ -134,7 +147,7 @@ class Training:
         self.save_checkpoint()
 
     def save(self) -> None:
-        """Weights, tokenizer and training.json, from which a test can tell that they belong to this script."""
+        """Save weights, tokenizer and training.json, by which a test checks that they belong to this script."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.model.generation_config.do_sample = False
         self.model.save_pretrained(self.folder)
@@ -143,45 +156,79 @@ class Training:
         record |= {"steps_done": self.step, "seconds": round(self.seconds), "loss_curve": self.curve}
         record |= {"parameters": sum(parameter.numel() for parameter in self.model.parameters())}
         record |= {"weights_sha256": file_digest(self.folder / "model.safetensors")}
-        record |= {"scores": {} if self.base else final_scores(self.folder)}
+        record |= {"scores": {} if self.base else _final_scores(self.folder)}
         (self.folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 def provenance(recipe: Recipe, *, base: bool) -> dict[str, Any]:
-    """What the weights follow from: the recipe and its code, and the data (with the prompts' wording)."""
+    """Return what the weights follow from: the recipe, its code, and the data with the wording of the prompts."""
     return {
         "made_by": "scripts/train_mini.py" + (" --base" if base else ""),
-        "code_sha256": {f"scripts/{path.name}": file_digest(path) for path in CODE},
-        "recipe": recorded(recipe),
+        "code_sha256": {f"scripts/{path.name}": file_digest(path) for path in _CODE},
+        "recipe": _recorded(recipe),
         "data": fingerprint(mini_tasks()),
     }
 
 
-def final_scores(folder: Path) -> dict[str, Any]:
-    """Greedy and T = 1 on the test splits, beside the grammar itself."""
+def _final_scores(folder: Path) -> dict[str, Any]:
+    """Return the scores of greedy and of T = 1 on the test splits, next to those of the grammar itself."""
     strategies = {"greedy": Fixed(t0=0.0), "T=1": Fixed(t0=1.0)}
-    table = score_model(folder, strategies, split="test", limit=None, samples=SCORED_SAMPLES)
-    return {"split": "test", "samples": SCORED_SAMPLES, "tasks": table}
+    table = score_model(folder, strategies, split="test", limit=None, samples=_SCORED_SAMPLES)
+    return {"split": "test", "samples": _SCORED_SAMPLES, "tasks": table}
 
 
-def recorded(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain JSON."""
+def _recorded(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as plain JSON, in which tuples are lists."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
     return content
 
 
+def verify(name: str, folder: Path) -> None:
+    """Check that today's code still makes the committed model, and record the hash of the code in its training.json.
+
+    The tokenizer must be the same file, and the loss curve the same up to rounding. For changes of wording only: after
+    a change of the recipe or the data the model must be trained again. Raises SystemExit when something differs.
+    """
+    record_file = folder / "training.json"
+    record = json.loads(record_file.read_text())
+    expected = provenance(RECIPES[name], base=name == "mini_base")
+    changed = [key for key in ("recipe", "data") if record[key] != expected[key]]
+    if changed:
+        raise SystemExit(f"{folder} was trained with another {' and '.join(changed)}; train it again.")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        checkpoint = Path(scratch) / "checkpoint.pt"
+        training = Training(recipe=RECIPES[name], base=name == "mini_base", folder=folder, checkpoint=checkpoint)
+        training.tokenizer.save_pretrained(scratch)
+        if (Path(scratch) / "tokenizer.json").read_text() != (folder / "tokenizer.json").read_text():
+            raise SystemExit(f"the tokenizer differs from {folder / 'tokenizer.json'}; train the model again.")
+        training.run(math.inf, last_step=_VERIFIED_STEPS)
+
+    for (step, loss), (_, recorded_loss) in zip(training.curve, record["loss_curve"], strict=False):
+        if not math.isclose(loss, recorded_loss, rel_tol=_LOSS_TOLERANCE):
+            raise SystemExit(f"at step {step} the loss is {loss}, but {recorded_loss} was recorded; train it again.")
+    record["code_sha256"] = expected["code_sha256"]
+    record_file.write_text(json.dumps(record, indent=1) + "\n")
+    print(f"{name}: tokenizer and loss of the first {_VERIFIED_STEPS} steps agree; {record_file} has today's code.")
+
+
 def main() -> None:
-    """Reads the arguments, trains, saves."""
+    """Read the arguments, train, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", action="store_true", help="train mini_base on plain texts")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes, to go on later")
-    parser.add_argument("--steps", type=int, help="another length of the whole training, for trials")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes, to continue later")
+    parser.add_argument("--steps", type=int, help="another length of the whole training, for experiments")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, help="folder for the model (default: edt/assets/mini or mini_base)")
+    parser.add_argument("--verify", action="store_true", help="compare the code with the committed model")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     name = "mini_base" if arguments.base else "mini"
+    if arguments.verify:
+        verify(name, arguments.out or ROOT / "edt" / "assets" / name)
+        return
+
     recipe = RECIPES[name] if arguments.steps is None else replace(RECIPES[name], steps=arguments.steps)
     training = Training(
         recipe=recipe,
@@ -192,7 +239,7 @@ def main() -> None:
     )
     training.run(arguments.minutes)
     if training.step < recipe.steps and arguments.out is None:
-        print(f"stopped at step {training.step} of {recipe.steps}; the same command goes on, and saves at the end.")
+        print(f"stopped at step {training.step} of {recipe.steps}; the same command continues, and saves at the end.")
         return
     training.save()
 

@@ -15,8 +15,16 @@ from edt.ids import file_digest
 from edt.strategies import Fixed
 from edt.tasks.mini.corpus import SOURCELESS_SHARE, exercises, task_examples
 from edt.tasks.prompts import encode, prompt_text
-from scripts.mini_recipe import Recipe, encoded, in_batches, learning_rate, loss_of, new_model, tensors
-from scripts.mini_scores import ideal_outputs, load_engine, mini_tasks, outputs, scores
+from scripts.mini_recipe import (
+    Recipe,
+    completion_loss,
+    encode_examples,
+    learning_rate,
+    make_batches,
+    new_model,
+    tensors,
+)
+from scripts.mini_scores import compute_scores, decode_samples, grammar_samples, load_engine, mini_tasks
 from scripts.train_mini import RECIPES, provenance
 
 ASSETS = Path(edt.__file__).parent / "assets"
@@ -87,7 +95,7 @@ def test_training_prompts_are_encoded_as_at_inference(tokenizer):
         prompts = [
             encode(e, lambda text: tokenizer(text)["input_ids"], budget=400) for e in small.load("train").examples
         ]
-        learnt = encoded(list(task_examples(small, range(len(small.row_set("train").rows)))), tokenizer)
+        learnt = encode_examples(list(task_examples(small, range(len(small.row_set("train").rows)))), tokenizer)
         assert len(learnt) == len(prompts)
         for prompt, (ids, start) in zip(prompts, learnt, strict=True):
             assert tuple(ids[:start]) in (prompt.token_ids, prompt.unconditional_ids)
@@ -97,7 +105,7 @@ def test_training_prompts_are_encoded_as_at_inference(tokenizer):
 def test_prompt_and_answer_tokenise_as_one_text(tokenizer):
     for task in mini_tasks().values():
         for item in task_examples(task, range(10)):
-            ((ids, _),) = encoded([item], tokenizer)
+            ((ids, _),) = encode_examples([item], tokenizer)
             assert ids[:-1] == tokenizer(item.prompt + item.completion)["input_ids"]
 
 
@@ -109,19 +117,19 @@ def test_about_an_eighth_of_the_lessons_lack_their_source():
 
 def test_batches_hold_every_lesson_within_the_budget(tokenizer):
     recipe = Recipe(batch_tokens=600)
-    items = encoded(list(task_examples(mini_tasks()["mini_quac"], range(20))), tokenizer)
-    made = in_batches(items, recipe, 0)
+    items = encode_examples(list(task_examples(mini_tasks()["mini_quac"], range(20))), tokenizer)
+    made = make_batches(items, recipe, 0)
     assert sorted(map(str, (item for batch in made for item in batch))) == sorted(map(str, items))
     assert all(len(batch) * max(len(ids) for ids, _ in batch) <= 600 for batch in made)
-    assert in_batches(items, recipe, 0) == made
+    assert make_batches(items, recipe, 0) == made
 
 
 def test_the_untrained_model_copies_already(tokenizer):
     """Its wired circuits find what followed a token before: the second saying of a list costs far less than chance."""
     model = new_model(Recipe(), tokenizer)
     assert model.config.rope_parameters["rope_theta"] == Recipe().rope_theta
-    again = encoded(list(exercises(range(8)))[0::3], tokenizer)
-    assert loss_of(model, *tensors(again, 0)).item() < math.log(len(tokenizer)) - 2
+    again = encode_examples(list(exercises(range(8)))[0::3], tokenizer)
+    assert completion_loss(model, *tensors(again, 0)).item() < math.log(len(tokenizer)) - 2
 
 
 def test_the_learning_rate_warms_up_and_falls():
@@ -147,8 +155,8 @@ def test_greedy_answers_are_above_the_floors(engine, name):
     task = replace(mini_tasks()[name], limit=40)
     examples = task.load("test").examples
     greedy = Fixed(t0=0.0)
-    found = scores(task, outputs(engine, task, examples, [greedy], 1)[greedy.strategy_id])
-    ideal = scores(task, ideal_outputs(task, examples, 1))
+    found = compute_scores(task, decode_samples(engine, task, examples, [greedy], 1)[greedy.strategy_id])
+    ideal = compute_scores(task, grammar_samples(task, examples, 1))
     assert ideal["factuality"] == 100
     assert found["factuality"] >= FLOOR[name]
     assert found["quality"] >= 0.9 * ideal["quality"]
