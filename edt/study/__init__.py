@@ -1,1 +1,5 @@
-"""Run the study: decode families of settings, choose on dev, compare on test."""
+"""Run the study: decode families of settings, choose on dev, compare on test.
+
+Read in this order: `run` (the whole study), `protocol` (one task), `families` and `refinement` (which settings),
+`selection` and `verdicts` (what is concluded). docs/concepts/study_protocol.md explains the words with an example.
+"""

@@ -1,4 +1,4 @@
-"""A study as its HTML page: every setting, the experiments' sections, and outputs to browse."""
+"""Write a study as one HTML page: every setting, the experiments' sections, and outputs to browse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRICS = (QUALITY, "self_bleu", "eda", "temperature", "factuality", "distinct_c
 
 @dataclass(frozen=True, kw_only=True)
 class Browser:
-    """How many test examples of each task, and samples of each chosen setting, the page's browser of outputs holds."""
+    """Size of the page's browser of outputs: test examples of each task, and samples of each chosen setting."""
 
     examples: int = 8
     samples: int = 4
@@ -29,7 +29,7 @@ class Browser:
 
 def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path], browser: Browser) -> None:
     """Write the page to each of the paths."""
-    examples, outputs = browsed(study, browser)
+    examples, outputs = _browser_contents(study, browser)
     facts = environment()
     page = StudyPage(
         title=f"Sampling temperature of {study.request.model.path}",
@@ -37,15 +37,15 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
             "model": study.request.model.path,
             "tasks": ", ".join(study.tasks),
             "samples per example": str(study.request.sampling.samples),
-            "examples": ", ".join(f"{split} {sizes(study, split)}" for split in SPLITS),
+            "examples": ", ".join(f"{split} {_sizes_text(study, split)}" for split in SPLITS),
             "bootstrap resamples": f"{study.metrics.bootstrap.resamples:,}",
             "made": str(facts["created"]),
             "commit": str(facts["git_commit"] or "–"),
             "device": str(facts["device_name"]),
         },
         quality={name: QUALITY_NAMES[task.quality] for name, task in study.tasks.items()},
-        points=[point for name, task in study.tasks.items() for point in points(name, task, study.confidence)],
-        ideal=ideals(study.tasks),
+        points=[point for name, task in study.tasks.items() for point in _points(name, task, study.confidence)],
+        ideal=_ideals(study.tasks),
         sections=sections,
         examples=examples,
         outputs=outputs,
@@ -55,8 +55,8 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
         write_text(path, text)
 
 
-def sizes(study: Study, split: Split) -> str:
-    """The numbers of examples of a split, once where all tasks have as many."""
+def _sizes_text(study: Study, split: Split) -> str:
+    """Return the numbers of examples of a split, once where all tasks have the same."""
     counts = {
         str(len(task.entry(split, task.choices[BASELINE].strategy_id).outputs.examples))
         for task in study.tasks.values()
@@ -64,31 +64,31 @@ def sizes(study: Study, split: Split) -> str:
     return " / ".join(sorted(counts))
 
 
-def ideals(tasks: Mapping[str, TaskStudy]) -> dict[str, tuple[float, float]]:
-    """Quality and Self-BLEU of the grammar's own answers."""
-    found = {}
+def _ideals(tasks: Mapping[str, TaskStudy]) -> dict[str, tuple[float, float]]:
+    """Return quality and Self-BLEU of the grammar's own answers, by task."""
+    by_task = {}
     for name, task in tasks.items():
         if task.ideal is not None:
             quality, self_bleu = (task.ideal.metrics[metric].value for metric in (task.quality, "self_bleu"))
             if quality is not None and self_bleu is not None:
-                found[name] = (quality, self_bleu)
-    return found
+                by_task[name] = (quality, self_bleu)
+    return by_task
 
 
-def points(name: str, task: TaskStudy, confidence: float) -> list[Point]:
-    """Every setting of every family on dev and on test."""
-    found = []
+def _points(name: str, task: TaskStudy, confidence: float) -> list[Point]:
+    """Return every setting of every family on dev and on test."""
+    points = []
     for family_name, family in task.families.items():
-        for place, strategy in family.settings.items():
+        for coords, strategy in family.settings.items():
             for split in SPLITS:
-                measured = {metric: task.measured(split, strategy.strategy_id, metric) for metric in METRICS}
-                found.append(
+                measured = {metric: task.metric_value(split, strategy.strategy_id, metric) for metric in METRICS}
+                points.append(
                     Point(
                         task=name,
                         split=split,
                         family=family_name.replace("_", " "),
                         strategy_id=strategy.strategy_id,
-                        params=dict(place),
+                        params=dict(coords),
                         metrics={
                             metric: (entry.value, *entry.bounds(confidence))
                             for metric, entry in measured.items()
@@ -97,11 +97,11 @@ def points(name: str, task: TaskStudy, confidence: float) -> list[Point]:
                         chosen=task.choices[family_name].strategy_id == strategy.strategy_id,
                     )
                 )
-    return found
+    return points
 
 
-def browsed(study: Study, browser: Browser) -> tuple[list[PageExample], list[PageOutput]]:
-    """The first examples of test with the outputs of every chosen setting, token by token."""
+def _browser_contents(study: Study, browser: Browser) -> tuple[list[PageExample], list[PageOutput]]:
+    """Return the first examples of test with the outputs of every chosen setting, token by token."""
     examples, outputs = [], []
     for name, task in study.tasks.items():
         shown = study.tracer.examples(name, browser.examples)
@@ -109,26 +109,26 @@ def browsed(study: Study, browser: Browser) -> tuple[list[PageExample], list[Pag
             PageExample(
                 task=name,
                 example_id=e.example_id,
-                prompt=prompt_text(study, name, e.example_id),
+                prompt=_prompt_text(study, name, e.example_id),
                 references=e.references,
             )
             for e in shown
         ]
+        # decoded again, with traces: the study's own outputs have none, and the same noise gives the same tokens
         families = {choice.strategy_id: family for family, choice in task.choices.items()}
         strategies = [task.strategy(strategy_id) for strategy_id in families]
         samples = min(browser.samples, study.request.sampling.samples)
         generations = study.tracer.generations(name, [e.example_id for e in shown], strategies, samples)
-        outputs += [page_output(study, name, generation, families) for generation in generations]
+        outputs += [_page_output(study, name, generation, families) for generation in generations]
     return examples, outputs
 
 
-def prompt_text(study: Study, task: str, example_id: str) -> str:
-    """What the model reads."""
+def _prompt_text(study: Study, task: str, example_id: str) -> str:
+    """Return the text that the model reads."""
     return study.tracer.engine.model.decode([study.tracer.prompt(task, example_id).token_ids])[0]
 
 
-def page_output(study: Study, task: str, generation: Generation, families: Mapping[str, str]) -> PageOutput:
-    """One output with its tokens."""
+def _page_output(study: Study, task: str, generation: Generation, families: Mapping[str, str]) -> PageOutput:
     assert generation.trace_entropy is not None
     assert generation.trace_temperature is not None
     pieces = study.tracer.token_texts.texts(generation.token_ids)

@@ -1,4 +1,4 @@
-"""A decoded and scored study: every setting of every task on dev and on test, the choices, the comparisons."""
+"""Hold a decoded and scored study: every setting of every task on dev and test, the choices, the comparisons."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from edt.tasks.base import Task
 from edt.tracing.study_tracer import StudyTracer
 
 QUALITY = "quality"
-"""Stands for a task's quality metric."""
+"""The name under which every task's quality metric can be read, whichever it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,11 @@ class TaskStudy:
         return self.scored.run.manifest.quality
 
     def entry(self, split: Split, strategy_id: str) -> StrategyMetrics:
-        """A setting's outputs and measurements."""
+        """Return a setting's outputs and measurements."""
         return self._entries[split, strategy_id]
 
-    def measured(self, split: Split, strategy_id: str, metric: str) -> MetricValue | None:
-        """One measurement; None where the task has no such metric."""
+    def metric_value(self, split: Split, strategy_id: str, metric: str) -> MetricValue | None:
+        """Return one measurement; None where the task has no such metric."""
         return self.entry(split, strategy_id).metrics.get(self.quality if metric == QUALITY else metric)
 
     @property
@@ -63,6 +63,7 @@ class TaskStudy:
     @property
     def clusters(self) -> int:
         """The clusters of test, which are what the bootstrap draws."""
+        # every setting was decoded on the same examples
         examples = next(entry.outputs.examples for (split, _), entry in self._entries.items() if split == "test")
         return len({example.cluster_id for example in examples})
 
@@ -81,88 +82,89 @@ class TaskStudy:
         return {name: entry.metrics["eda"].value for (split, name), entry in self._entries.items() if split == "dev"}
 
     def best_of_slices(self, family: str) -> list[str]:
-        """In each slice of a family the best setting by EDA on dev; slices without one are passed over."""
+        """Return the best setting by EDA on dev of each slice of a family; slices without one are left out."""
         return list(best_of_slices(self.families[family], self._on_dev).values())
 
     def own_settings(self, family: str) -> list[str]:
-        """The family's settings that no other family has: without fixed temperatures, but for the fixed family's own.
+        """Return the settings in which the family is not a fixed temperature; of the fixed family all.
 
-        All of them where there are no others.
+        All of them where every setting is a fixed temperature.
         """
         settings = self.families[family].settings.values()
         own = [s.strategy_id for s in settings if family == BASELINE or not s.is_constant]
         return own or [s.strategy_id for s in settings]
 
-    def most_apt(self, family: str) -> str:
-        """The best by EDA on dev of the family's own settings: what to look at where a fixed temperature was chosen."""
-        found = without_missing(self.own_settings(family), self._on_dev)
-        return min(found, key=found.__getitem__, default=self.choices[family].strategy_id)
+    def best_own_setting(self, family: str) -> str:
+        """Return the best by EDA on dev of own_settings: what to look at where a fixed temperature was chosen."""
+        known = without_missing(self.own_settings(family), self._on_dev)
+        return min(known, key=known.__getitem__, default=self.choices[family].strategy_id)
 
     def strategy(self, strategy_id: str) -> Strategy:
-        """A setting of one of the families by its id."""
+        """Return a setting of one of the families by its id."""
         settings = (s for family in self.families.values() for s in family.settings.values())
         return next(strategy for strategy in settings if strategy.strategy_id == strategy_id)
 
     def compare(self, strategy_id: str, baseline: str, metric: str, confidence: float) -> Comparison | None:
-        """The paired difference of two settings on test; None where either is missing."""
-        found, other = (self.measured("test", name, metric) for name in (strategy_id, baseline))
-        if found is None or other is None or found.value is None or other.value is None:
+        """Return the paired difference of two settings on test; None where either is missing."""
+        own, other = (self.metric_value("test", name, metric) for name in (strategy_id, baseline))
+        if own is None or other is None or own.value is None or other.value is None:
             return None
-        assert found.resampled_B is not None
+        assert own.resampled_B is not None
         assert other.resampled_B is not None
         return compare(
-            found.value,
+            own.value,
             other.value,
-            resampled=found.resampled_B,
+            resampled=own.resampled_B,
             resampled_baseline=other.resampled_B,
             confidence=confidence,
         )
 
     @cached_property
     def _fronts(self) -> dict[tuple[str, str], Front]:
-        return {}
+        return {}  # filled by `front`, since a front is used by several experiments
 
     def front(self, family: str, metric: str = QUALITY) -> Front:
-        """The family's settings that are on its front of quality and Self-BLEU on dev, with their values on test.
+        """Return the settings on the family's front of quality and Self-BLEU on dev, with their values on test.
 
         metric: what stands for quality in the values; the members are the same for all.
         """
         if (family, metric) not in self._fronts:
+            # chosen on dev: members chosen on test would be the lucky ones there
             names = [s.strategy_id for s in self.families[family].settings.values()]
             on_dev = [[self.value("dev", name, column) for column in (QUALITY, "self_bleu")] for name in names]
-            members = [names[place] for place in pareto(*np.array(on_dev).T)]
-            self._fronts[family, metric] = self._front_of(members, metric)
+            members = [names[n] for n in pareto(*np.array(on_dev).T)]
+            self._fronts[family, metric] = self._test_front(members, metric)
         return self._fronts[family, metric]
 
-    def _front_of(self, members: list[str], metric: str) -> Front:
+    def _test_front(self, members: list[str], metric: str) -> Front:
         quality, self_bleu = (
-            [self.measured("test", name, column) for name in members] for column in (metric, "self_bleu")
+            [self.metric_value("test", name, column) for name in members] for column in (metric, "self_bleu")
         )
         return Front(
             strategy_ids=members,
-            quality_N=np.array([found.value for found in quality if found is not None]),
-            self_bleu_N=np.array([found.value for found in self_bleu if found is not None]),
-            quality_BN=np.stack([found.resampled_B for found in quality if found is not None], axis=-1),  # type: ignore[misc]
-            self_bleu_BN=np.stack([found.resampled_B for found in self_bleu if found is not None], axis=-1),  # type: ignore[misc]
+            quality_N=np.array([entry.value for entry in quality if entry is not None]),
+            self_bleu_N=np.array([entry.value for entry in self_bleu if entry is not None]),
+            quality_BN=np.stack([entry.resampled_B for entry in quality if entry is not None], axis=-1),  # type: ignore[misc]
+            self_bleu_BN=np.stack([entry.resampled_B for entry in self_bleu if entry is not None], axis=-1),  # type: ignore[misc]
         )
 
     def compare_fronts(self, family: str, baseline: str, confidence: float, metric: str = QUALITY) -> Comparison | None:
-        """A metric at matched Self-BLEU, the family's front less the baseline's; None where the task has no such."""
-        if self.measured("test", self.choices[family].strategy_id, metric) is None:
+        """Return a metric at matched Self-BLEU, the family's front minus the baseline's; None without this metric."""
+        if self.metric_value("test", self.choices[family].strategy_id, metric) is None:
             return None
         return matched_difference(self.front(family, metric), self.front(baseline, metric), confidence=confidence)
 
     def matched_range(self, family: str, baseline: str) -> tuple[float, float] | None:
-        """The Self-BLEU on test over which two fronts are compared; None where they have none in common."""
+        """Return the Self-BLEU on test over which two fronts are compared; None where they have none in common."""
         return matched_range(self.front(family), self.front(baseline))
 
     def value(self, split: Split, strategy_id: str, metric: str) -> float:
-        """A value; NaN where it is missing."""
-        found = self.measured(split, strategy_id, metric)
-        return float("nan") if found is None or found.value is None else found.value
+        """Return a value; NaN where it is missing."""
+        entry = self.metric_value(split, strategy_id, metric)
+        return float("nan") if entry is None or entry.value is None else entry.value
 
     def facts(self) -> dict[str, Any]:
-        """What the study's manifest says of the task."""
+        """Return the task's entry in the study's manifest."""
         constants = self.constants
         return {
             "run": self.scored.run.generation_id,
@@ -186,13 +188,15 @@ class TaskStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """All tasks of a study."""
+    """All tasks of a study.
+
+    left_out: tasks in which nothing could be chosen, with the reason.
+    """
 
     request: GenerationRequest
     metrics: MetricsSpec
     tasks: Mapping[str, TaskStudy]
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Tasks in which nothing could be chosen, with the reason."""
 
     @cached_property
     def tracer(self) -> StudyTracer:
@@ -205,5 +209,5 @@ class Study:
         return self.metrics.bootstrap.confidence
 
     def too_few(self, task: str) -> str:
-        """Why a task's bootstrap is too small for a verdict; empty where it is not."""
+        """Return why a task's bootstrap is too small for a verdict; empty where it is large enough."""
         return too_few(resamples=self.metrics.bootstrap.resamples, clusters=self.tasks[task].clusters)

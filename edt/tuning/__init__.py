@@ -1,1 +1,1 @@
-"""Search a strategy's best setting on dev: what `edt tune` does."""
+"""Search a strategy's parameters on dev with Optuna, and evaluate the chosen setting on test (`edt tune`)."""

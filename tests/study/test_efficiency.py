@@ -11,8 +11,8 @@ from edt.benchmark.peak_memory import peak_allocated
 from edt.benchmark.timing import Peak
 from edt.decoding.ops.kernels import Kernels, compiler_found
 from edt.errors import ConfigError
-from edt.study.experiments.efficiency import BLOCK, CONTENDERS, Efficiency, Figures, evidence, memory_cell
-from edt.study.statistics.blocks import expanded, median_interval, resampled_medians
+from edt.study.experiments.efficiency import BLOCK, CONTENDERS, ContenderFigures, Efficiency, evidence, memory_cell
+from edt.study.statistics.blocks import expanded_level, median_interval, resampled_medians
 from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED
 
 MEBI = 2**20
@@ -61,8 +61,8 @@ def test_a_resample_is_whole_blocks_of_neighbours():
 
 def test_the_level_is_widened_for_few_blocks():
     # Student's t at 97.5 %, 7 degrees of freedom: 2.3646; times √(8/7) = 2.5279; Φ(−2.5279) = 0.00574 (tables)
-    assert expanded(0.95, 8) == pytest.approx(1 - 2 * 0.00574, abs=1e-4)
-    assert expanded(0.95, 100_000) == pytest.approx(0.95, abs=1e-4)
+    assert expanded_level(0.95, 8) == pytest.approx(1 - 2 * 0.00574, abs=1e-4)
+    assert expanded_level(0.95, 100_000) == pytest.approx(0.95, abs=1e-4)
 
 
 def test_more_confidence_is_a_wider_interval_and_few_steps_give_none():
@@ -165,7 +165,7 @@ def test_the_interval_is_at_the_studys_confidence(study, tiny, monkeypatch):
 
 
 def figures(weights, peaks, interval=(0.98, 1.02)):
-    return Figures(milliseconds=1.0, ratio=1.0, interval=interval, weights=weights, peaks=peaks)
+    return ContenderFigures(milliseconds=1.0, ratio=1.0, interval=interval, weights=weights, peaks=peaks)
 
 
 def concluded(edt, dual):

@@ -21,11 +21,11 @@ from edt.study.experiments.main_table import MainTable
 from edt.study.experiments.primary import (
     Primary,
     boundary_note,
-    evidence_of,
     holm_adjusted,
     primary_comparisons,
     primary_evidence,
     primary_table,
+    to_evidence,
 )
 from edt.study.families import Family, GridAxis
 from edt.study.results import Study, TaskStudy
@@ -148,7 +148,7 @@ def test_verdicts_over_simulated_tasks():
     edges = [p.why_not for p in primary_comparisons(better)]
     expected = UNDETERMINED if any(edges) else SUPPORTED
     assert verdict(better) == expected
-    without_edges = [evidence_of(p.task, p.eda) for p in primary_comparisons(better) if p.baseline == "fixed"]
+    without_edges = [to_evidence(p.task, p.eda) for p in primary_comparisons(better) if p.baseline == "fixed"]
     assert verdict_over_all(without_edges) == SUPPORTED
     few = of(6.0, -6.0, resamples=RESAMPLES)
     assert "400 resamples, fewer than 1000" in primary_comparisons(few)[0].why_not
@@ -248,9 +248,9 @@ def test_what_is_looked_at_is_no_fixed_temperature():
     ]
     task = TaskStudy(task=None, scored=SimpleNamespace(entries=entries), families=families)
     assert task.choices["edt_token"].strategy_id == "edt(t0=1,theta=0)"
-    assert task.most_apt("edt_token") == "edt(t0=1,theta=0.5)"
+    assert task.best_own_setting("edt_token") == "edt(t0=1,theta=0.5)"
     assert task.own_settings("edt_token") == ["edt(t0=0.7,theta=0.5)", "edt(t0=1,theta=0.5)"]
-    assert task.most_apt("fixed") == task.choices["fixed"].strategy_id
+    assert task.best_own_setting("fixed") == task.choices["fixed"].strategy_id
     assert len(task.own_settings("fixed")) == len(T)
 
 

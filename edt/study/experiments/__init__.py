@@ -1,1 +1,1 @@
-"""The study's experiments: each a table or figure over the common generations, one per file."""
+"""Write the tables and figures of the study; each module is one experiment, over outputs that are decoded once."""

@@ -1,4 +1,4 @@
-"""T0 and θ of EDT: heat maps of quality, Self-BLEU and EDA over both, curves over each."""
+"""Show how T0 and θ of EDT matter: heat maps of quality, Self-BLEU and EDA over both, curves over each."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from edt.strategies import EDT
 from edt.strategies.base import Strategy
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import difference_cell, value_cell
-from edt.study.experiments.primary import evidence_of, no_verdict
+from edt.study.experiments.primary import no_verdict_reason, to_evidence
 from edt.study.results import QUALITY, Study, TaskStudy
 from edt.study.verdicts import Evidence, join_reasons
 
 METRICS = {QUALITY: False, "self_bleu": True, "eda": True, "factuality": False}
-"""Whether low is good."""
-OTHERS = "experiments.ablation.tasks=[…] names others, whose grid is then decoded."
-REVERSED = "reversed between dev and test"
+"""Metrics, and whether lower is better."""
+
+_OTHER_TASKS = "experiments.ablation.tasks=[…] sets others, whose grid is then decoded."
+_REVERSED = "reversed between dev and test"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,91 +44,90 @@ class Ablation(Experiment):
         return (BASELINE, "edt_token")
 
     def test_only_settings(self, task: str) -> Sequence[Strategy]:
-        """The whole grid, on the tasks that are asked for."""
+        """Return the whole grid, on the configured tasks."""
         return [EDT(t0=t0, theta=theta) for t0 in self.t0 for theta in self.theta] if task in self.tasks else []
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Heat maps and curves per task, table.md/.tex with each θ at its own T0 and the cells of EDA, grid.csv."""
-        found = {name: task for name, task in study.tasks.items() if name in self.tasks}
-        figures = [draw(self, name, task, folder) for name, task in found.items() for draw in (heat_maps, curves)]
-        tables = [theta_table(study), *(eda_table(self, name, task) for name, task in found.items())]
+        """Write heat maps and curves per task, table.md/.tex (each θ at its own T0, EDA of the grid) and grid.csv."""
+        tasks = {name: task for name, task in study.tasks.items() if name in self.tasks}
+        figures = [draw(self, name, task, folder) for name, task in tasks.items() for draw in (_heat_maps, _curves)]
+        tables = [theta_table(study), *(_eda_table(self, name, task) for name, task in tasks.items())]
         write_tables(folder, "table", tables)
-        rows = [row for name, task in found.items() for row in cell_rows(self, name, task, study.confidence)]
+        rows = [row for name, task in tasks.items() for row in _cell_rows(self, name, task, study.confidence)]
         write_text(folder / "grid.csv", csv_from_rows(rows))
-        text = [] if found else [f"None of its tasks ({', '.join(self.tasks)}) is in the study: {OTHERS}"]
+        text = [] if tasks else [f"None of its tasks ({', '.join(self.tasks)}) is in the study: {_OTHER_TASKS}"]
         section = Section(name="ablation", title=self.title, text=text, tables=tables, figures=figures)
         return ExperimentResult(section=section, evidence=evidence(study))
 
 
-def value(task: TaskStudy, t0: float, theta: float, metric: str) -> float:
-    """A cell of the grid, on test."""
+def _value(task: TaskStudy, t0: float, theta: float, metric: str) -> float:
+    """Return a cell of the grid, on test."""
     return task.value("test", EDT(t0=t0, theta=theta).strategy_id, metric)
 
 
-def present(task: TaskStudy) -> dict[str, bool]:
-    """The metrics that the task has."""
+def _present(task: TaskStudy) -> dict[str, bool]:
+    """Return the metrics that the task has; only generated tasks have factuality."""
     any_id = task.choices[BASELINE].strategy_id
-    return {name: low for name, low in METRICS.items() if task.measured("test", any_id, name) is not None}
+    return {name: low for name, low in METRICS.items() if task.metric_value("test", any_id, name) is not None}
 
 
-def heading(task: TaskStudy, metric: str) -> str:
-    """A metric's name."""
+def _heading(task: TaskStudy, metric: str) -> str:
     names = {QUALITY: QUALITY_NAMES[task.quality], "self_bleu": "Self-BLEU", "eda": "EDA"}
     return names.get(metric, metric)
 
 
-def heat_maps(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> PageFigure:
-    """A panel per metric, T0 down, θ across."""
-    metrics = present(task)
+def _heat_maps(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> PageFigure:
+    """Draw a panel per metric, T0 down, θ across."""
+    metrics = _present(task)
     with panels(len(metrics)) as (figure, axes):
         for axis, (metric, low) in zip(axes, metrics.items(), strict=True):
-            cells = [[value(task, t0, theta, metric) for theta in grid.theta] for t0 in grid.t0]
+            cells = [[_value(task, t0, theta, metric) for theta in grid.theta] for t0 in grid.t0]
             heat_map(axis, cells, [f"{v:g}" for v in grid.t0], [f"{v:g}" for v in grid.theta], low_is_good=low)
-            axis.set(title=heading(task, metric), xlabel="θ", ylabel="T0")
+            axis.set(title=_heading(task, metric), xlabel="θ", ylabel="T0")
         caption = "On test; light is good. θ = 0 is fixed temperature."
         return save(figure, folder, f"heat_maps_{name}", title=f"{name}: T0 × θ", caption=caption)
 
 
-def curves(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> PageFigure:
-    """EDA and quality over θ at each T0, and over T0 at each θ."""
+def _curves(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> PageFigure:
+    """Draw EDA and quality over θ at each T0, and over T0 at each θ."""
     with panels(4) as (figure, axes):
         for row, metric in enumerate((QUALITY, "eda")):
             over_theta, over_t0 = axes[2 * row : 2 * row + 2]
-            lines(over_theta, grid.theta, grid.t0, lambda x, line, m=metric: value(task, line, x, m), "T0")
-            lines(over_t0, grid.t0, grid.theta, lambda x, line, m=metric: value(task, x, line, m), "θ")
-            over_theta.set(xlabel="θ", ylabel=heading(task, metric))
+            _lines(over_theta, grid.theta, grid.t0, lambda x, line, m=metric: _value(task, line, x, m), "T0")
+            _lines(over_t0, grid.t0, grid.theta, lambda x, line, m=metric: _value(task, x, line, m), "θ")
+            over_theta.set(xlabel="θ", ylabel=_heading(task, metric))
             over_theta.set_xscale("symlog", linthresh=0.05)
-            over_t0.set(xlabel="T0", ylabel=heading(task, metric))
+            over_t0.set(xlabel="T0", ylabel=_heading(task, metric))
         return save(figure, folder, f"curves_{name}", title=f"{name}: over θ and over T0", caption="On test.")
 
 
-def lines(axis: Any, xs: Sequence[float], each: Sequence[float], at: Any, label: str) -> None:
-    """A line per value of the other parameter, from dark to light."""
+def _lines(axis: Any, xs: Sequence[float], each: Sequence[float], at: Any, label: str) -> None:
+    """Draw a line per value of the other parameter, from dark to light."""
     import matplotlib as mpl
 
     colors = mpl.colormaps["viridis"]
-    for place, line in enumerate(each):
-        color = colors(place / max(1, len(each) - 1) * 0.9)
+    for index, line in enumerate(each):
+        color = colors(index / max(1, len(each) - 1) * 0.9)
         axis.plot(xs, [at(x, line) for x in xs], marker=".", lw=1.1, color=color, label=f"{line:g}")
     where = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
     axis.legend(title=label, fontsize=6, title_fontsize=7, frameon=False, **where)
 
 
 def theta_table(study: Study) -> PageTable:
-    """Every θ of the study's EDT with the T0 that is best for it on dev, against the fixed temperature chosen there."""
+    """Return every θ of the study's EDT, at the T0 that is best for it on dev, against the chosen fixed temperature."""
     rows = []
     for name, task in study.tasks.items():
         fixed = task.choices[BASELINE].strategy_id
-        for best in sorted(task.best_of_slices("edt_token"), key=lambda found: task.strategy(found).params()["theta"]):
+        for best in sorted(task.best_of_slices("edt_token"), key=lambda best: task.strategy(best).params()["theta"]):
             params = task.strategy(best).params()
             eda, factuality = (task.compare(best, fixed, metric, study.confidence) for metric in ("eda", "factuality"))
             rows.append(
                 [
                     name,
                     f"{params['theta']:g}",
-                    f"{params['t0']:g}" + (", at the boundary" if untuned(task, best) else ""),
-                    value_cell(task.measured("dev", best, "eda"), study.confidence),
-                    value_cell(task.measured("test", best, "eda"), study.confidence),
+                    f"{params['t0']:g}" + (", at the boundary" if _boundary_reason(task, best) else ""),
+                    value_cell(task.metric_value("dev", best, "eda"), study.confidence),
+                    value_cell(task.metric_value("test", best, "eda"), study.confidence),
                     difference_cell(eda),
                     difference_cell(factuality),
                 ]
@@ -144,107 +144,108 @@ def theta_table(study: Study) -> PageTable:
     )
 
 
-def eda_table(grid: Ablation, name: str, task: TaskStudy) -> PageTable:
-    """EDA over the grid."""
-    rows = [[f"{t0:g}", *(f"{value(task, t0, theta, 'eda'):.1f}" for theta in grid.theta)] for t0 in grid.t0]
+def _eda_table(grid: Ablation, name: str, task: TaskStudy) -> PageTable:
+    rows = [[f"{t0:g}", *(f"{_value(task, t0, theta, 'eda'):.1f}" for theta in grid.theta)] for t0 in grid.t0]
     columns = ["T0 \\ θ", *(f"{theta:g}" for theta in grid.theta)]
     return PageTable(title=f"{name}: EDA over T0 and θ", columns=columns, rows=rows, note="On test; descriptive.")
 
 
-def cell_rows(grid: Ablation, name: str, task: TaskStudy, confidence: float) -> list[dict[str, object]]:
-    """Every cell with its intervals."""
+def _cell_rows(grid: Ablation, name: str, task: TaskStudy, confidence: float) -> list[dict[str, object]]:
+    """Return every cell with its intervals."""
     rows: list[dict[str, object]] = []
     for t0 in grid.t0:
         for theta in grid.theta:
             row: dict[str, object] = {"task": name, "t0": t0, "theta": theta}
-            for metric in [*present(task), "temperature"]:
-                found = task.measured("test", EDT(t0=t0, theta=theta).strategy_id, metric)
-                if found is not None:
-                    lo, hi = found.bounds(confidence)
-                    row |= {metric: found.value, f"{metric}_lo": lo, f"{metric}_hi": hi}
+            for metric in [*_present(task), "temperature"]:
+                cell = task.metric_value("test", EDT(t0=t0, theta=theta).strategy_id, metric)
+                if cell is not None:
+                    lo, hi = cell.bounds(confidence)
+                    row |= {metric: cell.value, f"{metric}_lo": lo, f"{metric}_hi": hi}
             rows.append(row)
     return rows
 
 
 def evidence(study: Study) -> dict[str, list[Evidence]]:
-    """The best against the worst value of one parameter; both chosen on dev, and for each θ its own T0."""
-    found: dict[str, list[Evidence]] = {"t0_matters": [], "theta_matters": [], "bad_theta_is_worse_than_fixed": []}
+    """Compare the best and the worst value of one parameter, both chosen on dev; each θ has its own T0."""
+    by_claim: dict[str, list[Evidence]] = {"t0_matters": [], "theta_matters": [], "bad_theta_is_worse_than_fixed": []}
     for name in study.tasks:
         for parameter, claim in (("t0", "t0_matters"), ("theta", "theta_matters")):
-            found[claim].append(matters(study, name, parameter))
-        found["bad_theta_is_worse_than_fixed"].append(bad_theta(study, name))
-    return found
+            by_claim[claim].append(_parameter_matters(study, name, parameter))
+        by_claim["bad_theta_is_worse_than_fixed"].append(_bad_theta(study, name))
+    return by_claim
 
 
-def matters(study: Study, name: str, parameter: str) -> Evidence:
-    """EDA on test at the worst value on dev less at the best: support where it is above 0, never a contradiction.
+def _parameter_matters(study: Study, name: str, parameter: str) -> Evidence:
+    """Return EDA on test at the worst value on dev minus that at the best: support above 0, never a contradiction.
 
     A reversal (the worst on dev is the better one on test) says that dev misled, not that the parameter does nothing.
     """
     task = study.tasks[name]
-    found = t0_extremes(task) if parameter == "t0" else theta_extremes(task)
-    if found is None:
-        return evidence_of(name, None, why_not=nothing_else(parameter), supports_if="above 0")
-    worst, best = found
+    extremes = t0_extremes(task) if parameter == "t0" else theta_extremes(task)
+    if extremes is None:
+        return to_evidence(name, None, why_not=_no_other_value(parameter), supports_if="above 0")
+    worst, best = extremes
     difference = task.compare(worst, best, "eda", study.confidence)
     is_reversed = difference is not None and difference.hi < 0.0
-    beyond = untuned(task, worst) if parameter == "theta" else ""
-    why_not = join_reasons(REVERSED if is_reversed else "", beyond, no_verdict(study, name))
-    return evidence_of(name, difference, why_not=why_not, supports_if="above 0")
+    at_boundary = _boundary_reason(task, worst) if parameter == "theta" else ""
+    why_not = join_reasons(_REVERSED if is_reversed else "", at_boundary, no_verdict_reason(study, name))
+    return to_evidence(name, difference, why_not=why_not, supports_if="above 0")
 
 
-def bad_theta(study: Study, name: str) -> Evidence:
-    """EDA on test at the worst θ on dev less that of the fixed temperature chosen there."""
+def _bad_theta(study: Study, name: str) -> Evidence:
+    """Return EDA on test at the worst θ on dev minus that of the fixed temperature chosen there."""
     task = study.tasks[name]
-    found = theta_extremes(task, also_constant=False)
-    if found is None:
-        return evidence_of(name, None, why_not=nothing_else("theta"), supports_if="above 0")
-    worst, _ = found
+    # θ = 0 is a fixed temperature, so it is no bad θ
+    extremes = theta_extremes(task, include_constant=False)
+    if extremes is None:
+        return to_evidence(name, None, why_not=_no_other_value("theta"), supports_if="above 0")
+    worst, _ = extremes
     difference = task.compare(worst, task.choices[BASELINE].strategy_id, "eda", study.confidence)
-    why_not = join_reasons(untuned(task, worst), no_verdict(study, name, BASELINE))
-    return evidence_of(name, difference, why_not=why_not, supports_if="above 0")
+    why_not = join_reasons(_boundary_reason(task, worst), no_verdict_reason(study, name, BASELINE))
+    return to_evidence(name, difference, why_not=why_not, supports_if="above 0")
 
 
-def nothing_else(parameter: str) -> str:
-    """Why there is no worst value."""
+def _no_other_value(parameter: str) -> str:
     return f"no other value of {parameter} has an EDA on dev"
 
 
-def untuned(task: TaskStudy, strategy_id: str) -> str:
-    """Says where the T0 of a value of θ is the last that was tried, so that a better one may lie beyond."""
+def _boundary_reason(task: TaskStudy, strategy_id: str) -> str:
+    """Return a reason where the T0 of a value of θ is the last one tried, so that a better one may be outside."""
     return f"at the boundary: t0 of {strategy_id}" if "t0" in task.families["edt_token"].boundary(strategy_id) else ""
 
 
 def t0_extremes(task: TaskStudy) -> tuple[str, str] | None:
-    """The worst and the best T0 by EDA on dev, at that θ of the grid whose best is lowest.
+    """Return the worst and the best T0 by EDA on dev, at that θ of the grid whose best is lowest.
 
-    A θ beside the grid has few values of T0. None where it has no other T0 with an EDA.
+    None where it has no other T0 with an EDA.
     """
     family = task.families["edt_token"]
+    # an added θ has few values of T0, all of them near the best, so its worst T0 is not bad
     on_grid = family.axes["theta"].values
     bests = [name for name in task.best_of_slices("edt_token") if dict(family.coordinates[name])["theta"] in on_grid]
     if not bests:
         return None
     best = min(bests, key=lambda name: task.value("dev", name, "eda"))
     same = family.slices[family.coordinates[best][1:]].values()
-    return worst_beside(task, best, [name for name in same if not math.isnan(task.value("dev", name, "eda"))])
+    return _with_worst(task, best, [name for name in same if not math.isnan(task.value("dev", name, "eda"))])
 
 
-def theta_extremes(task: TaskStudy, *, also_constant: bool = True) -> tuple[str, str] | None:
-    """The worst and the best θ by EDA on dev, each at the T0 that is best for it; None where there is no other.
+def theta_extremes(task: TaskStudy, *, include_constant: bool = True) -> tuple[str, str] | None:
+    """Return the worst and the best θ by EDA on dev, each at its own best T0; None where there is no other θ.
 
-    The worst lies within the grid: of a θ beyond it, tried because the best lay on the end, only T0 near that one's
-    were tried, at which a large θ is greedy. also_constant: whether θ = 0 may be the worst.
+    include_constant: whether θ = 0 may be the worst.
     """
     family, best = task.families["edt_token"], task.choices["edt_token"].strategy_id
     grid = family.axes["theta"].values
     theta = {name: dict(family.coordinates[name])["theta"] for name in task.best_of_slices("edt_token")}
     own = dict(family.coordinates[best])["theta"]
+    # Only θ inside the grid can be the worst: a larger one was tried only at T0 near the best, where it is greedy, so
+    # the comparison would be meaningless.
     others = [name for name, value in theta.items() if grid[0] <= value <= grid[-1] and value != own]
-    return worst_beside(task, best, [name for name in others if also_constant or not task.strategy(name).is_constant])
+    return _with_worst(task, best, [name for name in others if include_constant or not task.strategy(name).is_constant])
 
 
-def worst_beside(task: TaskStudy, best: str, names: Sequence[str]) -> tuple[str, str] | None:
-    """The worst of these on dev with the best; None where there is none but the best."""
+def _with_worst(task: TaskStudy, best: str, names: Sequence[str]) -> tuple[str, str] | None:
+    """Return the worst of these on dev, with the best; None where there is none but the best."""
     rivals = [name for name in names if name != best]
     return (max(rivals, key=lambda name: task.value("dev", name, "eda")), best) if rivals else None

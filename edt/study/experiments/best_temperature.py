@@ -1,4 +1,4 @@
-"""The fixed temperature that is best for each single instance: cross-fitted gain, and the naive one beside its null."""
+"""Find the best fixed temperature of each instance: the cross-fitted gain, and the naive one with its null."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from edt.scoring.outputs import StrategyOutputs
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import p_cell
-from edt.study.experiments.primary import evidence_of, no_verdict
+from edt.study.experiments.primary import no_verdict_reason, to_evidence
 from edt.study.results import Study, TaskStudy
 from edt.study.statistics.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
 from edt.study.verdicts import Evidence, join_reasons
 
-UNTOLD = "a loss shows that half of the samples do not tell which temperature is best, not that none is"
+_NOT_SHOWN = "a loss shows that half of the samples are too few to find the best temperature, not that there is none"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class InstanceGains:
     """One task's gains in EDA per instance."""
 
     temperatures: Sequence[float]
@@ -38,7 +38,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class BestTemperature(Experiment):
-    """Instance by instance, over the fixed temperatures. permutations: of the naive choice's null."""
+    """Gains over the best single fixed temperature. permutations: of the null of the naive choice."""
 
     title = "The best fixed temperature of each instance"
     least_samples = 4
@@ -51,30 +51,33 @@ class BestTemperature(Experiment):
         return (BASELINE,)
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """histogram.png/.svg, table.md/.tex, instances.csv."""
-        found = {name: self.of_task(task, study) for name, task in study.tasks.items()}
-        table = gains_table(found, study)
+        """Write histogram.png/.svg, table.md/.tex and instances.csv."""
+        by_task = {name: self._task_gains(task, study) for name, task in study.tasks.items()}
+        table = _gains_table(by_task, study)
         write_tables(folder, "table", [table])
-        rows = [row for name, entry in found.items() for row in instance_rows(name, study.tasks[name], entry)]
+        rows = [row for name, gains in by_task.items() for row in _instance_rows(name, study.tasks[name], gains)]
         write_text(folder / "instances.csv", csv_from_rows(rows))
         section = Section(
-            name="best_temperature", title=self.title, tables=[table], figures=[histograms(found, folder)]
+            name="best_temperature", title=self.title, tables=[table], figures=[_histograms(by_task, folder)]
         )
-        evidence = [own_temperatures(study, name, entry.gain) for name, entry in found.items()]
+        evidence = [own_temperatures(study, name, gains.gain) for name, gains in by_task.items()]
         return ExperimentResult(section=section, evidence={"no_single_temperature_suits_all": evidence})
 
-    def of_task(self, task: TaskStudy, study: Study) -> Found:
-        """Choose on one half of the samples, score on the other, both ways."""
+    def _task_gains(self, task: TaskStudy, study: Study) -> InstanceGains:
+        """Choose on one half of the samples and score on the other, in both directions."""
         n_samples = study.request.sampling.samples
         family = task.families[BASELINE]
         (ids,) = family.slices.values()
+        # a slice per value of the other parameters, of which fixed temperatures have none
         outputs = [task.entry("test", name).outputs for name in ids.values()]
         half = n_samples // 2
         first, second = (
-            np.stack([instance_losses(task, entry, study, samples) for entry in outputs], axis=-1)
+            np.stack([_instance_losses(task, entry, study, samples) for entry in outputs], axis=-1)
             for samples in (range(half), range(half, 2 * half))
         )
         fit = crossfit(first, second)
+
+        # resampled by cluster, as everywhere in the study
         clusters = [example.cluster_id for example in outputs[0].examples]
         spec = study.metrics.bootstrap
         weights = resample_weights(clusters, spec.resamples, spec.seed)
@@ -82,38 +85,42 @@ class BestTemperature(Experiment):
         lo, hi = interval(gains_B, study.confidence)
         gain = Comparison(difference=float(fit.gain_E.mean()), lo=lo, hi=hi, p_value=two_sided_p(gains_B))
         null = naive_null(first, second, permutations=self.permutations, seed=spec.seed)
-        return Found(temperatures=list(ids), fit=fit, gain=gain, null=null)
+        return InstanceGains(temperatures=list(ids), fit=fit, gain=gain, null=null)
 
 
 def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
-    """Whether the own temperature of an instance can be told and gains: the cross-fitted gain, if it is one."""
-    why_not = join_reasons(UNTOLD if gain.hi < 0.0 else "", no_verdict(study, name))
-    return evidence_of(name, gain, supports_if="above 0", why_not=why_not)
+    """Return evidence that choosing a temperature per instance helps: the cross-fitted gain over the best single one.
+
+    A loss is no evidence against it: half of the samples may be too few to choose by.
+    """
+    why_not = join_reasons(_NOT_SHOWN if gain.hi < 0.0 else "", no_verdict_reason(study, name))
+    return to_evidence(name, gain, supports_if="above 0", why_not=why_not)
 
 
-def instance_losses(task: TaskStudy, outputs: StrategyOutputs, study: Study, samples: range) -> Floats:
-    """EDA of each instance from these samples alone, [E]; quality is ROUGE-L or sentence BLEU."""
+def _instance_losses(task: TaskStudy, outputs: StrategyOutputs, study: Study, samples: range) -> Floats:
+    """Return the EDA of each instance from these samples alone, [E]; quality is ROUGE-L or sentence BLEU."""
     language = task.scored.run.manifest.target_language
     chosen = outputs.sample_set(samples, language)
     spec = study.metrics
     metric = spec.metrics(task.quality, ())[0]
     statistics = metric.statistics(chosen)
-    alike = spec.self_bleu.statistics(chosen)
+    similarity = spec.self_bleu.statistics(chosen)
     assert statistics is not None
-    assert alike is not None
+    assert similarity is not None
     assert task.constants is not None
+    # corpus BLEU is not defined for one instance
     if isinstance(metric, SacreBleu):
         quality_E = metric.sentence_scores(statistics).mean(axis=-1)
     else:
         quality_E = metric.aggregate(statistics)
-    return task.constants.score(quality_E, spec.self_bleu.aggregate(alike))
+    return task.constants.score(quality_E, spec.self_bleu.aggregate(similarity))
 
 
-def gains_table(found: Mapping[str, Found], study: Study) -> PageTable:
-    """Gains over the best single temperature."""
+def _gains_table(by_task: Mapping[str, InstanceGains], study: Study) -> PageTable:
+    """Return the gains over the best single temperature."""
     rows = []
-    for name, entry in found.items():
-        singles = " and ".join(f"{entry.temperatures[place]:g}" for place in sorted(set(entry.fit.single_2.tolist())))
+    for name, entry in by_task.items():
+        singles = " and ".join(f"{entry.temperatures[index]:g}" for index in sorted(set(entry.fit.single_2.tolist())))
         gain, null = entry.gain, entry.null
         rows.append(
             [
@@ -139,25 +146,25 @@ def gains_table(found: Mapping[str, Found], study: Study) -> PageTable:
         ],
         rows=rows,
         note=(
-            "Cross-fitted: chosen on one half of the samples and scored on the other, both ways, on test; "
+            "Cross-fitted: chosen on one half of the samples and scored on the other, in both directions, on test; "
             f"{100 * study.confidence:g} % interval over clusters. Naive: chosen and scored on the same samples. The "
-            "null keeps each instance's noise and gives none a temperature of its own. EDA of a single instance, "
-            "with the constants of the study; of half of the samples, so the best single temperature need not be the "
-            "main table's. A loss says that half of the samples do not tell an instance's temperature. The null's p is "
-            "for reading the naive gain, not for a verdict: it is a little too small, since its noise comes on top of "
-            "means that hold some."
+            "null keeps each instance's noise and gives none its own best temperature. EDA of a single instance, with "
+            "the constants of the study; of half of the samples, so the best single temperature need not be the main "
+            "table's. A loss says that half of the samples are too few to find an instance's temperature. The null's "
+            "p is for reading the naive gain, not for a verdict: it is a little too small, since its noise is added "
+            "to means that contain some."
         ),
     )
 
 
-def histograms(found: Mapping[str, Found], folder: Path) -> PageFigure:
-    """Instances per best temperature, naive, with the null's mean."""
-    with panels(len(found), height=2.6) as (figure, axes):
-        for axis, (name, entry) in zip(axes, found.items(), strict=True):
+def _histograms(by_task: Mapping[str, InstanceGains], folder: Path) -> PageFigure:
+    """Draw the number of instances per naive best temperature, with the mean under the null."""
+    with panels(len(by_task), height=2.6) as (figure, axes):
+        for axis, (name, entry) in zip(axes, by_task.items(), strict=True):
             at = np.arange(len(entry.temperatures))
             axis.bar(at, entry.null.histogram_T, color="#56B4E9", label="naive choice")
             axis.step(at, entry.null.null_T, where="mid", color="#D55E00", label="mean under the null")
-            axis.set_xticks(at[::3], [f"{entry.temperatures[place]:g}" for place in at[::3]])
+            axis.set_xticks(at[::3], [f"{entry.temperatures[index]:g}" for index in at[::3]])
             axis.set(title=name, xlabel="T", ylabel="instances")
             axis.legend(frameon=False, fontsize=7)
         caption = (
@@ -167,10 +174,10 @@ def histograms(found: Mapping[str, Found], folder: Path) -> PageFigure:
         return save(figure, folder, "histogram", title="Naive best temperatures", caption=caption)
 
 
-def instance_rows(name: str, task: TaskStudy, entry: Found) -> list[dict[str, object]]:
-    """Each instance's chosen temperatures and gain."""
+def _instance_rows(name: str, task: TaskStudy, gains: InstanceGains) -> list[dict[str, object]]:
+    """Return each instance's chosen temperatures and gain."""
     outputs = task.entry("test", task.choices[BASELINE].strategy_id).outputs
-    chosen_2E = np.array(entry.temperatures)[entry.fit.chosen_2E]
+    chosen_2E = np.array(gains.temperatures)[gains.fit.chosen_2E]
     return [
         {
             "task": name,
@@ -181,6 +188,6 @@ def instance_rows(name: str, task: TaskStudy, entry: Found) -> list[dict[str, ob
             "gain_on_the_half_chosen_on": float(naive),
         }
         for example, first, second, gain, naive in zip(
-            outputs.examples, *chosen_2E, entry.fit.gain_E, entry.fit.naive_E, strict=True
+            outputs.examples, *chosen_2E, gains.fit.gain_E, gains.fit.naive_E, strict=True
         )
     ]

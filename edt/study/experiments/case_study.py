@@ -1,4 +1,4 @@
-"""One example under three strategies at matched Self-BLEU, its tokens colored by temperature."""
+"""Show one example under three strategies at matched Self-BLEU, its tokens colored by temperature."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ class CaseStudy(Experiment):
         return FAMILIES
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """tokens.png/.svg, case.html, table.md/.tex."""
+        """Write tokens.png/.svg, case.html and table.md/.tex."""
+        # a study without these tasks still shows one
         name = next((name for name in self.tasks if name in study.tasks), next(iter(study.tasks)))
-        task, settings = study.tasks[name], self.matched(study.tasks[name])
-        trace = self.trace(study, name, list(settings.values()))
-        table = outputs_table(task, settings, trace)
+        task, settings = study.tasks[name], self._matched(study.tasks[name])
+        trace = self._trace(study, name, list(settings.values()))
+        table = _outputs_table(task, settings, trace)
         write_tables(folder, "table", [table])
         write_text(folder / "case.html", trace_page(trace))
         caption = "Dark is cold, light is hot. The same noise draws all three."
@@ -53,19 +54,22 @@ class CaseStudy(Experiment):
         section = Section(name="case_study", title=self.title, text=text, tables=[table], figures=[figure])
         return ExperimentResult(section=section, evidence={})
 
-    def matched(self, task: TaskStudy) -> dict[str, str]:
-        """Each family's setting whose Self-BLEU on dev is closest to the target; a fixed temperature of fixed alone."""
+    def _matched(self, task: TaskStudy) -> dict[str, str]:
+        """Return each family's setting whose Self-BLEU on dev is closest to the target.
+
+        Settings of EDT and KL-guided temperature that are a fixed temperature are left out: they would show nothing.
+        """
         target = self.self_bleu
         if target is None:
-            target = task.value("dev", task.most_apt("edt_token"), "self_bleu")
+            target = task.value("dev", task.best_own_setting("edt_token"), "self_bleu")
 
         def distance(strategy_id: str) -> float:
             return abs(task.value("dev", strategy_id, "self_bleu") - target)
 
         return {family: min(task.own_settings(family), key=distance) for family in FAMILIES}
 
-    def trace(self, study: Study, name: str, ids: Sequence[str]) -> Trace:
-        """The outputs, token by token."""
+    def _trace(self, study: Study, name: str, ids: Sequence[str]) -> Trace:
+        """Return the outputs, token by token."""
         tracer, task = study.tracer, study.tasks[name]
         examples = {example.example_id: example for example in tracer.prepared(name).examples["test"].examples}
         chosen = next(iter(examples)) if self.example is None else self.example
@@ -73,7 +77,7 @@ class CaseStudy(Experiment):
             raise ConfigError(
                 f"experiments.case_study.example is '{chosen}'; test of {name} has {', '.join(list(examples)[:3])}, …"
             )
-        strategies = {found: task.strategy(found) for found in ids}
+        strategies = {strategy_id: task.strategy(strategy_id) for strategy_id in ids}
         generations = tracer.generations(name, [chosen], list(strategies.values()), self.samples)
         return Trace(
             model=study.request.model.path,
@@ -85,8 +89,8 @@ class CaseStudy(Experiment):
         )
 
 
-def outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace) -> PageTable:
-    """The outputs with what the temperature did."""
+def _outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace) -> PageTable:
+    """Return the outputs with the range of their temperature."""
     family = {strategy_id: name.replace("_", " ") for name, strategy_id in settings.items()}
     rows = [
         [
@@ -95,7 +99,7 @@ def outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace) ->
             *(f"{task.value(split, output.strategy_id, 'self_bleu'):.1f}" for split in SPLITS),
             str(output.sample),
             output.text,
-            temperatures(output),
+            _temperatures_text(output),
         ]
         for output in trace.outputs
     ]
@@ -104,13 +108,12 @@ def outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace) ->
         columns=["family", "setting", "Self-BLEU on dev", "on test", "sample", "output", "T: mean (least to largest)"],
         rows=rows,
         note=(
-            "Of each family the setting whose Self-BLEU on dev is nearest; how near the grid allows, the column says. "
+            "Of each family the setting whose Self-BLEU on dev is nearest; the columns say how near. "
             "Of EDT and KL-guided temperature those that are a fixed temperature (θ = 0, σ = ∞) are left out."
         ),
     )
 
 
-def temperatures(output: TracedOutput) -> str:
-    """Mean, least and largest temperature."""
-    found = [token.temperature for token in output.tokens]
-    return f"{output.t_mean:.2f} ({min(found):.2f} to {max(found):.2f})"
+def _temperatures_text(output: TracedOutput) -> str:
+    temperatures = [token.temperature for token in output.tokens]
+    return f"{output.t_mean:.2f} ({min(temperatures):.2f} to {max(temperatures):.2f})"

@@ -1,4 +1,4 @@
-"""Numbers as cells of a table."""
+"""Format numbers as cells of a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MISSING = "–"
 
 
 def value_cell(measured: MetricValue | None, confidence: float) -> str:
-    """`value [lo, hi]`; a dash for what is missing."""
+    """Return `value [lo, hi]`; a dash for what is missing."""
     if measured is None or measured.value is None:
         return MISSING
     lo, hi = measured.bounds(confidence)
@@ -22,20 +22,20 @@ def value_cell(measured: MetricValue | None, confidence: float) -> str:
 
 
 def difference_cell(comparison: Comparison | None) -> str:
-    """`+1.23 [0.10, 2.30]`."""
+    """Return `+1.23 [+0.10, +2.30]`."""
     if comparison is None or math.isnan(comparison.difference):
         return MISSING
     return f"{comparison.difference:+.2f} [{comparison.lo:+.2f}, {comparison.hi:+.2f}]"
 
 
 def p_cell(p_value: float | None) -> str:
-    """A p-value to two digits; the smallest that 10,000 resamples can give is 0.0002."""
+    """Return a p-value to two digits; the smallest that 10,000 resamples can give is 0.0002."""
     if p_value is None or math.isnan(p_value):
         return MISSING
     return f"{p_value:.2g}" if p_value >= 0.0001 else f"{p_value:.0e}"
 
 
 def setting_cell(choice: Choice) -> str:
-    """The chosen setting, with the ends of the grid that it lies on."""
+    """Return the chosen setting, with the boundaries of the grid that it is at."""
     boundaries = "".join(f", at the boundary: {name} {side}" for name, side in choice.boundary.items())
     return f"{choice.strategy_id}{boundaries}"

@@ -1,4 +1,4 @@
-"""The scorecard: what the paper says, our figures, and a verdict computed from their intervals."""
+"""Write the scorecard: what the paper says, our figures, and a verdict computed from their intervals."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from edt.report.page import PageTable, Section
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, p_cell
-from edt.study.experiments.primary import evidence_of
+from edt.study.experiments.primary import to_evidence
 from edt.study.results import Study
 from edt.study.verdicts import Evidence, verdict_over_all
 
-NOT_MEASURED = "not measured"
+_NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What the paper says, the evidence's name, the experiment that measures it, and what the figure is."""
+    """A sentence of the paper, the name of its evidence, the experiment that measures it, and what the figure is."""
 
     text: str
     evidence: str
@@ -84,9 +84,9 @@ CLAIMS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Claims(Experiment):
-    """Reads what the experiments before it have found; measures nothing itself."""
+    """Summarizes the evidence of the other experiments; measures nothing itself."""
 
-    title = "What the paper says, and what was found"
+    title = "What the paper says, and what was measured"
     reads_others = True
 
     def families(self) -> Sequence[str]:
@@ -94,26 +94,28 @@ class Claims(Experiment):
         return ()
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """table.md/.tex and claims.csv."""
-        found = {name: [*entries] for result in earlier.values() for name, entries in result.evidence.items()}
-        for entries in found.values():
+        """Write table.md/.tex and claims.csv."""
+        by_claim = {name: [*entries] for result in earlier.values() for name, entries in result.evidence.items()}
+        # A claim about every task is not supported by the tasks that are left; a missing one counts as undetermined.
+        for entries in by_claim.values():
             if any(entry.about in study.tasks for entry in entries):
-                entries += [evidence_of(task, None, why_not=f"left out: {why}") for task, why in study.left_out.items()]
-        table = scorecard(found)
+                entries += [to_evidence(task, None, why_not=f"left out: {why}") for task, why in study.left_out.items()]
+        table = _scorecard(by_claim)
         write_tables(folder, "table", [table])
-        write_text(folder / "claims.csv", csv_from_rows(evidence_rows(found)))
+        write_text(folder / "claims.csv", csv_from_rows(_evidence_rows(by_claim)))
         return ExperimentResult(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
 
 
-def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
-    """A row per claim with its verdict and one per piece of evidence."""
+def _scorecard(by_claim: Mapping[str, Sequence[Evidence]]) -> PageTable:
+    """Return a row per claim with its verdict, and one per piece of evidence."""
     rows = []
     for claim in CLAIMS:
-        entries = found.get(claim.evidence)
-        verdict = NOT_MEASURED if entries is None else verdict_over_all(entries)
+        entries = by_claim.get(claim.evidence)
+        verdict = _NOT_MEASURED if entries is None else verdict_over_all(entries)
         rows.append([claim.text, verdict, claim.figure, "", "", claim.experiment])
         rows += [
-            ["", entry.verdict, entry.about, figure(entry), entry.reason or MISSING, ""] for entry in entries or ()
+            ["", entry.verdict, entry.about, _difference_text(entry), entry.reason or MISSING, ""]
+            for entry in entries or ()
         ]
     return PageTable(
         title="Scorecard",
@@ -125,21 +127,21 @@ def scorecard(found: Mapping[str, Sequence[Evidence]]) -> PageTable:
             "if it is in all of them, and contradicted if it is in any one. Verdicts are about this model "
             "(time and memory: the one named in their rows), these tasks and this size; memory's bounds are the range "
             "of its repeats. That a parameter matters, and that no single temperature suits all, can be supported here "
-            "and not contradicted: their contrary is no difference, which no interval shows."
+            "and not contradicted: the opposite would be that there is no difference, which no interval can show."
         ),
     )
 
 
-def figure(entry: Evidence) -> str:
-    """The difference with its interval, and p where it was corrected."""
+def _difference_text(entry: Evidence) -> str:
+    """Return the difference with its interval, and p where it was corrected."""
     if math.isnan(entry.difference):
         return MISSING
     corrected = "" if entry.p_adjusted is None else f", p (Holm) {p_cell(entry.p_adjusted)}"
     return f"{entry.difference:+.3g} [{entry.lo:+.3g}, {entry.hi:+.3g}]{corrected}"
 
 
-def evidence_rows(found: Mapping[str, Sequence[Evidence]]) -> list[dict[str, object]]:
-    """Every piece of evidence in full digits."""
+def _evidence_rows(by_claim: Mapping[str, Sequence[Evidence]]) -> list[dict[str, object]]:
+    """Return every piece of evidence in full digits."""
     return [
         {
             "claim": claim.text,
@@ -153,5 +155,5 @@ def evidence_rows(found: Mapping[str, Sequence[Evidence]]) -> list[dict[str, obj
             "no_verdict_because": entry.reason,
         }
         for claim in CLAIMS
-        for entry in found.get(claim.evidence, ())
+        for entry in by_claim.get(claim.evidence, ())
     ]

@@ -1,4 +1,4 @@
-"""How sure the model is along the decoding steps, and what temperature EDT makes of it, for some examples."""
+"""Show how sure the model is along the decoding steps, and EDT's temperature there, for some examples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.results import Study
 
-SURE = 0.1
+SURE_BELOW = 0.1
 """Entropy in nats below which a step counts as sure."""
 
 
@@ -37,40 +37,43 @@ class Confidence(Experiment):
         return (BASELINE, "edt_token")
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """steps.png/.svg, table.md/.tex, steps.csv."""
-        found = {name: self.traced(study, name, "edt_token") for name in study.tasks}
+        """Write steps.png/.svg, table.md/.tex and steps.csv."""
+        of_edt = {name: self._traced(study, name, "edt_token") for name in study.tasks}
         by_family = {
-            (name, family): found[name] if family == "edt_token" else self.traced(study, name, family)
+            (name, family): of_edt[name] if family == "edt_token" else self._traced(study, name, family)
             for name in study.tasks
             for family in self.families()
         }
-        table = sureness(by_family)
+        table = _sureness_table(by_family)
         write_tables(folder, "table", [table])
         write_text(
             folder / "steps.csv",
-            csv_from_rows([row for name, steps in found.items() for row in step_rows(name, steps)]),
+            csv_from_rows([row for name, outputs in of_edt.items() for row in _step_rows(name, outputs)]),
         )
-        figure = self.draw(found, study, folder)
+        figure = self._draw(of_edt, study, folder)
         section = Section(name="confidence", title=self.title, tables=[table], figures=[figure])
         return ExperimentResult(section=section, evidence={})
 
-    def traced(self, study: Study, task: str, family: str) -> list[Generation]:
-        """Outputs of the family's best setting on dev; of EDT one with θ above 0, where θ = 0 was chosen."""
+    def _traced(self, study: Study, task: str, family: str) -> list[Generation]:
+        """Return outputs of the family's best setting on dev; for EDT the best with θ above 0.
+
+        Where θ = 0 was chosen, EDT is a fixed temperature, and there would be nothing to see.
+        """
         results = study.tasks[task]
-        strategy = results.strategy(results.most_apt(family))
+        strategy = results.strategy(results.best_own_setting(family))
         ids = [example.example_id for example in study.tracer.examples(task, self.background)]
         return study.tracer.generations(task, ids, [strategy], self.samples)
 
-    def draw(self, found: Mapping[str, Sequence[Generation]], study: Study, folder: Path) -> PageFigure:
-        """A panel per task: entropy above, temperature dotted."""
-        with panels(len(found)) as (figure, axes):
-            for axis, (name, generations) in zip(axes, found.items(), strict=True):
-                mean = mean_entropy(generations)
+    def _draw(self, by_task: Mapping[str, Sequence[Generation]], study: Study, folder: Path) -> PageFigure:
+        """Draw a panel per task: entropy as a line, temperature dotted."""
+        with panels(len(by_task)) as (figure, axes):
+            for axis, (name, generations) in zip(axes, by_task.items(), strict=True):
+                mean = _mean_entropy(generations)
                 axis.fill_between(range(len(mean)), mean, color="#999999", alpha=0.3, lw=0, label="mean")
                 shown = [g for g in generations if g.sample == 0][: self.examples]
                 for generation, color in zip(shown, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False):
-                    draw_one(axis, generation, color)
-                axis.set(title=f"{name}\n{study.tasks[name].most_apt('edt_token')}", xlabel="step")
+                    _draw_output(axis, generation, color)
+                axis.set(title=f"{name}\n{study.tasks[name].best_own_setting('edt_token')}", xlabel="step")
                 axis.set_ylabel("entropy (nats); dotted: T")
             axes[0].legend(frameon=False, fontsize=7)
             caption = (
@@ -81,34 +84,34 @@ class Confidence(Experiment):
             return save(figure, folder, "steps", title=self.title, caption=caption)
 
 
-def draw_one(axis: Any, generation: Generation, color: str) -> None:
-    """One output."""
-    entropy, temperature = traces(generation)
+def _draw_output(axis: Any, generation: Generation, color: str) -> None:
+    entropy, temperature = _traces(generation)
     axis.plot(entropy, color=color, lw=1.0, label=generation.example_id)
     axis.plot(temperature, color=color, lw=0.9, ls=":")
 
 
-def traces(generation: Generation) -> tuple[Sequence[float], Sequence[float]]:
-    """Entropy and temperature at each step."""
+def _traces(generation: Generation) -> tuple[Sequence[float], Sequence[float]]:
+    """Return entropy and temperature at each step."""
     assert generation.trace_entropy is not None
     assert generation.trace_temperature is not None
     return generation.trace_entropy, generation.trace_temperature
 
 
-def mean_entropy(generations: Sequence[Generation]) -> list[float]:
-    """The mean at each step over the outputs that are as long."""
-    rows = [traces(generation)[0] for generation in generations]
+def _mean_entropy(generations: Sequence[Generation]) -> list[float]:
+    """Return the mean at each step, over the outputs that have this step."""
+    rows = [_traces(generation)[0] for generation in generations]
     longest = max(map(len, rows))
     return [float(np.mean([row[step] for row in rows if len(row) > step])) for step in range(longest)]
 
 
-def sureness(found: Mapping[tuple[str, str], Sequence[Generation]]) -> PageTable:
-    """By task and family: how the steps divide into sure and unsure ones, the temperatures at both, endless outputs."""
+def _sureness_table(by_family: Mapping[tuple[str, str], Sequence[Generation]]) -> PageTable:
+    """Return, by task and family, the share of sure steps, the mean temperatures, and the share of endless outputs."""
     rows = []
-    for (task, family), generations in found.items():
-        entropy = np.concatenate([traces(generation)[0] for generation in generations])
-        temperature = np.concatenate([traces(generation)[1] for generation in generations])
-        sure = entropy < SURE
+    for (task, family), generations in by_family.items():
+        entropy = np.concatenate([_traces(generation)[0] for generation in generations])
+        temperature = np.concatenate([_traces(generation)[1] for generation in generations])
+        # counted over steps, not over outputs: an endless output has many of them
+        sure = entropy < SURE_BELOW
         means = [f"{values.mean():.2f}" if len(values) else "–" for values in (temperature[sure], temperature[~sure])]
         shares = [f"{100 * sure.mean():.0f}", f"{entropy.mean():.2f}", f"{np.median(entropy):.2f}"]
         endless = 100 * np.mean([generation.finish_reason == "length" for generation in generations])
@@ -120,15 +123,14 @@ def sureness(found: Mapping[tuple[str, str], Sequence[Generation]]) -> PageTable
         columns=[*columns, "mean T elsewhere", "% outputs without an end"],
         rows=rows,
         note=(
-            f"Sure: entropy below {SURE:g} nats. Without an end: the output ran into the limit of new tokens. The same "
-            "examples, samples and noise for both families; of EDT the best setting on dev with θ above 0; "
+            f"Sure: entropy below {SURE_BELOW:g} nats. Without an end: the output reached the limit of new tokens. "
+            "The same examples, samples and noise for both families; of EDT the best setting on dev with θ above 0; "
             "descriptive."
         ),
     )
 
 
-def step_rows(name: str, generations: Sequence[Generation]) -> list[dict[str, object]]:
-    """Every step."""
+def _step_rows(name: str, generations: Sequence[Generation]) -> list[dict[str, object]]:
     return [
         {
             "task": name,
@@ -139,5 +141,5 @@ def step_rows(name: str, generations: Sequence[Generation]) -> list[dict[str, ob
             "temperature": round(temperature, 6),
         }
         for generation in generations
-        for step, (entropy, temperature) in enumerate(zip(*traces(generation), strict=True))
+        for step, (entropy, temperature) in enumerate(zip(*_traces(generation), strict=True))
     ]

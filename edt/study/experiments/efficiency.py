@@ -1,4 +1,4 @@
-"""Time per token, peak memory and weights of fixed, EDT and KL-guided temperature, side by side in one process."""
+"""Measure time per token, peak memory and weights of fixed, EDT and KL-guided temperature in one process."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from edt.strategies import EDT, KLD, Fixed
 from edt.strategies.base import Strategy
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING
-from edt.study.experiments.primary import evidence_of
+from edt.study.experiments.primary import to_evidence
 from edt.study.results import Study
-from edt.study.statistics.blocks import FEWEST, median_interval
+from edt.study.statistics.blocks import FEWEST_BLOCKS, median_interval
 from edt.study.verdicts import Evidence
 
 CONTENDERS: dict[str, Strategy] = {
@@ -43,18 +43,20 @@ COST_ALLOWED = 0.05
 HALF, ABOUT = 0.5, 0.1
 """"About half the memory" is 40 to 60 % of it."""
 BLOCK = 2 * len(CONTENDERS)
-"""Steps of a bootstrap block: two rounds, in each of which every contender has had every place in the turn."""
+"""Steps of a bootstrap block: two rounds, in each of which every contender has been first, second and so on once."""
 RESAMPLES = 10_000
 FEWEST_REPEATS = 3
 """Repeats of the memory's measurement below which their range gives no verdict."""
 PART, FEWEST_STEPS = 8, WARM_UP + 4
-"""What is not timed (compiling, memory) takes the steps ÷ PART, and so many at least."""
+"""What is not timed (compiling, memory) takes the steps ÷ PART, at least FEWEST_STEPS."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
-    """One contender: milliseconds per token (median over steps), the median ratio to fixed in the same step with its
-    interval (None of too few steps), bytes of weights, and of all other tensors at the peak in each of the repeats.
+class ContenderFigures:
+    """The figures of one contender.
+
+    milliseconds: per token, median over steps. ratio: median of the ratios to fixed in the same step, with its
+    interval (None with too few steps). weights: bytes. peaks: bytes of all other tensors at the peak, in each repeat.
     """
 
     milliseconds: float
@@ -66,8 +68,10 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Efficiency(Experiment):
-    """shape: of a model with random weights to measure on, None for the study's model. rows, length, steps: samples of
-    one prompt, its tokens, and the new ones. repeats: of the memory's measurement.
+    """Time and memory of four contenders.
+
+    shape: of a model with random weights to measure on; None for the study's model. rows: samples of one prompt.
+    length: tokens of the prompt. steps: new tokens. repeats: of the measurement of memory.
     """
 
     title = "Time, memory and weights"
@@ -92,7 +96,7 @@ class Efficiency(Experiment):
 
     @property
     def short_steps(self) -> int:
-        """Steps of what is not timed."""
+        """The number of steps of what is not timed."""
         return max(FEWEST_STEPS, self.steps // PART)
 
     def families(self) -> Sequence[str]:
@@ -100,12 +104,12 @@ class Efficiency(Experiment):
         return ()
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """table.md/.tex and figures.json."""
-        model, second = self.models(study)
+        """Write table.md/.tex and figures.json."""
+        model, second = self._models(study)
         kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
-        found = self.measure(model, second, kernels, study.confidence)
-        told = {
-            "measured_on": self.measured_on(model),
+        measured = self._measure(model, second, kernels, study.confidence)
+        facts = {
+            "measured_on": self._measured_on(model),
             "dtype": str(model.model.dtype),
             "rows": self.rows,
             "prompt": self.length,
@@ -113,21 +117,21 @@ class Efficiency(Experiment):
             "confidence": study.confidence,
             "block": BLOCK,
         }
-        figures = {name: asdict(entry) for name, entry in found.items()}
-        write_text(folder / "figures.json", json.dumps({**told, **environment(), "figures": figures}, indent=1) + "\n")
-        table = self.table(found, model, study.confidence)
+        figures = {name: asdict(entry) for name, entry in measured.items()}
+        write_text(folder / "figures.json", json.dumps({**facts, **environment(), "figures": figures}, indent=1) + "\n")
+        table = self._table(measured, model, study.confidence)
         write_tables(folder, "table", [table])
         section = Section(name="efficiency", title=self.title, tables=[table])
-        return ExperimentResult(section=section, evidence=evidence(found, self.measured_on(model)))
+        return ExperimentResult(section=section, evidence=evidence(measured, self._measured_on(model)))
 
-    def measured_on(self, model: LanguageModel) -> str:
-        """Which model the figures are of, for everyone who reads one of them."""
+    def _measured_on(self, model: LanguageModel) -> str:
+        """Return which model the figures are of; it is printed next to each of them."""
         if self.shape is None:
             return f"the study's model, {model.spec.path}"
         return f"{self.shape}'s shape with random weights (not the study's model)"
 
-    def models(self, study: Study) -> tuple[LanguageModel, LanguageModel]:
-        """The model, and its weights a second time."""
+    def _models(self, study: Study) -> tuple[LanguageModel, LanguageModel]:
+        """Return the model, and a copy of it with weights in memory for the second time."""
         if self.shape is None:
             first = LanguageModel.load(study.request.model)
         else:
@@ -136,60 +140,62 @@ class Efficiency(Experiment):
         return first, replace(first, model=copy.deepcopy(first.model))
 
     @torch.inference_mode()
-    def measure(
+    def _measure(
         self, model: LanguageModel, second: LanguageModel, kernels: Kernels, confidence: float
-    ) -> dict[str, Figures]:
-        """All contenders in turn, step by step; then the memory of each alone."""
-        replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.short_steps)  # compiles
-        seconds = replay(self.contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.steps)
-        peaks = {name: self.peaks(name, model, second, kernels) for name in CONTENDERS}
+    ) -> dict[str, ContenderFigures]:
+        """Time all contenders in turn, step by step; then measure the memory of each alone."""
+        # The first replay compiles the kernels. In turn at each step, a ratio compares neighbors in time, so a machine
+        # that slows down does not favor anyone.
+        replay(self._contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.short_steps)
+        seconds = replay(self._contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.steps)
+        peaks = {name: self._peaks(name, model, second, kernels) for name in CONTENDERS}
         weights = sum(parameter.numel() * parameter.element_size() for parameter in model.model.parameters())
-        found = {}
+        figures = {}
         for name in CONTENDERS:
             against = np.array(ratios(seconds[name], seconds["fixed"]))
-            found[name] = Figures(
+            figures[name] = ContenderFigures(
                 milliseconds=1000 * statistics.median(seconds[name]) / self.rows,
                 ratio=float(np.median(against)),
                 interval=median_interval(against, length=BLOCK, confidence=confidence, resamples=RESAMPLES, seed=0),
                 weights=weights * (2 if name == "kld dual" else 1),
                 peaks=tuple(peaks[name]),
             )
-        return found
+        return figures
 
-    def contenders(
+    def _contenders(
         self, model: LanguageModel, second: LanguageModel, kernels: Kernels, strategies: Mapping[str, Strategy]
     ) -> dict[str, Contender]:
-        """Rows of the same prompt under each strategy."""
+        """Return rows of the same prompt under each strategy."""
         sizes = {"length": self.length, "rows": self.rows, "steps": self.steps}
         return build_contenders(strategies, model, second=second, kernels=kernels, **sizes)
 
-    def peaks(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels) -> list[int]:
-        """Bytes of tensors beside the weights at the peak of prompt and steps, in each repeat."""
+    def _peaks(self, name: str, model: LanguageModel, second: LanguageModel, kernels: Kernels) -> list[int]:
+        """Return the bytes of all tensors but the weights at the peak of prompt and steps, in each repeat."""
         short = replace(self, steps=self.short_steps)
-        found = []
+        peaks = []
         for _ in range(self.repeats):
             with peak_allocated(model.device) as peak:
-                alone = short.contenders(model, second, kernels, {name: CONTENDERS[name]})
+                alone = short._contenders(model, second, kernels, {name: CONTENDERS[name]})
                 replay(alone, model.vocabulary, short.steps)
-                del alone
-            found.append(peak.extra)
-        return found
+                del alone  # or its tensors would still be there in the next repeat
+            peaks.append(peak.extra)
+        return peaks
 
-    def table(self, found: Mapping[str, Figures], model: LanguageModel, confidence: float) -> PageTable:
-        """A row per contender."""
+    def _table(self, figures: Mapping[str, ContenderFigures], model: LanguageModel, confidence: float) -> PageTable:
+        """Return a row per contender."""
         rows = [
             [
                 name,
                 f"{entry.milliseconds:.2f}",
-                ratio_cell(entry),
+                _ratio_cell(entry),
                 f"{entry.weights / 2**20:.1f}",
                 memory_cell(entry.peaks),
             ]
-            for name, entry in found.items()
+            for name, entry in figures.items()
         ]
         facts = environment()
         device = facts["device_name"] if model.device.type == "cuda" else "cpu"
-        where = self.measured_on(model)
+        where = self._measured_on(model)
         return PageTable(
             title=f"{where}: {str(model.model.dtype).removeprefix('torch.')}, {device}",
             columns=["strategy", "ms per token", "time ÷ fixed", "weights, MiB", "other memory at the peak, MiB"],
@@ -199,7 +205,7 @@ class Efficiency(Experiment):
                 f"{self.steps - WARM_UP} steps on prescribed tokens, all strategies in turn at each step of one "
                 f"process, {facts['threads']} threads. Time: medians over steps, and {100 * confidence:g} % intervals "
                 f"of the median ratio in the same step, from a bootstrap of blocks of {BLOCK} steps (neighbours are "
-                f"alike; two rounds of the turn), widened for few blocks. Other memory: bytes of all tensors but the "
+                f"alike; two rounds of the turn), expanded for few blocks. Other memory: bytes of all tensors but the "
                 f"weights, as torch hands them out, at the peak of the prompt and {self.short_steps} steps; median "
                 f"and range of {self.repeats} repeats, which is no confidence interval. KLD dual holds the weights "
                 "twice. The engine computes the entropy of every row, also of a fixed temperature's, so that is not in "
@@ -208,39 +214,42 @@ class Efficiency(Experiment):
         )
 
 
-def ratio_cell(entry: Figures) -> str:
-    """The ratio with its interval."""
+def _ratio_cell(entry: ContenderFigures) -> str:
     bounds = MISSING if entry.interval is None else f"[{entry.interval[0]:.3f}, {entry.interval[1]:.3f}]"
     return f"{entry.ratio:.3f} {bounds}"
 
 
 def memory_cell(peaks: Sequence[int]) -> str:
-    """The median of the repeats with their least and most."""
+    """Return the median of the repeats with the smallest and the largest."""
     median, least, most = (value / 2**20 for value in (statistics.median(peaks), min(peaks), max(peaks)))
     return f"{median:.1f} (range {least:.1f} to {most:.1f})"
 
 
-def evidence(found: Mapping[str, Figures], about: str) -> dict[str, list[Evidence]]:
-    """For "costs almost nothing" and "about half the memory of two parallel models"."""
+def evidence(figures: Mapping[str, ContenderFigures], about: str) -> dict[str, list[Evidence]]:
+    """Return evidence on "costs almost nothing" and "about half the memory of two parallel models"."""
     return {
-        "edt_costs_nothing": [cost_evidence(found["edt"], about)],
-        "half_the_memory": [memory_evidence(found["edt"], found["kld dual"], about)],
+        "edt_costs_nothing": [cost_evidence(figures["edt"], about)],
+        "half_the_memory": [memory_evidence(figures["edt"], figures["kld dual"], about)],
     }
 
 
-def cost_evidence(edt: Figures, about: str) -> Evidence:
-    """The ratio of times less the one that is allowed."""
+def cost_evidence(edt: ContenderFigures, about: str) -> Evidence:
+    """Return the ratio of times minus the one that is allowed."""
     if edt.interval is None:
-        return evidence_of(about, None, why_not=f"fewer than {FEWEST} blocks of {BLOCK} steps give no interval")
+        return to_evidence(about, None, why_not=f"fewer than {FEWEST_BLOCKS} blocks of {BLOCK} steps give no interval")
     limit = 1 + COST_ALLOWED
     lo, hi = edt.interval
     return Evidence(about=about, difference=edt.ratio - limit, lo=lo - limit, hi=hi - limit)
 
 
-def memory_evidence(edt: Figures, dual: Figures, about: str) -> Evidence:
-    """How far the share of memory is from a half, less what "about" allows; the bounds are those of the repeats."""
+def memory_evidence(edt: ContenderFigures, dual: ContenderFigures, about: str) -> Evidence:
+    """Return how far the share of memory is from a half, minus what "about" allows.
+
+    The bounds are the smallest and the largest repeat, since bytes have no sampling error.
+    """
     pairs = zip(edt.peaks, dual.peaks, strict=True)
     shares = [(edt.weights + own) / (dual.weights + other) for own, other in pairs]
+    # the figures of one repeat belong together: both contenders were measured in the same state of the allocator
     distances = [abs(share - HALF) - ABOUT for share in shares]
     few = len(distances) < FEWEST_REPEATS
     return Evidence(

@@ -22,8 +22,8 @@ from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import QUALITY, Study, TaskStudy
 from edt.study.statistics.front import hypervolume
 
-RESAMPLES = 1000
-"""Of the bootstrap's resamples, the most in which the hypervolume is computed: the first so many."""
+_MOST_RESAMPLES = 1000
+"""The hypervolume is computed in at most this many of the resamples, the first ones: each needs its own front."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,22 +33,22 @@ class Frontier(Experiment):
     title = "Quality against Self-BLEU"
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """frontier.png/.svg, table.md/.tex, points.csv."""
-        table = front_table(study)
+        """Write frontier.png/.svg, table.md/.tex and points.csv."""
+        table = _front_table(study)
         write_tables(folder, "table", [table])
-        write_text(folder / "points.csv", csv_from_rows(point_rows(study)))
-        figure = draw(study, folder)
+        write_text(folder / "points.csv", csv_from_rows(_point_rows(study)))
+        figure = _draw(study, folder)
         return ExperimentResult(
             section=Section(name="frontier", title=self.title, tables=[table], figures=[figure]), evidence={}
         )
 
 
-def draw(study: Study, folder: Path) -> PageFigure:
-    """A panel per task."""
+def _draw(study: Study, folder: Path) -> PageFigure:
+    """Draw a panel per task."""
     with panels(len(study.tasks)) as (figure, axes):
         handles: dict[str, Any] = {}
         for axis, (name, task) in zip(axes, study.tasks.items(), strict=True):
-            draw_task(axis, name, task, handles)
+            _draw_task(axis, name, task, handles)
         legend_below(figure, handles)
         caption = (
             "Each point is a setting on test; a line joins the settings of a family that lie on its front on dev; "
@@ -57,18 +57,18 @@ def draw(study: Study, folder: Path) -> PageFigure:
         return save(figure, folder, "frontier", title="Fronts", caption=caption)
 
 
-def draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) -> None:
-    """One task's points and fronts."""
+def _draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) -> None:
+    """Draw one task's settings and fronts."""
     for family_name, family in task.families.items():
         label = family_name.replace("_", " ")
-        points = [values(task, s.strategy_id) for s in family.settings.values()]
+        points = [_values(task, s.strategy_id) for s in family.settings.values()]
         quality, self_bleu = zip(*points, strict=True)
         color = family_color(label)
         axis.scatter(self_bleu, quality, s=9, color=color, marker=family_marker(label), alpha=0.45, linewidths=0)
         front = task.front(family_name)
         order = np.argsort(front.self_bleu_N, kind="stable")
         (handles[label],) = axis.plot(front.self_bleu_N[order], front.quality_N[order], color=color, lw=1.2)
-        q, s = values(task, task.choices[family_name].strategy_id)
+        q, s = _values(task, task.choices[family_name].strategy_id)
         axis.scatter([s], [q], s=45, facecolors="none", edgecolors=color, linewidths=1.2)
     if task.ideal is not None:
         ideal = task.ideal.metrics
@@ -86,25 +86,24 @@ def draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) ->
     axis.set(title=name, xlabel="Self-BLEU (lower is more diverse)", ylabel=QUALITY_NAMES[task.quality])
 
 
-def values(task: TaskStudy, strategy_id: str) -> tuple[float, float]:
-    """Quality and Self-BLEU on test."""
+def _values(task: TaskStudy, strategy_id: str) -> tuple[float, float]:
     return task.value("test", strategy_id, QUALITY), task.value("test", strategy_id, "self_bleu")
 
 
-def hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
-    """The hypervolume of the family's settings that are on its front on dev, in percent, with its interval."""
+def _hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
+    """Return the hypervolume of the settings on the family's front on dev, in percent, with its interval."""
     front, constants = task.front(family), task.constants
     if constants is None:
         return MISSING
     scale = {"q_star": constants.q_star, "s_star": constants.s_star}
     value = 100 * hypervolume(front.quality_N, front.self_bleu_N, **scale)
-    pairs = zip(front.quality_BN[:RESAMPLES], front.self_bleu_BN[:RESAMPLES], strict=True)
+    pairs = zip(front.quality_BN[:_MOST_RESAMPLES], front.self_bleu_BN[:_MOST_RESAMPLES], strict=True)
     lo, hi = interval(np.array([100 * hypervolume(q, s, **scale) for q, s in pairs]), confidence)
     return f"{value:.1f} [{lo:.1f}, {hi:.1f}]"
 
 
-def front_table(study: Study) -> PageTable:
-    """Hypervolume of each family and its distance from the fixed temperatures' front."""
+def _front_table(study: Study) -> PageTable:
+    """Return each family's hypervolume and its distance from the front of fixed temperatures."""
     resamples = study.metrics.bootstrap.resamples
     rows = []
     for name, task in study.tasks.items():
@@ -114,7 +113,7 @@ def front_table(study: Study) -> PageTable:
                 [
                     name,
                     family.replace("_", " "),
-                    hypervolume_cell(task, family, study.confidence),
+                    _hypervolume_cell(task, family, study.confidence),
                     difference_cell(against),
                     p_cell(None if against is None else against.p_value),
                     str(len(task.front(family).strategy_ids)),
@@ -135,31 +134,31 @@ def front_table(study: Study) -> PageTable:
             "Hypervolume: percent of the rectangle from (quality 0, S*) to (Q*, Self-BLEU 0) that the front dominates, "
             "a staircase: more settings on a front raise it by their number alone. "
             f"Values on test of the settings on the front on dev. {100 * study.confidence:g} % intervals, of the "
-            f"hypervolume from the first {min(RESAMPLES, resamples):,} of the {resamples:,} resamples; p unadjusted; "
-            "descriptive."
+            f"hypervolume from the first {min(_MOST_RESAMPLES, resamples):,} of the {resamples:,} resamples; p "
+            "unadjusted; descriptive."
         ),
     )
 
 
-def point_rows(study: Study) -> list[dict[str, object]]:
-    """Every point with whether it is on its family's front on dev, and on test."""
+def _point_rows(study: Study) -> list[dict[str, object]]:
+    """Return every setting, with whether it is on its family's front on dev and on test."""
     rows: list[dict[str, object]] = []
     for name, task in study.tasks.items():
         for family_name, family in task.families.items():
-            names = [s.strategy_id for s in family.settings.values()]
-            quality, self_bleu = np.array([values(task, found) for found in names]).T
-            on_test = {names[place] for place in pareto(quality, self_bleu)}
+            ids = [s.strategy_id for s in family.settings.values()]
+            quality, self_bleu = np.array([_values(task, strategy_id) for strategy_id in ids]).T
+            on_test = {ids[n] for n in pareto(quality, self_bleu)}
             on_dev = set(task.front(family_name).strategy_ids)
             rows += [
                 {
                     "task": name,
                     "family": family_name,
-                    "strategy_id": found,
+                    "strategy_id": strategy_id,
                     "quality": q,
                     "self_bleu": s,
-                    "on_front_on_dev": found in on_dev,
-                    "on_front_on_test": found in on_test,
+                    "on_front_on_dev": strategy_id in on_dev,
+                    "on_front_on_test": strategy_id in on_test,
                 }
-                for found, q, s in zip(names, quality.tolist(), self_bleu.tolist(), strict=True)
+                for strategy_id, q, s in zip(ids, quality.tolist(), self_bleu.tolist(), strict=True)
             ]
     return rows

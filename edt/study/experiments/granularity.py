@@ -1,4 +1,4 @@
-"""Token against instance level: the temperature at each step, or once at the prompt's end."""
+"""Compare token with instance level: the temperature at each step, or once at the prompt's end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edt.report.page import PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell, setting_cell
-from edt.study.experiments.primary import evidence_of, no_verdict
+from edt.study.experiments.primary import no_verdict_reason, to_evidence
 from edt.study.results import Study
 from edt.study.verdicts import Evidence
 
@@ -29,7 +29,7 @@ class Granularity(Experiment):
         return (BASELINE, *(name for pair in PAIRS for name in pair))
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """table.md and table.tex."""
+        """Write table.md and table.tex."""
         rows, evidence = [], list[Evidence]()
         for name, task in study.tasks.items():
             for token, instance in PAIRS:
@@ -38,9 +38,10 @@ class Granularity(Experiment):
                     task.compare(own, other, metric, study.confidence) for metric in ("eda", "factuality")
                 )
                 matched = task.compare_fronts(token, instance, study.confidence)
-                why_not = no_verdict(study, name, token, instance)
+                why_not = no_verdict_reason(study, name, token, instance)
+                # the claim is about EDT; KL-guided temperature is there to compare
                 if token == "edt_token":  # noqa: S105  a family's name
-                    evidence.append(evidence_of(name, eda, why_not=why_not))
+                    evidence.append(to_evidence(name, eda, why_not=why_not))
                 rows.append(
                     [
                         name,

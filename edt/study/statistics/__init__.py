@@ -1,1 +1,1 @@
-"""Compute the study's statistics: curves, fronts, cross-fitting and corrections for multiple tests."""
+"""Compute the study's own statistics: block bootstrap, cross-fitting, curves and fronts at matched Self-BLEU."""

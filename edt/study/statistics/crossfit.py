@@ -1,7 +1,8 @@
-"""The fixed temperature that is best for each single instance, without the winner's curse.
+"""Find the best fixed temperature of each single instance, without the winner's curse.
 
-Choosing the best of many noisy scores and then quoting that score flatters the choice. So each instance's temperature
-is chosen on one half of its samples and scored on the other, both ways. Shapes: E instances, T temperatures.
+The best of many noisy scores is partly the luckiest, so quoting its score flatters the choice. Cross-fitting chooses
+each instance's temperature on one half of its samples and scores it on the other half, in both directions. Shapes: E
+instances, T temperatures, R permutations; a leading 2 is the two halves.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ Ints = NDArray[np.int64]
 class CrossFit:
     """Per instance: how much lower (better) the loss is at its own temperature than at the best single one, [E].
 
-    chosen_2E: each instance's temperature, an index, chosen on each half. single_2: the best single one on each half.
-    naive_E: the same gain with choice and score on the same half, which is biased upwards.
+    chosen_2E: the index of each instance's temperature, chosen on each half. single_2: that of the best single
+    temperature on each half. naive_E: the gain with choice and score on the same half, which is biased upwards.
     """
 
     gain_E: Floats
@@ -30,17 +31,19 @@ class CrossFit:
 
 
 def crossfit(first_ET: Floats, second_ET: Floats) -> CrossFit:
-    """Gains from losses (lower is better) of each instance at each temperature on two halves of its samples."""
+    """Compute the gains from the losses (lower is better) at each temperature on two halves of the samples."""
     halves = (first_ET, second_ET)
     gains, naive, chosen, singles = [], [], [], []
     rows = np.arange(len(first_ET))
     for chosen_on, scored_on in (halves, halves[::-1]):
         own_E = chosen_on.argmin(axis=1)
+        # The single temperature is chosen on the same half: it must not have an advantage either.
         single = int(chosen_on.mean(axis=0).argmin())
         gains.append(scored_on[:, single] - scored_on[rows, own_E])
         naive.append(chosen_on[:, single] - chosen_on[rows, own_E])
         chosen.append(own_E)
         singles.append(single)
+
     return CrossFit(
         gain_E=np.mean(gains, axis=0),
         naive_E=np.mean(naive, axis=0),
@@ -49,26 +52,13 @@ def crossfit(first_ET: Floats, second_ET: Floats) -> CrossFit:
     )
 
 
-def without_interaction(first_ET: Floats, second_ET: Floats, rng: np.random.Generator) -> Floats:
-    """A table of the null hypothesis that no instance has a temperature of its own, [E, T].
-
-    Each instance keeps its mean and each temperature its mean. The noise is half the difference of the two halves, with
-    the halves of each instance exchanged at random: that has the noise of their mean, its ties between neighbouring
-    temperatures (which share draws) and its size in each instance, and nothing of an interaction.
-    """
-    mean_ET = (first_ET + second_ET) / 2
-    additive_ET = mean_ET.mean(axis=1, keepdims=True) + mean_ET.mean(axis=0) - mean_ET.mean()
-    sign_E1 = rng.choice([-1.0, 1.0], size=(len(mean_ET), 1))
-    found: Floats = additive_ET + sign_E1 * (first_ET - second_ET) / 2
-    return found
-
-
 @dataclass(frozen=True, kw_only=True)
 class NaiveNull:
-    """The naive choice beside what it gives where there is nothing to choose.
+    """The naive choice, and what the same choice gives where no instance has a temperature of its own.
 
-    histogram_T: instances per best temperature. null_T: its mean under the null. gain: the naive gain over the best
-    single temperature, null_gain_R in each permutation, p_value: share of permutations with at least that gain.
+    histogram_T: instances per best temperature. null_T: its mean under the null hypothesis. gain: the naive gain over
+    the best single temperature; null_gain_R: in each permutation; p_value: share of permutations with at least that
+    gain.
     """
 
     histogram_T: Ints
@@ -79,21 +69,37 @@ class NaiveNull:
 
 
 def naive_null(first_ET: Floats, second_ET: Floats, *, permutations: int, seed: int) -> NaiveNull:
-    """The naive choice on all samples (the mean of both halves) against its permutation null."""
+    """Compare the naive choice on all samples (the mean of both halves) with its permutation null."""
     rng = np.random.default_rng(seed)
     temperatures = first_ET.shape[1]
 
-    def naive(table: Floats) -> tuple[Ints, float]:
-        counts = np.bincount(table.argmin(axis=1), minlength=temperatures)
-        return counts, float(table.mean(axis=0).min() - table.min(axis=1).mean())
+    def naive(loss_ET: Floats) -> tuple[Ints, float]:
+        counts_T = np.bincount(loss_ET.argmin(axis=1), minlength=temperatures)
+        return counts_T, float(loss_ET.mean(axis=0).min() - loss_ET.min(axis=1).mean())
 
     histogram_T, gain = naive((first_ET + second_ET) / 2)
     nulls = [naive(without_interaction(first_ET, second_ET, rng)) for _ in range(permutations)]
-    gains = np.array([null for _, null in nulls])
+    gains_R = np.array([null for _, null in nulls])
     return NaiveNull(
         histogram_T=histogram_T,
         null_T=np.mean([counts for counts, _ in nulls], axis=0),
         gain=gain,
-        null_gain_R=gains,
-        p_value=float((1 + (gains >= gain).sum()) / (permutations + 1)),
+        null_gain_R=gains_R,
+        # the observed gain counts as a permutation, so p is never 0 (Phipson & Smyth 2010)
+        p_value=float((1 + (gains_R >= gain).sum()) / (permutations + 1)),
     )
+
+
+def without_interaction(first_ET: Floats, second_ET: Floats, rng: np.random.Generator) -> Floats:
+    """Draw losses, [E, T], under the null hypothesis that no instance has a temperature of its own.
+
+    Each instance keeps its mean and each temperature its mean. The noise is half the difference of the two halves, with
+    the halves of each instance exchanged at random.
+    """
+    mean_ET = (first_ET + second_ET) / 2
+    additive_ET = mean_ET.mean(axis=1, keepdims=True) + mean_ET.mean(axis=0) - mean_ET.mean()
+    # One sign per instance, not per cell: neighboring temperatures share draws, and that dependence must stay. The
+    # difference of the halves has the noise of their mean, in its size for each instance, and no interaction.
+    sign_E1 = rng.choice([-1.0, 1.0], size=(len(mean_ET), 1))
+    null_ET: Floats = additive_ET + sign_E1 * (first_ET - second_ET) / 2
+    return null_ET

@@ -1,6 +1,6 @@
-"""Quality against Self-BLEU: Pareto fronts, their difference at matched Self-BLEU, and hypervolume.
+"""Compare Pareto fronts of quality and Self-BLEU: the difference at matched Self-BLEU, and the hypervolume.
 
-Shapes: N settings, B resamples, G places on the Self-BLEU axis.
+Shapes: N settings, B resamples, G positions on the Self-BLEU axis.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from edt.metrics.pareto import pareto
 from edt.study.statistics.curve import curve_at
 
 Floats = NDArray[np.float64]
-PLACES = 101
+
+_POSITIONS = 101
 """Values of Self-BLEU at which two fronts are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """Settings of a family on test: quality and Self-BLEU, [N], and in each resample, [B, N]."""
+    """The settings of a family on test: quality and Self-BLEU, [N], and in each resample, [B, N]."""
 
     strategy_ids: Sequence[str]
     quality_N: Floats
@@ -32,26 +33,28 @@ class Front:
 
 
 def matched_range(front: Front, baseline: Front) -> tuple[float, float] | None:
-    """The Self-BLEU that both fronts span, by their values themselves; None where they have none in common."""
+    """Return the Self-BLEU that both fronts span; None where they have none in common."""
+    # from the values themselves, not from the resamples: the range is part of the question, not of its uncertainty
     lo = float(max(front.self_bleu_N.min(), baseline.self_bleu_N.min()))
     hi = float(min(front.self_bleu_N.max(), baseline.self_bleu_N.max()))
     return (lo, hi) if lo < hi else None
 
 
 def matched_difference(front: Front, baseline: Front, *, confidence: float) -> Comparison | None:
-    """Mean difference of quality at equal Self-BLEU over the range that both fronts span, with its paired interval.
+    """Return the mean difference of quality at equal Self-BLEU over the range that both span, with its interval.
 
-    Both are curves through the given settings (those on the front on *dev*: that choice does not see test). The range
-    is the same in all resamples. None where the ranges do not overlap.
+    Both are curves through the given settings (those on the front on *dev*: that choice does not see test). None where
+    the ranges do not overlap. The difference depends on the spacing of the settings, and a curve through settings that
+    change their order between resamples is not smooth: read it as descriptive (docs/concepts/study_protocol.md).
     """
-    spanned = matched_range(front, baseline)
-    if spanned is None:
+    common = matched_range(front, baseline)
+    if common is None:
         return None
-    at_G = np.linspace(*spanned, PLACES)
+    at_G = np.linspace(*common, _POSITIONS)
 
-    def mean_quality(found: Front) -> tuple[float, Floats]:
-        resampled_B = curve_at(at_G, found.quality_BN, found.self_bleu_BN).mean(axis=1)
-        return float(curve_at(at_G, found.quality_N[None], found.self_bleu_N[None]).mean()), resampled_B
+    def mean_quality(of: Front) -> tuple[float, Floats]:
+        resampled_B = curve_at(at_G, of.quality_BN, of.self_bleu_BN).mean(axis=1)
+        return float(curve_at(at_G, of.quality_N[None], of.self_bleu_N[None]).mean()), resampled_B
 
     value, resampled_B = mean_quality(front)
     other, other_B = mean_quality(baseline)
@@ -59,13 +62,14 @@ def matched_difference(front: Front, baseline: Front, *, confidence: float) -> C
 
 
 def hypervolume(quality_N: Floats, self_bleu_N: Floats, *, q_star: float, s_star: float) -> float:
-    """Share of the rectangle from (quality 0, Self-BLEU S*) to (Q*, 0) that the settings dominate, 0 to 1.
+    """Return the share of the rectangle from (quality 0, Self-BLEU S*) to (Q*, 0) that the settings dominate, 0 to 1.
 
     Zitzler & Thiele 1998, in two dimensions; quality beyond Q* counts as Q*.
     """
     q, s = np.minimum(quality_N / q_star, 1.0), self_bleu_N / s_star
     inside = (s < 1.0) & (q > 0.0)
     q, s = q[inside], s[inside]
+    # The members are in ascending Self-BLEU: each dominates a rectangle up to the next one, the last up to S*.
     members = pareto(q, s)
     ends = [float(s[n]) for n in members[1:]] + [1.0] * bool(members)
     return float(sum(q[n] * (end - s[n]) for n, end in zip(members, ends, strict=True)))
