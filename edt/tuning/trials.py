@@ -1,6 +1,6 @@
 """Store the trials of a search in an Optuna study on disk, so that a search resumes after any interruption.
 
-Optuna's `ask` suggests a point of the space, its `tell` records the value; between the two a trial is pending.
+Optuna suggests a point of the space and later receives its value; between the two a trial is pending.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def test_a_gain_supports():
     ("lo", "hi", "few", "why"),
     [
         (-0.2, 1.0, "", ""),
-        (-1.0, -0.2, "", "a loss shows that half of the samples do not tell which temperature is best"),
+        (-1.0, -0.2, "", "a loss shows that half of the samples are too few to find the best temperature"),
         (0.2, 1.0, "12 clusters on test, fewer than 30", "12 clusters on test"),
     ],
 )

@@ -51,7 +51,7 @@ def _draw(study: Study, folder: Path) -> PageFigure:
             _draw_task(axis, name, task, handles)
         legend_below(figure, handles)
         caption = (
-            "Each point is a setting on test; a line joins the settings of a family that lie on its front on dev; "
+            "Each point is a setting on test; a line joins the settings of a family that are on its front on dev; "
             "rings mark the settings chosen by EDA on dev; the star is what the task's own grammar answers."
         )
         return save(figure, folder, "frontier", title="Fronts", caption=caption)

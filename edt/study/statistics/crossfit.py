@@ -54,7 +54,7 @@ def crossfit(first_ET: Floats, second_ET: Floats) -> CrossFit:
 
 @dataclass(frozen=True, kw_only=True)
 class NaiveNull:
-    """The naive choice, and what the same choice gives where no instance has a temperature of its own.
+    """The naive choice, and what the same choice gives where no instance has its own best temperature.
 
     histogram_T: instances per best temperature. null_T: its mean under the null hypothesis. gain: the naive gain over
     the best single temperature; null_gain_R: in each permutation; p_value: share of permutations with at least that
@@ -91,7 +91,7 @@ def naive_null(first_ET: Floats, second_ET: Floats, *, permutations: int, seed: 
 
 
 def without_interaction(first_ET: Floats, second_ET: Floats, rng: np.random.Generator) -> Floats:
-    """Draw losses, [E, T], under the null hypothesis that no instance has a temperature of its own.
+    """Draw losses, [E, T], under the null hypothesis that no instance has its own best temperature.
 
     Each instance keeps its mean and each temperature its mean. The noise is half the difference of the two halves, with
     the halves of each instance exchanged at random.
