@@ -41,8 +41,8 @@ BANNED = {
 TRAINED_TEXTS = ("edt/tasks/mini/events.py", "edt/tasks/mini/narratives.py")
 """Modules whose texts the embedded models were trained on: a word in them cannot change, only docstrings are read."""
 
-OLD_NAMES = re.compile(r"strategy=telling|edt\.artefacts")
-"""Names of version 0.1 that the changelog and edt/cli/renamed.py must spell."""
+OLD_NAMES = re.compile(r"strategy=telling|edt\.artefacts|\"artefacts\"")
+"""Names of version 0.1 that the changelog, edt/cli/renamed.py and edt/study/manifest.py must spell."""
 
 COMMENT_SHARE = 0.05
 """Least share of comment lines in the package, docstrings not counted."""
