@@ -37,17 +37,17 @@ def test_everything_is_in_the_file(shown):
 
 
 @pytest.mark.parametrize(
-    ("place", "ascending"),
+    ("column_index", "ascending"),
     [
         (3, ["9.7 [8.1, 11.4]", "40.7 [39.0, 42.5]", "41.9 [40.3, 43.8]", "100.0 [97.2, 101.4]", "–"]),
         (4, ["−1.3 [−2.0, −0.6]", "−0.2 [−0.9, 0.5]", "0.4 [−0.3, 1.1]", "12.1 [10.9, 13.0]", "–"]),
         (5, ["<0.001", "0.21", "0.6", "1", "–"]),
     ],
 )
-def test_a_click_on_a_heading_sorts(shown, place, ascending):
-    column = f"#verdicts td:nth-child({place + 1})"
+def test_a_click_on_a_heading_sorts(shown, column_index, ascending):
+    column = f"#verdicts td:nth-child({column_index + 1})"
     original = shown.texts(column)
-    button = shown.find(f"#verdicts th:nth-child({place + 1}) button")
+    button = shown.find(f"#verdicts th:nth-child({column_index + 1}) button")
     button.click()
     assert shown.texts(column) == ascending
     assert shown.js("return document.querySelectorAll('#verdicts th[aria-sort=ascending]').length") == 1
@@ -86,7 +86,7 @@ def test_every_setting_is_a_point_of_the_front(shown):
 
 
 def test_a_point_tells_its_setting_and_all_its_metrics(shown):
-    curve = next(place for place, trace in enumerate(shown.traces("front")) if trace["uid"] == "edt token")
+    curve = next(index for index, trace in enumerate(shown.traces("front")) if trace["uid"] == "edt token")
     told = " ".join(shown.hovered("front", curve, 0))
     own = points_of("mini_xlsum", "test", "edt token")[0]
     value, lo, hi = own.metrics["self_bleu"]
@@ -99,7 +99,7 @@ def test_task_and_split_change_the_charts(shown):
     shown.choose("task", "mini_wmt19")
     shown.choose("split", "dev")
     expected = {round(p.metrics["eda"][0], 2) for p in points_of("mini_wmt19", "dev", "fixed")}
-    fixed = next(trace for trace in shown.traces("heated") if trace["uid"] == "fixed")
+    fixed = next(trace for trace in shown.traces("temperature") if trace["uid"] == "fixed")
     assert {round(y, 2) for y in fixed["y"]} == expected
     assert "SacreBLEU" in shown.text("front")
     shown.choose("task", "mini_msmarco")
@@ -133,7 +133,7 @@ def test_a_map_of_three_parameters_shows_the_best_over_the_third(shown):
     ]
     best = min(pair, key=lambda p: p.metrics["eda"][0])
     assert trace["z"][2][1] == pytest.approx(best.metrics["quality"][0], rel=1e-5)
-    assert "settings that differ in shape, the one with the best EDA" in shown.text("heat-note")
+    assert "Settings of one cell differ in shape; it shows the one with the best EDA" in shown.text("heat-note")
     assert shown.options("heat-y") == ["high", "shape"]
 
 
@@ -157,7 +157,7 @@ def test_no_button_sends_a_chart_away(shown):
 
 
 def test_model_text_is_shown_and_not_run(shown):
-    assert HOSTILE in shown.text("given")
+    assert HOSTILE in shown.text("prompt")
     own = PAGE.outputs[0]
     shown.pick(1, own)
     assert shown.texts(".strategy:first-child .output-text")[0] == f"Output: {HOSTILE}"
@@ -204,7 +204,7 @@ def test_tokens_are_colored_by_temperature_and_tell_it(shown):
     assert f"T {output.tokens[2].temperature:.3f}" in shown.text("tip")
     assert shown.visible("legend")
     shown.find("#edt-out-heat").click()
-    assert shown.js("return document.querySelectorAll('.heated').length") == 0
+    assert shown.js("return document.querySelectorAll('.colored').length") == 0
     assert not shown.visible("legend")
     shown.find("#edt-out-heat").click()
 
@@ -212,15 +212,15 @@ def test_tokens_are_colored_by_temperature_and_tell_it(shown):
 def test_a_filter_leaves_what_contains_the_words(shown):
     shown.type("ARTICLE mini_xlsum-2")
     assert shown.options("out-example") == ["0"]
-    assert shown.text("out-place") == "1 of 1"
-    assert "Article mini_xlsum-2." in shown.text("given")
-    assert "Article mini_xlsum-1." not in shown.text("given")
-    assert shown.texts("#edt-given mark") == ["Article mini_xlsum-2"]
+    assert shown.text("out-position") == "1 of 1"
+    assert "Article mini_xlsum-2." in shown.text("prompt")
+    assert "Article mini_xlsum-1." not in shown.text("prompt")
+    assert shown.texts("#edt-prompt mark") == ["Article mini_xlsum-2"]
     shown.type("of no example at all")
-    assert shown.text("out-place") == "nothing contains this"
-    assert not shown.visible("given")
+    assert shown.text("out-position") == "no example contains this"
+    assert not shown.visible("prompt")
     shown.type("")
-    assert shown.text("out-place").endswith("of 3")
+    assert shown.text("out-position").endswith("of 3")
 
 
 def test_a_search_in_outputs_marks_them_and_says_where_else(shown):
@@ -229,24 +229,24 @@ def test_a_search_in_outputs_marks_them_and_says_where_else(shown):
     assert sum(words in o.text for o in own) == 1
     shown.choose("out-scope", "outputs")
     shown.type(words)
-    assert shown.text("out-place") == "1 of 1"
-    assert "Article mini_xlsum-1." in shown.text("given")
-    assert "Found also in 1 other strategy" in shown.text("elsewhere")
-    shown.find("#edt-elsewhere button").click()
+    assert shown.text("out-position") == "1 of 1"
+    assert "Article mini_xlsum-1." in shown.text("prompt")
+    assert "Also found in 1 other strategy" in shown.text("other-strategies")
+    shown.find("#edt-other-strategies button").click()
     assert words in shown.texts(".strategy:nth-child(2)")[0]
     assert "".join(shown.texts(".hit")).strip() == words
-    assert not shown.visible("elsewhere")
+    assert not shown.visible("other-strategies")
     shown.choose("out-scope", "all")
     shown.type("")
 
 
 def test_examples_are_stepped_through_and_tasks_chosen(shown):
     shown.choose("out-task", "mini_wmt19")
-    assert shown.text("out-place") == "1 of 3"
-    assert "马洛镇议会" in shown.text("given")
+    assert shown.text("out-position") == "1 of 3"
+    assert "马洛镇议会" in shown.text("prompt")
     shown.find("#edt-out-after").click()
-    assert shown.text("out-place") == "2 of 3"
-    assert "(mini_wmt19-1)" in shown.text("given")
+    assert shown.text("out-position") == "2 of 3"
+    assert "(mini_wmt19-1)" in shown.text("prompt")
     shown.find("#edt-out-before").click()
     assert shown.js("return document.getElementById('edt-out-before').disabled")
 
@@ -287,15 +287,15 @@ def test_parallel_coordinates_are_drawn_when_scrolled_to(shown):
     assert trace["lines"] == 24
     assert "not supported" not in shown.text("lines")  # plotly's own word where it cannot draw
     assert "Colored by EDA" in shown.text("lines-note")
-    assert "empty % is 0.0 in all" in shown.text("lines-note")
+    assert "empty % is 0.0 for all settings" in shown.text("lines-note")
     shown.choose("lines-family", "\0all")
     (trace,) = shown.traces("lines")
     assert trace["labels"][0] == "family"
     assert trace["lines"] == len(points_of("mini_xlsum", "test"))
 
 
-def test_without_webgl_the_reader_is_told(shown):
+def test_without_webgl_the_page_says_so(shown):
     shown.js("window.kept = HTMLCanvasElement.prototype; window.had = kept.getContext; kept.getContext = () => null")
     shown.choose("lines-family", "edt token")
     shown.js("window.kept.getContext = window.had")
-    assert "needs WebGL, which this browser does not offer" in shown.text("lines")
+    assert "needs WebGL, which this browser does not have" in shown.text("lines")

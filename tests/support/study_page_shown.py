@@ -89,12 +89,12 @@ class Shown:
         )
         return self.js(code, name)
 
-    def hovered(self, name, curve, place):
+    def hovered(self, name, curve, index):
         code = (
             "Plotly.Fx.hover('edt-' + arguments[0], [{curveNumber: arguments[1], pointNumber: arguments[2]}]);"
             "return [...document.querySelectorAll('#edt-' + arguments[0] + ' .hovertext tspan')].map(each => each.textContent)"
         )
-        return self.js(code, name, curve, place)
+        return self.js(code, name, curve, index)
 
 
 def points_of(task, split, family=None):

@@ -1,19 +1,19 @@
-// What every part of the page uses: the data, elements, numbers, and the page's colors.
+// Shared by all parts of the page: the data, elements, numbers as text, and colors.
 const DATA = JSON.parse(document.getElementById('edt-data').textContent);
 const byId = (name) => document.getElementById('edt-' + name);
 
-/** An element; children are elements or texts, and a text is only ever a text. */
+/** Creates an element. Its children are elements or texts; a text is never parsed as markup. */
 function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === 'function') made.addEventListener(name, value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? '' : value);
+    if (typeof value === 'function') created.addEventListener(name, value);
+    else if (value !== null && value !== undefined && value !== false) created.setAttribute(name, value === true ? '' : value);
   }
-  made.append(...children);
-  return made;
+  created.append(...children);
+  return created;
 }
 
-/** Fills a select; what was chosen stays chosen where it is still there, else `preferred` is. */
+/** Fills a select with options and keeps its value if that is still there; else selects `preferred`. */
 function fill(select, entries, preferred) {
   const before = select.value;
   select.replaceChildren(...entries.map(([value, label]) => element('option', {value}, label)));
@@ -22,27 +22,27 @@ function fill(select, entries, preferred) {
 }
 
 const distinct = (values) => [...new Set(values)];
-const same = (names) => names.map((name) => [name, name]);
+const options = (names) => names.map((name) => [name, name]);
 
 const MISSING = '–';
-function shown(value, digits) {
+function numberText(value, digits) {
   return value === null || value === undefined ? MISSING : value.toFixed(digits);
 }
 
-/** "39.6 [37.9, 41.4]" of a value with its bounds. */
-function shownInterval(interval, digits) {
+/** Returns a value with its bounds as text: "39.6 [37.9, 41.4]". */
+function intervalText(interval, digits) {
   if (!interval) return MISSING;
   const [value, lo, hi] = interval;
-  const bounds = lo === null || hi === null ? '' : ` [${shown(lo, digits)}, ${shown(hi, digits)}]`;
-  return shown(value, digits) + bounds;
+  const bounds = lo === null || hi === null ? '' : ` [${numberText(lo, digits)}, ${numberText(hi, digits)}]`;
+  return numberText(value, digits) + bounds;
 }
 
 const FAMILIES = new Map(DATA.families.map((family) => [family.name, family]));
 
 let printing = false;
 function isDark() {
-  if (printing) return false;
+  if (printing) return false; // paper is white whatever the screen is
   const chosen = document.documentElement.dataset.theme;
   return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
 }
-const colorOf = (family) => FAMILIES.get(family)[isDark() ? 'dark' : 'light'];
+const familyColor = (family) => FAMILIES.get(family)[isDark() ? 'dark' : 'light'];

@@ -1,20 +1,20 @@
-// Starts the page, and draws again when task, split, light or the width of the paper change.
-let linesSeen = false; // WebGL takes seconds to start where there is no GPU: not before it is scrolled to
+// Starts the page, and draws again when the task, the split, the theme or the paper changes.
+let linesSeen = false; // without a GPU WebGL takes seconds to start, so that chart waits until it is scrolled to
 
 function drawAll() {
   const [task, split] = [byId('task').value, byId('split').value];
   drawFront(task, split);
   drawHeat(task, split);
-  drawHeated(task, split);
+  drawEdaOverTemperature(task, split);
   if (linesSeen) drawLines(task, split);
 }
 
 function listSplits() {
-  fill(byId('split'), same(TASKS.get(byId('task').value).splits), 'test');
+  fill(byId('split'), options(TASKS.get(byId('task').value).splits), 'test');
 }
 
 function startCharts() {
-  fill(byId('task'), same(DATA.tasks.map((task) => task.name)));
+  fill(byId('task'), options(DATA.tasks.map((task) => task.name)));
   listSplits();
   byId('task').addEventListener('change', () => { listSplits(); drawAll(); });
   byId('split').addEventListener('change', drawAll);

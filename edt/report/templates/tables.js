@@ -1,11 +1,11 @@
-// Tables that sort by a click on a heading: up, down, and back to the order they came in.
+// Sort a table by a click on a heading: ascending, descending, and back to the original order.
 function sortKey(cell) {
   if (cell.hasAttribute('data-missing')) return [2, 0];
   if (cell.hasAttribute('data-number')) return [0, Number(cell.dataset.number)];
   return [1, cell.textContent];
 }
 
-/** Numbers before texts; what is missing last, whichever way it goes. */
+/** Compares two cells: numbers come before texts, and missing values last in both directions. */
 function compareCells(a, b, sign) {
   const [kindA, valueA] = sortKey(a);
   const [kindB, valueB] = sortKey(b);
@@ -14,13 +14,13 @@ function compareCells(a, b, sign) {
   return sign * (kindA === 0 ? valueA - valueB : valueA.localeCompare(valueB, undefined, {numeric: true}));
 }
 
-function sortTable(table, original, place, order) {
+function sortTable(table, original, column, order) {
   const sign = order === 'descending' ? -1 : 1;
   const rows = [...original];
-  if (order !== 'none') rows.sort((a, b) => compareCells(a.cells[place], b.cells[place], sign));
+  if (order !== 'none') rows.sort((a, b) => compareCells(a.cells[column], b.cells[column], sign));
   table.tBodies[0].append(...rows);
-  for (const [at, heading] of [...table.tHead.rows[0].cells].entries()) {
-    if (at === place && order !== 'none') heading.setAttribute('aria-sort', order);
+  for (const [index, heading] of [...table.tHead.rows[0].cells].entries()) {
+    if (index === column && order !== 'none') heading.setAttribute('aria-sort', order);
     else heading.removeAttribute('aria-sort');
   }
 }
@@ -28,9 +28,9 @@ function sortTable(table, original, place, order) {
 function makeSortable(table) {
   const original = [...table.tBodies[0].rows];
   const next = {none: 'ascending', ascending: 'descending', descending: 'none'};
-  for (const [place, heading] of [...table.tHead.rows[0].cells].entries()) {
+  for (const [column, heading] of [...table.tHead.rows[0].cells].entries()) {
     heading.querySelector('button').addEventListener('click', () => {
-      sortTable(table, original, place, next[heading.getAttribute('aria-sort') ?? 'none']);
+      sortTable(table, original, column, next[heading.getAttribute('aria-sort') ?? 'none']);
     });
   }
 }
