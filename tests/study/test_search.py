@@ -18,7 +18,7 @@ from edt.study.families import all_settings
 from edt.study.refinement import RefinementBudget, next_settings
 from tests.study.test_protocol import CONSTANTS, EXAMPLES, RunScores, SimpleNamespace, TaskStudy, entry, study
 
-NODE = OmegaConf.load(Path(__file__).parents[2] / "configs" / "families" / "study.yaml")
+NODE = OmegaConf.load(Path(__file__).parents[2] / "configs" / "families" / "full.yaml")
 FAMILIES = families({name: NODE[name] for name in ("fixed", "edt_token", "kld_token")})
 RUNS, RESAMPLES = 100, 400
 CLUSTERS = [str(n) for n in range(EXAMPLES)]
