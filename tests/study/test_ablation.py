@@ -92,7 +92,7 @@ def test_theta_0_is_no_bad_theta():
     worst = {(t0, 0.0): 90 for t0 in T0}
     found = task(dev=worst, test=worst, families={**FAMILIES, "edt_token": with_0})
     assert theta_extremes(found) == ("edt(t0=0.5,theta=0)", BEST)
-    assert theta_extremes(found, also_constant=False) == ("edt(t0=1,theta=3)", BEST)
+    assert theta_extremes(found, include_constant=False) == ("edt(t0=1,theta=3)", BEST)
 
 
 def test_the_table_has_each_theta_at_the_t0_that_is_best_for_it():

@@ -237,3 +237,26 @@ def test_a_slice_between_begins_with_the_quarters():
 def test_what_is_no_number_of_settings_is_refused(value):
     with pytest.raises(ConfigError, match=f"refinements is {value!r}; it is the number of settings.*0 or more"):
         RefinementBudget(refinements=value)
+
+
+def test_the_worked_example_of_the_documentation():
+    """docs/concepts/study_protocol.md: the grid of EDT, EDA on dev, and what is added to it."""
+    t0 = GridAxis(values=(0.3, 0.9, 1.5, 2.1, 3.0), extend_above=(4.5, 6.75, 10.0))
+    theta = GridAxis(values=(0.05, 0.5, 5.0), extend_below=(0.0,), extend_above=(50.0,), hard_bounds=(0.0,))
+    family = Family(name="edt token", factory=EDT, axes={"t0": t0, "theta": theta})
+    table = {0.05: (66, 46, 41, 55, 65), 0.5: (67, 52, 43, 48, 60), 5.0: (70, 66, 60, 54, 46)}
+    eda = {EDT(t0=t, theta=th).strategy_id: e for th, row in table.items() for t, e in zip(t0.values, row, strict=True)}
+    once = next_settings(family, eda, RefinementBudget())
+    assert once.refined == ((("t0", 1.36), ("theta", 0.05)), (("t0", 1.59), ("theta", 0.5)))
+    assert once.extended == ((("t0", 4.5), ("theta", 5.0)),)
+    # had the slice fallen by only 1 from 2.1 to 3.0, it would be left as it is
+    flat = {**eda, "edt(t0=2.1,theta=5)": 47}
+    assert next_settings(family, flat, RefinementBudget()).extended == ()
+    # with the budget spent, the family's best is at the smallest θ
+    extended = next_settings(family, eda, RefinementBudget(refinements=0, slices=0))
+    assert extended.extended == ((("t0", 4.5), ("theta", 5.0)),)
+    known = {**eda, "edt(t0=4.5,theta=5)": 60}
+    extended = next_settings(extended, known, RefinementBudget(refinements=0, slices=0))
+    assert extended.extended[1:] == tuple((("t0", t), ("theta", 0.0)) for t in (0.9, 1.5, 2.1))
+    assert middle_ratio(0.05, 0.5) == 0.16
+    assert starting_values(1.4, 1.8) == [1.5, 1.6, 1.7]
