@@ -38,6 +38,7 @@ class Forced(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scores with one far above the others."""
+        # The step before must have ended on a GPU, or its time would be counted in the next.
         synchronize()
         self.times.append(self.clock())
         return scores.scatter_(1, self.tokens_SR[len(self.times) - 1].unsqueeze(-1), FORCED)
@@ -77,6 +78,8 @@ def measure(model: LanguageModel, args: Any) -> dict[str, list[float]]:
     ids_RL = torch.tensor(prompts, device=model.device)
     processors = contenders()
     seconds: dict[str, list[float]] = {name: [] for name in processors}
+
+    # One call more than the repeats: the first may compile.
     for turn in range(args.repeats + 1):
         for name in list(processors) if turn % 2 else list(processors)[::-1]:
             forced = Forced(tokens_SR, time.process_time if args.cpu_time else time.perf_counter)
@@ -102,6 +105,7 @@ def main() -> None:
     """Run the benchmark and print it."""
     args = arguments()
     by_vocabulary: dict[str, Any] = {}
+
     rows: list[Sequence[str]] = []
     for vocabulary in [None] if args.model else args.vocabularies:
         model = load_model(args, vocabulary)
@@ -121,6 +125,7 @@ def main() -> None:
         "repeats": args.repeats,
         "clock": "cpu" if args.cpu_time else "wall",
     }
+
     columns = ("vocabulary", "fixed, ms", "EDT processor, ms", "EDT ÷ fixed, median")
     show(f"a step of generate, {args.rows} rows", columns, rows, figures | where(model))
 

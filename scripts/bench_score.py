@@ -140,6 +140,7 @@ def main() -> None:
     args = arguments()
     groups = random_texts(args.prompts, args.samples)
     references = random_texts(args.prompts, 1)
+
     naive, reused, ours = measure_self_bleu(groups, args.repeats)
     library, rouge = measure_rouge(groups, references, args.repeats)
     print_table(
@@ -151,6 +152,7 @@ def main() -> None:
             ("ROUGE-L: ours", rouge, 1.0),
         ]
     )
+
     figures = {
         "self_bleu_sacrebleu_over_ours": round(naive / ours, 2),
         "self_bleu_one_object_over_ours": round(reused / ours, 2),

@@ -96,8 +96,10 @@ def main() -> None:
     for vocabulary in [None] if args.model else args.vocabularies:
         model, second = load_model(args, vocabulary), load_model(args, vocabulary)
         kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
+        # The first run of a vocabulary compiles; its time is reported by itself.
         compiling = seconds_of(partial(measure, model, second, kernels, short(args)))
         seconds = measure(model, second, kernels, args)
+
         figures = median_ratios(seconds)
         weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
         extra = {

@@ -64,6 +64,7 @@ class PeerEDT(LogitsProcessor):
 def by_generate(model: LanguageModel, prompts: Sequence[Prompt], strategy: Fixed | EDT, tokens: int) -> Tensor:
     """Decode by the peer: all prompts, 8 samples each, one setting."""
     ids = torch.tensor([prompt.token_ids for prompt in prompts], device=model.device)
+
     dynamic = isinstance(strategy, EDT)
     output: Tensor = model.model.generate(
         ids,
@@ -91,6 +92,7 @@ def by_ours(
         sampling=Sampling(samples=SAMPLES),
         limits=Limits(max_new_tokens=tokens, stop=()),
     )
+    # The engine's counters add up over its life.
     engine.work.row_steps = engine.work.forward_rows = 0
     generations: list[Generation] = []
     for chunk in request.chunks(engine.plan(request)):
@@ -124,8 +126,10 @@ def main() -> None:
 
     compiling = seconds_of(lambda: [by_ours(engine, prompts, strategies, 4) for strategies in (SETTINGS, nucleus)])
     warm = seconds_of(lambda: [by_ours(engine, prompts, strategies, 4) for strategies in (SETTINGS, nucleus)])
+    # Memory in a run that is not timed: sampling it costs a little.
     with peak_memory() as peak:
         work, mean_entropy = sweep(SETTINGS)
+
     seconds = alternate(
         {
             "sweep": lambda: sweep(SETTINGS),
@@ -137,6 +141,7 @@ def main() -> None:
         args.repeats,
     )
     peer = [36 * (a + b) / 2 for a, b in zip(seconds["generate, fixed"], seconds["generate, edt"], strict=True)]
+    # What the caches would take if each row had its own copy of the prompt.
     expanded = len(SETTINGS) * SAMPLES * args.prompts * (args.length + args.tokens) * model.cache_bytes_per_token
     figures = {
         "generate_over_ours": round(median_ratio(peer, seconds["sweep"]), 2),

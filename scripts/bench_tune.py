@@ -77,6 +77,7 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.quick:
         args.limit, args.points, args.seeds, args.batch = 10, 6, 2, 4
+    # A third of the grid, rounded down.
     args.trials = args.points**2 // 3 if args.trials is None else args.trials
     return args
 
@@ -97,6 +98,7 @@ def main() -> None:
         request = tune_request_from(args, Path(folder if args.runs is None else args.runs))
         session = Session.open(request.generation)
         evaluate = Evaluator.calibrated(session, (0,), request.metrics)
+
         points = request.space.grid()
         measured = evaluate([request.space.setting(point) for point in points])
         by_setting = {name: by_task[args.task].eda for name, by_task in measured.items()}
@@ -105,6 +107,7 @@ def main() -> None:
             sampler: [lowest_eda(request, evaluate, sampler, seed, args) for seed in range(args.seeds)]
             for sampler in SAMPLERS
         }
+
     grid = by_setting[winner]
     median = {sampler: statistics.median(values) for sampler, values in lowest.items()}
     figures = {

@@ -29,6 +29,7 @@ def check_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
     """Raise ConfigError for what `generate` has no equivalent for."""
     guided = "kl" in strategy.needs
     kld = strategy if isinstance(strategy, KLD) else None
+    # The first reason that applies is reported, before anything is decoded.
     reasons = {
         "truncates first (order=truncate_first)": strategy.order != "temperature_first",
         "truncates by top_n_sigma": strategy.top_n_sigma is not None,
@@ -37,6 +38,7 @@ def check_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
         "runs a second model (mode=dual)": kld is not None and kld.mode != "shared",
         "keeps a KL-guided temperature per instance (granularity=instance)": guided and strategy.granularity != "token",
     }
+
     for reason, applies in reasons.items():
         if applies:
             raise ConfigError(
@@ -50,7 +52,7 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
     They are transformers' own where it has them (a fixed temperature, top-k, top-p, min-p), else our processors.
     """
     fixed_t = strategy.t0 if type(strategy) is Fixed else None
-    # generate refuses a temperature of 0; greedy decoding is a mode of its own there.
+    # generate refuses a temperature of 0; greedy decoding is another mode there.
     if fixed_t is not None and fixed_t <= TEMPERATURE_FLOOR:
         return {"do_sample": False, "logits_processor": LogitsProcessorList([_RuleProcessor(strategy, observe)])}
 
@@ -64,6 +66,7 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
     }
     if isinstance(strategy, KLD):
         return {**how, "custom_generate": _guided_loop(strategy, model, prompts, observe)}
+    # `type(…) is`, not isinstance: a subclass may have changed the rule.
     processor: LogitsProcessor = _RuleProcessor(strategy, observe)
     if type(strategy) is EDT:
         processor = EDTLogitsProcessor(
@@ -94,6 +97,7 @@ class _RuleProcessor(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scaled logits, [R, V]."""
+        # The same passes as in the engine, so the temperatures are the same numbers.
         passes = shared_kernels(scores.shape[-1], scores.device)
         entropy_R = passes.entropy(scores)
         temperature_R = self.kept_R
@@ -109,6 +113,7 @@ class _RuleProcessor(LogitsProcessor):
         signals = Signals.build(entropy_R, vocabulary=vocabulary)
         strategy_R = torch.zeros_like(entropy_R, dtype=torch.int64)
         temperature_R = table.temperature(strategy_R, signals)
+        # A NaN here comes from the model, not from the strategy's parameters.
         finite_R = torch.isfinite(entropy_R)
         check_temperatures(temperature_R[finite_R], strategy_R[finite_R], table, self.step)
         return temperature_R
@@ -117,7 +122,9 @@ class _RuleProcessor(LogitsProcessor):
 @contextmanager
 def own_generation_config_hidden(model: Any) -> Iterator[None]:
     """Hide the checkpoint's own generation settings (a repetition penalty, a top-k): they belong to no strategy."""
+    # By exchanging the config: an argument of None in the call would mean the config's value again.
     own = model.generation_config
+    # generate reads what a call leaves out from the model's config: only what the architecture needs is kept.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         bos_token_id=own.bos_token_id, decoder_start_token_id=own.decoder_start_token_id
     )

@@ -71,6 +71,7 @@ class HFGenerateEngine(Engine):
 
     def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
         """See Engine. Each row has its own copy of the prompt, in both contexts where there are two."""
+        # generate has no batch of mixed strategies: each call pays for two contexts if one of them is guided.
         contexts = 2 if any("kl" in strategy.needs for strategy in strategies) else 1
         return Cost(
             per_token=contexts * self.model.cache_bytes_per_token,
@@ -81,6 +82,7 @@ class HFGenerateEngine(Engine):
     def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
         """See Engine. A call takes all prompts and all of a strategy's samples, as far as the batch allows."""
         for strategy, samples in _samples_by_strategy(request.rows).items():
+            # A call decodes one strategy, whose warpers hold for all of its rows.
             for prompt_indices, some in calls(len(request.prompts), samples, request.batch_size):
                 pairs = [(index, RowRequest(strategy, sample)) for index in prompt_indices for sample in some]
                 prompts = [request.prompts[index] for index in prompt_indices]
@@ -119,6 +121,7 @@ class HFGenerateEngine(Engine):
                 **how,
             )
 
+        # generate returns no reason for an end, so the ends are found again from the tokens.
         rows = record.rows(out_RL[:, start:].cpu(), limits.max_new_tokens, model.eos_ids, watch)
         return rows if sequences == len(samples) else _repeated(rows, len(samples))
 
@@ -159,6 +162,8 @@ class _Record:
         keys = [(0, 0)] * len(alive_R)
         rows = RowBatch(strategy_A=torch.zeros_like(alive_R), keys=keys, max_new_tokens=max_new_tokens)
         eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
+
+        # Step by step as in our loop, so that ends and records follow the same code.
         for step in range(tokens_AS.shape[1]):
             temperature_A, entropy_A = self.temperatures[step].cpu(), self.entropies[step].cpu()
             rows.record(alive_R, step, tokens_AS[alive_R, step], temperature_A[alive_R], entropy_A[alive_R])
@@ -188,6 +193,7 @@ def calls(prompts: int, samples: Sequence[int], most: int) -> Iterator[tuple[ran
 
 def _call_seed(prompts: Sequence[Prompt], strategy: Strategy, first_sample: int, sampling: Sampling) -> int:
     """Return the seed of a call: 64 bits of what it decodes."""
+    # What it decodes, and nothing of when or where: a resumed run has the same calls and so the same tokens.
     first = prompts[0]
     ids = [prompt.example_id for prompt in prompts]
     return seeded_rank(
@@ -202,6 +208,7 @@ def _repeated(rows: RowBatch, times: int) -> RowBatch:
         keys=[(0, 0)] * (times * len(rows.strategy_A)),
         max_new_tokens=rows.max_new_tokens,
     )
+    # Greedy samples of a prompt are equal; each has its record nevertheless.
     for name in ("tokens_AS", "temperature_AS", "entropy_AS", "floored_AS", "length_A"):
         setattr(many, name, getattr(rows, name).repeat_interleave(times, dim=0))
     many.reason_A = [reason for reason in rows.reason_A for _ in range(times)]

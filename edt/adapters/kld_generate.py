@@ -70,6 +70,8 @@ class KLDGenerate:
                 f"unconditional_input_ids holds {len(self.unconditional_ids_PL)} prompts for a batch of {rows} rows; "
                 "give one per prompt."
             )
+
+        # Both kinds of texts grow by the same tokens.
         mask = model_kwargs.get("attention_mask")
         mask = torch.ones_like(input_ids) if mask is None else mask
         full = GrowingTexts(model, input_ids, mask)
@@ -83,6 +85,7 @@ class KLDGenerate:
         unfinished_R = torch.ones(rows, dtype=torch.bool, device=input_ids.device)
         while bool(unfinished_R.any()):
             scores_RV = logits_processor(input_ids, self._scaled(full.logits(), unconditional.logits()))
+            # The processors of generate (truncation, penalties) have seen the scaled logits.
             if generation_config.do_sample:
                 token_R = torch.multinomial(scores_RV.softmax(dim=-1), 1).squeeze(-1)
             else:
@@ -90,6 +93,7 @@ class KLDGenerate:
             # Rows that have ended are padded until the last one ends, as generate does.
             if pad is not None:
                 token_R = torch.where(unfinished_R, token_R, pad.to(token_R))
+            # Stopping criteria read the whole text, padding included, as in generate's own loop.
             input_ids = torch.cat([input_ids, token_R.unsqueeze(-1)], dim=-1)
             full.append(token_R)
             unconditional.append(token_R)
@@ -102,6 +106,7 @@ class KLDGenerate:
         signals = Signals.build(entropy(p_RV), kl_R=kl_R)
         params = {"t0": torch.full_like(kl_R, self.t0), "sigma": torch.full_like(kl_R, self.sigma)}
         temperature_R = KLD.temperature(signals, params)
+        # The entropy is only for the observer; the rule reads the divergence.
         if self.observe is not None:
             self.observe(temperature_R, signals.entropy_R)
         return scale(p_RV, temperature_R)

@@ -53,7 +53,9 @@ class EDTLogitsProcessor(LogitsProcessor):
         """Raise ConfigError for a value out of range, or for a wrong number of values."""
         if granularity not in GRANULARITIES:
             raise ConfigError(f"granularity is '{granularity}'; it must be one of {', '.join(GRANULARITIES)}.")
+
         self.t0, self.theta = _as_column("t0", t0), _as_column("theta", theta)
+        # A column of one value fits any other; two longer ones must agree.
         counts = {len(column) for column in (self.t0, self.theta) if len(column) > 1}
         if len(counts) > 1:
             raise ConfigError(f"t0 has {len(self.t0)} values and theta {len(self.theta)}; give as many, or one number.")
@@ -72,8 +74,9 @@ class EDTLogitsProcessor(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scaled logits, [R, V], in the dtype of `scores`. input_ids: [R, L], the tokens so far."""
-        # Entropy in half precision would be wrong by several percent.
+        # Half precision is too coarse for the entropy and for the division.
         logits_RV = scores if scores.dtype == torch.float64 else scores.float()
+
         temperature_R = self._kept(input_ids) if self.granularity == "instance" else None
         # A kept temperature needs no entropy, unless somebody watches.
         if temperature_R is None or self.observe is not None:
@@ -91,12 +94,14 @@ class EDTLogitsProcessor(LogitsProcessor):
 
     def _passes(self, logits_RV: Tensor) -> Kernels:
         vocabulary, device = logits_RV.shape[-1], logits_RV.device
+        # Eager passes hold no state, so a new object costs nothing.
         if not self.compile:
             return Kernels(compile=False, vocabulary=vocabulary, device=device)
         return shared_kernels(vocabulary, device)
 
     def _rule(self, entropy_R: Tensor) -> Tensor:
         """Return T per row from the entropies, [R]."""
+        # Columns are repeated at the call, since the number of rows is not known before.
         rows = len(entropy_R)
         t0_R, theta_R = (_for_rows(column, rows).to(entropy_R) for column in (self.t0, self.theta))
         signals = Signals.build(entropy_R)
@@ -106,6 +111,7 @@ class EDTLogitsProcessor(LogitsProcessor):
         """Return the temperatures of the first step of this text, [R]; None where this is a first step."""
         if self._kept_R is not None and self._is_next_step(input_ids):
             return self._kept_R
+        # Where the prompt ends: what distinguishes a new text from beam search.
         self._start = input_ids.shape[1]
         return None
 
@@ -144,6 +150,7 @@ class EDTLogitsProcessor(LogitsProcessor):
 
 def _as_column(name: str, value: PerRow) -> Tensor:
     """Return one value or several as a float64 column."""
+    # In float64, so that a value is the same number in every dtype of the scores.
     column = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
     if column.ndim > 1 or not column.numel():
         raise ConfigError(f"{name} has the shape {tuple(column.shape)}; give a number, or one for each row or prompt.")
@@ -160,4 +167,5 @@ def _for_rows(column: Tensor, rows: int) -> Tensor:
             f"there are {len(column)} values for a batch of {rows} rows; give one number, one value per row, or one "
             "per prompt (then rows = prompts × num_return_sequences)."
         )
+    # In generate, the sequences of a prompt are neighbors.
     return column.repeat_interleave(rows // len(column))

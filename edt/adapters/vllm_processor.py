@@ -72,10 +72,12 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
         """Follow the rows of the V1 runner: removed, then added, then moved, in the order that vLLM prescribes."""
         if batch_update is None:
             return
+
         for row in batch_update.removed:
             self.requests.pop(row, None)
         for row, params, _, output in batch_update.added:
             self._put(row, params, output)
+
         for source, target, direction in batch_update.moved:
             moving, replaced = self.requests.pop(source, None), self.requests.pop(target, None)
             if moving is not None:
@@ -86,6 +88,7 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
 
     def apply(self, logits: Tensor, ctx: StepLayout | None = None) -> Tensor:
         """Scale the rows of requests with EDT in place; return the logits. `ctx` comes from Model Runner V2."""
+        # The two runners name a row differently: by its index, or by the slot of its request.
         numbers = list(range(len(logits))) if ctx is None else ctx.idx_mapping_np.tolist()
         rows = [row for row, number in enumerate(numbers) if number in self.requests]
         if not rows:
@@ -93,6 +96,7 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
         requests = [self.requests[numbers[row]] for row in rows]
 
         at_R = torch.tensor(rows, device=logits.device)
+        # A copy: rows of other requests must not change in a single bit.
         logits_RV = logits[at_R].float()
         temperature_R = _temperatures(logits_RV, [request.edt for request in requests])
         for i, request in enumerate(requests):
@@ -106,12 +110,14 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
 
     def _begins(self, request: EDTRequest, row: int, ctx: StepLayout | None) -> bool:
         """Return whether nothing is drawn yet: at the prompt's end, or before it where vLLM reads it in chunks."""
+        # The V1 runner shares the list of a request's output tokens with us.
         if ctx is None or self.prompt_len is None:
             return len(request.output) == 0
         return bool(ctx.seq_lens_upper_bound_np[row] <= self.prompt_len.np[ctx.idx_mapping_np[row]])
 
     def _put(self, number: int, params: RequestParams, output: Sequence[int]) -> bool:
         self.requests.pop(number, None)
+        # A slot may be taken over without notice: what was there is gone either way.
         edt = requested_edt(params)
         if edt is None:
             return False
@@ -126,6 +132,7 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
         # params object, and their temperature per instance is the same.
         self.remembered[id(request.params)] = request
         self.remembered.move_to_end(id(request.params))
+        # A request that ended is not announced to a processor, so the oldest are dropped by count.
         if len(self.remembered) > REMEMBERED:
             self.remembered.popitem(last=False)
 

@@ -67,6 +67,7 @@ class EDTRequest:
 def processor_bases() -> tuple[type, ...]:
     """Return the base classes that the installed vLLM requires; without vLLM `object`, so that imports work."""
     bases: list[type] = []
+
     for name in INTERFACES:
         try:
             bases.append(importlib.import_module(name).LogitsProcessor)
@@ -82,20 +83,26 @@ def requested_edt(params: RequestParams) -> EDT | None:
     given = (params.extra_args or {}).get(KEY)
     if given is None:
         return None
+    # Over HTTP, values of vllm_xargs are texts or numbers.
     if isinstance(given, str):
         given = _parsed(given)
+
     if not isinstance(given, Mapping):
         raise ConfigError(f"extra_args['{KEY}'] is {given!r}; give a mapping, as {{'t0': 0.8, 'theta': 0.5}}.")
+    # A typo would otherwise be a silent default.
     for name in given:
         if name not in SETTINGS:
             raise ConfigError(
                 f"extra_args['{KEY}'] has no setting '{name}'{suggestion(name, SETTINGS)}; it has: "
                 f"{', '.join(SETTINGS)}."
             )
+    # From EDT's own fields, so that a parameter without a default is required here too.
     needed = [field.name for field in fields(EDT) if field.name in SETTINGS and field.default is MISSING]
     missing = [name for name in needed if name not in given]
     if missing:
         raise ConfigError(f"extra_args['{KEY}'] lacks {' and '.join(missing)}; give {' and '.join(needed)}.")
+
+    # EDT checks its own values, and reports them by their names.
     edt = EDT(**given)
     _check_other_scaling(params)
     return edt
@@ -118,6 +125,7 @@ def _check_other_scaling(params: RequestParams) -> None:
             f"temperature is {params.temperature} in a request with EDT, which sets the temperature itself; give "
             f"temperature=1, or leave extra_args['{KEY}'] out for a fixed one."
         )
+    # getattr: a version of vLLM without one of them cannot apply it either.
     for name, neutral in NEUTRAL.items():
         value = getattr(params, name, neutral)
         if value != neutral:

@@ -33,14 +33,17 @@ def random_model(shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device
     """Return a random Llama of a shape; nothing ends its texts. Raises ConfigError for an unknown shape."""
     if shape not in SHAPES:
         raise ConfigError(f"shape is '{shape}'{suggestion(shape, SHAPES)}; it must be one of {', '.join(SHAPES)}.")
+    # The same weights in every process, so that figures of two runs compare.
     torch.manual_seed(0)
     sizes = SHAPES[shape] | {"vocab_size": vocabulary, "max_position_embeddings": 2048}
     config = LlamaConfig(**sizes, tie_word_embeddings=True, bos_token_id=None, eos_token_id=None, pad_token_id=0)
+
     with device:
         model = LlamaForCausalLM(config)
     model = model.to(getattr(torch, dtype)).eval().requires_grad_(False)
     # Branch sharing depends on how often rows draw the same token, and so on the entropy.
     _scale_entropy(model)
+    # No files stand behind it, so it has no identity and cannot be stored in a run.
     spec = ModelSpec(path=f"random {shape}", dtype=dtype, device=str(device))
     return LanguageModel(spec=spec, folder=Path(), adapter=None, model=model, tokenizer=_NoTokenizer())
 
@@ -66,16 +69,19 @@ def _scale_entropy(model: Any) -> None:
     The entropy is that of texts which the model itself writes at T = 1: a random model tends to repeat itself, so its
     entropy on random texts is another.
     """
+    # The entropy falls as the scale grows: halve the interval, in ratio, since a scale is a factor.
     weight, low, high = model.model.norm.weight, 1.0, 100.0
     for _ in range(CALIBRATIONS):
         middle = (low * high) ** 0.5
         weight.fill_(middle)
+        # Too sure: scale less. Not sure enough: scale more.
         low, high = (low, middle) if _written_entropy(model) < TARGET_ENTROPY else (middle, high)
 
 
 def _written_entropy(model: Any, texts: int = 16, tokens: int = 16) -> float:
     """Return the mean entropy over the tokens that a model adds to random prompts at T = 1."""
     generator = torch.Generator(model.device).manual_seed(1)
+    # From 3: the first ids are special tokens in most vocabularies.
     ids = torch.randint(3, model.config.vocab_size, (texts, 32), generator=generator, device=model.device)
     cache, entropies = DynamicCache(), []
     for _ in range(tokens):
@@ -87,6 +93,7 @@ def _written_entropy(model: Any, texts: int = 16, tokens: int = 16) -> float:
 
 def random_prompts(model: LanguageModel, count: int, length: int) -> list[Prompt]:
     """Return prompts of random tokens; the last eighth of each stands for the prompt without its source."""
+    # On the CPU: the same prompts on every device.
     ids = torch.randint(3, model.vocabulary, (count, length), generator=torch.Generator().manual_seed(2)).tolist()
     return [
         Prompt(

@@ -38,12 +38,15 @@ class Contender:
         rows: int,
         steps: int,
     ) -> None:
+        # A contender is a batch of one strategy, prefilled once.
         guided = "kl" in strategy.needs
         prefilled = Prefilled.read(SharedPrefill, model, [prompt], with_unconditional=guided, second=second)
         device = model.device
         self.table = StrategyTable.build([strategy], dtype=model.signal_dtype, device=device)
+        # Distinct keys: every row has a noise stream, as with different samples.
         keys = [(number, 7) for number in range(rows)]
         zero_R = torch.zeros(rows, dtype=torch.int64, device=device)
+
         self.rows = RowBatch(strategy_A=zero_R, keys=keys, max_new_tokens=steps)
         guided_R = torch.full((rows,), guided, device=device)
         self.branches = prefilled.start(zero_R, guided_R, new_tokens=steps, kernels=kernels)
@@ -72,6 +75,7 @@ def build_contenders(
     steps: int,
 ) -> dict[str, Contender]:
     """Return each strategy's rows of the same prompt of `length` random tokens; `second` is for dual mode."""
+    # One prompt: its rows share the prefill, so that the steps are what is measured.
     (prompt,) = random_prompts(model, 1, length)
     return {
         name: Contender(
@@ -97,9 +101,13 @@ def replay(contenders: Mapping[str, Contender], vocabulary: int, steps: int) -> 
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     names: Sequence[str] = list(contenders)
     for number in range(steps):
+        # All contenders have the same rows on the same device.
         first = next(iter(contenders.values()))
         rows, device = len(first.alive), first.rows.strategy_A.device
+        # One draw for all contenders: their branches stay the same, so their steps cost the same but for the strategy.
         token_R = torch.randint(3, vocabulary, (rows,), generator=generator).to(device)
+
+        # The order rotates with the step, so that no contender always follows the same one.
         for turn in range(len(names)):
             name = names[(turn + number) % len(names)]
             seconds[name].append(seconds_of(partial(contenders[name].step, number, token_R)))

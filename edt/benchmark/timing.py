@@ -23,6 +23,7 @@ def synchronize() -> None:
 def seconds_of(work: Callable[[], object]) -> float:
     """Return the wall time of one call, in seconds."""
     synchronize()
+    # A GPU runs behind: without waiting, a call would measure how long its launch takes.
     start = time.perf_counter()
     work()
     synchronize()
@@ -47,6 +48,8 @@ def peak_memory() -> Iterator[Peak]:
         yield peak
         peak.extra = torch.cuda.max_memory_allocated() - before
         return
+
+    # A CPU's allocator keeps no peak: sample the process from a thread.
     before, stop = _resident(), threading.Event()
 
     def watch() -> None:
@@ -65,12 +68,14 @@ def peak_memory() -> Iterator[Peak]:
 
 def _resident() -> int:
     """Return the resident bytes of this process."""
+    # The second number counts resident pages.
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     """Return the ratios of runs that were neighbors in time."""
+    # Neighbors saw the same load of the machine, so it cancels in their ratio.
     return [a / b for a, b in zip(above, below, strict=True)]
 
 

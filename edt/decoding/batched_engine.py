@@ -74,6 +74,7 @@ class BatchedEngine(Engine):
 
     def sharing_check(self, model: LanguageModel) -> SharingCheck:
         """Return whether a model can share prompts; tried once per model."""
+        # By id: a model is neither hashable by value nor ever replaced while the engine exists.
         if id(model) not in self._checks:
             self._checks[id(model)] = SharingCheck.run(model)
         return self._checks[id(model)]
@@ -83,6 +84,7 @@ class BatchedEngine(Engine):
         for model in models:
             obstacle = self.sharing_check(model).obstacle(tokens)
             if obstacle is not None:
+                # Each chunk asks again; the reader wants to know once.
                 if obstacle not in self._reported:
                     self._reported.add(obstacle)
                     logger.warning(
@@ -97,9 +99,12 @@ class BatchedEngine(Engine):
         guided = [strategy for strategy in strategies if "kl" in strategy.needs]
         second = self.second_models.for_strategies(guided)
         contexts = 2 if guided else 1
+        # Without guided rows the second contexts do not exist.
         own = self.model.cache_bytes_per_token
         # In shared mode the second context is one more of the same model.
         other = 0 if not guided else own if second is None else second.cache_bytes_per_token
+
+        # Prompt and rows are counted apart: with a shared prompt its cache does not grow with the rows.
         return Cost(
             per_token=own + other,
             per_row=LOGIT_COPIES * contexts * self.model.vocabulary * self.model.signal_dtype.itemsize,
@@ -125,6 +130,7 @@ class BatchedEngine(Engine):
             yield pairs, self._decode_batch(request, table, pairs, prefilled)
 
     def _prefill_class(self, request: DecodeRequest, second: LanguageModel | None) -> type[Prefill]:
+        # One answer for the whole request: a sliding window must span the longest context of both models.
         lengths = [max(len(prompt.token_ids), len(prompt.unconditional_ids)) for prompt in request.prompts]
         models = [self.model, *([] if second is None else [second])]
         if self.shares(models, max(lengths) + request.limits.max_new_tokens):
@@ -142,6 +148,7 @@ class BatchedEngine(Engine):
             for index, row in pairs
         ]
 
+        # The state of the rows, and the contexts that they begin in.
         rows = RowBatch(strategy_A=strategy_A, keys=keys, max_new_tokens=new_tokens)
         branches = prefilled.start(prompt_A, table.needs("kl")[strategy_A], new_tokens=new_tokens, kernels=self.kernels)
         decode(

@@ -73,6 +73,7 @@ def plan_chunks(
     spent = 0
     for prompt in ordered:
         needed = cost.in_bytes(len(prompt.token_ids), new_tokens, rows_per_prompt)
+        # A prompt joins the last chunk if both limits still hold; a chunk has one prompt at least.
         if chunks and rows_per_prompt * (len(chunks[-1]) + 1) <= max_rows and spent + needed <= budget:
             chunks[-1].append(prompt.example_id)
             spent += needed
@@ -85,8 +86,10 @@ def plan_chunks(
 def default_budget(device: torch.device) -> int:
     """Return half of a GPU's free memory in bytes; on a CPU a quarter of the machine's memory, at most 4 GiB."""
     if device.type == "cuda":
+        # On a GPU the other processes' share is taken off, once; the plan then stays.
         free, _ = torch.cuda.mem_get_info(device)
         return int(free * _GPU_SHARE)
+    # All of the machine's memory: what is free changes, and the plan must not.
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(_CPU_CEILING, int(total * _CPU_SHARE))
 
@@ -102,6 +105,7 @@ def translate_memory_errors() -> Iterator[None]:
         # Only CUDA has an exception class for it; a CPU's allocator raises a plain RuntimeError.
         if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in _EXHAUSTED):
             raise
+        # Give the failed batch's memory back, or the smaller batch fails too.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         raise MemoryExceededError(" ".join(str(error).split())[:200]) from error

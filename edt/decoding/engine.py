@@ -69,6 +69,7 @@ class Engine(ABC):
     @cached_property
     def budget(self) -> int:
         """Bytes for a batch: as configured, or from the memory, which is read once."""
+        # Read once: a budget that follows the free memory would change the plan between two chunks.
         return default_budget(self.model.device) if self.spec.kv_budget is None else self.spec.kv_budget
 
     @cached_property
@@ -111,7 +112,9 @@ class Engine(ABC):
         self.check_strategies(request.strategies)
         self._check_lengths(request)
         new_tokens = request.limits.max_new_tokens
+        # The cost may depend on the length: a sliding window can be too short for sharing.
         longest = max(len(prompt.token_ids) for prompt in request.prompts) + new_tokens
+
         return plan_chunks(
             request.prompts,
             rows_per_prompt=self.rows_together(request.rows),
@@ -124,6 +127,7 @@ class Engine(ABC):
     def _check_lengths(self, request: DecodeRequest) -> None:
         """Raise ModelError for a prompt that leaves no room for the new tokens."""
         new_tokens = request.limits.max_new_tokens
+        # Before anything is decoded: an error in the last chunk would come after hours.
         for prompt in request.prompts:
             if len(prompt.token_ids) + new_tokens > self.model.context:
                 raise ModelError(
@@ -138,6 +142,7 @@ class Engine(ABC):
         model gives logits that are not finite, and MemoryExceededError when a batch does not fit into memory.
         """
         self.check_strategies(request.strategies)
+        # Around the whole iteration: batches are decoded while the caller reads, and memory may run out in any of them.
         with translate_memory_errors():
             for pairs, rows in self.decode(request):
                 yield from self._records(request, pairs, rows)
@@ -156,6 +161,7 @@ class Engine(ABC):
                 used[row.strategy],
                 names[row.strategy],
             )
+            # The text is cut at the stop string; the token ids keep it, as they were drawn.
             yield Generation(
                 task=prompt.task,
                 split=prompt.split,
@@ -182,6 +188,7 @@ class Engine(ABC):
 
     def stop_watch(self, limits: Limits) -> StopWatch:
         """Return the watch for the limits' stop strings; kept, since building one decodes the whole vocabulary."""
+        # The tokenizer may know fewer tokens than the model has logits (a padded vocabulary).
         if limits.stop not in self._watches:
             watch = StopWatch(limits.stop, self.model.decode, self.model.vocabulary, len(self.model.tokenizer))
             self._watches[limits.stop] = watch
@@ -190,6 +197,7 @@ class Engine(ABC):
 
 def noise_key(prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling) -> tuple[int, int]:
     """Return the key of a row's noise; it holds the strategy only where strategies do not share their noise."""
+    # Never the position of the example: the same example has the same noise in any subset.
     own = strategy.strategy_id if sampling.noise == "per_strategy" else None
     return stream_key(sampling.seed, prompt.task, prompt.example_id, sample, own)
 

@@ -136,6 +136,7 @@ def _truncate(
 ) -> Tensor:
     """Return the smallest logit that each chosen row may draw at this temperature, [R]; −inf for all other rows."""
     cutoff_R = torch.full_like(temperature_R, -torch.inf)
+
     truncation = table.truncation_N.select(strategy_R)
     rows = (chosen_R & truncation.active_R).nonzero().squeeze(-1)
     # Cutoffs need a sort over the vocabulary: only for the rows that truncate.

@@ -61,6 +61,7 @@ class ReferenceEngine(Engine):
     ) -> RowBatch:
         device = self.model.device
         table = StrategyTable.build([strategy], dtype=self.model.signal_dtype, device=device)
+        # The row is a batch of one: the same record and the same key as in the batched engine.
         key = noise_key(prompt, strategy, sample, sampling)
         row = RowBatch(strategy_A=torch.tensor([0], device=device), keys=[key], max_new_tokens=limits.max_new_tokens)
         eos, alive = torch.tensor(sorted(self.model.eos_ids), dtype=torch.int64), torch.tensor([0])
@@ -91,6 +92,7 @@ def _read_signals(
     """Return the next logits with the source, [1, V], and the signals of them and of those without it."""
     logits_1V = full.logits()
     unconditional_1V = None if unconditional is None else unconditional.logits()
+    # As in the batched engine: logits that are not finite are an error, never cleaned.
     if not all(bool(finite_rows(logits)) for logits in (logits_1V, unconditional_1V) if logits is not None):
         raise_non_finite(prompt, step)
     kl_1 = None if unconditional_1V is None else kl_divergence(logits_1V, unconditional_1V)

@@ -59,12 +59,14 @@ class DecodeRequest:
 
     def batches(self) -> Iterator[list[Pair]]:
         """Cut all rows into batches, prompt by prompt: rows of one prompt share its keys and values."""
+        # A batch may end within a prompt, whose other rows follow in the next.
         pairs = [(index, row) for index in range(len(self.prompts)) for row in self.rows]
         for start in range(0, len(pairs), self.batch_size):
             yield pairs[start : start + self.batch_size]
 
     def chunks(self, plan: Plan) -> Iterator[DecodeRequest]:
         """Return the same request for each chunk of a plan."""
+        # A plan names prompts by id, since it is stored and outlives the list of prompts.
         by_id = {prompt.example_id: prompt for prompt in self.prompts}
         for chunk in plan.chunks:
             prompts = [by_id[example_id] for example_id in chunk]

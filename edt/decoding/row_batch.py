@@ -56,6 +56,8 @@ class RowBatch:
 
     def record(self, alive_R: Tensor, step: int, token_R: Tensor, temperature_R: Tensor, entropy_R: Tensor) -> None:
         """Record what these rows drew at this step, at which temperature and entropy."""
+        # In float64, whatever the model's dtype: a mean over steps then adds no rounding, and a temperature per
+        # instance is read back unchanged.
         self.tokens_AS[alive_R, step] = token_R.cpu()
         self.temperature_AS[alive_R, step] = temperature_R.double().cpu()
         self.entropy_AS[alive_R, step] = entropy_R.double().cpu()
@@ -64,6 +66,7 @@ class RowBatch:
     def record_end(self, ended: Tensor, step: int, reason: FinishReason) -> None:
         """Record why and when these rows ended."""
         self.length_A[ended] = step + 1
+        # A list of texts, not a tensor: reasons are written to the store as they are.
         for row in ended.tolist():
             self.reason_A[row] = reason
 

@@ -33,6 +33,7 @@ class Sampling:
     trace: bool = False
 
     def __post_init__(self) -> None:
+        # Checked here and not in the configuration's schema, so that a Python caller gets the same message.
         if self.samples < 1:
             raise ConfigError(f"sampling.samples is {self.samples}; it is a number of outputs per prompt, 1 or more.")
         if self.max_new_tokens is not None and self.max_new_tokens < 1:

@@ -12,6 +12,7 @@ Decode = Callable[[Sequence[Sequence[int]]], list[str]]
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str:
     """Return the text up to the first stop string in it."""
+    # The earliest of all, not the first in the list.
     ends = [text.index(stop) for stop in stops if stop in text]
     return text[: min(ends)] if ends else text
 
@@ -38,6 +39,7 @@ class StopWatch:
     def stopped(self, tokens_RS: Tensor) -> Tensor:
         """Return the rows whose text so far holds a stop string, [R] bool. tokens_RS: all new tokens, on the CPU."""
         stopped_R = torch.zeros(len(tokens_RS), dtype=torch.bool)
+        # Few tokens can end a stop string, so most steps decode no text at all.
         candidates = self.may_end_V[tokens_RS[:, -1]].nonzero().squeeze(-1)
         if len(candidates):
             # The whole text, since a stop string may begin several tokens earlier.

@@ -32,6 +32,7 @@ def local_folder(path: str, revision: str | None) -> Path:
 
     Raises ModelError when there is no such model, no network for it, or no weights in safetensors form.
     """
+    # A folder wins over a hub id of the same spelling: what is on this machine is meant.
     if path.startswith(EMBEDDED):
         folder = _embedded_folder(path.removeprefix(EMBEDDED))
     elif Path(path).expanduser().is_dir():
@@ -46,6 +47,7 @@ def local_folder(path: str, revision: str | None) -> Path:
 
 def _embedded_folder(name: str) -> Path:
     """Return the folder of a model that ships inside the package."""
+    # Found on disk, so that a model that is added to the package needs no list.
     names = sorted(config.parent.name for config in ASSETS.glob("*/config.json"))
     if name not in names:
         raise ModelError(f"no model '{name}' ships with edt{suggestion(name, names)}; available: {', '.join(names)}.")
@@ -57,6 +59,7 @@ def _looks_like_hub_id(path: str) -> bool:
 
     A path that starts with . / ~ is a folder that does not exist.
     """
+    # Two parts at most: deeper paths are folders that are missing here.
     parts = path.split("/")
     return 1 <= len(parts) <= 2 and all(part and part[0] not in ".~" for part in parts)
 
@@ -88,10 +91,12 @@ def fetch(hub_id: str, revision: str | None) -> Path:
 
     try:
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=NEEDED_FILES))
+    # The hub answers the same for a private and for a missing model.
     except RepositoryNotFoundError as error:
         raise ModelError(
             f"model '{hub_id}' is not on the hub, or this account cannot read it (`hf auth login`)."
         ) from error
+    # Without a network the hub's client raises any of these.
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
             f"model '{hub_id}' is not in the local cache and the hub cannot be reached ({type(error).__name__}); "
@@ -117,6 +122,7 @@ def checkpoint_identity(folder: Path, *, code: bool) -> dict[str, str]:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return {
         "weights": _contents_digest(folder.glob("*.safetensors")),
+        # A model that was moved or saved again with another version is the same model.
         "config": digest({name: value for name, value in config.items() if name not in NAMES_IN_CONFIG}),
         "tokenizer": _contents_digest(file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)),
         "code": _contents_digest(folder.glob("*.py")) if code else "",
@@ -125,6 +131,7 @@ def checkpoint_identity(folder: Path, *, code: bool) -> dict[str, str]:
 
 def adapter_identity(folder: Path) -> str:
     """Return the digest of an adapter's weights and of the config that scales them."""
+    # The config too: it holds the factor by which the adapter's weights are scaled.
     return _contents_digest([*folder.glob("*.safetensors"), folder / "adapter_config.json"])
 
 

@@ -22,9 +22,11 @@ class GrowingTexts:
 
     def logits(self) -> Tensor:
         """Return the logits after the last token, [R, V], in float32 or better."""
+        # past_key_values=None lets the model make the cache that its layers need.
         output = self.model(**self._inputs(), past_key_values=self.cache, use_cache=True)
         self.cache = output.past_key_values
         logits_RV: Tensor = output.logits[:, -1]
+        # Signals and draw follow this dtype; half precision is too coarse for both.
         return logits_RV if logits_RV.dtype == torch.float64 else logits_RV.float()
 
     def append(self, token_R: Tensor) -> None:
@@ -36,13 +38,14 @@ class GrowingTexts:
     def _inputs(self) -> dict[str, Tensor]:
         """Return what the model reads in this pass: the whole prompt at first, then the newest token."""
         if self.model.config.is_encoder_decoder:
-            # The encoder reads the prompt, again at each step; the decoder starts from a token of its own.
+            # The encoder reads the prompt, again at each step; the decoder starts from a special token.
             if self.encoder_ids_RL is None:
                 self.encoder_ids_RL = self.ids_RL
                 self.ids_RL = torch.full_like(
                     self.ids_RL[:, :1], int(self.model.generation_config.decoder_start_token_id)
                 )
             return {"input_ids": self.encoder_ids_RL, "decoder_input_ids": self.ids_RL}
+
         if self.mask_RL is None:
             return {"input_ids": self.ids_RL}
         # Positions count the tokens only: padding on the left must not shift a text.

@@ -49,6 +49,7 @@ class ModelSpec:
     @property
     def resolved_device(self) -> torch.device:
         """The device to load onto."""
+        # With auto, a command moves between machines unchanged; the identity holds the type of the device.
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -60,6 +61,8 @@ class ModelSpec:
             raise ConfigError(
                 f"model.device is '{self.device}', which is not a device that torch has here; use auto, cpu or cuda."
             ) from error
+
+        # torch.device("cuda:7") exists as a name whatever the machine has; the count of GPUs decides.
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             raise ConfigError(
                 f"model.device is '{self.device}', but torch sees {torch.cuda.device_count()} GPUs here; "
@@ -70,6 +73,7 @@ class ModelSpec:
     @property
     def resolved_dtype(self) -> torch.dtype | str:
         """The dtype to load in; "auto" keeps the checkpoint's."""
+        # An explicit dtype wins on every device.
         if self.dtype != "auto":
             return DTYPES[self.dtype]
         return torch.float32 if self.resolved_device.type == "cpu" else "auto"
@@ -90,6 +94,7 @@ class LanguageModel:
         """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the remedy."""
         folder = local_folder(spec.path, spec.revision)
         adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
+        # The tokenizer first: it fails in a second where the weights take minutes.
         tokenizer = _load_tokenizer(folder, spec)
         model = _load_weights(folder, adapter, spec)
         return cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
@@ -118,11 +123,13 @@ class LanguageModel:
     @property
     def context(self) -> int:
         """Tokens that prompt and continuation may have together."""
+        # Models with relative positions have no limit; 2³¹ stands for none.
         return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0) or 2**31)
 
     @cached_property
     def eos_ids(self) -> frozenset[int]:
         """Tokens that end a text: those of the generation config, else the tokenizer's."""
+        # The generation config wins: chat models list several ends there, the tokenizer only one.
         configured = self.model.generation_config.eos_token_id
         if configured is None:
             configured = self.tokenizer.eos_token_id
@@ -138,6 +145,7 @@ class LanguageModel:
     @property
     def pad_id(self) -> int:
         """A token to fill masked positions with; its value reaches no result."""
+        # Not `or`: 0 is a token id.
         for candidate in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
             if candidate is not None:
                 return int(candidate)
@@ -147,6 +155,7 @@ class LanguageModel:
     def cache_bytes_per_token(self) -> int:
         """Bytes of keys and values that one token of one row takes."""
         config = self.model.config.get_text_config()
+        # Grouped-query attention stores fewer heads than it computes; some models set the width of a head themselves.
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return int(2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize)
@@ -165,6 +174,7 @@ class LanguageModel:
 
     def _tokenize_chat(self, text: str) -> list[int]:
         turn = [{"role": "user", "content": text}]
+        # As text first: with tokenize=True, versions of transformers differ in the type that they return.
         wrapped = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
         # The template has written the special tokens already.
         ids: list[int] = self.tokenizer(wrapped, add_special_tokens=False, verbose=False)["input_ids"]
@@ -186,6 +196,7 @@ class LanguageModel:
 
     def decode(self, token_ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the texts of continuations, without special tokens."""
+        # Without the cleaning of spaces, which would change what a metric compares.
         texts: list[str] = self.tokenizer.batch_decode(
             [list(ids) for ids in token_ids], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
@@ -211,15 +222,18 @@ def _load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
     from transformers.utils import logging
 
+    # Its bar would be drawn over ours.
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
     device: Any = spec.resolved_device
+    # The config decides the class: AutoModelForCausalLM refuses a T5 checkpoint.
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     loader: Any = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
     try:
         model = loader.from_pretrained(
             folder,
             dtype=spec.resolved_dtype,
+            # Never pickled weights, which can run code when loaded.
             use_safetensors=True,
             trust_remote_code=spec.trust_remote_code,
             attn_implementation=spec.attention,
@@ -230,6 +244,7 @@ def _load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
         ) from error
     if adapter is not None:
         model = _merge_adapter(model, adapter)
+    # No dropout, and no graph that would keep every step's activations.
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -31,6 +31,8 @@ class SecondModels:
             )
         if not wanted:
             return None
+
+        # Exactly one is left.
         mode, path = next(iter(wanted))
         if mode == "shared":
             return None
@@ -43,13 +45,16 @@ class SecondModels:
         if path is None:
             return LanguageModel.load(self.model.spec)
 
+        # Its own files, but the first model's dtype and device: the divergence compares like with like.
         spec: ModelSpec = replace(self.model.spec, path=path, revision=None, adapter=None)
         second = LanguageModel.load(spec)
+        # The same size is not enough: other tokens under the same ids would make the divergence meaningless.
         if second.tokenizer.get_vocab() != self.model.tokenizer.get_vocab():
             raise ModelError(
                 f"the second model of kld, '{path}', has another tokenizer than '{self.model.spec.path}'; the "
                 "divergence compares distributions over the same tokens. Use a model with the same tokenizer."
             )
+        # Models pad their vocabulary differently even over the same tokenizer.
         if second.vocabulary != self.model.vocabulary:
             raise ModelError(
                 f"the second model of kld, '{path}', gives {second.vocabulary} logits and '{self.model.spec.path}' "

@@ -123,6 +123,7 @@ class Branches:
 
     def signals(self) -> Signals:
         """Return entropy and, for guided branches, divergence: computed once per branch, given per row."""
+        # NaN, not 0, where nothing is compared: a rule that reads it anyway must not get a plausible temperature.
         entropy_B = self.kernels.entropy(self.logits_BV)
         kl_B = torch.full_like(entropy_B, float("nan"))
         if self.unconditional_logits_GV is not None and len(self.unconditional_logits_GV):
@@ -132,6 +133,7 @@ class Branches:
 
     def finite_rows(self) -> Tensor:
         """Return the rows whose logits, with the source and without it, are a distribution, [R] bool."""
+        # A row needs both contexts: a divergence of NaN would be its temperature.
         finite_B = finite_rows(self.logits_BV)
         if self.unconditional_logits_GV is not None and len(self.unconditional_logits_GV):
             finite_B[self.guided_B] &= finite_rows(self.unconditional_logits_GV)
@@ -180,6 +182,7 @@ class Branches:
 
     def _read(self, token_B: Tensor) -> None:
         """Let the models read each branch's token in all of its contexts, and take the logits."""
+        # An unconditional context reads the token that was drawn with the source.
         token_G = token_B[self.guided_B]
         if self.second is not None:
             # slot_B is sorted and without gaps here, so tokens and logits need no reordering.

@@ -57,6 +57,7 @@ class SharedPrefill:
         self.language_model = language_model
         # Prompts without their source are much shorter than those with it: one batch would pad them to their length.
         blocks, logits = zip(*(prefill_block(language_model, prompts) for prompts in groups if prompts), strict=True)
+        # Contexts of all blocks live in one cache: prompts are numbered through the blocks.
         self.blocks: tuple[Block, ...] = blocks
         self.logits_PV = torch.cat(logits)
 
@@ -73,6 +74,7 @@ class SharedContexts:
         """Use `SharedPrefill.fork`."""
         self.language_model = language_model
         self.cache = cache
+        # By prompt, numbered through the blocks, as prefix_C counts.
         lengths = [length for block in cache.blocks for length in block.lengths]
         self.length_P = torch.tensor(lengths, device=language_model.device)
 
@@ -85,8 +87,10 @@ class SharedContexts:
         # A context continues its prompt, whose length differs; the number of new tokens is the same for all.
         prefix_C = torch.from_numpy(self.cache.prefix_C).to(token_C.device)
         position_C1 = (self.length_P[prefix_C] + self.cache.length).unsqueeze(-1)
+        # Only for this pass: the same model also decodes with its own attention, in the trial and in other engines.
         with shared_attention(self.language_model.model):
             logits_CV, _ = _last_logits(self.language_model, token_C.unsqueeze(-1), position_C1, self.cache, None)
+        # All layers have written at the old length by now.
         self.cache.length += 1
         return logits_CV
 
@@ -130,6 +134,7 @@ class _ExpandedContexts:
 
     def advance(self, token_C: Tensor) -> Tensor:
         """See Contexts."""
+        # The new token's position is the number of tokens before it, padding not counted.
         position_C1 = self.mask_CL.sum(-1, keepdim=True)
         self.mask_CL = torch.cat([self.mask_CL, torch.ones_like(position_C1)], dim=-1)
         logits_CV, self.cache = _last_logits(
@@ -146,6 +151,7 @@ class EncodedPrefill:
         self.language_model = language_model
         ids_PL, self.mask_PL = language_model.pad([ids for prompts in groups for ids in prompts])
         model = language_model.model
+        # The encoder runs once; the decoder then starts every context from the same token.
         self.encoded = model.get_encoder()(input_ids=ids_PL, attention_mask=self.mask_PL).last_hidden_state
         start_P1 = torch.full_like(ids_PL[:, :1], int(model.generation_config.decoder_start_token_id))
         self.logits_PV, self.cache = _decoder_logits(language_model, self.encoded, self.mask_PL, start_P1, None)
@@ -198,6 +204,7 @@ def prefill_block(language_model: LanguageModel, prompts: Prompts) -> tuple[Bloc
 
     Padding is on the right, where causal attention never looks from a prompt's own tokens: no mask is needed.
     """
+    # No mask: padding is behind a prompt's own tokens, and the head reads only the last of these.
     device = language_model.device
     lengths = tuple(len(prompt) for prompt in prompts)
     ids_PL, _ = language_model.pad(prompts, left=False)
@@ -206,6 +213,7 @@ def prefill_block(language_model: LanguageModel, prompts: Prompts) -> tuple[Bloc
     with _head_at(language_model.model, last_P):
         output = _forward(language_model, ids_PL, position_PL, DynamicCache(), None, 0)
     logits_PV = output.logits[:, -1].to(language_model.signal_dtype)
+    # The prefill's own cache object is dropped; only its tensors are kept.
     layers = tuple((layer.keys, layer.values) for layer in output.past_key_values.layers)
     return Block(lengths=lengths, layers=layers), logits_PV
 
@@ -224,6 +232,7 @@ def _head_at(model: Any, position_P: Tensor) -> Iterator[None]:
         rows = torch.arange(len(hidden_PLX), device=hidden_PLX.device)
         return (hidden_PLX[rows, position_P].unsqueeze(1), *others)
 
+    # On the head and not around the model: architectures differ in what they do between the last layer and the head.
     handle = head.register_forward_pre_hook(choose)
     try:
         yield
@@ -248,6 +257,7 @@ def _forward(
     keep: int,
 ) -> Any:
     """Run the model. If it supports `logits_to_keep`, compute only the last `keep` logits (0 = all)."""
+    # Some architectures take no positions, and some no logits_to_keep.
     optional = {"position_ids": position_CL, "logits_to_keep": keep}
     return language_model.model(
         input_ids=ids_CL,

@@ -40,6 +40,7 @@ class Block:
         if min(self.lengths) == width:
             return None
         keys = self.layers[0][0]
+        # A bias and not a mask of booleans: it is added to the scores of a whole group in one operation.
         padding_PL = torch.arange(width, device=keys.device) >= torch.tensor(self.lengths, device=keys.device)[:, None]
         return torch.zeros(padding_PL.shape, dtype=keys.dtype, device=keys.device).masked_fill(padding_PL, -torch.inf)
 
@@ -135,6 +136,7 @@ def _group(index: int, block: Block, prefixes: slice, counts: np.ndarray, start:
     # A rectangle [P, M] with a row of contexts per prompt. Where a prompt has fewer than M, context 0 fills up: its
     # results there are computed and never taken back.
     most = int(counts.max())
+    # Row p of the rectangle holds the contexts of prompt p, which are consecutive in prefix order.
     offsets = np.cumsum(counts) - counts
     inside = np.arange(most)[None] < counts[:, None]
     take = np.where(inside, offsets[:, None] + np.arange(most)[None], 0)
@@ -159,6 +161,7 @@ class BranchLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.cache = cache
         self.blocks = [block.layers[number] for block in cache.blocks]
+        # All blocks have the same shapes but for their length. Untouched pages of new memory cost nothing.
         keys, values = self.blocks[0]
         shape = (cache.slots, keys.shape[1], cache.new_tokens)
         self.keys: Tensor = keys.new_empty(*shape, keys.shape[-1])
@@ -174,6 +177,7 @@ class BranchLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         transformers passes what `update` returns on to the attention function as keys and values, and
         `shared_prefix_attention` reads prompts and additions from the layer.
         """
+        # Context c is in slot c, so the contexts of a step are the first slots.
         contexts, at = len(key_states), self.cache.length
         self.keys[:contexts, :, at] = key_states[:, :, 0]
         self.values[:contexts, :, at] = value_states[:, :, 0]
@@ -187,6 +191,7 @@ class BranchLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
     def copy(self, sources: Tensor, targets: Tensor, length: int) -> None:
         """Copy slots to other slots; no target is a source."""
+        # Only the tokens so far: the rest of a slot is not written yet.
         for stored in (self.keys, self.values):
             stored[targets, :, :length] = stored[sources, :, :length]
 
@@ -213,6 +218,7 @@ class BranchCache(Cache):
         self.longest = max(length for block in blocks for length in block.lengths)
         self.device = blocks[0].layers[0][0].device
         self.prefix_C = prefix_C
+        # transformers' Cache calls its layers; ours need the cache itself, for lengths and layout.
         self.branch_layers = [BranchLayer(self, number) for number in range(len(blocks[0].layers))]
         super().__init__(layers=list(self.branch_layers))
         self.layout = Layout.build(prefix_C, self.blocks, self.device)
@@ -225,6 +231,7 @@ class BranchCache(Cache):
         """
         count = len(parent_C)
         first = np.zeros(count, dtype=bool)
+        # np.unique gives the first child of each parent.
         first[np.unique(parent_C, return_index=True)[1]] = True
         stays = first & (parent_C < count)
 

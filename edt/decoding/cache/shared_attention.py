@@ -62,6 +62,7 @@ def shared_prefix_attention(
 
     if layout.inverse_C is not None:
         output, weights = output[layout.inverse_C], weights[layout.inverse_C]
+    # The other summand: the softmax was over both, so the outputs add up.
     output = output + weights @ own_values
     return output.reshape(contexts, 1, heads, -1), None
 
@@ -84,12 +85,15 @@ def _group_attention(
         scores[..., : group.width] += bias_PL[group.prefixes, None, None, : group.width]
     # In float32 at least, as transformers' own attention does: bfloat16 sums of thousands of weights drift.
     weights = scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(query.dtype)
+
+    # The contexts' own tokens are weighted by the caller, one product per context.
     output = weights[..., : group.width] @ values
     return _by_context(output, group), _by_context(weights[..., group.width :], group)
 
 
 def _by_prompt(tensor: Tensor, group: Group) -> Tensor:
     """Bring [C, K, Q, X] to [P, K, M·Q, X]."""
+    # One prompt needs no gather: its contexts are the range itself.
     taken = tensor.unsqueeze(0) if group.take_PM is None else tensor[group.take_PM]
     return taken.transpose(1, 2).flatten(2, 3)
 

@@ -37,6 +37,7 @@ class SharingCheck:
         """Look at the architecture, then decode a few tokens."""
         reason = _architecture_obstacle(model) or trial_obstacle(model)
         config = model.model.config.get_text_config()
+        # A config may set a window that no layer uses (Qwen2); older configs have a window and no list of layers.
         sliding = "sliding_attention" in (getattr(config, "layer_types", None) or ["sliding_attention"])
         window = getattr(config, "sliding_window", None) if sliding else None
         return cls(reason=reason, window=window)
@@ -55,11 +56,16 @@ def _architecture_obstacle(model: LanguageModel) -> str | None:
     name = type(model.model).__name__
     if getattr(config, "is_encoder_decoder", False):
         return f"{name} is an encoder-decoder"
+
+    # Linear attention, convolutions or recurrent states are not in keys and values.
     others = set(getattr(config, "layer_types", None) or []) - LAYER_TYPES
     if others:
         return f"{name} has layers of type {', '.join(sorted(others))}"
+    # Contexts of prompts of different lengths are at different positions in one batch, which must be passed.
     if "position_ids" not in model.forward_arguments:
         return f"{name} takes no positions"
+
+    # The attention is exchanged by name; a model that hard-codes it would ignore that.
     if not model.model._can_set_attn_implementation():
         return f"{name} does not take its attention from transformers' AttentionInterface"
     return None
@@ -74,10 +80,12 @@ def trial_obstacle(model: LanguageModel) -> str | None:
     """
     name = type(model.model).__name__
     try:
+        # Nothing of this is documented by architectures, so it is tried.
         difference = _trial_difference(model)
     # Any of these may come from an architecture that reads its cache in another way than was assumed.
     except (AttributeError, TypeError, ValueError, RuntimeError, IndexError, KeyError, NotImplementedError) as error:
         return f"a trial with {name} fails: {type(error).__name__}"
+    # Half precision differs by rounding alone; a wrong architecture differs by whole standard deviations.
     tolerance = TOLERANCE.get(model.model.dtype, HALF_TOLERANCE)
     if difference <= tolerance:
         return None

@@ -42,14 +42,17 @@ class Kernels:
         compile: None compiles large vocabularies where a compiler is found; "if_found" also small ones, which pays in a
         long run; True requires a compiler. Raises ConfigError for anything else, and where True finds no compiler.
         """
+        # A typo such as "iffound" would be truthy, and so would count as True.
         if compile not in (None, True, False, IF_FOUND):
             raise ConfigError(f"engine.compile is {compile!r}; it must be true, false, null or {IF_FOUND}.")
+
         has_compiler = compiler_found(device)
         if compile is True and not has_compiler:
             raise ConfigError(
                 f"engine.compile is true, but no compiler for {device.type} is found (a C++ compiler on a CPU, Triton "
                 "on a GPU); install one, or leave engine.compile=null."
             )
+        # "if_found" and True both compile any size; they differ only where no compiler is found.
         worth = vocabulary >= MIN_COMPILED_VOCABULARY if compile is None else bool(compile)
         self.compiled = has_compiler and worth
         self.vocabulary = vocabulary
@@ -85,6 +88,7 @@ class Kernels:
         if self._compiles(min(len(logits_BV), len(branch_R), len(noise_UV))):
             return self._run("draw", 2, logits_BV, branch_R, temperature_R, cutoff_R, noise_UV, stream_R)
         blocks = self._blocks(len(branch_R))
+        # Row by row the result is the same; only the memory of the intermediate arrays depends on the blocks.
         cuts = [None if cutoff_R is None else cutoff_R[at] for at in blocks]
         return torch.cat(
             [
@@ -110,6 +114,7 @@ class Kernels:
 
     def _blocks(self, rows: int) -> list[slice]:
         """Cut the rows so that a block's array over the vocabulary stays at BLOCK elements."""
+        # At least one row, however large the vocabulary.
         size = max(1, BLOCK // self.vocabulary)
         return [slice(start, start + size) for start in range(0, rows, size)]
 
@@ -131,6 +136,7 @@ class Kernels:
 
     @cached_property
     def _eager(self) -> dict[str, Callable[..., Tensor]]:
+        # The noise is a kernel per dtype: a dtype must be a constant of compiled code.
         functions: dict[str, Callable[..., Tensor]] = {
             f"noise {dtype}": partial(noise.gumbel_noise, vocabulary=self.vocabulary, dtype=dtype)
             for dtype in (torch.float32, torch.float64)
@@ -140,6 +146,7 @@ class Kernels:
 
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., Any]]:
+        # dynamic: the numbers of rows and branches change at almost every step, and must not recompile.
         return {name: torch.compile(function, dynamic=True) for name, function in self._eager.items()}
 
 
@@ -153,4 +160,5 @@ def compiler_found(device: torch.device) -> bool:
     """Return whether torch.compile has what it needs: a C++ compiler on a CPU, Triton on a GPU."""
     if device.type == "cuda":
         return importlib.util.find_spec("triton") is not None
+    # CXX first, as torch's own compiler does.
     return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++", "c++"))

@@ -42,6 +42,7 @@ def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> tuple[Tensor, Te
     """
     x0, x1, x2, x3 = counter
     k0, k1 = key
+    # 32-bit words in int64: torch has no unsigned multiplication, and a product's high word is one shift away.
     for _ in range(ROUNDS):
         product0, product1 = x0 * MULTIPLIERS[0], x2 * MULTIPLIERS[1]
         x0, x1 = ((product1 >> 32) & WORD) ^ x1 ^ k0, product1 & WORD
@@ -65,6 +66,7 @@ def gumbel(words: Tensor, dtype: torch.dtype) -> Tensor:
     Written through u, which is small and exact where the noise is large (v near 1): −ln(−log1p(−u)). In float32 the
     largest words round to u = 1; they are clamped to 1 − 2⁻²⁴, where the noise is near its minimum of −2.8.
     """
+    # + ½ keeps u off 0, the clamp keeps it off 1: both would give infinite noise.
     u = ((words.to(dtype) + 0.5) * 2.0**-32).clamp(max=1.0 - torch.finfo(dtype).eps / 2)
     return -torch.log(-torch.log1p(-u))
 

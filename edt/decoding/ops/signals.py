@@ -33,6 +33,7 @@ def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:
     """
     p_RV = p_logits_RV.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
     q_RV = q_logits_RV.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
+    # Clipped probabilities do not sum to 1, so the sum can be slightly negative.
     return (p_RV * (p_RV.log() - q_RV.log())).sum(dim=-1).clamp(min=0.0)
 
 
