@@ -109,7 +109,7 @@ class Efficiency(Experiment):
         kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
         measured = self._measure(model, second, kernels, study.confidence)
         facts = {
-            "measured_on": self._measured_on(model),
+            "measured_on": self.measured_on(model),
             "dtype": str(model.model.dtype),
             "rows": self.rows,
             "prompt": self.length,
@@ -122,9 +122,9 @@ class Efficiency(Experiment):
         table = self._table(measured, model, study.confidence)
         write_tables(folder, "table", [table])
         section = Section(name="efficiency", title=self.title, tables=[table])
-        return ExperimentResult(section=section, evidence=evidence(measured, self._measured_on(model)))
+        return ExperimentResult(section=section, evidence=evidence(measured, self.measured_on(model)))
 
-    def _measured_on(self, model: LanguageModel) -> str:
+    def measured_on(self, model: LanguageModel) -> str:
         """Return which model the figures are of; it is printed next to each of them."""
         if self.shape is None:
             return f"the study's model, {model.spec.path}"
@@ -195,7 +195,7 @@ class Efficiency(Experiment):
         ]
         facts = environment()
         device = facts["device_name"] if model.device.type == "cuda" else "cpu"
-        where = self._measured_on(model)
+        where = self.measured_on(model)
         return PageTable(
             title=f"{where}: {str(model.model.dtype).removeprefix('torch.')}, {device}",
             columns=["strategy", "ms per token", "time ÷ fixed", "weights, MiB", "other memory at the peak, MiB"],
