@@ -148,7 +148,7 @@ def task_request(node: PlainConfig, where: str) -> Any:
     from edt.generation.request import TaskRequest
 
     refuse_no_node(node, where)
-    split = node["split"]
+    split = node.get("split", "test")
     splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
     task = construct({name: value for name, value in node.items() if name != "split"}, where)
     return TaskRequest(task=task, splits=splits)

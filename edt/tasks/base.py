@@ -104,7 +104,8 @@ class Task(ABC):
         quality: name of the quality metric, "rouge_l" or "sacrebleu".
         extra_metrics: names of further metrics, computed from the examples' `meta`.
 
-    Keys of the config. All have a default; your class may change a default or add more keys:
+    Keys of the config. All have a default here; your class may change it, and may add more keys. On the command line
+    `task.limit=10` changes a key that the config lists, `+task.limit=10` one that it does not list.
         template: wording of the prompt; see `Template`.
         path: a file or folder with data; None where the task has another source.
         limit: largest number of examples, None for all. A smaller subset is contained in each larger one.
@@ -112,9 +113,7 @@ class Task(ABC):
         max_new_tokens: budget of the output in tokens.
         max_prompt_tokens: budget of the prompt in tokens; None: the model's context less `max_new_tokens`.
         stop: texts that end an output, such as ["\n"]; they are not part of it.
-
-    `split` ("test" by default; train, dev, test, all, or a list of them) stands in the same config and is passed to
-    `row_set`.
+        split: which examples are decoded: train, dev, test (the default), all, or a list; passed to `row_set`.
     """
 
     name: ClassVar[str]
