@@ -1,18 +1,57 @@
 """edt: a research framework for entropy-based dynamic temperature (Zhang et al. 2024, arXiv 2403.14541)."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edt.adapters.transformers_processor import EDTLogitsProcessor
+    from edt.api.decoding import Model, TraceView, decode, load_model, trace
+    from edt.api.runs import read_samples, read_scores
+    from edt.api.scoring import compare, score
+    from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Signals, Strategy, grid
 
 __version__ = "0.2.0"
-__all__ = ["EDTLogitsProcessor", "__version__"]
+__all__ = [
+    "EDT",
+    "KLD",
+    "Dynatemp",
+    "EDTLogitsProcessor",
+    "Fixed",
+    "Model",
+    "RandomT",
+    "Signals",
+    "Strategy",
+    "TraceView",
+    "__version__",
+    "compare",
+    "decode",
+    "grid",
+    "load_model",
+    "read_samples",
+    "read_scores",
+    "score",
+    "trace",
+]
+
+_MODULES = {
+    "edt.adapters.transformers_processor": ["EDTLogitsProcessor"],
+    "edt.api.decoding": ["Model", "TraceView", "decode", "load_model", "trace"],
+    "edt.api.runs": ["read_samples", "read_scores"],
+    "edt.api.scoring": ["compare", "score"],
+    "edt.strategies": ["EDT", "KLD", "Dynatemp", "Fixed", "RandomT", "Signals", "Strategy", "grid"],
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs torch only when it is asked for: `import edt` is light."""
-    if name == "EDTLogitsProcessor":
-        from edt.adapters.transformers_processor import EDTLogitsProcessor
+    """Load a public name when it is first used, so that `import edt` brings in neither torch nor pandas."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edt' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    # The name is found directly from now on.
+    globals()[name] = value
+    return value
 
-        return EDTLogitsProcessor
-    raise AttributeError(f"module 'edt' has no attribute '{name}'")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

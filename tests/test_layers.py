@@ -22,12 +22,17 @@ LAYERS = [
     {"report"},
     {"tracing", "tracking", "tuning"},
     {"study"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]
 """From the bottom to the top. A package imports itself and those below it, never one of its own row."""
 MAY_IMPORT = {name: set().union(*LAYERS[:height]) for height, row in enumerate(LAYERS) for name in row}
-MAY_IMPORT["__init__"] = {"adapters"}  # on demand alone: the next test holds that `import edt` is light
+MAY_IMPORT["__init__"] = {
+    "adapters",
+    "api",
+    "strategies",
+}  # on demand alone: the next test holds that `import edt` is light
 
 
 def layer(path):
@@ -59,7 +64,7 @@ def test_imports_go_one_way(path):
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("edt", ["torch", "numpy", "hydra", "pyarrow"]),
+        ("edt", ["torch", "numpy", "hydra", "pyarrow", "pandas"]),
         ("edt.cli", ["torch", "numpy", "hydra", "pyarrow"]),
         ("edt.metrics.suite", ["torch", "transformers", "datasets"]),
         ("edt.store.parts", ["torch", "transformers", "datasets"]),
@@ -74,6 +79,8 @@ def test_imports_go_one_way(path):
         ("edt.tasks.wmt19", ["torch", "transformers", "datasets"]),
         ("edt.tasks.mini", ["torch", "transformers", "datasets"]),
         ("edt.scoring.score", ["torch", "transformers"]),
+        ("edt.api.scoring", ["torch", "transformers"]),
+        ("edt.api.runs", ["torch", "transformers"]),
         ("edt.report.run_report", ["torch", "transformers"]),
     ],
 )

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+import edt
 from edt.errors import ConfigError
 from edt.metrics.base import Floats
 from edt.metrics.signature import Options, signature_text
@@ -69,6 +70,11 @@ class EdaConstants:
         numbers: Options = {"q_star": self.q_star, "s_star": self.s_star}
         options = {"quality": quality, **numbers, "constants": self.source, "family": self.family}
         return signature_text("EDA", options, n=n, library="edt")
+
+
+def missing_signature() -> str:
+    """Return the signature of an EDA that is missing for want of constants: `EDA|missing|edt:0.1.0`."""
+    return f"EDA|missing|edt:{edt.__version__}"
 
 
 def eda_constants(

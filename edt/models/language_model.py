@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -166,18 +166,38 @@ class LanguageModel:
         For an encoder also with those after it.
         """
         if self.spec.chat_template:
-            return self._tokenize_chat(text)
+            return self.tokenize_chat_text(self.chat_text([{"role": "user", "content": text}]))
         ids: list[int] = self.tokenizer(text, verbose=False)["input_ids"]
         # A decoder must not read the end of the text that it is to continue (T5-style tokenizers add it).
         trailing_eos = len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id and not self.is_encoder_decoder
         return ids[:-1] if trailing_eos else ids
 
-    def _tokenize_chat(self, text: str) -> list[int]:
-        turn = [{"role": "user", "content": text}]
-        # As text first: with tokenize=True, versions of transformers differ in the type that they return.
-        wrapped = self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        # The template has written the special tokens already.
-        ids: list[int] = self.tokenizer(wrapped, add_special_tokens=False, verbose=False)["input_ids"]
+    def chat_text(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """Return a conversation as the chat template writes it, up to where the answer begins.
+
+        Raises ModelError when the tokenizer has no template, or when the template refuses the messages.
+        """
+        if getattr(self.tokenizer, "chat_template", None) is None:
+            raise ModelError(
+                f"model '{self.spec.path}' has no chat template, so it cannot read messages; give the prompt as a text "
+                "(model.chat_template=false), or use a model that was trained on conversations."
+            )
+        from jinja2 import TemplateError
+
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+            )
+        except (TemplateError, TypeError, KeyError) as error:
+            raise ModelError(
+                f"the chat template of model '{self.spec.path}' cannot write {list(messages)!r}: {one_line(error)}. "
+                "Messages have the form {'role': 'user', 'content': '…'}."
+            ) from error
+        return text
+
+    def tokenize_chat_text(self, text: str) -> list[int]:
+        """Return the token ids of what `chat_text` returned; the template has written the special tokens already."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
     def pad(self, texts: Sequence[Sequence[int]], *, left: bool = True) -> tuple[Tensor, Tensor]:

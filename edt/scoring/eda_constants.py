@@ -16,7 +16,7 @@ from edt.store.atomic import write_text
 BASELINE = "fixed"
 """The family whose best scores set EDA's scale, and that others are compared with."""
 
-_PROVISIONAL: ConstantsSource = "own split (provisional)"
+PROVISIONAL: ConstantsSource = "own split (provisional)"
 _MISSING = (
     "EDA is missing: its constants are the best quality and the largest Self-BLEU of fixed temperatures, and there is "
     "none above 0 here. They need 2 samples or more, and fixed temperatures in the same run: repeat the command once "
@@ -114,12 +114,12 @@ def constants_for(
     # Without greedy, the best quality on dev may be far below what the model can do: such a scale is not frozen.
     on_dev = _baseline(entries, "dev")
     if any(entry.is_greedy for entry in on_dev):
-        constants = _maxima(on_dev, "dev")
+        constants = maxima(on_dev, "dev")
         if constants is not None:
             frozen.freeze(key, constants)
             return constants, ""
 
-    constants = _maxima(_baseline(entries, split), _PROVISIONAL)
+    constants = maxima(_baseline(entries, split), PROVISIONAL)
     if constants is None:
         return None, _MISSING
     remedy = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
@@ -134,7 +134,7 @@ def _study_constants(
 ) -> tuple[EdaConstants | None, str]:
     """Return the maxima of these strategies on dev: they depend on the study alone, not on what else was decoded."""
     own = [entry for entry in entries if entry.outputs.split == "dev" and entry.outputs.strategy_id in baseline_ids]
-    constants = _maxima(own, "dev")
+    constants = maxima(own, "dev")
     if constants is None:
         return None, _MISSING
     known = frozen.get(key)
@@ -153,7 +153,7 @@ def _baseline(entries: Sequence[StrategyMetrics], split: str) -> list[StrategyMe
     return [entry for entry in entries if entry.outputs.split == split and entry.is_baseline]
 
 
-def _maxima(entries: Sequence[StrategyMetrics], source: ConstantsSource) -> EdaConstants | None:
+def maxima(entries: Sequence[StrategyMetrics], source: ConstantsSource) -> EdaConstants | None:
     """Return the constants from the best quality and the largest Self-BLEU among these settings."""
     quality = [entry.metrics[entry.quality].value for entry in entries]
     self_bleu = [entry.metrics["self_bleu"].value for entry in entries]

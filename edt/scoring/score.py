@@ -6,10 +6,9 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import edt
 from edt.errors import ConfigError, StoreError
 from edt.ids import digest
-from edt.metrics.eda import EdaConstants
+from edt.metrics.eda import EdaConstants, missing_signature
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.records import ScoreRow
 from edt.scoring.compute import compute_metrics
@@ -90,15 +89,15 @@ def score_outputs(
     frozen = FrozenConstants.read(run.constants_path)
     key = scale_key(run.manifest, spec, n_samples)
     constants: dict[str, EdaConstants | None] = {}
-    with_eda: list[StrategyMetrics] = []
+    scored: list[StrategyMetrics] = []
     for split in dict.fromkeys(entry.outputs.split for entry in entries):
         constants[split], note = constants_for(split, entries, spec.eda, frozen, key, baseline_ids)
         of_split = [entry for entry in entries if entry.outputs.split == split]
-        with_eda += [_with_eda(entry, constants[split], note, n_samples) for entry in of_split]
+        scored += [with_eda(entry, constants[split], note, n_samples) for entry in of_split]
     frozen.write()
 
-    scores = [_score_row(run, e.outputs, value, spec, n_samples) for e in with_eda for value in e.metrics.values()]
-    return RunScores(run=run, n_samples=n_samples, entries=with_eda, constants=constants, scores=scores)
+    scores = [_score_row(run, e.outputs, value, spec, n_samples) for e in scored for value in e.metrics.values()]
+    return RunScores(run=run, n_samples=n_samples, entries=scored, constants=constants, scores=scores)
 
 
 def scale_key(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> str:
@@ -146,10 +145,10 @@ def _is_complete(outputs: StrategyOutputs, n_samples: int, task: str) -> bool:
     return False
 
 
-def _with_eda(entry: StrategyMetrics, constants: EdaConstants | None, note: str, n_samples: int) -> StrategyMetrics:
+def with_eda(entry: StrategyMetrics, constants: EdaConstants | None, note: str, n_samples: int) -> StrategyMetrics:
     """Return the strategy's metrics with EDA after Self-BLEU, the order of tables."""
     if constants is None:
-        eda_value = MetricValue(metric="eda", value=None, resampled_B=None, signature="", note=note)
+        eda_value = MetricValue(metric="eda", value=None, resampled_B=None, signature=missing_signature(), note=note)
     else:
         size = f"{len(entry.outputs.examples)}x{n_samples}"
         signature = constants.signature(quality=entry.quality, n=size)
@@ -182,7 +181,7 @@ def _score_row(run: Run, outputs: StrategyOutputs, value: MetricValue, spec: Met
         confidence=spec.bootstrap.confidence,
         n_examples=len(outputs.examples),
         n_samples=n_samples,
-        signature=value.signature or f"EDA|missing|edt:{edt.__version__}",
+        signature=value.signature,
         generation_id=run.generation_id,
         note=value.note,
     )

@@ -1,0 +1,389 @@
+"""Load a model, decode prompts into a frame of samples, and trace single prompts.
+
+The command line decodes with the same functions, so the same prompt, id, seed and strategy give the same tokens.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from edt.api.frames import samples_frame
+from edt.decoding.batched_engine import BatchedSpec
+from edt.decoding.engine import Engine
+from edt.decoding.sampling import Limits, Sampling
+from edt.errors import ConfigError, DataError
+from edt.models.language_model import LanguageModel, ModelSpec
+from edt.records import Example, Generation, Prompt, Trace
+from edt.store.parts import TRACES, as_row
+from edt.strategies.base import Strategy
+from edt.strategies.grid import check_repeats
+from edt.tasks.prompts import encode, prompt_text, text_prompt
+from edt.tracing.decode_in_memory import DecodeConfig, decode_traced
+from edt.tracing.trace_prompt import Question, TraceRequest, traced
+
+Messages = Sequence[Mapping[str, str]]
+"""A conversation in the form of chat templates: {"role": "user", "content": "…"}, …"""
+PromptLike = str | Messages | Example
+
+_OF_EXAMPLES = ("task", "split", "truncated_tokens", "cluster_id", "references")
+"""Columns of `decode` that say nothing where all prompts are plain texts."""
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A loaded model, ready to decode; see `load_model`."""
+
+    engine: Engine
+
+    @property
+    def hf_model(self) -> Any:
+        """The model as transformers has it."""
+        return self.engine.model.model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self.engine.model.tokenizer
+
+    @cached_property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        return sum(parameter.numel() for parameter in self.hf_model.parameters())
+
+    def __repr__(self) -> str:
+        model = self.engine.model
+        dtype = str(model.model.dtype).removeprefix("torch.")
+        return f"<edt.Model '{model.spec.path}': {self.n_parameters / 1e6:.3g}M parameters, {dtype} on {model.device}>"
+
+
+def load_model(
+    path: str | Path = "edt:mini",
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    revision: str | None = None,
+    adapter: str | None = None,
+    chat_template: bool = False,
+    trust_remote_code: bool = False,
+    attention: str | None = None,
+) -> Model:
+    """Load a model and its tokenizer.
+
+    path: a hub id, a folder with safetensors weights, or `edt:mini`, the small model that the package brings along.
+    dtype: "auto" (float32 on a CPU, the checkpoint's own elsewhere), "float64", "float32", "bfloat16" or "float16".
+    device: "auto" (a GPU if there is one) or a device of torch. revision: of a hub id.
+    adapter: folder or hub id of a PEFT adapter, merged into the weights.
+    chat_template: send each text prompt as a user turn; prompts given as message lists always use the template.
+    attention: attention implementation; None is transformers' choice.
+    Raises ModelError, with the reason and the remedy, when the model cannot be loaded.
+    """
+    spec = ModelSpec(
+        path=str(path),
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        adapter=adapter,
+        trust_remote_code=trust_remote_code,
+        chat_template=chat_template,
+        attention=attention,
+    )
+    return Model(BatchedSpec().build(LanguageModel.load(spec)))
+
+
+def decode(
+    model: Model,
+    prompts: PromptLike | Sequence[PromptLike],
+    strategies: Strategy | Sequence[Strategy],
+    *,
+    samples: int = 1,
+    max_new_tokens: int = 64,
+    seed: int = 0,
+    stop: Sequence[str] = (),
+    noise: str = "shared",
+    prompt_ids: Sequence[str] | None = None,
+    unconditional_prompts: Sequence[str | Messages | None] | None = None,
+    trace: bool = False,
+) -> pd.DataFrame:
+    """Decode every prompt under every strategy; return one row per (prompt, strategy, sample).
+
+    prompts: texts, chat message lists, or examples of a task or a run; one, or a list of them.
+    strategies: one, or a list; a list of values becomes strategies with `edt.grid`.
+    samples: outputs per prompt and strategy.
+    stop: texts that end an output.
+    noise: "shared" gives all strategies the same noise, so they can be compared in pairs; "per_strategy" does not.
+    prompt_ids: a name per prompt; with the seed and the sample's number it determines the noise. By default a digest of
+        the text, as in `edt trace`; an example has its own.
+    unconditional_prompts: for each prompt the same one without its source, or None; needed by `KLD` alone, and known
+        for examples.
+    trace: add the columns trace_entropy and trace_temperature, lists with a value per token.
+
+    Columns: prompt_id, prompt, strategy, family, the strategies' parameters, sample, text, token_ids, finish_reason,
+    t_mean, t_min, t_max (temperature over the steps), h_mean (entropy in nats), floored_steps, prompt_tokens; for
+    examples also their task, split, cluster_id and references.
+    """
+    settings = _checked_strategies(strategies)
+    limits = Limits(max_new_tokens=_count("max_new_tokens", max_new_tokens), stop=_stop_texts(stop))
+    sampling = Sampling(samples=_count("samples", samples), seed=_whole("seed", seed), noise=noise, trace=trace)
+
+    items = _prompt_list(prompts)
+    ids = _per_prompt("prompt_ids", prompt_ids, len(items))
+    unconditional = _per_prompt("unconditional_prompts", unconditional_prompts, len(items))
+    encoded = [
+        _encoded(model.engine.model, item, limits, prompt_id, plain)
+        for item, prompt_id, plain in zip(items, ids, unconditional, strict=True)
+    ]
+    _check_distinct(encoded)
+    _check_sources(settings, encoded)
+
+    generations = decode_traced(model.engine, [prompt for prompt, _ in encoded], settings, sampling, limits)
+    return _decoded_frame(generations, items, encoded, trace=trace)
+
+
+@dataclass(frozen=True)
+class TraceView:
+    """A trace that shows itself: colored tokens in a notebook, marked or colored text in a terminal.
+
+    trace: the record, with all that was known at each token.
+    """
+
+    trace: Trace
+
+    def _repr_html_(self) -> str:
+        from edt.tracing.trace_page import trace_fragment
+
+        return trace_fragment(self.trace)
+
+    def __repr__(self) -> str:
+        from rich.console import Console
+
+        from edt.report.table import TEXT_WIDTH
+        from edt.tracing.trace_terminal import print_trace
+
+        # A terminal gets colors; a pipe, a file and a notebook's fallback get marks.
+        terminal = sys.stdout.isatty()
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=None if terminal else TEXT_WIDTH)
+        with console.capture() as capture:
+            print_trace(self.trace, console, details=False)
+        return "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per token: strategy, sample, step, token, entropy, temperature, rank and probabilities."""
+        columns = ("step", "token_id", "token", "entropy", "temperature", "rank", "probability", "sampling_prob")
+        rows = [
+            [output.strategy_id, output.sample, *(getattr(token, name) for name in columns)]
+            for output in self.trace.outputs
+            for token in output.tokens
+        ]
+        return pd.DataFrame(rows, columns=["strategy", "sample", *columns])
+
+    def save(self, path: str | Path) -> None:
+        """Write the trace as a web page: one file that loads nothing."""
+        from edt.store.atomic import write_text
+        from edt.tracing.trace_page import trace_page
+
+        write_text(Path(path), trace_page(self.trace), setting="path")
+
+
+def trace(
+    model: Model,
+    prompt: PromptLike,
+    strategies: Strategy | Sequence[Strategy],
+    *,
+    samples: int = 1,
+    max_new_tokens: int = 64,
+    seed: int = 0,
+    stop: Sequence[str] = (),
+    noise: str = "shared",
+    prompt_id: str | None = None,
+    unconditional_prompt: str | Messages | None = None,
+    top: int = 8,
+) -> TraceView:
+    """Decode one prompt and return its outputs token by token, with entropy, temperature and what was likely.
+
+    The outputs are those of `decode` with the same arguments. top: likeliest tokens to keep at each step.
+    In a notebook the result is shown as colored text; `print` shows it in a terminal.
+    """
+    settings = _checked_strategies(strategies)
+    limits = Limits(max_new_tokens=_count("max_new_tokens", max_new_tokens), stop=_stop_texts(stop))
+    sampling = Sampling(samples=_count("samples", samples), seed=_whole("seed", seed), noise=noise)
+
+    items = _prompt_list(prompt)
+    if len(items) != 1:
+        raise ConfigError(f"prompt holds {len(items)} prompts; a trace shows one. Call edt.trace for each.")
+    encoded, _ = _encoded(model.engine.model, items[0], limits, prompt_id, unconditional_prompt)
+    _check_sources(settings, [(encoded, "")])
+
+    example = items[0] if isinstance(items[0], Example) else None
+    question = Question(
+        prompt=encoded,
+        origin="a prompt" if example is None else f"{example.task}, {example.split}, example {example.example_id}",
+        references=() if example is None else example.references,
+        limits=limits,
+    )
+    config = DecodeConfig(model=model.engine.model.spec, engine=model.engine.spec, sampling=sampling, folder=Path())
+    request = TraceRequest(decoding=config, strategies=tuple(settings), top=top)
+    return TraceView(traced(request, model.engine, question, settings))
+
+
+def _decoded_frame(
+    generations: Sequence[Generation],
+    items: Sequence[PromptLike],
+    encoded: Sequence[tuple[Prompt, str]],
+    *,
+    trace: bool,
+) -> pd.DataFrame:
+    """Return the outputs with the text of each prompt, and with what an example says of itself."""
+    texts = {prompt.example_id: text for prompt, text in encoded}
+    references = {item.example_id: list(item.references) for item in items if isinstance(item, Example)}
+    rows = [
+        {
+            **as_row(generation),
+            "prompt": texts[generation.example_id],
+            "token_ids": list(generation.token_ids),
+            **({name: list(getattr(generation, name)) for name in TRACES} if trace else {}),
+            "references": references.get(generation.example_id),
+        }
+        for generation in generations
+    ]
+    # A plain text has no task, split or references; columns that are empty for all rows would only be in the way.
+    without = [*(() if trace else TRACES), *(() if references else _OF_EXAMPLES)]
+    return samples_frame(rows, without=without)
+
+
+def _prompt_list(prompts: PromptLike | Sequence[PromptLike]) -> list[PromptLike]:
+    """Return the prompts as a list; a text, an example or one conversation is a list of one."""
+    if isinstance(prompts, str | Example):
+        return [prompts]
+    if isinstance(prompts, Mapping):
+        raise ConfigError("prompts is a mapping; give a list of prompts, and their names as prompt_ids.")
+    items: list[Any] = list(prompts)
+    if not items:
+        raise ConfigError("prompts is empty; give at least one text, chat message list or example.")
+    # A list of messages is one conversation, a list of lists several.
+    return [items] if all(isinstance(item, Mapping) for item in items) else items
+
+
+def _encoded(
+    model: LanguageModel,
+    item: PromptLike,
+    limits: Limits,
+    prompt_id: str | None,
+    unconditional: str | Messages | None,
+) -> tuple[Prompt, str]:
+    """Return a prompt as tokens, and the text that the model reads."""
+    if isinstance(item, Example):
+        if prompt_id is not None or unconditional is not None:
+            raise ConfigError(
+                f"example '{item.example_id}' has an id and a source of its own; leave prompt_ids and "
+                "unconditional_prompts at None for it."
+            )
+        budget = model.context - limits.max_new_tokens
+        return encode(item, model.tokenize, budget=budget), prompt_text(item.parts)
+
+    text, tokenize = _text_and_tokenizer(model, item, "a prompt")
+    if unconditional is None:
+        prompt = text_prompt(text, tokenize)
+    else:
+        plain_text, _ = _text_and_tokenizer(model, unconditional, "an unconditional prompt")
+        if isinstance(item, str) != isinstance(unconditional, str):
+            raise ConfigError("a prompt and its unconditional prompt must both be texts, or both be message lists.")
+        prompt = text_prompt(text, tokenize, unconditional=plain_text)
+    return (prompt if prompt_id is None else _renamed(prompt, prompt_id)), text
+
+
+def _text_and_tokenizer(model: LanguageModel, item: object, what: str) -> tuple[str, Any]:
+    """Return the text of a prompt, and the function that tokenizes it."""
+    if isinstance(item, str):
+        return str(item), model.tokenize
+    if isinstance(item, Sequence) and item and all(isinstance(message, Mapping) for message in item):
+        return model.chat_text(item), model.tokenize_chat_text
+    raise ConfigError(
+        f"{what} is {item!r}; it must be a text, a list of messages ({{'role': 'user', 'content': '…'}}) or an example."
+    )
+
+
+def _renamed(prompt: Prompt, prompt_id: str) -> Prompt:
+    if not isinstance(prompt_id, str) or not prompt_id:
+        raise ConfigError(f"prompt_ids holds {prompt_id!r}; a name must be text.")
+    return replace(prompt, example_id=prompt_id, cluster_id=prompt_id)
+
+
+def _checked_strategies(strategies: Strategy | Sequence[Strategy]) -> list[Strategy]:
+    """Return the strategies as a list. Raises ConfigError for what is no strategy, for none, and for repeats."""
+    settings = [strategies] if isinstance(strategies, Strategy) else list(strategies)
+    if not settings:
+        raise ConfigError("strategies is empty; give at least one, as edt.EDT(t0=1, theta=0.5).")
+    for index, strategy in enumerate(settings):
+        if isinstance(strategy, type) and issubclass(strategy, Strategy):
+            raise ConfigError(
+                f"strategies[{index}] is the class {strategy.__name__}; give a setting of it, with its parameters."
+            )
+        if not isinstance(strategy, Strategy):
+            raise ConfigError(f"strategies[{index}] is {strategy!r}; it must be a strategy, as edt.Fixed(t0=0.7).")
+    check_repeats(settings)
+    return settings
+
+
+def _check_distinct(encoded: Sequence[tuple[Prompt, str]]) -> None:
+    """Raise DataError for two prompts of one id: they would share their noise, and the frame could not hold both."""
+    seen: set[str] = set()
+    for prompt, text in encoded:
+        if prompt.example_id in seen:
+            start = text if len(text) <= 60 else text[:57] + "…"
+            raise DataError(
+                f"two prompts have the id '{prompt.example_id}' ({start!r}); ids must differ. Remove one, ask for more "
+                "samples, or give prompt_ids."
+            )
+        seen.add(prompt.example_id)
+
+
+def _check_sources(strategies: Sequence[Strategy], encoded: Sequence[tuple[Prompt, str]]) -> None:
+    """Raise ConfigError when a strategy compares with the prompt without its source, and a prompt has no other form."""
+    guided = [strategy.strategy_id for strategy in strategies if "kl" in strategy.needs]
+    if not guided:
+        return
+    for number, (prompt, _) in enumerate(encoded):
+        if prompt.token_ids == prompt.unconditional_ids:
+            raise ConfigError(
+                f"{guided[0]} compares each prompt with the same prompt without its source, which prompt {number} does "
+                "not have; give it as unconditional_prompts=[…] (edt.trace: unconditional_prompt='…')."
+            )
+
+
+def _per_prompt(name: str, values: Sequence[Any] | None, n_prompts: int) -> list[Any]:
+    """Return a value per prompt; None for each if there are none."""
+    if values is None:
+        return [None] * n_prompts
+    if isinstance(values, str):
+        raise ConfigError(f"{name} is the text {values!r}; it must be a list with an entry per prompt.")
+    if len(values) != n_prompts:
+        raise ConfigError(f"{name} has {len(values)} entries for {n_prompts} prompts; give one per prompt.")
+    return list(values)
+
+
+def _stop_texts(stop: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
+        raise ConfigError(f"stop is {stop!r}; it must be a list of texts that are not empty.")
+    return tuple(stop)
+
+
+def _count(name: str, value: object) -> int:
+    number = _whole(name, value)
+    if number < 1:
+        raise ConfigError(f"{name} is {number}; it must be 1 or more.")
+    return number
+
+
+def _whole(name: str, value: object) -> int:
+    # Also takes NumPy's integers, but not a bool, which is an int to Python.
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ConfigError(f"{name} is {value!r}; it must be a whole number.")
+    return value.__index__()  # type: ignore[no-any-return]
