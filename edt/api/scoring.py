@@ -197,7 +197,9 @@ def _evaluated(
     return evaluated if quality_metric is None else _with_eda(evaluated, eda)
 
 
-def _values(outputs: StrategyOutputs, metrics: Sequence[Metric], language: str, weights_BE: Floats) -> dict[str, MetricValue]:
+def _values(
+    outputs: StrategyOutputs, metrics: Sequence[Metric], language: str, weights_BE: Floats
+) -> dict[str, MetricValue]:
     """Return the values of one strategy by metric, and its mean temperature if the samples have one."""
     n_samples = len(outputs.texts[0])
     sample_set = outputs.sample_set(n_samples, language)
