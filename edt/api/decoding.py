@@ -26,8 +26,8 @@ from edt.store.parts import TRACES, as_row
 from edt.strategies.base import Strategy
 from edt.strategies.grid import check_repeats
 from edt.tasks.prompts import encode, prompt_text, text_prompt
-from edt.tracing.decode_in_memory import DecodeConfig, decode_traced
-from edt.tracing.trace_prompt import Question, TraceRequest, traced
+from edt.tracing.decode_in_memory import decode_traced
+from edt.tracing.trace_prompt import PromptToTrace, trace_prompt
 
 Messages = Sequence[Mapping[str, str]]
 """A conversation in the form of chat templates: {"role": "user", "content": "…"}, …"""
@@ -222,15 +222,13 @@ def trace(
     _check_sources(settings, [(encoded, "")])
 
     example = items[0] if isinstance(items[0], Example) else None
-    question = Question(
+    chosen = PromptToTrace(
         prompt=encoded,
         origin="a prompt" if example is None else f"{example.task}, {example.split}, example {example.example_id}",
         references=() if example is None else example.references,
         limits=limits,
     )
-    config = DecodeConfig(model=model.engine.model.spec, engine=model.engine.spec, sampling=sampling, folder=Path())
-    request = TraceRequest(decoding=config, strategies=tuple(settings), top=top)
-    return TraceView(traced(request, model.engine, question, settings))
+    return TraceView(trace_prompt(model.engine, chosen, settings, sampling, top=_count("top", top)))
 
 
 def _decoded_frame(

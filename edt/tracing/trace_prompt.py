@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edt.decoding.engine import Engine
-from edt.decoding.sampling import Limits
+from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, suggestion
 from edt.extras import check_extra
 from edt.generation.prepare import prompt_budget
@@ -65,7 +65,7 @@ class TraceRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _PromptToTrace:
+class PromptToTrace:
     """A prompt with a description of its origin, its references, and where its outputs end."""
 
     prompt: Prompt
@@ -84,7 +84,7 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
     engine = request.decoding.engine.build(LanguageModel.load(request.decoding.model))
     chosen = _load_prompt(request, engine.model)
     strategies = _usable_strategies(request.strategies, chosen.prompt)
-    trace = _trace_prompt(request, engine, chosen, strategies)
+    trace = trace_prompt(engine, chosen, strategies, request.decoding.sampling, top=request.top)
 
     name = f"{short_name(request.decoding.model.path)}-{chosen.prompt.task}"
     folder = request.decoding.output_folder(name, [chosen.prompt], strategies, chosen.limits)
@@ -97,39 +97,38 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
         console.print(f"{label}: {folder / file}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _trace_prompt(
-    request: TraceRequest, engine: Engine, chosen: _PromptToTrace, strategies: Sequence[Strategy]
+def trace_prompt(
+    engine: Engine, chosen: PromptToTrace, strategies: Sequence[Strategy], sampling: Sampling, *, top: int
 ) -> Trace:
-    """Decode the prompt and return its outputs token by token."""
-    prompt, sampling, model = chosen.prompt, request.decoding.sampling, engine.model
+    """Decode the prompt and return its outputs token by token. top: likeliest tokens to keep of each step."""
+    prompt, model = chosen.prompt, engine.model
     by_id = {strategy.strategy_id: strategy for strategy in strategies}
     token_texts = TokenTexts(model.tokenizer)
     generations = decode_traced(engine, [prompt], strategies, sampling, chosen.limits)
 
     return Trace(
-        model=request.decoding.model.path,
+        model=model.spec.path,
         origin=chosen.origin,
         prompt=model.decode([prompt.token_ids])[0],
         references=chosen.references,
         seed=sampling.seed,
         outputs=tuple(
-            traced_output(model, prompt, by_id[g.strategy_id], g, top=request.top, token_texts=token_texts)
-            for g in generations
+            traced_output(model, prompt, by_id[g.strategy_id], g, top=top, token_texts=token_texts) for g in generations
         ),
     )
 
 
-def _load_prompt(request: TraceRequest, model: LanguageModel) -> _PromptToTrace:
+def _load_prompt(request: TraceRequest, model: LanguageModel) -> PromptToTrace:
     """Return the text, or the example of a task, that the request names."""
     if request.prompt is not None:
         prompt = text_prompt(request.prompt, model.tokenize, unconditional=request.unconditional_prompt)
-        return _PromptToTrace(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
+        return PromptToTrace(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
 
     task, example = _find_example(request.tasks, request.example)
     limits = task.limits(request.decoding.sampling)
     prompt = encode(example, model.tokenize, budget=prompt_budget(model, task, limits))
     origin = f"{example.task}, {example.split}, example {example.example_id}"
-    return _PromptToTrace(prompt=prompt, origin=origin, references=example.references, limits=limits)
+    return PromptToTrace(prompt=prompt, origin=origin, references=example.references, limits=limits)
 
 
 def _find_example(tasks: Sequence[TaskRequest], example_id: str | None) -> tuple[TaskRequest, Example]:
