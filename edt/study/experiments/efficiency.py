@@ -107,7 +107,7 @@ class Efficiency(Experiment):
         """Write table.md/.tex and figures.json."""
         model, second = self._models(study)
         kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
-        measured = self._measure(model, second, kernels, study.confidence)
+        measured = self.measure(model, second, kernels, study.confidence)
         facts = {
             "measured_on": self.measured_on(model),
             "dtype": str(model.model.dtype),
@@ -140,7 +140,7 @@ class Efficiency(Experiment):
         return first, replace(first, model=copy.deepcopy(first.model))
 
     @torch.inference_mode()
-    def _measure(
+    def measure(
         self, model: LanguageModel, second: LanguageModel, kernels: Kernels, confidence: float
     ) -> dict[str, ContenderFigures]:
         """Time all contenders in turn, step by step; then measure the memory of each alone."""
