@@ -11,7 +11,7 @@ import edt
 
 PACKAGE = Path(edt.__file__).parent
 LAYERS = [
-    {"records", "ids", "errors"},
+    {"records", "ids", "errors", "logs"},
     {"extras"},
     {"strategies", "metrics", "tasks", "store"},
     {"models"},

@@ -21,6 +21,7 @@ from edt.cli.messages import explain
 from edt.cli.replacing import ranges_emptied
 from edt.cli.texts import texts_quoted
 from edt.errors import EdtError
+from edt.logs import log_to_stderr
 
 PlainConfig = dict[str, Any]
 
@@ -86,6 +87,7 @@ def command_function(command: str) -> Callable[[PlainConfig], None]:
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
     """Compose the configuration, run the command, and print an error as one sentence."""
+    log_to_stderr()
     arguments = ranges_emptied(command, texts_quoted(command, arguments))
     full_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     saved_arguments, saved_setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")

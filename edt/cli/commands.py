@@ -28,6 +28,8 @@ def run(config: dict[str, Any]) -> None:
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, len(request.strategies))
     runs = generate_runs(request)
+    if request.dry_run:
+        return
     scores = score_runs(runs, metrics, samples=request.sampling.samples)
     asked = {*(strategy.strategy_id for strategy in request.strategies), GRAMMAR_ID}
     shown = [score for score in scores if score.strategy_id in asked]
@@ -98,4 +100,5 @@ def generation_request(config: dict[str, Any]) -> Any:
         sampling=build.construct(config["sampling"], "sampling"),
         runs=build.runs_folder(config),
         config=config,
+        dry_run=config.get("dry_run", False),
     )

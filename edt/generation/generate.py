@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ from edt.store.parts import read_generations, write_examples, write_part
 from edt.store.run import Run
 from edt.strategies.kld import KLD
 
+logger = logging.getLogger(__name__)
+
 _ROW_KEYS = ("split", "example_id", "strategy_id", "sample")
 
 
@@ -31,7 +34,7 @@ def generate_task(request: GenerationRequest, prepared: Prepared, engine: Engine
         run = run.saved(with_missing_passes(run, request, prepared, engine))
         run = _decode_passes(run, request, prepared, engine, progress)
     if request.sampling.trace:
-        progress.say(*_untraced_note(run, request.rows, prepared.prompts))
+        _warn_of_untraced_rows(run, request.rows, prepared.prompts)
     return run
 
 
@@ -70,14 +73,14 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
             except MemoryExceededError as error:
                 smaller = split_in_two(planned, chunk, error)
                 if not planned.splits:  # once per pass is enough
-                    progress.say(
+                    logger.warning(
                         "a chunk did not fit into memory and was split; the manifest records the new plan "
                         "(a lower engine.kv_budget avoids it from the start)."
                     )
                 run = run.saved(run.manifest.with_changed_pass(number, smaller))
             else:
                 write_part(run, number, chunk, generations)
-                advance(len(generations))
+                advance(len(generations), sum(len(generation.token_ids) for generation in generations))
             todo = chunks_to_decode(run, request, prepared)
     return run
 
@@ -91,8 +94,8 @@ def _decode_chunk(
     return list(engine.generate(replace(rows, rows_per_batch=planned.rows_per_batch)))
 
 
-def _untraced_note(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection[str]]) -> list[str]:
-    """Return a sentence on requested rows that were decoded before tracing was on; nothing where all have traces."""
+def _warn_of_untraced_rows(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection[str]]) -> None:
+    """Warn of requested rows that were decoded before tracing was on; they are not decoded again."""
     table = read_generations(run, [*_ROW_KEYS, "trace_temperature"])
     wanted = set(rows)
     missing = [
@@ -100,10 +103,11 @@ def _untraced_note(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection
         for row in table.filter(pc.is_null(table["trace_temperature"])).select(list(_ROW_KEYS)).to_pylist()
         if (row["strategy_id"], row["sample"]) in wanted and row["example_id"] in ids.get(row["split"], ())
     ]
-    if not missing:
-        return []
-    in_all = len(wanted) * sum(len(of_split) for of_split in ids.values())
-    return [
-        f"{run.manifest.task}: {len(missing)} of {in_all} rows were decoded without sampling.trace and keep no traces; "
-        "to have them, decode once more into another folder: paths.runs=FOLDER (the tokens will be the same)."
-    ]
+    if missing:
+        logger.warning(
+            "%s: %d of %d rows were decoded without sampling.trace and keep no traces; to have them, decode once more "
+            "into another folder: paths.runs=FOLDER (the tokens will be the same).",
+            run.manifest.task,
+            len(missing),
+            len(wanted) * sum(len(of_split) for of_split in ids.values()),
+        )

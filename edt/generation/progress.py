@@ -1,17 +1,58 @@
-"""Progress on the screen: a bar on a terminal, a line per task elsewhere."""
+"""Progress of decoding: rows, tokens per second and the time left; a bar on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
-LINE_EACH = 60.0
-"""Seconds between the lines that stand for a bar where there is no terminal."""
+logger = logging.getLogger(__name__)
+
+Advance = Callable[[int, int], None]
+"""Called with the rows and the new tokens that were decoded since the last call."""
+
+_SECONDS_BETWEEN_LINES = 60.0
+"""Between the log lines that stand for a bar where there is no terminal."""
+_SECONDS_WORTH_A_LINE = 20.0
+"""Time left after the first chunk from which a line announces it."""
+
+
+class Speed:
+    """How fast rows are decoded, from the chunks that this command decoded itself."""
+
+    def __init__(self, rows_to_do: int) -> None:
+        self.rows_left = rows_to_do
+        self._began = monotonic()
+        self._rows = self._tokens = 0
+
+    def add(self, rows: int, tokens: int) -> None:
+        """Count what was decoded since the last call."""
+        self._rows += rows
+        self._tokens += tokens
+        self.rows_left -= rows
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return monotonic() - self._began
+
+    @property
+    def tokens_per_second(self) -> float:
+        """New tokens of all rows per second; shared prefixes count once for each of their rows."""
+        return self._tokens / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until all rows are decoded, at the mean speed so far.
+
+        Chunks are ordered by the length of their prompts, so it is a little short at first.
+        """
+        return self.seconds / max(1, self._rows) * self.rows_left
 
 
 class Progress:
@@ -20,47 +61,62 @@ class Progress:
     def __init__(self, console: Console | None = None) -> None:
         self.console = Console(stderr=True) if console is None else console
 
-    def say(self, *lines: str) -> None:
-        """Print lines that a reader should know."""
-        for line in lines:
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
     @contextmanager
-    def task(self, label: str, *, total: int, done: int) -> Iterator[Callable[[int], None]]:
-        """A bar for `total` rows of which `done` are there already; gives the function that advances it."""
-        began = monotonic()
+    def task(self, label: str, *, total: int, done: int) -> Iterator[Advance]:
+        """Show `total` rows, of which `done` are on disk already; give the function that advances it."""
+        speed = Speed(total - done)
+        if not self.console.is_terminal:
+            yield _line_by_line(label, total, speed)
+            rate = f", {speed.tokens_per_second:,.0f} tokens/s" if done < total else ""
+            logger.info("%s: %d rows, %d of them from before, %.1f s%s", label, total, done, speed.seconds, rate)
+            return
+
         columns = (
             TextColumn("{task.description:<12}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("rows"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[speed]}"),
         )
-        with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bar:
-            identifier = bar.add_task(label, total=total, completed=done)
-            yield Advance(self, bar, identifier)
-        if not self.console.is_terminal:
-            seconds = monotonic() - began
-            self.console.print(f"{label}: {total} rows, {done} of them there before, {seconds:.1f} s", highlight=False)
+        with RichProgress(*columns, console=self.console) as bar:
+            identifier = bar.add_task(label, total=total, completed=done, speed="")
+
+            def advance(rows: int, tokens: int) -> None:
+                speed.add(rows, tokens)
+                bar.update(identifier, advance=rows, speed=speed_text(speed))
+
+            yield advance
 
 
-class Advance:
-    """Advances a task's bar; where there is no terminal, says every minute how far it is."""
+def _line_by_line(label: str, total: int, speed: Speed) -> Advance:
+    """Return an `Advance` that logs the time left after the first chunk, where it is worth a line, and every minute."""
+    last_line: float | None = None
 
-    def __init__(self, progress: Progress, bar: RichProgress, identifier: TaskID) -> None:
-        self.progress, self.bar, self.identifier = progress, bar, identifier
-        self.began = self.told = monotonic()
-        self.rows = 0
+    def advance(rows: int, tokens: int) -> None:
+        nonlocal last_line
+        speed.add(rows, tokens)
+        now = monotonic()
+        due = (
+            speed.seconds_left >= _SECONDS_WORTH_A_LINE
+            if last_line is None
+            else now - last_line >= _SECONDS_BETWEEN_LINES
+        )
+        if due and speed.rows_left > 0:
+            last_line = now
+            logger.info("%s: %d of %d rows, %s", label, total - speed.rows_left, total, speed_text(speed))
 
-    def __call__(self, rows: int) -> None:
-        """So many more rows are done."""
-        self.bar.advance(self.identifier, rows)
-        self.rows += rows
-        if not self.progress.console.is_terminal and monotonic() - self.told >= LINE_EACH:
-            self.told = monotonic()
-            task = self.bar.tasks[self.identifier]
-            left = (self.told - self.began) / max(1, self.rows) * ((task.total or 0) - task.completed)
-            self.progress.say(
-                f"{task.description}: {task.completed:.0f} of {task.total:.0f} rows, about {left / 60:.0f} min left"
-            )
+    return advance
+
+
+def speed_text(speed: Speed) -> str:
+    """Return "1,234 tokens/s, about 3 min left"."""
+    return f"{speed.tokens_per_second:,.0f} tokens/s, about {duration(speed.seconds_left)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return a time that a person can plan with: "40 s", "3 min", "2 h 10 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

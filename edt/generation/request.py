@@ -53,6 +53,8 @@ class GenerationRequest:
     runs: Path
     config: Mapping[str, Any]
     """The resolved configuration, for the manifest."""
+    dry_run: bool = False
+    """Stop after the estimate, before anything is decoded or written."""
 
     @property
     def rows(self) -> list[Row]:

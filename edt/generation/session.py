@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edt.decoding.engine import Engine
+from edt.generation.estimate import Estimate, estimate
 from edt.generation.generate import generate_task
 from edt.generation.prepare import Prepared, prepare, shortening_notes
 from edt.generation.progress import Progress
@@ -15,10 +17,21 @@ from edt.records import Split
 from edt.store.run import Run
 from edt.strategies.base import Strategy
 
+logger = logging.getLogger(__name__)
+
 
 def generate_runs(request: GenerationRequest) -> list[Run]:
-    """Decode what is missing of every task; return a run per task, in the request's order."""
-    return Session.open(request).decode()
+    """Decode what is missing of every task; return a run per task, in the request's order.
+
+    What there is to decode is logged first. With `request.dry_run` that is all: no run is made, and [] returned.
+    """
+    session = Session.open(request)
+    for line in session.estimate():
+        logger.info("%s", line.text())
+    if request.dry_run:
+        logger.info("dry_run=true: nothing was decoded, and nothing was written.")
+        return []
+    return session.decode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +53,13 @@ class Session:
         """Return the task at `index` of the request, ready to decode."""
         if index not in self._prepared:
             self._prepared[index] = prepare(self.request, self.request.tasks[index], self.engine)
-            self.progress.say(*shortening_notes(self._prepared[index].manifest))
+            for note in shortening_notes(self._prepared[index].manifest):
+                logger.warning("%s", note)
         return self._prepared[index]
+
+    def estimate(self) -> list[Estimate]:
+        """Prepare every task and estimate its decoding; nothing is written."""
+        return [estimate(self.request, self.prepared(i), self.engine) for i in range(len(self.request.tasks))]
 
     def decode(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from edt.store.run import Run
 from edt.strategies.base import Strategy
 from edt.study.families import Family, all_settings
 from edt.study.refinement import RefinementBudget, next_settings, planned_settings
+
+logger = logging.getLogger(__name__)
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
 
@@ -73,7 +76,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     """
     families = dict(protocol.families)
     test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
-    session.progress.say(_plan_message(session, index, protocol, test_only))
+    logger.info("%s", _plan_message(session, index, protocol, test_only))
 
     # The constants are frozen from the fixed family as configured, before dev adds to it: with EDA's scale moving
     # while settings are added, earlier and later ones could not be compared.

@@ -17,6 +17,7 @@ from edt.errors import ConfigError
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
 from edt.generation.session import Session
+from edt.logs import log_to_stderr
 from edt.metrics.suite import MetricsSpec
 from edt.study.protocol import DecodedTask, StudyProtocol, decode_dev, decode_test, measure_test
 
@@ -127,6 +128,7 @@ _worker: list[TaskWorker] = []
 
 
 def _start(threads: int, worker: TaskWorker) -> None:
+    log_to_stderr()  # a spawned process begins without the handler of the command
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker.append(worker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,9 +11,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
-from edt.generation.progress import Progress
+from edt.generation.progress import Advance, Progress
 from edt.tuning.results import TrialResult, best
 from edt.tuning.spec import SearchSpec
+
+logger = logging.getLogger(__name__)
 
 
 class SearchProgress(Progress):
@@ -35,7 +38,7 @@ class SearchProgress(Progress):
                 bars.update(identifier, completed=len(trials), description=escape(f"trials  {message}"))
                 if trials and not self.console.is_terminal:
                     # a resumed search may have more trials than this command sets
-                    self.say(f"{len(trials)} of {max(target, len(trials))} trials, {message}")
+                    logger.info("%d of %d trials, %s", len(trials), max(target, len(trials)), message)
 
             try:
                 yield show
@@ -43,7 +46,7 @@ class SearchProgress(Progress):
                 self._bars = None
 
     @contextmanager
-    def task(self, label: str, *, total: int, done: int) -> Iterator[Callable[[int], None]]:
+    def task(self, label: str, *, total: int, done: int) -> Iterator[Advance]:
         """Show the rows of a pass. During a search the bar is removed at the end, and no line is printed."""
         if self._bars is None:
             with super().task(label, total=total, done=done) as advance:
@@ -52,7 +55,7 @@ class SearchProgress(Progress):
         bars = self._bars
         identifier = bars.add_task(f"{label} rows", total=total, completed=done)
         try:
-            yield lambda rows: bars.advance(identifier, rows)
+            yield lambda rows, tokens: bars.advance(identifier, rows)
         finally:
             bars.remove_task(identifier)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,7 +33,9 @@ TEST: Split = "test"
 
 MetricsByTask = Mapping[str, TrialMetrics]
 Evaluate = Callable[[Sequence[Strategy]], Mapping[str, MetricsByTask]]
-"""TrialMetrics settings on dev, which are decoded together; by strategy id."""
+"""Measures settings on dev, which are decoded together; by strategy id."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,8 @@ def _search_tasks(
     folder = search_folder(request.generation.runs, name)
     identity = _search_identity(request, session, evaluate)
     if not folder.is_dir():
-        progress.say(*new_search_note(name, identity, earlier))
+        for line in new_search_note(name, identity, earlier):
+            logger.info("%s", line)
 
     # one process at a time: two would suggest the same trials
     with held(folder, "the search in"):
@@ -103,7 +107,7 @@ def _search_tasks(
             with progress.search(trials.target) as show:
                 results = search(trials, evaluate, evaluate.baseline, show)
             if len(results) == present:
-                progress.say(nothing_tried_message(present, request.search, trials.grid_size))
+                logger.info("%s", nothing_tried_message(present, request.search, trials.grid_size))
 
         result = SearchResult(
             name=name,

@@ -70,7 +70,7 @@ def exhausted_above(monkeypatch, rows):
 
 
 @pytest.mark.parametrize("most", [4, 1])
-def test_a_chunk_that_exhausts_memory_is_split_and_the_plan_says_so(ask, tmp_path, monkeypatch, capsys, most):
+def test_a_chunk_that_exhausts_memory_is_split_and_the_plan_says_so(ask, tmp_path, monkeypatch, caplog, most):
     wanted = rows_of(run_of(ask(max_rows=100, runs=tmp_path / "whole")))
     exhausted_above(monkeypatch, most)
     run = run_of(ask(max_rows=100))
@@ -79,7 +79,7 @@ def test_a_chunk_that_exhausts_memory_is_split_and_the_plan_says_so(ask, tmp_pat
     assert planned.splits > 0
     assert planned.rows_per_batch <= most or most == 4
     assert sorted(i for chunk in planned.chunks for i in chunk) == sorted({key[1] for key in wanted})
-    assert capsys.readouterr().err.count("was split") == 1
+    assert caplog.text.count("was split") == 1
     monkeypatch.undo()
     before = bytes_of(run)
     assert run_of(ask(max_rows=100)).folder == run.folder

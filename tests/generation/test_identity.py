@@ -74,6 +74,7 @@ OUTSIDE = {
     "experiments.*": None,
     "tracking": "wandb",
     "tracking.*": None,
+    "dry_run": None,
     "model.trust_remote_code": None,
     "search.*": None,
 }

@@ -136,7 +136,7 @@ def test_a_second_call_decodes_nothing_and_one_experiment_alone_is_the_same(stud
     again = ["study", "experiment=granularity", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
     assert main(again) == 0
     told = capsys.readouterr().err
-    lines = re.findall(r"([\d,]+) rows, ([\d,]+) of them there before", told)
+    lines = re.findall(r"([\d,]+) rows, ([\d,]+) of them from before", told)
     assert lines
     assert all(rows == before for rows, before in lines)
     assert (folder / "results" / "mini" / "granularity" / "table.md").read_text() == before

@@ -1,0 +1,93 @@
+"""What a request costs, before anything is decoded: rows, tokens, and memory of the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edt.decoding.engine import Engine
+from edt.generation.passes import chunks_to_decode, row_requests, with_missing_passes
+from edt.generation.prepare import Prepared
+from edt.generation.request import GenerationRequest
+from edt.store.manifest import Pass
+from edt.store.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """The work for one task. `prompt_tokens` and `new_tokens` are of what is left to decode.
+
+    prompt_tokens: each prompt read once per chunk, as the batched engine does.
+    new_tokens: at most, if no row ends before the limit; shared prefixes are counted for each of their rows.
+    peak_bytes: keys, values and logits of the largest chunk, in addition to the model's weights.
+    """
+
+    task: str
+    prompts: int
+    rows_per_prompt: int
+    rows_to_decode: int
+    chunks: int
+    prompt_tokens: int
+    new_tokens: int
+    peak_bytes: int
+
+    @property
+    def rows(self) -> int:
+        """All rows of the request."""
+        return self.prompts * self.rows_per_prompt
+
+    def text(self) -> str:
+        """Return the estimate as one line."""
+        rows = f"{self.task}: {self.prompts:,} prompts × {self.rows_per_prompt:,} rows = {self.rows:,} rows"
+        if not self.rows_to_decode:
+            return f"{rows}, all of them on disk"
+        on_disk = self.rows - self.rows_to_decode
+        before = f", {on_disk:,} of them on disk; to decode: {self.rows_to_decode:,}" if on_disk else ""
+        return (
+            f"{rows}{before} in {self.chunks:,} chunk{'' if self.chunks == 1 else 's'}; "
+            f"{self.prompt_tokens:,} prompt tokens, at most {self.new_tokens:,} new tokens, "
+            f"about {_size(self.peak_bytes)} of memory for keys, values and logits"
+        )
+
+
+def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> Estimate:
+    """Estimate the decoding of one task from its plan. Reads the run where there is one, and writes nothing."""
+    run = Run.at(request.runs, prepared.manifest)
+    run = run.reread() if run.manifest_path.is_file() else run
+    run = replace(run, manifest=with_missing_passes(run, request, prepared, engine))
+
+    rows = prompt_tokens = peak_bytes = 0
+    todo = chunks_to_decode(run, request, prepared)
+    for number, chunk in todo:
+        planned = run.manifest.passes[number]
+        lengths = [len(prepared.prompts[planned.split][name].token_ids) for name in planned.chunks[chunk]]  # type: ignore[index]
+        rows += len(lengths) * len(planned.rows)
+        prompt_tokens += sum(lengths)
+        peak_bytes = max(peak_bytes, _chunk_bytes(request, prepared, engine, planned, lengths))
+    return Estimate(
+        task=run.manifest.task,
+        prompts=sum(len(prompts) for prompts in prepared.prompts.values()),
+        rows_per_prompt=len(request.rows),
+        rows_to_decode=rows,
+        chunks=len(todo),
+        prompt_tokens=prompt_tokens,
+        new_tokens=rows * prepared.limits.max_new_tokens,
+        peak_bytes=peak_bytes,
+    )
+
+
+def _chunk_bytes(
+    request: GenerationRequest, prepared: Prepared, engine: Engine, planned: Pass, lengths: list[int]
+) -> int:
+    """Return what the rows of a chunk hold in memory, by the same account as the plan."""
+    new_tokens = prepared.limits.max_new_tokens
+    rows = row_requests(request, planned.rows)
+    strategies = [request.strategies[index] for index in {row.strategy for row in rows}]
+    cost = engine.cost(strategies, max(lengths) + new_tokens)
+    # A single prompt may have more rows than fit: they are decoded in several batches.
+    together = min(engine.rows_together(rows), planned.rows_per_batch)
+    return sum(cost.of(length, new_tokens, together) for length in lengths)
+
+
+def _size(n_bytes: int) -> str:
+    """Return a size in MB or GB."""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(1, round(n_bytes / 1e6)):,} MB"

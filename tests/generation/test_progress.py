@@ -1,0 +1,110 @@
+"""What a person sees of decoding: the estimate before it, the speed and time left during it."""
+
+import io
+import logging
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from edt.cli import main
+from edt.generation import progress as progress_module
+from edt.generation.progress import Progress, duration
+from edt.generation.session import Session, generate_runs
+from edt.strategies import EDT, Fixed
+from tests.support.small_runs import FIXED, bytes_of, run_of
+
+WORDS = ["task=mini_xlsum", "task.limit=3", "strategy=fixed", "strategy.t0=[0,1]", "engine.compile=false"]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that tests move."""
+    now = [0.0]
+    monkeypatch.setattr(progress_module, "monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_say_the_speed_and_the_time_left(clock, caplog):
+    caplog.set_level(logging.INFO)
+    with Progress(Console(force_terminal=False)).task("xlsum", total=100, done=20) as advance:
+        clock[0] = 10.0
+        advance(10, 500)  # the first chunk: 10 of 80 rows in 10 s
+        clock[0] = 20.0
+        advance(10, 500)  # less than a minute after the last line
+        clock[0] = 80.0
+        advance(60, 3000)  # nothing is left
+    assert caplog.messages == [
+        "xlsum: 30 of 100 rows, 50 tokens/s, about 70 s left",
+        "xlsum: 100 rows, 20 of them from before, 80.0 s, 50 tokens/s",
+    ]
+
+
+def test_a_short_decoding_has_one_line(clock, caplog):
+    caplog.set_level(logging.INFO)
+    with Progress(Console(force_terminal=False)).task("xlsum", total=4, done=0) as advance:
+        clock[0] = 1.0
+        advance(2, 10)
+        clock[0] = 2.0
+        advance(2, 10)
+    assert caplog.messages == ["xlsum: 4 rows, 0 of them from before, 2.0 s, 10 tokens/s"]
+
+
+def test_a_terminal_has_a_bar_with_the_same(clock):
+    screen = io.StringIO()
+    with Progress(Console(file=screen, force_terminal=True, width=120)).task("xlsum", total=100, done=20) as advance:
+        clock[0] = 10.0
+        advance(10, 500)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    assert re.search(r"xlsum +\S* +30/100 rows \d:\d\d:\d\d 50 tokens/s, about 70 s left", shown)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (120, "2 min"), (5340, "89 min"), (7800, "2 h 10 min")]
+)
+def test_a_time_is_one_to_plan_with(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_the_estimate_counts_what_is_left(ask):
+    (before,) = Session.open(ask()).estimate()
+    run = run_of(ask())
+    assert before.rows == before.rows_to_decode == before.prompts * len(FIXED) * 2
+    assert before.new_tokens == before.rows * 6
+    assert before.chunks == len(run.parts())
+    assert before.peak_bytes > 0
+    assert f"= {before.rows} rows in {before.chunks} chunks; {before.prompt_tokens:,} prompt tokens" in before.text()
+
+    (nothing,) = Session.open(ask()).estimate()
+    assert (nothing.rows, nothing.rows_to_decode, nothing.new_tokens) == (before.rows, 0, 0)
+    assert nothing.text().endswith("all of them on disk")
+
+    (more,) = Session.open(ask([*FIXED, EDT(t0=1, theta=1)])).estimate()
+    assert (more.rows, more.rows_to_decode) == (before.rows * 3 // 2, before.rows // 2)
+    assert f"{before.rows} of them on disk; to decode: {before.rows // 2}" in more.text()
+
+
+def test_a_dry_run_writes_nothing(ask, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    assert generate_runs(replace(ask(), dry_run=True)) == []
+    assert not (tmp_path / "runs").exists()
+    assert "nothing was written" in caplog.text
+
+    run = run_of(ask())
+    files = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    kept = bytes_of(run)
+    assert generate_runs(replace(ask([*FIXED, Fixed(t0=0.5)]), dry_run=True)) == []
+    assert bytes_of(run) == kept
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == files
+
+
+@pytest.mark.parametrize("command", ["run", "generate"])
+def test_the_command_stops_after_the_estimate(command, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    assert main([command, *WORDS, f"paths.runs={runs}", "sampling.samples=2", "dry_run=true"]) == 0
+    shown = capsys.readouterr()
+    assert "mini_xlsum: 3 prompts × 4 rows = 12 rows in 1 chunk; " in shown.err
+    assert "dry_run=true: nothing was decoded, and nothing was written." in shown.err
+    assert shown.out == ""
+    assert not runs.exists()
