@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edt.decoding.engine import Engine
-from edt.generation.passes import chunks_to_decode, row_requests, with_missing_passes
+from edt.decoding.request import DecodeRequest
+from edt.generation.passes import chunk_prompts, chunks_to_decode, decode_request, with_missing_passes
 from edt.generation.prepare import Prepared
 from edt.generation.request import GenerationRequest
-from edt.store.manifest import Pass
 from edt.store.run import Run
 
 
@@ -59,10 +59,11 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
     todo = chunks_to_decode(run, request, prepared)
     for number, chunk in todo:
         planned = run.manifest.passes[number]
-        lengths = [len(prepared.prompts[planned.split][name].token_ids) for name in planned.chunks[chunk]]  # type: ignore[index]
-        rows += len(lengths) * len(planned.rows)
-        prompt_tokens += sum(lengths)
-        peak_bytes = max(peak_bytes, _chunk_bytes(request, prepared, engine, planned, lengths))
+        prompts = chunk_prompts(prepared, planned, chunk)
+        rows += len(prompts) * len(planned.rows)
+        prompt_tokens += sum(len(prompt.token_ids) for prompt in prompts)
+        chunk_request = decode_request(request, prepared, planned.rows, prompts)
+        peak_bytes = max(peak_bytes, _chunk_bytes(chunk_request, engine, planned.rows_per_batch))
     return Estimate(
         task=run.manifest.task,
         prompts=sum(len(prompts) for prompts in prepared.prompts.values()),
@@ -75,17 +76,14 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
     )
 
 
-def _chunk_bytes(
-    request: GenerationRequest, prepared: Prepared, engine: Engine, planned: Pass, lengths: list[int]
-) -> int:
+def _chunk_bytes(request: DecodeRequest, engine: Engine, rows_per_batch: int) -> int:
     """Return what the rows of a chunk hold in memory, by the same account as the plan."""
-    new_tokens = prepared.limits.max_new_tokens
-    rows = row_requests(request, planned.rows)
-    strategies = [request.strategies[index] for index in {row.strategy for row in rows}]
-    cost = engine.cost(strategies, max(lengths) + new_tokens)
+    lengths = [len(prompt.token_ids) for prompt in request.prompts]
+    new_tokens = request.limits.max_new_tokens
+    cost = engine.cost(request.used_strategies, max(lengths) + new_tokens)
     # A single prompt may have more rows than fit: they are decoded in several batches.
-    together = min(engine.rows_together(rows), planned.rows_per_batch)
-    return sum(cost.of(length, new_tokens, together) for length in lengths)
+    together = min(engine.rows_together(request.rows), rows_per_batch)
+    return sum(cost.in_bytes(length, new_tokens, together) for length in lengths)
 
 
 def _size(n_bytes: int) -> str:

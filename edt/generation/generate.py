@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from edt.decoding.engine import Engine
 from edt.errors import MemoryExceededError, StoreError
-from edt.generation.passes import chunks_to_decode, decode_request, split_in_two, with_missing_passes
+from edt.generation.passes import chunk_prompts, chunks_to_decode, decode_request, split_in_two, with_missing_passes
 from edt.generation.prepare import Prepared
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest, Row
@@ -89,7 +89,7 @@ def _decode_chunk(
     request: GenerationRequest, prepared: Prepared, engine: Engine, planned: Pass, chunk: int
 ) -> list[Generation]:
     """Return the generations of one chunk of a pass."""
-    prompts = [prepared.prompts[planned.split][example_id] for example_id in planned.chunks[chunk]]  # type: ignore[index]
+    prompts = chunk_prompts(prepared, planned, chunk)
     rows = decode_request(request, prepared, planned.rows, prompts)
     return list(engine.generate(replace(rows, rows_per_batch=planned.rows_per_batch)))
 

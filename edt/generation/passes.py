@@ -60,6 +60,11 @@ def chunks_to_decode(run: Run, request: GenerationRequest, prepared: Prepared) -
     ]
 
 
+def chunk_prompts(prepared: Prepared, planned: Pass, chunk: int) -> list[Prompt]:
+    """Return the prompts of one chunk of a pass."""
+    return [prepared.prompts[planned.split][example_id] for example_id in planned.chunks[chunk]]  # type: ignore[index]
+
+
 def decode_request(
     request: GenerationRequest, prepared: Prepared, rows: Sequence[Row], prompts: Sequence[Prompt]
 ) -> DecodeRequest:
