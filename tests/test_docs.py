@@ -119,6 +119,18 @@ def test_every_configuration_group_is_described():
         )
 
 
+def test_the_generate_call_runs():
+    import torch
+
+    from edt.models.language_model import LanguageModel, ModelSpec
+
+    loaded = LanguageModel.load(ModelSpec(path="edt:mini", device="cpu"))
+    inputs = {"input_ids": torch.tensor([loaded.tokenize("Passages:\n[1] ")])}
+    names = {"model": loaded.model, "inputs": inputs}
+    exec(block(ROOT / "docs" / "guide" / "inside_other_tools.md", "python", "EDTLogitsProcessor"), names)
+    assert names["output"].shape[1] > inputs["input_ids"].shape[1]
+
+
 @pytest.mark.skipif(not hasattr(edt, "load_model"), reason="the Python functions are not there yet")
 def test_the_python_examples_run(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "tests" / "golden" / "runs_0_1_0", tmp_path / "results" / "runs")

@@ -14,25 +14,13 @@ def test_the_readme_shows_commands():
 
 
 def test_the_readme_is_short():
-    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 130
 
 
 @pytest.mark.parametrize("line", shown_commands(README))
 def test_each_command_composes(line, capsys):
     for words in points(line):
         assert main([*words, "--cfg", "job"]) == 0, capsys.readouterr().err
-
-
-def test_the_generate_call_runs():
-    import torch
-
-    from edt.models.language_model import LanguageModel, ModelSpec
-
-    loaded = LanguageModel.load(ModelSpec(path="edt:mini", device="cpu"))
-    inputs = {"input_ids": torch.tensor([loaded.tokenize("Passages:\n[1] ")])}
-    names = {"model": loaded.model, "inputs": inputs}
-    exec(block(README, "python", "EDTLogitsProcessor"), names)
-    assert names["output"].shape[1] > inputs["input_ids"].shape[1]
 
 
 @pytest.mark.skipif(not hasattr(edt, "load_model"), reason="the Python functions are not there yet")
