@@ -157,7 +157,7 @@ class BatchedEngine(Engine):
             table,
             eos_ids=self.model.eos_ids,
             watch=self.stop_watch(request.limits),
-            refuse=lambda row, step: raise_non_finite(request.prompts[pairs[row][0]], step),
+            on_non_finite=lambda row, step: raise_non_finite(request.prompts[pairs[row][0]], step),
         )
 
         self.work.row_steps += int(rows.length_A.sum())

@@ -26,7 +26,10 @@ _EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "AL
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """chunks: example ids that are prefilled together. rows_per_batch: rows decoded together, at most."""
+    """Which prompts are decoded together.
+
+    chunks: example ids that are prefilled together. rows_per_batch: the most rows that are decoded together.
+    """
 
     chunks: tuple[tuple[str, ...], ...]
     rows_per_batch: int

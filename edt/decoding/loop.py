@@ -28,11 +28,11 @@ def decode(
     *,
     eos_ids: frozenset[int],
     watch: StopWatch,
-    refuse: Callable[[int, int], None],
+    on_non_finite: Callable[[int, int], None],
 ) -> None:
     """Decode all rows to their ends, writing into `rows`.
 
-    refuse(row, step) raises when the model's logits of a row are not finite: they are never cleaned.
+    on_non_finite(row, step) raises when the model's logits of a row are not finite: they are never cleaned.
     """
     device = rows.strategy_A.device
     alive_R = torch.arange(len(rows.strategy_A))  # [R], on the CPU: where the records are
@@ -42,7 +42,7 @@ def decode(
         # A NaN would make every token of the row nonsense, and cleaning it would hide a broken model.
         bad_R = ~branches.finite_rows().cpu()
         if bad_R.any():
-            refuse(int(alive_R[bad_R][0]), step)
+            on_non_finite(int(alive_R[bad_R][0]), step)
 
         # 1. to 7.: from the logits of each branch to a token of each row
         token_R = draw_step(rows, branches, table, alive_R, step)  # [R]

@@ -19,10 +19,13 @@ STORED_NOISE = {"shared": "identity", "per_strategy": "independent", EXTERNAL: "
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """samples: outputs per example and strategy. seed: of the noise. max_new_tokens: None leaves it to the task.
+    """How many rows are drawn, and from which noise.
 
+    samples: outputs per example and strategy.
+    seed: of the noise.
+    max_new_tokens: the most tokens of an output; None leaves it to the task.
     noise: "shared" gives all strategies the same noise (paired comparisons); "per_strategy" adds the strategy to the
-    noise key. An engine whose draws come from another generator has neither; its runs record "external" instead.
+        noise key. An engine whose draws come from another generator has neither; its runs record "external" instead.
     trace: keep entropy and temperature of every token with each output.
     """
 
@@ -46,11 +49,11 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Where a row ends, for one task: EOS (the model's), one of the `stop` strings, or so many new tokens."""
+    """Where the rows of one task end: at the model's EOS, at one of the `stop` strings, or after so many new tokens."""
 
     max_new_tokens: int
     stop: tuple[str, ...]
 
     def identity(self) -> dict[str, Any]:
-        """Plain JSON for the run's identity."""
+        """Return plain JSON for the run's identity."""
         return {"max_new_tokens": self.max_new_tokens, "stop": list(self.stop)}

@@ -54,14 +54,14 @@ def temperature_by_hand(tiny, prompt, strategy):
 def test_first_tokens_follow_the_softmax_at_the_rules_temperature(tiny, prompts, strategy):
     """Chi-square of 3,000 first tokens of a padded prompt."""
     samples, p = 3000, prompts[2]
-    found = generate(tiny, [p, prompts[0]], [strategy], samples=samples, tokens=1, batch=10_000)
+    generations = generate(tiny, [p, prompts[0]], [strategy], samples=samples, tokens=1, batch=10_000)
     t = temperature_by_hand(tiny, p, strategy)
     expected = (tiny.model(torch.tensor([p.token_ids])).logits[0, -1] / t).softmax(-1)
     if strategy.top_k is not None:
         best = expected.topk(strategy.top_k).indices
         expected = torch.zeros_like(expected).index_put((best,), expected[best])
         expected /= expected.sum()
-    own = [g for g in found.values() if g.example_id == p.example_id]
+    own = [g for g in generations.values() if g.example_id == p.example_id]
     counts = torch.bincount(torch.tensor([g.token_ids[0] for g in own]), minlength=len(expected)).double()
     assert len(own) == samples
     assert not counts[expected == 0].any()
@@ -78,10 +78,10 @@ def test_first_tokens_follow_the_softmax_at_the_rules_temperature(tiny, prompts,
 @pytest.mark.parametrize("stop", [(), ("e", "zq")])
 def test_greedy_equals_the_reference_token_by_token(tiny, prompts, stop):
     strategies = [Fixed(t0=0), EDT(t0=1e-6, theta=0.1), Fixed(t0=1, top_k=1), EDT(t0=1, theta=1e9)]
-    found = generate(tiny, prompts, strategies, tokens=20, stop=stop)
+    generations = generate(tiny, prompts, strategies, tokens=20, stop=stop)
     alone = generate(tiny, prompts, strategies, tokens=20, stop=stop, spec=ReferenceSpec())
-    assert tokens_of(found) == tokens_of(alone)
-    for key, g in found.items():
+    assert tokens_of(generations) == tokens_of(alone)
+    for key, g in generations.items():
         other = alone[key]
         assert (g.finish_reason, g.text, g.floored_steps) == (other.finish_reason, other.text, other.floored_steps)
         assert (g.params, g.granularity, g.prompt_tokens) == (other.params, other.granularity, other.prompt_tokens)
@@ -91,9 +91,9 @@ def test_greedy_equals_the_reference_token_by_token(tiny, prompts, stop):
 
 @pytest.mark.parametrize("strategy", OF_GENERATE, ids=lambda s: s.strategy_id)
 def test_recorded_temperatures_are_those_of_the_recorded_tokens(tiny, prompts, strategy):
-    """The text, read again token by token, has the temperatures and entropies that the record tells."""
-    found = generate(tiny, prompts, [strategy], tokens=6, stop=("e",))
-    for (example_id, _, _), g in found.items():
+    """The text, read again token by token, has the temperatures and entropies of the record."""
+    generations = generate(tiny, prompts, [strategy], tokens=6, stop=("e",))
+    for (example_id, _, _), g in generations.items():
         p = next(p for p in prompts if p.example_id == example_id)
         temperatures, entropies = [], []
         for step in range(len(g.token_ids)):
@@ -114,9 +114,9 @@ def test_recorded_temperatures_are_those_of_the_recorded_tokens(tiny, prompts, s
 
 def test_ends_at_eos_stop_string_and_length(tiny, prompts):
     stop = ("e", "zq")
-    found = generate(tiny, prompts, [Fixed(t0=1.5), KLD(t0=1.5, sigma=9)], samples=60, tokens=30, stop=stop)
-    assert {g.finish_reason for g in found.values()} == {"eos", "stop", "length"}
-    check_ends(tiny, found, tokens=30, stop=stop)
+    generations = generate(tiny, prompts, [Fixed(t0=1.5), KLD(t0=1.5, sigma=9)], samples=60, tokens=30, stop=stop)
+    assert {g.finish_reason for g in generations.values()} == {"eos", "stop", "length"}
+    check_ends(tiny, generations, tokens=30, stop=stop)
 
 
 def test_a_call_is_a_function_of_what_it_decodes(tiny, prompts):
@@ -133,25 +133,25 @@ def test_a_call_is_a_function_of_what_it_decodes(tiny, prompts):
 
 def test_settings_and_samples_share_no_noise(tiny, prompts):
     same = [Fixed(t0=1), EDT(t0=1, theta=0)]
-    found = tokens_of(generate(tiny, prompts, same, samples=3))
-    assert len(set(found.values())) == len(found)
+    generations = tokens_of(generate(tiny, prompts, same, samples=3))
+    assert len(set(generations.values())) == len(generations)
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5, 7, 100])
 def test_any_rows_in_calls_of_any_size(tiny, prompts, most):
     rows = [RowRequest(0, 1), RowRequest(1, 4), RowRequest(1, 2), RowRequest(0, 3), RowRequest(0, 0)]
-    found = generate(tiny, prompts, [Fixed(t0=0), Fixed(t0=1)], rows=rows, batch=most, tokens=3)
+    generations = generate(tiny, prompts, [Fixed(t0=0), Fixed(t0=1)], rows=rows, batch=most, tokens=3)
     wanted = {(p.example_id, f"fixed(t0={r.strategy})", r.sample) for p in prompts for r in rows}
-    assert found.keys() == wanted
+    assert generations.keys() == wanted
 
 
 def test_calls_cover_everything_once_within_the_limit():
     for prompts in (1, 3, 7):
         for most in (1, 2, 4, 9, 100):
             made = list(calls(prompts, [5, 6, 7, 8], most))
-            pairs = [(place, sample) for places, samples in made for place in places for sample in samples]
-            assert sorted(pairs) == [(place, sample) for place in range(prompts) for sample in (5, 6, 7, 8)]
-            assert all(len(places) * len(samples) <= most for places, samples in made)
+            pairs = [(prompt, sample) for chosen, samples in made for prompt in chosen for sample in samples]
+            assert sorted(pairs) == [(prompt, sample) for prompt in range(prompts) for sample in (5, 6, 7, 8)]
+            assert all(len(chosen) * len(samples) <= most for chosen, samples in made)
     assert len(list(calls(7, [0, 1], 14))) == 1
 
 
@@ -210,8 +210,8 @@ def test_an_encoder_decoder_too():
         Prompt(example_id=str(len(ids)), token_ids=ids, unconditional_ids=ids, **names)
         for ids in [(5, 6, 7, 8, 1), (9, 1), (20, 21, 22, 1)]
     ]
-    found = generate(model, both, [Fixed(t0=0)], tokens=5)
-    assert tokens_of(found) == tokens_of(generate(model, both, [Fixed(t0=0)], tokens=5, spec=ReferenceSpec()))
+    generations = generate(model, both, [Fixed(t0=0)], tokens=5)
+    assert tokens_of(generations) == tokens_of(generate(model, both, [Fixed(t0=0)], tokens=5, spec=ReferenceSpec()))
     with pytest.raises(ConfigError, match=r"guides an encoder-decoder by KL.*use engine=batched"):
         generate(model, both, [KLD(t0=1, sigma=1)])
 
@@ -282,7 +282,7 @@ def test_a_strategy_of_ones_own(tiny, prompts):
 
 
 def test_the_plan_counts_one_strategys_rows(tiny, prompts):
-    """Settings are decoded one after the other, so they need no room beside each other."""
+    """Settings are decoded one after the other, so they need no room at the same time."""
     rows = [RowRequest(s, k) for s in range(len(OF_GENERATE)) for k in range(4)]
     engine = HFGenerateSpec(max_rows=16).build(tiny)
     plan = engine_rows.plan(engine, prompts, OF_GENERATE, rows, Limits(max_new_tokens=4, stop=()))

@@ -54,9 +54,9 @@ def test_second_tokens_follow_the_formula(tiny, texts):
         rows = out[3000 * prompt : 3000 * (prompt + 1), -2:]
         first = int(rows[:, 0].mode().values)
         second = rows[rows[:, 0] == first, 1]
-        for found, drawn in ((rows[:, 0], []), (second, [first])):
-            expected = by_hand(tiny, texts[0][prompt] + drawn, texts[1][prompt] + drawn, 1.2, 2.0) * len(found)
-            counts = torch.bincount(found, minlength=len(expected)).double()
+        for tokens, drawn in ((rows[:, 0], []), (second, [first])):
+            expected = by_hand(tiny, texts[0][prompt] + drawn, texts[1][prompt] + drawn, 1.2, 2.0) * len(tokens)
+            counts = torch.bincount(tokens, minlength=len(expected)).double()
             common = expected >= 5
             observed = [*counts[common].tolist(), float(counts[~common].sum())]
             wanted = [*expected[common].tolist(), float(expected[~common].sum())]

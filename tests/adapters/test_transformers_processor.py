@@ -35,10 +35,10 @@ def temperature(processor, logits):
 @given(LOGITS, st.floats(0.05, 3), st.floats(0, 5), st.floats(-100, 100))
 def test_the_temperature_is_bounded_and_does_not_see_a_shift(logits, t0, theta, shift):
     processor = EDTLogitsProcessor(t0, theta)
-    found = float(temperature(processor, logits))
-    assert 0 <= found <= t0
+    result = float(temperature(processor, logits))
+    assert 0 <= result <= t0
     shifted = float(temperature(processor, [value + shift for value in logits]))
-    assert shifted == pytest.approx(found, rel=1e-6, abs=1e-9)
+    assert shifted == pytest.approx(result, rel=1e-6, abs=1e-9)
 
 
 @given(st.floats(0.05, 3), st.floats(0.01, 5), st.floats(0, 6), st.floats(0, 6))
@@ -100,7 +100,7 @@ def test_an_observer_sees_each_steps_temperature_and_entropy(granularity):
 
 
 @pytest.mark.skipif(not compiler_found(torch.device("cpu")), reason="no C++ compiler here")
-def test_over_a_large_vocabulary_it_is_compiled_unless_told():
+def test_over_a_large_vocabulary_it_is_compiled_by_default():
     logits = torch.randn(3, MIN_COMPILED_VOCABULARY, generator=torch.Generator().manual_seed(0)) * 4
     logits[1, ::3] = -torch.inf
     ids = torch.zeros(3, 2, dtype=torch.int64)
@@ -166,15 +166,15 @@ def test_processor_and_engine_agree_on_the_temperatures(tiny, granularity):
     prompt = Prompt(**names, split="test", token_ids=prompt_ids, unconditional_ids=prompt_ids, truncated_tokens=0)
     strategies, limits = [EDT(t0=1.1, theta=0.5, granularity=granularity)], Limits(max_new_tokens=8, stop=())
     request = DecodeRequest.all_rows([prompt], strategies, sampling=Sampling(samples=1), limits=limits)
-    (found,) = BatchedSpec().build(tiny).generate(request)
+    (generation,) = BatchedSpec().build(tiny).generate(request)
     processor, ids, ratios = EDTLogitsProcessor(1.1, 0.5, granularity=granularity), [*prompt_ids], []
-    for token in found.token_ids:
+    for token in generation.token_ids:
         logits = tiny.model(torch.tensor([ids])).logits[:, -1]
         out = processor(torch.tensor([ids]), logits)
         ratios.append(float((logits.amax() - logits.amin()) / (out.amax() - out.amin())))
         ids.append(token)
-    assert found.t_mean == pytest.approx(sum(ratios) / len(ratios), rel=1e-6)
-    assert found.t_max == pytest.approx(max(ratios), rel=1e-6)
+    assert generation.t_mean == pytest.approx(sum(ratios) / len(ratios), rel=1e-6)
+    assert generation.t_max == pytest.approx(max(ratios), rel=1e-6)
     assert (len({round(r, 9) for r in ratios}) == 1) == (granularity == "instance")
 
 

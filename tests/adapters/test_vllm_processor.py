@@ -47,13 +47,13 @@ def params(edt=None, temperature=1.0, **more):
     return SimpleNamespace(temperature=temperature, extra_args=None if edt is None else {"edt": edt}, **more)
 
 
-def temperature_by_hand(logits, asked):
+def temperature_by_hand(logits, settings):
     """T0 · N^(θ/H), in plain Python."""
     top = max(logits)
     weights = [math.exp(x - top) for x in logits]
     p = [w / sum(weights) for w in weights]
     h = -sum(x * math.log(x) for x in p if x > 0)
-    return asked["t0"] * asked.get("n", 0.8) ** (asked["theta"] / h)
+    return settings["t0"] * settings.get("n", 0.8) ** (settings["theta"] / h)
 
 
 @dataclass
@@ -68,16 +68,16 @@ class Request:
     held: float | None = None
 
     @property
-    def asked(self):
+    def settings(self):
         given = (self.params.extra_args or {}).get("edt")
         return json.loads(given) if isinstance(given, str) else given
 
     def expect(self, before, after):
-        if self.asked is None:
+        if self.settings is None:
             assert torch.equal(after, before)  # bit for bit
             return
-        t = temperature_by_hand(before.double().tolist(), self.asked)
-        if self.asked.get("granularity") == "instance":
+        t = temperature_by_hand(before.double().tolist(), self.settings)
+        if self.settings.get("granularity") == "instance":
             if not self.output:
                 self.held = t
             t = self.held
@@ -187,7 +187,7 @@ def test_v2_slots_are_recycled_and_rows_reordered(seed):
             slot = numbers.choice([slot for slot in range(12) if slot not in slots])
             slots[slot] = request
             lengths.np[slot] = len(request.prompt)
-            assert processor.add_request(slot, request.params) == (request.asked is not None)
+            assert processor.add_request(slot, request.params) == (request.settings is not None)
         order = numbers.sample(sorted(slots), len(slots))
         seen = []
         for slot in order:
@@ -245,7 +245,7 @@ def test_drawn_tokens_follow_the_formula():
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("settings", "words"),
     [
         (params({"t0": 0.0, "theta": 1.0}), "t0 is 0, which would be greedy"),
         (params({"t0": 1.0, "theta": -1.0}), r"theta is -1\.0; it must be"),
@@ -262,13 +262,13 @@ def test_drawn_tokens_follow_the_formula():
         (params({"t0": 1.0, "theta": 1.0}, presence_penalty=0.5), "leave it at 0"),
     ],
 )
-def test_what_a_request_cannot_have_is_told_to_its_sender(asked, words):
+def test_what_a_request_cannot_have_is_reported_to_its_sender(settings, words):
     with pytest.raises(ValueError, match=words):
-        EDTProcessor.validate_params(asked)
+        EDTProcessor.validate_params(settings)
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "settings",
     [
         params(),
         params(temperature=0.3, repetition_penalty=1.3),
@@ -277,8 +277,8 @@ def test_what_a_request_cannot_have_is_told_to_its_sender(asked, words):
         SimpleNamespace(temperature=0.7, extra_args={"other": 1}),
     ],
 )
-def test_what_a_request_can_have(asked):
-    EDTProcessor.validate_params(asked)
+def test_what_a_request_can_have(settings):
+    EDTProcessor.validate_params(settings)
 
 
 def test_speculative_decoding_is_refused_when_the_engine_is_built():

@@ -32,21 +32,21 @@ MIXED = [
 
 
 def test_theta_0_sigma_inf_and_fixed_draw_the_same_tokens(tiny, prompts):
-    found = generate(tiny, prompts, [Fixed(t0=0.8), EDT(t0=0.8, theta=0), KLD(t0=0.8, sigma=math.inf)], samples=4)
+    generations = generate(tiny, prompts, [Fixed(t0=0.8), EDT(t0=0.8, theta=0), KLD(t0=0.8, sigma=math.inf)], samples=4)
     for p in prompts:
         for k in range(4):
-            same = {g.token_ids for (e, _, sample), g in found.items() if (e, sample) == (p.example_id, k)}
+            same = {g.token_ids for (e, _, sample), g in generations.items() if (e, sample) == (p.example_id, k)}
             assert len(same) == 1
-    assert len(set(tokens_of(found).values())) > len(prompts)
+    assert len(set(tokens_of(generations).values())) > len(prompts)
 
 
 @pytest.mark.parametrize("strategy", [Fixed(t0=0), EDT(t0=1e-6, theta=0.1), EDT(t0=1, theta=1e9)])
 def test_greedy_equals_transformers_token_for_token(tiny, prompts, strategy):
-    found = generate(tiny, prompts, [strategy], samples=1, tokens=20)
+    generations = generate(tiny, prompts, [strategy], samples=1, tokens=20)
     for p in prompts:
         ids = torch.tensor([p.token_ids])
         output = tiny.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=20)
-        generation = found[p.example_id, strategy.strategy_id, 0]
+        generation = generations[p.example_id, strategy.strategy_id, 0]
         assert list(generation.token_ids) == output[0, len(p.token_ids) :].tolist()
         assert generation.floored_steps == len(generation.token_ids)
 
@@ -55,7 +55,7 @@ def test_greedy_equals_transformers_token_for_token(tiny, prompts, strategy):
 def test_first_tokens_follow_the_softmax(tiny, prompts, strategy):
     """Chi-square of 4,000 samples' first tokens against softmax(logits / T), T by hand."""
     samples, p = 4000, prompts[0]
-    found = generate(tiny, [p], [strategy], samples=samples, tokens=1)
+    generations = generate(tiny, [p], [strategy], samples=samples, tokens=1)
     logits = tiny.model(torch.tensor([p.token_ids])).logits[0, -1].detach()
     distribution = torch.distributions.Categorical(logits=logits)
     t = strategy.t0 * (0.8 ** (strategy.theta / float(distribution.entropy())) if isinstance(strategy, EDT) else 1.0)
@@ -65,7 +65,7 @@ def test_first_tokens_follow_the_softmax(tiny, prompts, strategy):
         expected = torch.zeros_like(expected).index_put((best,), expected[best])
         expected /= expected.sum()
     counts = torch.zeros(len(expected))
-    for generation in found.values():
+    for generation in generations.values():
         counts[generation.token_ids[0]] += 1
         assert generation.t_mean == pytest.approx(t, rel=1e-9)
         assert generation.h_mean == pytest.approx(float(distribution.entropy()), rel=1e-9)
@@ -97,7 +97,7 @@ def test_batch_size_changes_nothing(tiny, prompts, batch):
 
 
 def test_sharing_branches_changes_nothing_but_the_work(tiny, prompts):
-    """The reference runs the model once per row and step; the torch engine reads far fewer contexts."""
+    """The reference runs the model once per row and step; the batched engine reads far fewer contexts."""
     engine = BatchedSpec().build(tiny)
     limits = Limits(max_new_tokens=16, stop=("e", "a"))
     request = DecodeRequest.all_rows(prompts, MIXED, sampling=Sampling(samples=4), limits=limits)
@@ -136,13 +136,13 @@ def test_seed_and_noise(tiny, prompts):
 
 def test_ends_at_eos_stop_string_and_length(tiny, prompts):
     stop = ("e", "zq")
-    found = generate(tiny, prompts, [Fixed(t0=1.5)], samples=60, tokens=30, stop=stop)
-    assert {g.finish_reason for g in found.values()} == {"eos", "stop", "length"}
-    check_ends(tiny, found, tokens=30, stop=stop)
+    generations = generate(tiny, prompts, [Fixed(t0=1.5)], samples=60, tokens=30, stop=stop)
+    assert {g.finish_reason for g in generations.values()} == {"eos", "stop", "length"}
+    check_ends(tiny, generations, tokens=30, stop=stop)
 
 
 def test_dropping_finished_rows_changes_nothing(tiny, prompts):
-    """Without the stop the same rows go on: each stopped row is a prefix of the unstopped one."""
+    """Without the stop the same rows continue: each stopped row is a prefix of the unstopped one."""
     stopped = generate(tiny, prompts, MIXED, samples=6, tokens=24, stop=tuple("aeioubcdfghjkl"))
     free = generate(tiny, prompts, MIXED, samples=6, tokens=24)
     assert {g.finish_reason for g in stopped.values()} >= {"stop", "length"}
@@ -211,7 +211,7 @@ def test_in_float32_only_near_ties_may_differ_between_batch_shapes(tiny_folder, 
     differing = [key for key in together if together[key].token_ids != alone[key].token_ids]
     assert len(differing) <= 0.05 * len(together)
     for example, strategy_id, sample in differing:
-        pair = [found[example, strategy_id, sample].token_ids for found in (together, alone)]
+        pair = [generations[example, strategy_id, sample].token_ids for generations in (together, alone)]
         step = next(s for s, (a, b) in enumerate(zip(*pair, strict=False)) if a != b)
         p = next(p for p in prompts if p.example_id == example)
         logits = single.model(torch.tensor([[*p.token_ids, *pair[0][:step]]])).logits[:, -1]

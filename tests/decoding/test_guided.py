@@ -40,17 +40,17 @@ def test_dual_mode_draws_what_shared_mode_draws(tiny, prompts, tiny_folder):
             generate(tiny, prompts, [Fixed(t0=1), KLD(t0=1.2, sigma=2, **mode)])
             for mode in ({}, {"mode": "dual", "model": second})
         ]
-        drawn = [[g.token_ids for g in found.values()] for found in both]
+        drawn = [[g.token_ids for g in generations.values()] for generations in both]
         assert drawn[0] == drawn[1]
 
 
 @pytest.mark.parametrize("other", [[], [Fixed(t0=1), KLD(t0=1.3, sigma=2, mode="dual")]])
 def test_dual_mode_per_instance_drops_the_second_model_after_the_first_step(tiny, prompts, other):
     strategy = KLD(t0=1.2, sigma=2, mode="dual", granularity="instance")
-    found = generate(tiny, prompts, [strategy, *other], samples=3, stop=("e",))
+    generations = generate(tiny, prompts, [strategy, *other], samples=3, stop=("e",))
     alone = generate(tiny, prompts, [strategy, *other], samples=3, stop=("e",), spec=ReferenceSpec())
-    assert tokens_of(found) == tokens_of(alone)
-    for g in found.values():
+    assert tokens_of(generations) == tokens_of(alone)
+    for g in generations.values():
         assert g.granularity == "token" or g.t_min == g.t_max
 
 

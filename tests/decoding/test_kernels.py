@@ -58,26 +58,26 @@ def test_blocks_of_the_eager_path_change_nothing(numbers, monkeypatch):
     assert all(torch.equal(whole[name], blocked[name]) for name in whole)
 
 
-def test_small_vocabularies_are_not_compiled_unless_asked():
+def test_small_vocabularies_are_not_compiled_by_default():
     assert not Kernels(compile=None, vocabulary=MIN_COMPILED_VOCABULARY - 1, device=CPU).compiled
     assert Kernels(compile=None, vocabulary=MIN_COMPILED_VOCABULARY, device=CPU).compiled == compiler_found(CPU)
 
 
-def test_without_a_compiler_the_passes_are_eager_and_insisting_is_an_error(monkeypatch):
+def test_without_a_compiler_passes_are_eager_and_requiring_it_is_an_error(monkeypatch):
     monkeypatch.setattr("edt.decoding.ops.kernels.compiler_found", lambda device: False)
     assert not Kernels(compile=None, vocabulary=10**6, device=CPU).compiled
     with pytest.raises(ConfigError, match="no compiler for cpu"):
         Kernels(compile=True, vocabulary=10**6, device=CPU)
 
 
-def test_a_compiler_that_fails_is_told_once_and_done_without(numbers, monkeypatch, caplog):
+def test_a_compiler_that_fails_is_reported_once_and_replaced(numbers, monkeypatch, caplog):
     def broken(*_, **__):
         raise torch._dynamo.exc.TorchDynamoException("no such compiler")
 
     monkeypatch.setattr("edt.decoding.ops.kernels.compiler_found", lambda device: True)
     kernels = Kernels(compile=True, vocabulary=VOCABULARY, device=CPU)
     monkeypatch.setattr(torch, "compile", lambda function, dynamic: broken)
-    found = passes(kernels, numbers)
+    results = passes(kernels, numbers)
     eager = passes(Kernels(compile=False, vocabulary=VOCABULARY, device=CPU), numbers)
-    assert all(torch.equal(found[name], eager[name]) for name in eager)
+    assert all(torch.equal(results[name], eager[name]) for name in eager)
     assert caplog.text.count("the compiler failed") == 1

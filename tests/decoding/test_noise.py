@@ -126,10 +126,10 @@ def test_uniform_noise_is_uniform_and_apart_from_that_of_tokens():
     from edt.decoding.ops.noise import uniform_noise
 
     many = keys(20_000)
-    found = torch.stack([uniform_noise(many, step, torch.float64) for step in range(3)])
-    assert float(found.min()) > 0
-    assert float(found.max()) < 1
-    assert scipy.stats.kstest(found.flatten().numpy(), "uniform").pvalue > 1e-4
-    assert abs(float(torch.corrcoef(found)[0, 1])) < 0.03
+    uniform = torch.stack([uniform_noise(many, step, torch.float64) for step in range(3)])
+    assert float(uniform.min()) > 0
+    assert float(uniform.max()) < 1
+    assert scipy.stats.kstest(uniform.flatten().numpy(), "uniform").pvalue > 1e-4
+    assert abs(float(torch.corrcoef(uniform)[0, 1])) < 0.03
     tokens = gumbel_noise(many, 0, 4, torch.float64)
-    assert all(abs(float(torch.corrcoef(torch.stack([found[0], tokens[:, v]]))[0, 1])) < 0.03 for v in range(4))
+    assert all(abs(float(torch.corrcoef(torch.stack([uniform[0], tokens[:, v]]))[0, 1])) < 0.03 for v in range(4))

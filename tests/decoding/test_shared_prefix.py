@@ -57,7 +57,7 @@ def loaded(kind, tiny_folder, tmp_path, dtype="float64"):
 
 
 def prompt(number, length):
-    ids = tuple((7 * number + 3 * place) % 250 + 5 for place in range(length))
+    ids = tuple((7 * number + 3 * position) % 250 + 5 for position in range(length))
     return Prompt(
         task="task",
         split="test",
@@ -110,24 +110,24 @@ FITTING = [
 def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp_path):
     model = loaded(kind, tiny_folder, tmp_path)
     attention = model.model.config._attn_implementation
-    engine, found = tokens(BatchedSpec(), model)
+    engine, drawn_tokens = tokens(BatchedSpec(), model)
     assert engine.sharing_check(model).reason is None
     assert engine._prefill_class(request(PROMPTS), None).__name__ == "SharedPrefill"
     assert model.model.config._attn_implementation == attention
     _, wanted = tokens(ReferenceSpec(), model)
-    assert found == wanted
-    assert len(set(found.values())) > len(PROMPTS) * 3
+    assert drawn_tokens == wanted
+    assert len(set(drawn_tokens.values())) > len(PROMPTS) * 3
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("mistral, window too short", "float64"), ("bloom", "float32")])
 def test_other_models_copy_the_prompts_and_give_the_same_tokens(kind, dtype, tiny_folder, tmp_path, caplog):
     model = loaded(kind, tiny_folder, tmp_path, dtype)
-    engine, found = tokens(BatchedSpec(), model)
+    engine, drawn_tokens = tokens(BatchedSpec(), model)
     assert engine._prefill_class(request(PROMPTS), None).__name__ == "ExpandedPrefill"
     assert caplog.text.count("each branch gets a copy") == 1
     assert ("sliding window of 12" if "mistral" in kind else "takes no positions") in caplog.text
     assert not engine.cost(STRATEGIES, 50).shared_prompt
-    assert found == tokens(ReferenceSpec(), model)[1]
+    assert drawn_tokens == tokens(ReferenceSpec(), model)[1]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
@@ -140,15 +140,15 @@ def test_batches_and_order_change_nothing(tiny, batch):
 def test_the_trial_notices_an_architecture_that_does_something_else(tiny, monkeypatch):
     from edt.decoding.cache import shared_attention
 
-    honest = shared_attention.group_attention
+    honest = shared_attention._group_attention
 
     def wrong(*arguments):
         output, weights = honest(*arguments)
         return output * 1.5, weights
 
-    monkeypatch.setattr(shared_attention, "group_attention", wrong)
+    monkeypatch.setattr(shared_attention, "_group_attention", wrong)
     assert "differ" in SharingCheck.run(tiny).reason
-    monkeypatch.setattr(shared_attention, "group_attention", lambda *_: None)
+    monkeypatch.setattr(shared_attention, "_group_attention", lambda *_: None)
     assert "fails: TypeError" in SharingCheck.run(tiny).reason
 
 
@@ -160,8 +160,8 @@ def test_the_trial_refuses_attention_sinks_and_does_not_pass_flat_models(tiny_fo
     with torch.no_grad():
         flat.model.get_output_embeddings().weight.mul_(1e-4)
     assert SharingCheck.run(flat).reason is None
-    honest = shared_attention.group_attention
-    monkeypatch.setattr(shared_attention, "group_attention", lambda *a: (honest(*a)[0] * 0, honest(*a)[1]))
+    honest = shared_attention._group_attention
+    monkeypatch.setattr(shared_attention, "_group_attention", lambda *a: (honest(*a)[0] * 0, honest(*a)[1]))
     assert "of their spread" in SharingCheck.run(flat).reason
     with pytest.raises(NotImplementedError, match="sinks"):
         shared_attention.shared_prefix_attention(None, None, None, None, None, s_aux=torch.zeros(1))
@@ -175,9 +175,9 @@ def test_prefill_computes_one_row_of_logits_per_prompt(tiny):
     prefill = SharedPrefill(tiny, [p.token_ids for p in PROMPTS])
     handle.remove()
     assert [shape[:2] for shape in shapes] == [(len(PROMPTS), 1)]
-    for place, p in enumerate(PROMPTS):
+    for index, p in enumerate(PROMPTS):
         alone = tiny.model(torch.tensor([p.token_ids])).logits[0, -1]
-        torch.testing.assert_close(prefill.logits_PV[place], alone)
+        torch.testing.assert_close(prefill.logits_PV[index], alone)
 
 
 def test_a_prompt_is_stored_once_and_a_suffix_only_as_far_as_it_may_grow(tiny):
@@ -204,14 +204,14 @@ def test_children_stay_in_their_parents_slot_and_only_forks_are_copied():
         torch.arange(3.0, dtype=torch.float64).reshape(3, 1, 1, 1).expand(3, 1, 1, 2), torch.zeros(3, 1, 1, 2), 0
     )
     cache.length = 1
-    place = cache.follow(np.array([0, 0, 2, 1, 2]))
-    assert place.tolist() == [0, 3, 2, 1, 4]
+    slot = cache.follow(np.array([0, 0, 2, 1, 2]))
+    assert slot.tolist() == [0, 3, 2, 1, 4]
     assert layer.keys[:5, 0, 0, 0].tolist() == [0, 1, 2, 0, 2]
     assert cache.prefix_C.tolist() == [0, 0, 1, 0, 1]
-    place = cache.follow(np.array([4, 3, 4]))  # slots 0 to 2 stay in use
-    assert sorted(place.tolist()) == [0, 1, 2]
-    assert layer.keys[place, 0, 0, 0].tolist() == [2, 0, 2]
-    assert cache.prefix_C[place].tolist() == [1, 0, 1]
+    slot = cache.follow(np.array([4, 3, 4]))  # slots 0 to 2 stay in use
+    assert sorted(slot.tolist()) == [0, 1, 2]
+    assert layer.keys[slot, 0, 0, 0].tolist() == [2, 0, 2]
+    assert cache.prefix_C[slot].tolist() == [1, 0, 1]
 
 
 def test_prompts_are_handled_together_while_padding_is_cheaper_than_a_call():
@@ -250,12 +250,12 @@ def test_encoder_decoders_copy_their_prompts_and_decode_as_generate_does(kind, t
     model.double().save_pretrained(tmp_path)
     transformers.AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path)
     loaded_model = LanguageModel.load(ModelSpec(path=str(tmp_path), dtype="float64", device="cpu"))
-    _, found = tokens(BatchedSpec(), loaded_model)
+    _, drawn_tokens = tokens(BatchedSpec(), loaded_model)
     assert "is an encoder-decoder" in caplog.text
-    assert found == tokens(ReferenceSpec(), loaded_model)[1]
-    assert len(set(found.values())) > len(PROMPTS)
+    assert drawn_tokens == tokens(ReferenceSpec(), loaded_model)[1]
+    assert len(set(drawn_tokens.values())) > len(PROMPTS)
     for p in PROMPTS:
         ids = torch.tensor([p.token_ids])
         own = loaded_model.model.generate(ids, do_sample=False, max_new_tokens=9)[0, 1:].tolist()
-        drawn = list(found[p.example_id, "fixed(t0=0)", 0])
+        drawn = list(drawn_tokens[p.example_id, "fixed(t0=0)", 0])
         assert own[: len(drawn)] == drawn

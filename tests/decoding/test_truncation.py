@@ -82,11 +82,11 @@ def test_cutoffs_of_rows_on_shared_branches_equal_transformers(first_look, seed,
     temperature = torch.tensor([t for _, t, _ in rows], dtype=torch.float64)
     before, cutoff.FIRST_LOOK = cutoff.FIRST_LOOK, first_look
     try:
-        found = cutoffs(logits, branch, temperature, truncation([axes for _, _, axes in rows]), kept_weight)
+        lowest = cutoffs(logits, branch, temperature, truncation([axes for _, _, axes in rows]), kept_weight)
     finally:
         cutoff.FIRST_LOOK = before
     for row, (b, t, axes) in enumerate(rows):
-        assert torch.equal(logits[b] >= found[row], warped(logits[b] / t, *axes))
+        assert torch.equal(logits[b] >= lowest[row], warped(logits[b] / t, *axes))
 
 
 def test_impossible_tokens_are_never_kept():

@@ -53,14 +53,14 @@ def plan(engine, prompts, strategies, rows, limits):
     )
 
 
-def tokens_of(found):
+def tokens_of(generations):
     """Their tokens."""
-    return {key: generation.token_ids for key, generation in found.items()}
+    return {key: generation.token_ids for key, generation in generations.items()}
 
 
-def check_ends(model, found, *, tokens, stop):
+def check_ends(model, generations, *, tokens, stop):
     """Each row ends as its finish reason says, and its text before the stop string."""
-    for g in found.values():
+    for g in generations.values():
         raw = model.decode([g.token_ids])[0]
         if g.finish_reason == "eos":
             assert g.token_ids[-1] == 2
