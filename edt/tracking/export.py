@@ -1,7 +1,8 @@
-"""Export of a study to a tracker, from its run folders and scores: at the end of a run, or at any later time."""
+"""Export a study to Weights & Biases from its run folders and scores: at the end of a run, or later."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations
 from edt.store.run import Run
 from edt.tasks.prompts import prompt_text
-from edt.tracking.files import manifest_file, report_files
+from edt.tracking.attachments import manifest_file, report_files
 from edt.tracking.redact import Redactor
 from edt.tracking.spec import NoTracking, Tracking
 from edt.tracking.wandb_export import (
@@ -33,18 +34,20 @@ from edt.tracking.wandb_export import (
     mean_by_step,
     score_sheet,
     setting_config,
-    summary_of,
+    setting_summary,
 )
 
-TRACES = {"trace_entropy": "mean entropy (nats)", "trace_temperature": "mean temperature"}
-"""Optional columns of the generations, a number per step, and what their plots are called."""
-PROMPT_CHARACTERS = 1000
-"""Characters of a prompt that the table of outputs shows: its beginning and its end say what is asked."""
+_TRACES = {"trace_entropy": "mean entropy (nats)", "trace_temperature": "mean temperature"}
+"""Optional columns of the generations, with a number per step, and the titles of their plots."""
+_PROMPT_CHARACTERS = 1000
+"""Characters of a prompt in the table of outputs, from its beginning and its end: instruction and question."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TrackedRun:
-    """One run folder as the export reads it."""
+class _TrackedRun:
+    """A run folder as the export reads it."""
 
     run: Run
 
@@ -60,20 +63,21 @@ class TrackedRun:
 
     @property
     def strategy_ids(self) -> set[str]:
-        """The strategies that were decoded."""
+        """The strategies whose rows were planned."""
         return {strategy for planned in self.run.manifest.passes for strategy, _ in planned.rows}
 
     def rows(self, strategy_id: str) -> list[dict[str, Any]]:
-        """The generations of one strategy, in the order of the examples."""
+        """Return the generations of one strategy in the order of the run."""
         table = self.generations
-        wanted = ["split", "example_id", "sample", "text", "finish_reason", "t_mean", "h_mean", *TRACES]
-        of_strategy = table.filter(pc.equal(table["strategy_id"], strategy_id))
-        rows: list[dict[str, Any]] = of_strategy.select([n for n in wanted if n in table.column_names]).to_pylist()
+        columns = ["split", "example_id", "sample", "text", "finish_reason", "t_mean", "h_mean", *_TRACES]
+        selected = table.filter(pc.equal(table["strategy_id"], strategy_id))
+        present = [name for name in columns if name in table.column_names]  # traces are optional
+        rows: list[dict[str, Any]] = selected.select(present).to_pylist()
         return rows
 
 
 def check_tracking(tracking: Tracking, n_settings: int) -> None:
-    """Raise ConfigError for an export that would be refused at the end, before anything is decoded."""
+    """Raise ConfigError before decoding if the export could not be made at the end."""
     if not isinstance(tracking, NoTracking):
         check_extra("wandb", "tracking=wandb")
         from edt.tracking.wandb_mode import check_export
@@ -82,21 +86,21 @@ def check_tracking(tracking: Tracking, n_settings: int) -> None:
 
 
 def check_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
-    """Raise for an export of scored runs that track_study would refuse, before anything is printed or sent."""
+    """Raise the errors of `track_study` for these runs before anything is printed or sent."""
     if isinstance(tracking, NoTracking):
         return
     from edt.tracking.wandb_mode import resolved_mode
 
     if resolved_mode(tracking) != "disabled":
-        check_tracking(tracking, sum(len(tracked_strategies(study, scores)) for study in studies_of(runs)))
+        check_tracking(tracking, sum(len(_scored_strategies(study, scores)) for study in _group_by_model(runs)))
 
 
 def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
-    """Export the scored strategies of the runs, one tracker run each, and say where they are.
+    """Export each scored strategy of the runs as one W&B run, and print where they are.
 
-    Prompts, references and outputs go into the table of outputs alone, those of as many examples as
-    `tracking.max_examples` says. Runs of several models are a study each, the same as if each had been exported alone.
-    Raises StoreError when two runs of a model are of one task, TrackingError when the tracker refuses.
+    Prompts, references and outputs are only in the table of outputs, for `tracking.max_examples` examples of each task
+    and split. The runs of each model are one study, as if each model had been exported separately.
+    Raises StoreError if two runs of a model are of one task, and TrackingError if W&B does not accept the export.
     """
     if isinstance(tracking, NoTracking):
         return
@@ -106,18 +110,22 @@ def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
     mode = resolved_mode(tracking)
     if mode == "disabled":
         return
-    studies = studies_of(runs)
-    decoded = [tracked_strategies(study, scores) for study in studies]
+
+    # Everything that can be refused is checked before the first connection.
+    studies = _group_by_model(runs)
+    decoded = [_scored_strategies(study, scores) for study in studies]
     check_export(tracking, sum(map(len, decoded)))
-    redactor = Redactor.of()
+    redactor = Redactor.from_environment()
     folder = runs[0].folder.parent if tracking.dir is None else Path(tracking.dir).expanduser()
     if mode == "online":
-        print(redactor.text(connecting()), flush=True)
+        _logger.info(redactor.text(connecting()))
+
     report = report_files(scores, runs, redactor)
+    # Without outputs, nothing of a prompt is sent, and so neither its template.
     templates = tracking.max_examples != 0
     count = 0
     for study, strategies in zip(studies, decoded, strict=True):
-        study_id = study_digest(study)
+        study_id = _study_id(study)
         artifacts = {
             f"report-{study_id}": report,
             f"manifest-{study_id}": {
@@ -125,16 +133,16 @@ def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
                 for t in study
             },
         }
-        settings = settings_of(study_id, study, strategies, redactor, tracking.max_examples)
+        settings = _setting_exports(study_id, study, strategies, redactor, tracking.max_examples)
         group = tracking.group or f"study-{study_id}"
         count += export_settings(tracking, mode, group, settings, artifacts, folder)
-    print(told(count, mode, folder, keyless=falls_back(tracking)))
+    print(_summary(count, mode, folder, without_key=falls_back(tracking)))
 
 
-def studies_of(runs: Sequence[Run]) -> list[list[TrackedRun]]:
-    """The runs of each model. Raises StoreError when two of them are of one task: they would share their names."""
-    studies: dict[str, dict[str, TrackedRun]] = {}
-    for tracked in [TrackedRun(run) for run in runs]:
+def _group_by_model(runs: Sequence[Run]) -> list[list[_TrackedRun]]:
+    """Return the runs of each model. Raises StoreError if two of them are of one task: their names would clash."""
+    studies: dict[str, dict[str, _TrackedRun]] = {}
+    for tracked in [_TrackedRun(run) for run in runs]:
         tasks = studies.setdefault(tracked.run.manifest.model, {})
         other = tasks.setdefault(tracked.run.manifest.task, tracked)
         if other is not tracked:
@@ -146,43 +154,43 @@ def studies_of(runs: Sequence[Run]) -> list[list[TrackedRun]]:
     return [list(tasks.values()) for tasks in studies.values()]
 
 
-def study_digest(study: Sequence[TrackedRun]) -> str:
-    """The study's id, as its folder has it."""
+def _study_id(study: Sequence[_TrackedRun]) -> str:
+    """Return the study's id, which names its folder too."""
     return study_folder(Path(), [tracked.run.generation_id for tracked in study]).name
 
 
-def tracked_strategies(study: Sequence[TrackedRun], scores: Sequence[ScoreRow]) -> dict[str, list[ScoreRow]]:
-    """The scores of each decoded strategy of a study; what no strategy decoded (the grammar's row) is left out."""
+def _scored_strategies(study: Sequence[_TrackedRun], scores: Sequence[ScoreRow]) -> dict[str, list[ScoreRow]]:
+    """Return the scores of each decoded strategy of a study. The grammar's answers are no strategy's and left out."""
     ids = {tracked.run.generation_id: tracked.strategy_ids for tracked in study}
-    found: dict[str, list[ScoreRow]] = {}
+    by_strategy: dict[str, list[ScoreRow]] = {}
     for score in scores:
         if score.strategy_id in ids.get(score.generation_id, ()):
-            found.setdefault(score.strategy_id, []).append(score)
-    return found
+            by_strategy.setdefault(score.strategy_id, []).append(score)
+    return by_strategy
 
 
-def settings_of(
+def _setting_exports(
     study_id: str,
-    study: Sequence[TrackedRun],
+    study: Sequence[_TrackedRun],
     strategies: Mapping[str, Sequence[ScoreRow]],
     redactor: Redactor,
     n_examples: int | None,
 ) -> Iterator[SettingExport]:
-    """Each strategy as the tracker shows it, read when it is its turn."""
+    """Yield each strategy as W&B shows it; its outputs are read only then, since a study may not fit into memory."""
     for strategy_id, scores in strategies.items():
         rows = [(tracked, tracked.rows(strategy_id)) for tracked in study]
         yield SettingExport(
             export_id=digest([study_id, strategy_id]),
             name=redactor.text(strategy_id),
-            config=redactor.plain(setting_config(scores[0], study_facts(study_id, study, scores))),
-            summary=summary_of(scores),
-            sheets={"scores": score_sheet(scores), **outputs_sheets(rows, n_examples, scores[0].n_samples)},
-            plots=trace_plots(rows),
+            config=redactor.json(setting_config(scores[0], _study_facts(study_id, study, scores))),
+            summary=setting_summary(scores),
+            sheets={"scores": score_sheet(scores), **_outputs_sheets(rows, n_examples, scores[0].n_samples)},
+            plots=_trace_plots(rows),
         )
 
 
-def study_facts(study_id: str, study: Sequence[TrackedRun], scores: Sequence[ScoreRow]) -> dict[str, Any]:
-    """What a setting's configuration says of its study."""
+def _study_facts(study_id: str, study: Sequence[_TrackedRun], scores: Sequence[ScoreRow]) -> dict[str, Any]:
+    """Return the facts on the study in the configuration of each setting."""
     manifest = study[0].run.manifest
     identity = manifest.identity
     return {
@@ -203,12 +211,13 @@ def study_facts(study_id: str, study: Sequence[TrackedRun], scores: Sequence[Sco
     }
 
 
-def outputs_sheets(
-    rows: Sequence[tuple[TrackedRun, Sequence[Mapping[str, Any]]]], n_examples: int | None, n_samples: int
+def _outputs_sheets(
+    rows: Sequence[tuple[_TrackedRun, Sequence[Mapping[str, Any]]]], n_examples: int | None, n_samples: int
 ) -> dict[str, Sheet]:
-    """The table `outputs`: a row per example, a column per sample; none when no example is asked for."""
+    """Return the table `outputs`: a row per example and a column per sample. Empty if no example is to be sent."""
     columns = ["task", "split", "example", "prompt", "reference", *(f"sample {k}" for k in range(n_samples))]
-    found: list[list[Cell]] = []
+    table: list[list[Cell]] = []
+
     for tracked, generations in rows:
         by_example: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
         for row in generations:
@@ -216,27 +225,28 @@ def outputs_sheets(
                 by_example.setdefault((row["split"], row["example_id"]), {})[row["sample"]] = row
         for split in tracked.run.manifest.splits:
             keys = [(split, example_id) for example_id in tracked.run.manifest.splits[split]["ids"][:n_examples]]
-            found += [outputs_row(tracked, key, by_example[key], n_samples) for key in keys if key in by_example]
-    if not found:
+            table += [_outputs_row(tracked, key, by_example[key], n_samples) for key in keys if key in by_example]
+
+    if not table:
         return {}
-    return {"outputs": Sheet(columns=[*columns, "mean temperature", "mean entropy"], rows=found)}
+    return {"outputs": Sheet(columns=[*columns, "mean temperature", "mean entropy"], rows=table)}
 
 
-def outputs_row(
-    tracked: TrackedRun, key: tuple[str, str], samples: Mapping[int, Mapping[str, Any]], n_samples: int
+def _outputs_row(
+    tracked: _TrackedRun, key: tuple[str, str], samples: Mapping[int, Mapping[str, Any]], n_samples: int
 ) -> list[Cell]:
-    """One example's row of the table of outputs."""
+    """Return the row of one example in the table of outputs."""
     example = tracked.examples[key]
-    prompt = shortened(prompt_text(example.parts), PROMPT_CHARACTERS)
+    prompt = shortened(prompt_text(example.parts), _PROMPT_CHARACTERS)
     texts = [samples[k]["text"] if k in samples else None for k in range(n_samples)]
     means = [sum(row[name] for row in samples.values()) / len(samples) for name in ("t_mean", "h_mean")]
     return [tracked.run.manifest.task, *key, prompt, "\n".join(example.references), *texts, *means]
 
 
-def trace_plots(rows: Sequence[tuple[TrackedRun, Sequence[Mapping[str, Any]]]]) -> dict[str, Lines]:
-    """Plots of the traces that were kept, a line per task and split; none where no run kept any."""
+def _trace_plots(rows: Sequence[tuple[_TrackedRun, Sequence[Mapping[str, Any]]]]) -> dict[str, Lines]:
+    """Return plots of the traces that were kept, with a line per task and split; none if no run kept traces."""
     plots = {}
-    for column, title in TRACES.items():
+    for column, title in _TRACES.items():
         lines: dict[str, list[float]] = {}
         for tracked, generations in rows:
             for split in tracked.run.manifest.splits:
@@ -248,10 +258,10 @@ def trace_plots(rows: Sequence[tuple[TrackedRun, Sequence[Mapping[str, Any]]]]) 
     return plots
 
 
-def told(count: int, mode: str, folder: Path, *, keyless: bool) -> str:
-    """What was exported, and what to do next."""
+def _summary(count: int, mode: str, folder: Path, *, without_key: bool) -> str:
+    """Return what was exported, and what to do next."""
     runs = f"W&B: {count} run{'' if count == 1 else 's'}, {mode}"
     if mode == "online":
         return f"{runs}."
-    why = " because there is no key here (wandb login, or WANDB_API_KEY)" if keyless else ""
+    why = " because there is no key here (wandb login, or WANDB_API_KEY)" if without_key else ""
     return f"{runs}{why}, in {folder / 'wandb'}; to upload them: cd {folder} && wandb sync wandb/offline-run-*"

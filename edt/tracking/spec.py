@@ -1,4 +1,4 @@
-"""What to export to Weights & Biases, as the configuration group `tracking` says it."""
+"""Options of the export to Weights & Biases: the configuration group `tracking`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 
 from edt.errors import ConfigError
 
-MODES = ("auto", "online", "offline", "disabled")
-FORBIDDEN_IN_PROJECT = "/\\#?%:"
+_MODES = ("auto", "online", "offline", "disabled")
+_FORBIDDEN_IN_PROJECT = "/\\#?%:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoTracking:
-    """No export: the run folder is all there is."""
+    """No export; the results are only in the run folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WandbSpec:
-    """Where to export a study, and how much of its outputs.
+    """Where to export a study, and how many of its outputs.
 
-    mode: "auto" is online where W&B finds a key, else offline. group: names the study; None for `study-<id>`.
+    mode: "online", "offline", "disabled", or "auto": online if W&B finds a key, else offline.
+    group: name of the study in W&B; None for `study-<id>`.
     max_examples: examples per task and split whose prompts, references and outputs are sent, None for all.
     dir: offline runs are written to its subfolder `wandb`; None for the folder of the runs.
     """
@@ -33,11 +34,11 @@ class WandbSpec:
     dir: str | None = None
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ConfigError(f"tracking.mode is '{self.mode}'; it must be one of {', '.join(MODES)}.")
-        if not self.project or any(character in self.project for character in FORBIDDEN_IN_PROJECT):
+        if self.mode not in _MODES:
+            raise ConfigError(f"tracking.mode is '{self.mode}'; it must be one of {', '.join(_MODES)}.")
+        if not self.project or any(character in self.project for character in _FORBIDDEN_IN_PROJECT):
             raise ConfigError(
-                f"tracking.project is '{self.project}'; it must be a name without any of {FORBIDDEN_IN_PROJECT}."
+                f"tracking.project is '{self.project}'; it must be a name without any of {_FORBIDDEN_IN_PROJECT}."
             )
         if self.max_examples is not None and self.max_examples < 0:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Whether an export goes online, and the quiet in which wandb is used. `wandb` is imported when a key is looked for."""
+"""Decide whether an export goes online, and keep wandb quiet. `wandb` is imported only to look for a key."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ QUIET: dict[str, Any] = {
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
-"""wandb's settings under which it prints nothing and collects nothing by itself."""
+"""Settings under which wandb prints nothing and collects nothing by itself."""
 
 
 def sweep_id() -> str | None:
-    """The W&B sweep that started this process, if one did."""
+    """Return the id of the W&B sweep that started this process, or None."""
     return os.environ.get("WANDB_SWEEP_ID") or None
 
 
 def check_export(spec: WandbSpec, n_settings: int) -> None:
-    """Raise ConfigError for what cannot be exported, before anything is decoded."""
+    """Raise ConfigError before decoding if the export is not possible."""
     if spec.mode == "disabled":
         return
     if sweep_id() is not None and n_settings != 1:
         raise ConfigError(
-            f"a W&B sweep asks for one setting, and this command has {n_settings}; ask for one point of one family, as "
+            f"a W&B sweep needs one setting, and this command has {n_settings}; set one point of one family, such as "
             "strategy=edt strategy.t0=0.7 strategy.theta=0.5, or run it outside the sweep."
         )
     resolved_mode(spec)
 
 
 def falls_back(spec: WandbSpec) -> bool:
-    """Whether an export is offline for want of a key."""
+    """Return whether an export is offline only because there is no key."""
     return spec.mode == "auto" and "WANDB_MODE" not in os.environ and not has_key()
 
 
 def resolved_mode(spec: WandbSpec) -> str:
-    """`online`, `offline` or `disabled`. Raises ConfigError for an explicit `online` without a key."""
+    """Return "online", "offline" or "disabled". Raises ConfigError for an explicit "online" without a key."""
     if spec.mode in ("offline", "disabled"):
         return spec.mode
     if spec.mode == "auto" and os.environ.get("WANDB_MODE") in ("offline", "disabled"):
@@ -75,39 +75,39 @@ def resolved_mode(spec: WandbSpec) -> str:
 
 
 def has_key() -> bool:
-    """Whether W&B finds a key: in the environment, in .netrc or in its settings. Raises ConfigError for a bad one."""
+    """Return whether W&B finds a key: in the environment, .netrc or its settings. Raises ConfigError for a bad key."""
     with quiet_environment():
         import wandb
         from wandb.sdk.lib import wbauth
 
         try:
             host = wandb.setup(settings=wandb.Settings(**QUIET)).settings.base_url
-            found = wbauth.authenticate_session(host=host, source="edt", prompt=False, update_session=False)
+            key = wbauth.authenticate_session(host=host, source="edt", prompt=False, update_session=False)
         except (wandb.Error, ValueError) as error:
             raise ConfigError(
                 f"W&B's key cannot be used ({one_line(error)}); log in anew with `wandb login --relogin`, or use "
                 "tracking.mode=offline."
             ) from error
-    return found is not None
+    return key is not None
 
 
 def connecting() -> str:
-    """What to say before a connection is tried: where to, how long that may take, and which setting says so."""
+    """Return a message before connecting: the address, how long it may take, and the variable that sets this time."""
     with quiet_environment():
         import wandb
 
         settings = wandb.setup(settings=wandb.Settings(**QUIET)).settings
-    return f"connecting to W&B at {settings.base_url}, at most {settings.init_timeout:g} s (WANDB_INIT_TIMEOUT)"
+    return f"Connecting to W&B at {settings.base_url}, at most {settings.init_timeout:g} s (WANDB_INIT_TIMEOUT)"
 
 
 @contextmanager
 def quiet_environment(workspace: Path | None = None) -> Iterator[None]:
-    """Wandb reports no errors to its makers, and stages files in the workspace instead of the home folder."""
-    wanted = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
+    """Set variables so that wandb sends no error reports and stages files in the workspace, not in the home folder."""
+    variables = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
     if workspace is not None:
-        wanted["WANDB_DATA_DIR"] = str(workspace / "staging")
-    saved = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+        variables["WANDB_DATA_DIR"] = str(workspace / "staging")
+    saved = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

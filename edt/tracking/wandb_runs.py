@@ -1,9 +1,9 @@
-"""Weights & Biases: settings of a study become W&B runs. `wandb` is imported when something is exported.
+"""Write the settings of a study as W&B runs. `wandb` is imported only when something is exported.
 
-An offline run is written into a folder of its own beside its place and then takes that place, so that an export
-replaces the former one of the same id. An online run resumes the one of the same id. wandb collects nothing by itself:
-no host, program, arguments, requirements, git state, console, code or system metrics. It does tell its server where an
-artifact's files lay, so here their paths are relative ones that name no home.
+- An offline run is written to a temporary folder and then moved, in place of an earlier export with the same id.
+- An online run resumes the run with the same id.
+- wandb collects nothing by itself: no host, program, arguments, packages, git state, console, code or system metrics.
+- wandb sends the paths of an artifact's files to its server, so these paths are relative and do not name the home.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from edt.tracking.spec import WandbSpec
 from edt.tracking.wandb_export import Lines, SettingExport, Sheet
 from edt.tracking.wandb_mode import QUIET, quiet_environment, sweep_id
 
-ARTIFACTS = "artifacts"
-"""Folder of an offline run that holds the files of its artifacts."""
+_ARTIFACTS = "artifacts"
+"""Subfolder of an offline run with the files of its artifacts."""
 
 Files = Mapping[str, bytes]
 """The files of an artifact: name and content."""
@@ -36,21 +36,22 @@ def export_settings(
     artifacts: Mapping[str, Files],
     folder: Path,
 ) -> int:
-    """Export the settings, each with the same artifacts (name and files); how many they were.
+    """Export the settings, each with the same artifacts (name and files), and return their number.
 
-    folder: offline runs lie in its folder `wandb`. Raises TrackingError when W&B refuses.
+    folder: offline runs are written to its subfolder `wandb`. Raises TrackingError if W&B does not accept a run.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder if mode == "offline" else nameless_folder()
-        with tempfile.TemporaryDirectory(prefix=".wandb-", dir=beside) as name, quiet_environment(Path(name)):
+        # An offline run is moved into the folder, so it is written on the same file system.
+        parent = folder if mode == "offline" else _anonymous_folder()
+        with tempfile.TemporaryDirectory(prefix=".wandb-", dir=parent) as name, quiet_environment(Path(name)):
             workspace = Path(name)
-            folders = write_artifacts(workspace, artifacts)
+            folders = _write_artifacts(workspace, artifacts)
             count = 0
             for setting in settings:
-                written, run_id = export_setting(spec, mode, group, setting, folders, workspace)
+                written, run_id = _export_setting(spec, mode, group, setting, folders, workspace)
                 if mode == "offline":
-                    take_place(written, folder / "wandb", run_id)
+                    _replace_run(written, folder / "wandb", run_id)
                 count += 1
             return count
     except OSError as error:
@@ -60,43 +61,44 @@ def export_settings(
         ) from error
 
 
-def nameless_folder() -> Path:
-    """Where an online export may put files: the system's temporary folder, unless it is found by way of the home."""
+def _anonymous_folder() -> Path:
+    """Return where an online export may put files: the temporary folder, unless its relative path names the home."""
     temporary = Path(tempfile.gettempdir())
-    spoken = os.path.relpath(temporary)
-    return temporary if Redactor.of().text(spoken) == spoken else Path()
+    relative = os.path.relpath(temporary)
+    return temporary if Redactor.from_environment().text(relative) == relative else Path()
 
 
-def export_setting(
+def _export_setting(
     spec: WandbSpec, mode: str, group: str, setting: SettingExport, folders: Mapping[str, Path], workspace: Path
 ) -> tuple[Path, str]:
-    """One setting as a W&B run; the folder that wandb wrote, and the run's id."""
+    """Export one setting as a W&B run; return the folder that wandb wrote, and the run's id."""
     import wandb
 
     try:
-        run = wandb.init(**where(spec, mode, group, setting), dir=str(workspace))
+        run = wandb.init(**_init_arguments(spec, mode, group, setting), dir=str(workspace))
         written = Path(run.dir).parent
         try:
-            name_files_relatively(run, written, offline=mode == "offline")
-            log_setting(run, setting, wandb)
-            log_artifacts(run, folders, wandb)
+            _name_files_relatively(run, written, offline=mode == "offline")
+            _log_setting(run, setting, wandb)
+            _log_artifacts(run, folders, wandb)
         finally:
             run.finish()
     except (wandb.Error, ValueError, TypeError) as error:
         raise TrackingError(
-            f"W&B did not take {setting.name} ({one_line(error)}). The runs on disk are whole: export them later with "
-            "edt report tracking=wandb, or write offline with tracking.mode=offline."
+            f"W&B did not take {setting.name} ({one_line(error)}). The runs on disk are complete: export them later "
+            "with edt report tracking=wandb, or write offline with tracking.mode=offline."
         ) from error
-    for own in ("logs", "tmp"):  # wandb's own, full of paths
-        shutil.rmtree(written / own, ignore_errors=True)
+    # wandb's own logs name the home, and no one reads them here.
+    for name in ("logs", "tmp"):
+        shutil.rmtree(written / name, ignore_errors=True)
     return written, run.id
 
 
-def where(spec: WandbSpec, mode: str, group: str, setting: SettingExport) -> dict[str, Any]:
-    """What `wandb.init` is told. Under a sweep, W&B knows the project, entity and run id by itself."""
+def _init_arguments(spec: WandbSpec, mode: str, group: str, setting: SettingExport) -> dict[str, Any]:
+    """Return the arguments of `wandb.init`. Under a sweep, W&B sets project, entity and run id by itself."""
     import wandb
 
-    told = {
+    arguments = {
         "name": setting.name,
         "group": group,
         "tags": list(spec.tags),
@@ -107,39 +109,39 @@ def where(spec: WandbSpec, mode: str, group: str, setting: SettingExport) -> dic
         "settings": wandb.Settings(**QUIET),
     }
     if sweep_id() is not None:
-        return told
+        return arguments
     resume = {"resume": "allow"} if mode == "online" else {}
-    return {**told, **resume, "project": spec.project, "entity": spec.entity, "id": setting.export_id}
+    return {**arguments, **resume, "project": spec.project, "entity": spec.entity, "id": setting.export_id}
 
 
-def log_setting(run: Any, setting: SettingExport, wandb: Any) -> None:
-    """Write config, summary, tables and plots; what an earlier export of the run had and this one lacks is removed."""
+def _log_setting(run: Any, setting: SettingExport, wandb: Any) -> None:
+    """Write configuration, summary, tables and plots, and remove what only an earlier export of the run had."""
     run.config.update(dict(setting.config), allow_val_change=True)
-    sheets = {name: wandb.Table(columns=list(s.columns), data=table_rows(s)) for name, s in setting.sheets.items()}
-    plots = {name: line_chart(plot, wandb) for name, plot in setting.plots.items()}
+    sheets = {name: wandb.Table(columns=list(s.columns), data=_table_rows(s)) for name, s in setting.sheets.items()}
+    plots = {name: _line_chart(plot, wandb) for name, plot in setting.plots.items()}
     for name in [name for name in run.summary.keys() if not name.startswith("_")]:  # noqa: SIM118 - no mapping
         if name not in {**setting.summary, **sheets} and name.removesuffix("_table") not in plots:
             del run.summary[name]
-    # Logged too, since a sweep and the default panels look at what was logged; the summary is what the export says.
+    # A sweep and the default panels read what was logged; the summary is what the export promises. Both are written.
     run.log({**setting.summary, **sheets, **plots})
     run.summary.update(dict(setting.summary))
 
 
-def table_rows(sheet: Sheet) -> list[list[Any]]:
-    """A table's rows as lists."""
+def _table_rows(sheet: Sheet) -> list[list[Any]]:
+    """Return the rows of a table as lists, which wandb.Table needs."""
     return [list(row) for row in sheet.rows]
 
 
-def line_chart(plot: Lines, wandb: Any) -> Any:
-    """A chart with one line per name, each over its own steps."""
+def _line_chart(plot: Lines, wandb: Any) -> Any:
+    """Return a chart with one line per name; lines can differ in length."""
     steps = [list(range(len(values))) for values in plot.lines.values()]
     values = [list(line) for line in plot.lines.values()]
     return wandb.plot.line_series(xs=steps, ys=values, keys=list(plot.lines), title=plot.title, xname="step")
 
 
-def write_artifacts(workspace: Path, artifacts: Mapping[str, Files]) -> dict[str, Path]:
-    """The folder of each artifact, its files written once for all runs; one without files is left out."""
-    folders = {name: workspace / ARTIFACTS / name for name, files in artifacts.items() if files}
+def _write_artifacts(workspace: Path, artifacts: Mapping[str, Files]) -> dict[str, Path]:
+    """Write the files of the artifacts once for all runs, and return their folders. One without files is left out."""
+    folders = {name: workspace / _ARTIFACTS / name for name, files in artifacts.items() if files}
     for artifact, folder in folders.items():
         for name, content in artifacts[artifact].items():
             path = folder / name
@@ -148,8 +150,8 @@ def write_artifacts(workspace: Path, artifacts: Mapping[str, Files]) -> dict[str
     return folders
 
 
-def log_artifacts(run: Any, folders: Mapping[str, Path], wandb: Any) -> None:
-    """Attach the artifacts; W&B stores equal content once, however many runs have it."""
+def _log_artifacts(run: Any, folders: Mapping[str, Path], wandb: Any) -> None:
+    """Attach the artifacts to a run. W&B stores equal content once, however many runs have it."""
     for name, folder in folders.items():
         artifact = wandb.Artifact(name, type=name.partition("-")[0])
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -157,19 +159,20 @@ def log_artifacts(run: Any, folders: Mapping[str, Path], wandb: Any) -> None:
         run.log_artifact(artifact)
 
 
-def name_files_relatively(run: Any, written: Path, *, offline: bool) -> None:
-    """Make the run name the files of its artifacts, those of its tables among them, by relative paths.
+def _name_files_relatively(run: Any, written: Path, *, offline: bool) -> None:
+    """Make the run name the files of its artifacts, including those of its tables, by relative paths.
 
-    An offline run keeps them in its own folder (as links where the file system can) and names them as seen from the
-    folder that holds `wandb`, from which it is to be synced; an online run names them as seen from here.
+    An offline run keeps the files in its own folder, and paths start at the parent of `wandb`, where `wandb sync` is to
+    be run. The paths of an online run start at the working folder.
     """
+    # wandb has no option for this: it reads `local_path` of each entry when the artifact is logged.
     log_artifact = run.log_artifact
 
     def log_renamed(artifact: Any, *values: Any, **named: Any) -> Any:
         for name, entry in artifact.manifest.entries.items():
             path = Path(entry.local_path)
             if offline:
-                kept = linked(path, written / ARTIFACTS / artifact.name.partition(":")[0] / name)
+                kept = _linked(path, written / _ARTIFACTS / artifact.name.partition(":")[0] / name)
                 entry.local_path = (Path("wandb") / kept.relative_to(written.parent)).as_posix()
             else:
                 entry.local_path = os.path.relpath(path)
@@ -178,8 +181,8 @@ def name_files_relatively(run: Any, written: Path, *, offline: bool) -> None:
     run.log_artifact = log_renamed
 
 
-def linked(path: Path, target: Path) -> Path:
-    """The same file at another place: a hard link, or a copy where there are none."""
+def _linked(path: Path, target: Path) -> Path:
+    """Hard-link a file to `target`, or copy it if the file system has no hard links; return `target`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, target)
@@ -188,9 +191,9 @@ def linked(path: Path, target: Path) -> Path:
     return target
 
 
-def take_place(written: Path, place: Path, run_id: str) -> None:
-    """Move a finished offline run to its place, instead of any former one of the same id."""
-    place.mkdir(parents=True, exist_ok=True)
-    for former in place.glob(f"offline-run-*-{run_id}"):
-        shutil.rmtree(former)
-    os.rename(written, place / written.name)
+def _replace_run(written: Path, folder: Path, run_id: str) -> None:
+    """Move a finished offline run into the folder, in place of an earlier one with the same id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for earlier in folder.glob(f"offline-run-*-{run_id}"):
+        shutil.rmtree(earlier)
+    os.rename(written, folder / written.name)

@@ -1,4 +1,4 @@
-"""Runs of one model and task in one table: their headings and notes tell them apart, and only where they must."""
+"""Runs of one model and task in one table: headings and notes distinguish them, but only where necessary."""
 
 from dataclasses import replace
 

@@ -87,12 +87,12 @@ def test_every_setting_is_a_point_of_the_front(shown):
 
 def test_a_point_tells_its_setting_and_all_its_metrics(shown):
     curve = next(index for index, trace in enumerate(shown.traces("front")) if trace["uid"] == "edt token")
-    told = " ".join(shown.hovered("front", curve, 0))
+    label = " ".join(shown.hovered("front", curve, 0))
     own = points_of("mini_xlsum", "test", "edt token")[0]
     value, lo, hi = own.metrics["self_bleu"]
     interval = f"Self-BLEU ↓: {value:.1f} [{lo:.1f}, {hi:.1f}]"
     for words in (own.strategy_id, "t0 = 0.3, theta = 0.1", "ROUGE-L", interval, "EDA", "mean T", "factuality"):
-        assert words in told
+        assert words in label
 
 
 def test_task_and_split_change_the_charts(shown):
@@ -175,7 +175,7 @@ def test_outputs_stand_side_by_side(shown):
     seconds = "[...document.querySelectorAll('.strategy .output:nth-of-type(2)')]"
     tops = shown.js(f"return {seconds}.map(each => each.getBoundingClientRect().top)")
     assert len(tops) == 4
-    assert len(set(tops)) == 1  # sample beside sample
+    assert len(set(tops)) == 1  # samples are aligned
     shown.choose("out-count", "2")
     assert len(shown.texts(".strategy")) == 2
     other = output_of("kld token", "mini_xlsum-0", sample=1)

@@ -185,14 +185,14 @@ def test_a_drawing_of_matplotlib_becomes_part_of_the_page():
 
 
 @pytest.mark.parametrize(
-    ("inside", "told"),
+    ("inside", "named"),
     [
         ("<script>x()</script>", "<script"), ('<a onclick="x()"/>', "onclick"), ('<image href="https://example.org/a.png"/>', "href"),
         ("<image xlink:href='http://example.org/a'/>", "href"), ("<foreignObject/>", "foreignObject"),
     ],
 )  # fmt: skip
-def test_a_drawing_that_does_things_is_refused(inside, told):
-    with pytest.raises(ValueError, match=f"{told}.*draw it without scripts and links"):
+def test_a_drawing_that_does_things_is_refused(inside, named):
+    with pytest.raises(ValueError, match=f"{named}.*draw it without scripts and links"):
         inline_svg(f"<svg>{inside}</svg>", "a-")
 
 

@@ -37,7 +37,7 @@ class FakeWandb(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no error."""
+        """A client that closes the connection is no error."""
 
     def take(self, path: str, body: bytes) -> None:
         with self.lock:
@@ -108,10 +108,10 @@ class FakeWandb(ThreadingHTTPServer):
 
     def do_CreateArtifactFiles(self, given):
         edges = []
-        for asked in given["input"]["artifactFiles"]:
-            path = f"{asked['artifactID']}/{asked['name']}"
-            self.artifact_files.setdefault(asked["artifactID"], set()).add(asked["name"])
-            artifact = {"id": asked["artifactID"]}
+        for file in given["input"]["artifactFiles"]:
+            path = f"{file['artifactID']}/{file['name']}"
+            self.artifact_files.setdefault(file["artifactID"], set()).add(file["name"])
+            artifact = {"id": file["artifactID"]}
             url = f"{self.url}/artifact/{path}"
             edges.append({"node": {"storagePath": path, "uploadUrl": url, "uploadHeaders": [], "artifact": artifact}})
         return {"createArtifactFiles": {"files": {"edges": edges}}}

@@ -194,7 +194,7 @@ def sections(found):
         Section(
             name="verdicts",
             title="Does entropy help?",
-            text=(text, "Where the interval holds 0, it cannot be told."),
+            text=(text, "If the interval contains 0, the difference is undetermined."),
             tables=(VERDICTS,),
         ),
         Section(
@@ -237,11 +237,11 @@ def study_page(*, examples=6, samples=2, hostile=False):
             task=given[0].task, example_id=given[0].example_id, prompt=f"Prompt: {HOSTILE}", references=(HOSTILE,)
         )
         answers[0] = PageOutput(**{**vars(answers[0]), "text": f"Output: {HOSTILE}", "scores": {"rouge_l": math.nan}})
-        told = (
+        tokens = (
             PageToken(text=HOSTILE, temperature=math.nan, entropy=math.inf),
             PageToken(text="\n\n", temperature=0.0, entropy=0.0),
         )
-        answers[4] = PageOutput(**{**vars(answers[4]), "text": HOSTILE + "\n\n", "tokens": told})
+        answers[4] = PageOutput(**{**vars(answers[4]), "text": HOSTILE + "\n\n", "tokens": tokens})
     about = {
         "model": "edt:mini, 1.2 M parameters", "date": "2026-11-21", "commit": "e2ca175", "examples": "200 dev, 500 test", "samples": "4 per example",
         "settings": str(len(found) // 8), "intervals": "95 %, 1,000 bootstrap samples of examples",

@@ -32,7 +32,7 @@ WORDS += [
 
 
 class Machine:
-    """A user's machine: a home of its own, whose path no export may tell, with runs somewhere below it."""
+    """A user's machine: a home of its own, whose path no export may contain, with runs somewhere below it."""
 
     def __init__(self, folder: Path):
         self.home = folder / "home-of-quux"
@@ -53,7 +53,7 @@ class Machine:
         return subprocess.run(command, cwd=self.home, env=environment, capture_output=True, text=True, timeout=200)
 
     def edt(self, command, *words, fails=False, **variables):
-        """An edt command with these runs; what it said on stdout, or on stderr when it must fail."""
+        """An edt command with these runs; returns its stdout, or its stderr when it must fail."""
         shown = self.run("-W", "error", "-m", "edt", command, *words, f"paths.runs={self.runs}", **variables)
         assert (shown.returncode == 2) if fails else (shown.returncode == 0), shown.stdout + shown.stderr
         return shown.stderr if fails else shown.stdout
@@ -78,7 +78,7 @@ class Machine:
 
 
 class Offline:
-    """An offline run as its records tell it."""
+    """An offline run, read from its records."""
 
     def __init__(self, records, folder):
         self.records, self.folder = records, folder

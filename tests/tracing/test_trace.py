@@ -118,7 +118,7 @@ def test_errors_are_one_sentence(case, capsys, words, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_takes_no_files_is_told_with_its_own_setting(words, capsys, tmp_path):
+def test_the_error_for_an_unwritable_folder_names_its_setting(words, capsys, tmp_path):
     (tmp_path / "traces").write_text("in the way")
     assert "paths.traces=FOLDER" in refused(capsys, "trace", *words, "prompt=Hello", "strategy=fixed")
 

@@ -1,4 +1,4 @@
-"""What an export is made of, piece by piece: the options, the summary, the configuration, the plots, and what is hidden."""
+"""Parts of an export: options, summary, configuration, plots, and what is redacted."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from edt.errors import ConfigError
 from edt.records import ScoreRow
 from edt.tracking.redact import Redactor
 from edt.tracking.spec import WandbSpec
-from edt.tracking.wandb_export import mean_by_step, setting_config, summary_of
+from edt.tracking.wandb_export import mean_by_step, setting_config, setting_summary
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"mode": "ofline"}, "tracking.mode is 'ofline'"),
         ({"project": "a/b"}, "tracking.project is 'a/b'"),
@@ -19,8 +19,8 @@ from edt.tracking.wandb_export import mean_by_step, setting_config, summary_of
         ({"dir": ""}, "tracking.dir is empty"),
     ],
 )
-def test_what_cannot_be_is_refused(values, told):
-    with pytest.raises(ConfigError, match=told):
+def test_wrong_options_are_errors(values, message):
+    with pytest.raises(ConfigError, match=message):
         WandbSpec(**values)
 
 
@@ -33,7 +33,7 @@ def score(task, metric, value, split="test", **values):
 def test_missing_values_have_no_name_and_no_mean():
     scores = [score("a", "eda", 1.0, lo=0.5, hi=2.0), score("b", "eda", 4.0), score("a", "self_bleu", 0.0)]
     scores += [score("b", "self_bleu", None), score("a", "eda", 7.0, split="dev")]
-    assert summary_of(scores) == {
+    assert setting_summary(scores) == {
         "a/test/eda": 1.0,
         "a/test/eda_lo": 0.5,
         "a/test/eda_hi": 2.0,
@@ -55,13 +55,15 @@ def test_the_mean_of_a_step_is_over_the_rows_that_had_it():
     assert mean_by_step([]) == []
 
 
-def test_scrubbing_leaves_everything_else(monkeypatch, tmp_path):
+def test_redaction_leaves_everything_else(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/ann")
-    redactor = Redactor.of({"MY_API_KEY": "s3cr3t-value", "SHORT_TOKEN": "abc", "KEYBOARD": "us-international"})
+    redactor = Redactor.from_environment(
+        {"MY_API_KEY": "s3cr3t-value", "SHORT_TOKEN": "abc", "KEYBOARD": "us-international"}
+    )
     assert redactor.text("/home/ann/models at /home/anna, /home/ann") == "~/models at /home/anna, ~"
     assert redactor.text("us-international abc s3cr3t-value") == "us-international abc ***"
     assert redactor.text("https://me:pass@host/path and a@b") == "https://***@host/path and a@b"
-    plain = redactor.plain({"a": (1, 0.5, None, True, float("inf")), "/home/ann": {"b": "/home/ann/x"}})
+    plain = redactor.json({"a": (1, 0.5, None, True, float("inf")), "/home/ann": {"b": "/home/ann/x"}})
     assert plain == {"a": [1, 0.5, None, True, "inf"], "~": {"b": "~/x"}}
     (tmp_path / "table.csv").write_text("x,/home/ann/y\n")
     (tmp_path / "figure.png").write_bytes(b"\x89/home/ann\xff")

@@ -7,7 +7,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from edt.tracking.files import without_templates
+from edt.tracking.attachments import without_templates
 from tests.support.wandb_machine import Machine
 
 INSTRUCTION = "Quuxinstruction"
@@ -49,7 +49,7 @@ def texts_by_example(machine):
 
 
 def phrases(texts):
-    """Beginning and end of each text that is long enough to be told from others."""
+    """Beginning and end of each text that is long enough to be distinguished from others."""
     whole = {text.strip() for text in texts if len(text.strip()) >= LETTERS}
     return {text[:40].strip() for text in whole} | {text[-40:].strip() for text in whole}
 

@@ -23,7 +23,7 @@ def test_a_sweep_of_several_settings_is_refused_before_anything_is_decoded(tmp_p
     machine = Machine(tmp_path)
     sweep = {"WANDB_SWEEP_ID": "swp", "WANDB_RUN_ID": "swprun"}
     said = machine.edt("run", *WORDS, "tracking=wandb", fails=True, **sweep)
-    assert "asks for one setting, and this command has 3" in said
+    assert "needs one setting, and this command has 3" in said
     assert "strategy=edt strategy.t0=0.7" in said
     assert not list(machine.runs.iterdir())
 

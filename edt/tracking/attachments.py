@@ -1,4 +1,4 @@
-"""The files that an export attaches: they hold no prompt, reference or output, which go into a table of their own."""
+"""Build the files that an export attaches. They hold no prompt, reference or output: these are in a separate table."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from edt.store.layout import study_folder
 from edt.store.run import Run
 from edt.tracking.redact import HIDDEN, Redactor
 
-STEP_FIGURES = ("steps-*.png", "steps-*.svg")
-"""What is taken from the study's folder; anything else there, such as its page with outputs, stays."""
-TEMPLATE = "template"
-"""Key of a task's configuration that holds the words of its prompts."""
+_STEP_FIGURES = ("steps-*.png", "steps-*.svg")
+"""Files that are taken from the study's folder; all others, such as its page with outputs, are not sent."""
+_TEMPLATE = "template"
+"""Key of a task's configuration that holds the text around its prompts."""
 
 
 def report_files(scores: Sequence[ScoreRow], runs: Sequence[Run], redactor: Redactor) -> dict[str, bytes]:
-    """The report of these scores by file name: the tables, the page of every setting without its browser of outputs,
-    and the figures of the steps that lie in the study's folder.
+    """Return the report of these scores by file name: tables, page and figures of the steps.
+
+    The page has no browser of outputs. Figures are those in the study's folder.
     """
     sections = table_rows(scores)
     texts = {
@@ -33,14 +34,14 @@ def report_files(scores: Sequence[ScoreRow], runs: Sequence[Run], redactor: Reda
         "report.html": study_html(scores_page(sections, runs=())),
     }
     folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
-    figures = sorted(path for pattern in STEP_FIGURES for path in folder.glob(pattern))
+    figures = sorted(path for pattern in _STEP_FIGURES for path in folder.glob(pattern))
     return {name: redactor.text(text).encode() for name, text in texts.items()} | {
         path.name: redactor.file(path) for path in figures
     }
 
 
 def manifest_file(path: Path, redactor: Redactor, *, templates: bool) -> bytes:
-    """A run's manifest. templates: whether its configuration keeps the templates of prompts."""
+    """Return a run's manifest. templates: keep the templates of prompts in its configuration."""
     if templates:
         return redactor.file(path)
     content = without_templates(json.loads(path.read_text(encoding="utf-8")))
@@ -48,9 +49,9 @@ def manifest_file(path: Path, redactor: Redactor, *, templates: bool) -> bytes:
 
 
 def without_templates(value: Any) -> Any:
-    """The same JSON with every template of prompts hidden."""
+    """Return the same JSON with every template of prompts hidden."""
     if isinstance(value, Mapping):
-        return {name: HIDDEN if name == TEMPLATE else without_templates(inner) for name, inner in value.items()}
+        return {name: HIDDEN if name == _TEMPLATE else without_templates(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [without_templates(inner) for inner in value]
     return value
