@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -167,7 +166,8 @@ def compare_distributions(distribution: Distribution, engine: Engine) -> Distrib
                 strategy_id=strategy.strategy_id,
                 temperature=float(temperature_1),
                 probabilities=tuple(shown),
-                others=max(0.0, 1.0 - math.fsum(shown)),  # rounding can take the sum above 1
+                # Summed, not 1 minus the others: a truncated distribution must have exactly 0 here.
+                others=float(probability_1V[0].index_fill(0, likeliest_K, 0.0).sum()),
                 kept_tokens=int((probability_1V > 0).sum()),
                 entropy=float(entropy(probability_1V.log())),
             )

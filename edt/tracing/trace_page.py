@@ -83,8 +83,8 @@ def _shared_values(trace: Trace, temperature: Scale, entropy: Scale, *, alternat
 def _output_values(output: TracedOutput, temperature: Scale, entropy: Scale, alternatives: int) -> dict[str, Any]:
     chips = [
         *([f"sample {output.sample}"] if output.sample else []),
-        f"mean T {output.t_mean:.2f}",
-        f"mean H {output.h_mean:.2f} nats",
+        f"mean temperature {output.t_mean:.2f}",
+        f"mean entropy {output.h_mean:.2f} nats",
         f"{len(output.tokens)} tokens",
         f"ended by {output.finish_reason}",
     ]
@@ -101,8 +101,8 @@ def _token_values(token: TracedToken, scale: Scale, alternatives: int) -> dict[s
     """Return how a token looks in the text; its tooltip is for readers without the script."""
     text = visible(token.token)
     tooltip = (
-        f"H {token.entropy:.3f} nats, T {token.temperature:.3f}, rank {token.rank}, p {token.probability:.3g} "
-        f"(as drawn {token.sampling_prob:.3g})"
+        f"entropy {token.entropy:.3f} nats, temperature {token.temperature:.3f}, rank {token.rank}, "
+        f"probability {token.probability:.3g} (as drawn {token.sampling_prob:.3g})"
     )
     likeliest = [f"{visible(entry.token)!r} {entry.probability:.3g}" for entry in token.alternatives[:alternatives]]
     return {

@@ -287,7 +287,7 @@ def test_parallel_coordinates_are_drawn_when_scrolled_to(shown):
     assert trace["lines"] == 24
     assert "not supported" not in shown.text("lines")  # plotly's own word where it cannot draw
     assert "Colored by EDA" in shown.text("lines-note")
-    assert "empty % is 0.0 for all settings" in shown.text("lines-note")
+    assert "All settings have the same empty %: 0.0." in shown.text("lines-note")
     shown.choose("lines-family", "\0all")
     (trace,) = shown.traces("lines")
     assert trace["labels"][0] == "family"

@@ -101,7 +101,7 @@ def test_a_fragment_is_one_element_that_any_notebook_can_hold_many_times():
     shades = [a["style"] for tag, a in found.tags if tag == "span" and "token" in (a.get("class") or "").split()]
     assert len(shades) == 4
     assert len(set(shades)) == 3  # temperatures 1, 0.5 and 0 twice
-    assert "H 0.500 nats, T 1.000, rank 2, p 0.25 (as drawn 0.125)" in text
+    assert "entropy 0.500 nats, temperature 1.000, rank 2, probability 0.25 (as drawn 0.125)" in text
 
 
 @pytest.fixture(scope="module")

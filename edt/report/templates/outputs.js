@@ -51,7 +51,7 @@ function strategySelect(strategies, column) {
 
 function outputCard(output) {
   const searchText = isSearched('outputs') ? query() : '';
-  const scores = Object.entries(output.scores).map(([name, score]) => element('span', {}, `${name} `, element('b', {}, numberText(score, 1))));
+  const scores = Object.entries(output.scores).map(([name, score]) => element('span', {}, `${name} `, element('b', {}, numberText(score, name.startsWith('mean ') ? 2 : 1))));
   const faded = searchText && !contains(output.text, searchText);
   let body;
   if (output.tokens && output.tokens.text.length) body = tokenBlock(output.tokens, searchText, byId('out-heat').checked);

@@ -140,7 +140,7 @@ function dimensions(points, family, task, metrics) {
 /** Returns a note on the metrics that have no axis because all settings have the same value. */
 function constantNote(metrics, varied, points) {
   const constant = points.length > 1 ? metrics.filter((metric) => !varied.includes(metric)) : [];
-  return constant.map((metric) => `${metric.label} is ${numberText(value(points[0], metric.name), metric.digits)} for all settings.`).join(' ');
+  return constant.map((metric) => `All settings have the same ${metric.label}: ${numberText(value(points[0], metric.name), metric.digits)}.`).join(' ');
 }
 
 function hasWebgl() {
