@@ -11,10 +11,11 @@ from edt.extras import extra_imports
 RAMP = "plasma"
 """matplotlib's perceptually uniform map from dark blue (cold) to yellow (hot)."""
 SHADES = 64
-"""Steps of the ramp: more than the eye tells apart in running text."""
+"""Steps of the ramp: more than the eye distinguishes in running text."""
 LEVELS = "₀₁₂₃₄₅₆₇₈₉"
 """Tenths of a scale as marks, for readers and terminals without color."""
 
+# Tests check both constraints in each color vision, so a color can be changed safely.
 LIGHT = ("#1256cb", "#f9321b", "#149954", "#c52973", "#688f21", "#71448c", "#471e91", "#522d20")
 """Family colors on a white page: contrast of at least 3:1 with it, and a CIELAB distance of at least 15 from each other
 in each color vision deficiency of Machado et al. (2009).
@@ -32,6 +33,7 @@ def shades() -> tuple[str, ...]:
         from matplotlib import colormaps
         from matplotlib.colors import to_hex
 
+    # matplotlib is imported on demand: a table on the terminal needs no colors.
     return tuple(to_hex(colormaps[RAMP](shade / (SHADES - 1))) for shade in range(SHADES))
 
 
@@ -62,6 +64,7 @@ class Scale:
 
     def mark(self, value: float) -> str:
         """Return the tenth of the scale that holds a value, as a subscript digit."""
+        # The upper end of the scale belongs to the last tenth.
         return LEVELS[min(int(self.fraction(value) * len(LEVELS)), len(LEVELS) - 1)]
 
 
@@ -69,12 +72,14 @@ class Scale:
 def text_color_on(color: str) -> str:
     """Return black or white, whichever has the higher contrast ratio with the color (WCAG 2.2, relative luminance)."""
     luminance = relative_luminance(color)
+    # Contrast ratio with black is (L + 0.05) / 0.05, with white 1.05 / (L + 0.05).
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
 
 
 def relative_luminance(color: str) -> float:
     """Return WCAG 2.2's relative luminance of `#rrggbb`, 0 (black) to 1 (white)."""
     channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    # sRGB to linear light: a straight line near black, a power of 2.4 above.
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

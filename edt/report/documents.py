@@ -38,6 +38,7 @@ def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows, given by column name, as CSV. Columns are in order of appearance; None is an empty cell."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
+    # Line ends are \n on every system: the files are under version control.
     writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows([{name: "" if value is None else value for name, value in row.items()} for row in rows])
@@ -46,6 +47,7 @@ def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _markdown_text(table: PageTable) -> str:
     """Return the table with its title and note."""
+    # A strategy's id or a note can contain "|", which would start a new cell.
     rows = [markdown_row([cell.replace("|", r"\|") for cell in row]) for row in table.rows]
     head = [markdown_row(table.columns), markdown_row(["---"] * len(table.columns))]
     note = ["", table.note] if table.note else []
@@ -54,6 +56,7 @@ def _markdown_text(table: PageTable) -> str:
 
 def _latex_text(table: PageTable) -> str:
     """Return the table with booktabs rules, to be included in a paper; title and note are comments."""
+    # pandas is slow to import, and only LaTeX needs it.
     import pandas as pd
 
     frame = pd.DataFrame(list(map(list, table.rows)), columns=list(table.columns))

@@ -12,6 +12,7 @@ _BIDIRECTIONAL = {0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)
 _SIGNS = {
     **{code: chr(_CONTROL_PICTURES + code) for code in range(0x20)},
     0x7F: "␡",
+    # Control characters of Latin-1: 0x9B starts an escape sequence in some terminals, as ESC [ does.
     **dict.fromkeys(range(0x80, 0xA0), "\N{REPLACEMENT CHARACTER}"),
     **dict.fromkeys(_BIDIRECTIONAL, "\N{REPLACEMENT CHARACTER}"),
     ord("\n"): NEWLINE,
@@ -21,6 +22,7 @@ _SIGNS = {
 
 def visible(text: str) -> str:
     """Return the text in one line, with a sign for each control character."""
+    # One sign for one character, so positions in the text do not move.
     return text.translate(_SIGNS)
 
 

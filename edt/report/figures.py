@@ -48,12 +48,14 @@ def panels(count: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[t
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
+    # Two panels in a row fit the width of a page of A4 and of an HTML section.
     columns = min(2, count)
     rows = -(-count // columns)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width * columns, height * rows))
         FigureCanvasAgg(figure)  # without pyplot, which would keep every figure and may want a display
         axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+        # With an odd number of panels the last place stays empty.
         for spare in axes[count:]:
             spare.set_visible(False)
         yield figure, axes[:count]
@@ -65,10 +67,12 @@ def save(figure: Any, folder: Path, name: str, *, title: str, caption: str = "")
     with warnings.catch_warnings():
         # A model can write any character, and no font has all of them; the SVG leaves the font to its viewer.
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font", UserWarning)
+        # The date in the metadata would change the file each time.
         figure.savefig(buffer, format="svg", metadata={"Date": None})
         svg = buffer.getvalue()
         write_text(folder / f"{name}.svg", svg)
         write_atomically(folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=_DPI))
+    # A page needs the element alone, without the XML preamble and its DTD, which no browser loads.
     return PageFigure(title=title, svg=svg[svg.index("<svg") :], caption=caption)
 
 

@@ -53,6 +53,7 @@ class TableRow:
     @property
     def family(self) -> str:
         """The strategy's family."""
+        # All cells of a row are scores of the same strategy, so any of them names its family.
         return next(iter(self.cells.values())).family
 
     @property
@@ -69,6 +70,7 @@ Sections = Mapping[Group, Sequence[TableRow]]
 
 def metric_column(metric: str) -> str:
     """Return the column that shows a metric."""
+    # ROUGE-L and SacreBLEU are never compared: a section has one task, and a task has one quality metric.
     return QUALITY_COLUMN if metric in QUALITY else metric
 
 
@@ -102,6 +104,7 @@ def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None 
 
 def _with_run_label(group: Group, groups: Iterable[Group], run_labels: Mapping[str, str]) -> Group:
     """Return the group, with its run's label if another group has the same heading."""
+    # Groups differ at least in their run's id; without it, equal groups are those with the same heading.
     anonymous = replace(group, generation_id="")
     same_heading = [other.generation_id for other in groups if replace(other, generation_id="") == anonymous]
     if len(same_heading) == 1:
@@ -115,6 +118,7 @@ def _with_run_label(group: Group, groups: Iterable[Group], run_labels: Mapping[s
 
 def _sorted_rows(rows: Sequence[TableRow]) -> list[TableRow]:
     """Return the rows by family, in the families' order of appearance, and within a family by parameters."""
+    # Families stay in the order of the command line, so that a baseline given first is printed first.
     families = list(dict.fromkeys(row.family for row in rows))
     return sorted(rows, key=lambda row: (families.index(row.family), row.order))
 
@@ -126,6 +130,7 @@ def _group(score: ScoreRow) -> Group:
 
 def model_label(path: str) -> str:
     """Return the name of a model in tables and figures: the last part of its path or hub id."""
+    # "org/name" and "/models/name/" are both "name"; "edt:mini" is an embedded model.
     return path.rstrip("/").rsplit("/", 1)[-1].removeprefix("edt:")
 
 
@@ -145,6 +150,7 @@ def quality_name(rows: Sequence[TableRow]) -> str:
 
 def cell_text(score: ScoreRow | None) -> str:
     """Return `value [lo, hi]`, or a dash for a missing value."""
+    # Missing is a dash and never 0: Self-BLEU needs two samples, EDA its constants.
     if score is None or score.value is None:
         return "–"
     digits = presentation(score.metric).digits
@@ -156,6 +162,7 @@ def cell_text(score: ScoreRow | None) -> str:
 
 def notes_in(sections: Sections) -> list[str]:
     """Return the notes of the scores, each once, with task and split, and with the model if there are several."""
+    # With one model, its name would only repeat in every note.
     several = len({group.label for group in sections}) > 1
     notes = [
         f"{', '.join([*([group.label] if several else []), group.task, group.split])}: {score.note}"
@@ -164,4 +171,5 @@ def notes_in(sections: Sections) -> list[str]:
         for score in row.cells.values()
         if score.note
     ]
+    # The same note is on every score of a run: "EDA is provisional" is printed once.
     return list(dict.fromkeys(notes))

@@ -60,6 +60,7 @@ def study_html(page: StudyPage) -> str:
         policy=content_policy(scripts),
         styles=Markup("\n".join(read_resource(name) for name in _STYLES)),  # noqa: S704  files of this package
         scripts=[Markup(script) for script in scripts],  # noqa: S704  scripts of this package and of plotly
+        # One JSON element for all data: the scripts read it once with JSON.parse.
         data=Markup(script_json({**chart_data(page), **browser_data(page)})),  # noqa: S704  script_json escapes
         table_cells=table_cells,
         drawing=_drawing,
@@ -90,6 +91,7 @@ def leading_number(text: str) -> float | None:
 
 
 def _cell(text: str) -> _Cell:
+    # A missing value is sorted last in either direction, so it must not count as a text.
     missing = text.strip().lower() in _MISSING
     return _Cell(text, None if missing else leading_number(text), missing)
 
@@ -106,8 +108,10 @@ def _drawing(svg: str, prefix: str) -> Markup:
 
 def _page_scripts(page: StudyPage) -> list[str]:
     """Return plotly, if there is something to draw (it is 4 MB), and the page's own script."""
+    # The parts are separate files for their readers only.
     program = "\n".join(read_resource(name) for name in _SCRIPTS)
     charts = [_plotly()] if page.points else []
+    # A scope for the page's own scripts: their names cannot collide with plotly's.
     return [script_text(source) for source in [*charts, f"(() => {{\n'use strict';\n{program}\n}})();"]]
 
 

@@ -25,6 +25,7 @@ def script_json(value: Any) -> str:
     It has no `<`, so it cannot end the script or open a comment. Numbers have 6 significant digits; a number that is
     not finite becomes null.
     """
+    # ensure_ascii=False: Chinese text would otherwise take six characters for each.
     return json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
@@ -39,6 +40,7 @@ def plain(value: Any) -> Any:
         return [plain(inner) for inner in value]
     if isinstance(value, numbers.Integral):
         return int(value)
+    # JSON has no NaN or infinity: JSON.parse in the browser would fail on them.
     if isinstance(value, numbers.Real):
         return float(f"{float(value):.{_DIGITS}g}") if math.isfinite(value) else None
     raise TypeError(
@@ -57,6 +59,7 @@ def script_text(source: str) -> str:
 
     HTML parsers turn CR LF into LF. Raises ValueError for a script that would end its own element.
     """
+    # "<!--" opens a state of the HTML parser in which "</script>" does not end the script.
     if re.search("</script|<!--", source, re.IGNORECASE):
         raise ValueError("the script contains '</script' or '<!--', which end it early; escape the '<' in its source")
     return source.replace("\r\n", "\n").replace("\r", "\n")
@@ -70,6 +73,8 @@ def source_hash(script: str) -> str:
 def content_policy(scripts: Sequence[str]) -> str:
     """Return a Content-Security-Policy under which only these scripts run and nothing is loaded."""
     # 'unsafe-eval' is for plotly's WebGL traces, which compile their drawing functions.
+    # A hash allows exactly one script, so a script that a model's text smuggled in would not run.
+    # Styles need no hash: they cannot run code, and plotly sets style attributes.
     allowed = " ".join(["'unsafe-eval'", *map(source_hash, scripts)])
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -91,6 +96,7 @@ def inline_svg(svg: str, prefix: str) -> str:
     if active:
         raise ValueError(f"the figure contains {active.group()!r}; draw it without scripts and links")
 
+    # Three kinds of references to an id: the id itself, url(#…) in attributes, and href="#…" in <use>.
     drawing = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', drawing)
     drawing = re.sub(r"url\((['\"]?)#", rf"url(\1#{prefix}", drawing)
     drawing = re.sub(r'href="#', f'href="#{prefix}', drawing)

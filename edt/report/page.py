@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+# These records import nothing of a study or a run, so any experiment can build a page.
 Interval = tuple[float | None, float | None, float | None]
 """A value with the bounds of its confidence interval; None for what is missing."""
 
@@ -24,6 +25,7 @@ class Point:
     strategy_id: str
     params: Mapping[str, float | str]
     metrics: Mapping[str, Interval]
+    # A chosen setting is ringed in the charts and shown first in the browser of outputs.
     chosen: bool = False
     """Whether the family's lowest EDA on the dev split chose it."""
 

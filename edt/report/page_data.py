@@ -33,6 +33,7 @@ def browser_data(page: StudyPage) -> dict[str, Any]:
     """
     examples = [(example.task, example.example_id) for example in page.examples]
     known = set(examples)
+    # The browser looks up outputs by task and example id, so these must be unique.
     if len(known) < len(examples):
         task, example_id = next(name for name in examples if examples.count(name) > 1)
         raise ValueError(f"example {example_id!r} of {task} is there twice; give each example once")
@@ -64,6 +65,7 @@ def browser_data(page: StudyPage) -> dict[str, Any]:
 def varied_parameters(points: Sequence[Point]) -> list[str]:
     """Return the parameters in which these settings differ, in order of appearance: the axes of their charts."""
     names = _distinct(name for point in points for name in point.params)
+    # A parameter that has the same value everywhere is no axis.
     return [name for name in names if len({point.params.get(name) for point in points}) > 1]
 
 
@@ -86,6 +88,7 @@ def _family_data(page: StudyPage) -> list[dict[str, Any]]:
 
     Families that only have outputs come last, so that they do not change the colors of the charts.
     """
+    # Outputs can be of families without points, such as a case study's.
     names = _distinct([*(point.family for point in page.points), *(output.family for output in page.outputs)])
     return [
         {
@@ -99,6 +102,7 @@ def _family_data(page: StudyPage) -> list[dict[str, Any]]:
 
 def _metric_names(points: Sequence[Point]) -> list[str]:
     """Return the metrics that some point has, in the order of the tables."""
+    # A metric that no point has would be an empty axis in every chart.
     present = {name for point in points for name, (value, _, _) in point.metrics.items() if _is_number(value)}
     others = [name for name in _distinct(name for point in points for name in point.metrics) if name not in HEADINGS]
     return [name for name in (*HEADINGS, *others) if name in present]
@@ -119,6 +123,7 @@ def _points_data(points: Sequence[Point]) -> list[dict[str, Any]]:
     """Return the points, each with whether it is on the Pareto front of its family, task and split."""
     groups: dict[tuple[str, str, str], list[int]] = {}
     for index, point in enumerate(points):
+        # Fronts are per family: the chart compares families by their fronts.
         groups.setdefault((point.task, point.split, point.family), []).append(index)
     on_front = {index for group in groups.values() for index in _front(points, group)}
     return [_point_data(point, on_front=index in on_front) for index, point in enumerate(points)]
@@ -130,6 +135,7 @@ def _point_data(point: Point, *, on_front: bool) -> dict[str, Any]:
         "split": point.split,
         "family": point.family,
         "id": point.strategy_id,
+        # An infinite parameter is a value like others and keeps a place on its axis.
         "params": {name: _parameter(value) for name, value in point.params.items()},
         "metrics": {name: interval for name, interval in point.metrics.items() if _is_number(interval[0])},
         "chosen": point.chosen,

@@ -28,7 +28,9 @@ def run_labels(manifests: Sequence[Manifest]) -> dict[str, str]:
     for manifest in manifests:
         facts = _facts(manifest)
         same_heading = [_facts(other) for other in manifests if _heading(other) == _heading(manifest)]
+        # Runs of different engines can have different facts.
         names = [name for name in _distinguishing_names(same_heading) if name in facts]
+        # "float64" is clear by itself, but "1" is not: "seed 1".
         texts = [str(facts[name]) if name in _SELF_EXPLAINING else f"{name} {facts[name]}" for name in names]
         labels[manifest.generation_id] = ", ".join(texts)
     return labels
@@ -36,6 +38,7 @@ def run_labels(manifests: Sequence[Manifest]) -> dict[str, str]:
 
 def _heading(manifest: Manifest) -> tuple[str, str]:
     """Return what the heading of a section says of a run."""
+    # The label, not the path: two models with the same last part of their path look the same in a heading.
     return model_label(manifest.model), manifest.task
 
 
@@ -71,6 +74,7 @@ def _distinguishing_names(runs: Sequence[Mapping[str, object]]) -> list[str]:
     names: list[str] = []
     classes = 1
     for name in dict.fromkeys(name for facts in runs for name in facts):
+        # Values can be lists, which cannot be in a set; as text they can.
         separated = len({str([facts.get(known) for known in (*names, name)]) for facts in runs})
         if separated > classes:
             names, classes = [*names, name], separated

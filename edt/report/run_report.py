@@ -34,6 +34,7 @@ _logger = logging.getLogger(__name__)
 
 def read_study(runs: Sequence[Run]) -> list[ScoreRow]:
     """Return the scores of several runs. Raises StoreError if a run has none, or has scores of other generations."""
+    # read_scores checks that the scores are of the run's present generations.
     return [score for run in runs for score in read_scores(run)]
 
 
@@ -47,6 +48,7 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
     write_text(folder / "table.md", markdown(sections))
     write_text(folder / "table.csv", csv_text(scores))
 
+    # The files are written first: a closed terminal must not lose them.
     console = result_console()
     print_table(sections, console)
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
@@ -92,6 +94,7 @@ def scores_page(sections: Sections, runs: Sequence[Run]) -> StudyPage:
 
 def _browsed_outputs(run: Run, families: Mapping[str, str]) -> tuple[list[PageExample], list[PageOutput]]:
     """Return the first examples of a run's last split, with their first outputs under the strategies of `families`."""
+    # The last split is test, if the run has several: outputs on dev were what the choice saw.
     split = list(run.manifest.splits)[-1]
     examples = [example for example in read_examples(run) if example.split == split][:_BROWSED_EXAMPLES]
 
@@ -114,6 +117,7 @@ def _browsed_outputs(run: Run, families: Mapping[str, str]) -> tuple[list[PageEx
             text=row["text"],
             scores={"mean T": round(row["t_mean"], 3), "mean H": round(row["h_mean"], 3)},
         )
+        # A run can have strategies without scores, if scoring was limited to some of them.
         for row in rows
         if row["strategy_id"] in families
     ]
@@ -146,6 +150,7 @@ def _point(group: Group, row: TableRow, task: str) -> Point:
 
 def _task_label(group: Group, sections: Sections) -> str:
     """Return the task, with its model if there are several, and its run if a model has several runs of it."""
+    # The page identifies a task by its label, so the label must be unique among the sections.
     models = {other.model for other in sections}
     runs = {other.generation_id for other in sections if (other.task, other.model) == (group.task, group.model)}
     parts = [group.task, *([group.model] if len(models) > 1 else []), *([group.generation_id] if len(runs) > 1 else [])]
@@ -158,6 +163,7 @@ def _ideals(sections: Sections) -> dict[str, tuple[float, float]]:
     for group, rows in sections.items():
         for row in rows:
             quality, self_bleu = (_value(row.cells.get(column)) for column in (QUALITY_COLUMN, "self_bleu"))
+            # A later split overwrites an earlier one: test comes last.
             if row.family == _GRAMMAR and quality is not None and self_bleu is not None:
                 ideals[_task_label(group, sections)] = (quality, self_bleu)
     return ideals

@@ -33,7 +33,7 @@ _LEGEND_ROWS = 18
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bands:
+class _Bands:
     """Statistics of each step over the rows that reach it: mean, quartiles, and the share of rows that reach it."""
 
     mean_S: Floats
@@ -65,11 +65,12 @@ def write_step_figures(runs: Sequence[Run], scores: Sequence[ScoreRow], folder: 
     ]
 
 
-def bands(traces: Traces) -> Bands:
+def bands(traces: Traces) -> _Bands:
     """Return mean and quartiles (numpy's linear interpolation) of each step over the rows that reach it.
 
     Steps that less than 5 % of the rows reach are left out.
     """
+    # Rows differ in length; NaN marks the steps that a row does not reach.
     lengths = np.array([len(row) for row in traces])
     values_NS = np.full((len(traces), lengths.max()), np.nan)
     for index, row in enumerate(traces):
@@ -78,8 +79,9 @@ def bands(traces: Traces) -> Bands:
     share_S = (~np.isnan(values_NS)).mean(axis=0)
     drawn_S = share_S >= _MIN_SHARE
     values_NS, share_S = values_NS[:, drawn_S], share_S[drawn_S]
+    # Every drawn step has at least one row, so no quantile is over nothing.
     lower_S, upper_S = np.nanquantile(values_NS, [0.25, 0.75], axis=0)
-    return Bands(mean_S=np.nanmean(values_NS, axis=0), lower_S=lower_S, upper_S=upper_S, share_S=share_S)
+    return _Bands(mean_S=np.nanmean(values_NS, axis=0), lower_S=lower_S, upper_S=upper_S, share_S=share_S)
 
 
 def steps_figure(title: str, traces: Sequence[StepTraces]) -> Any:
@@ -93,10 +95,11 @@ def steps_figure(title: str, traces: Sequence[StepTraces]) -> Any:
         families.setdefault(entry.family, []).append(entry)
 
     figure = Figure(figsize=(max(6.4, 4.2 * len(families)), 8.4), layout="constrained")
+    # Without pyplot, which would keep every figure and may look for a display.
     FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        3, len(families), sharex=True, sharey="row", squeeze=False, gridspec_kw={"height_ratios": (3, 3, 1)}
-    )
+    # Shared axes, so that families can be compared by eye.
+    heights = {"height_ratios": (3, 3, 1)}
+    axes = figure.subplots(3, len(families), sharex=True, sharey="row", squeeze=False, gridspec_kw=heights)
     for column, (family, settings) in enumerate(families.items()):
         axes[0, column].set_title(family, fontsize=11, fontweight="bold")
         _draw_family(list(axes[:, column]), settings)
@@ -121,6 +124,7 @@ def figure_bytes(figure: Any, kind: str) -> bytes:
 
 def _draw_family(axes: Sequence[Any], settings: Sequence[StepTraces]) -> None:
     """Draw the settings of a family into its three panels."""
+    # Bands of many settings overlap; together they must not hide the lines.
     opacity = max(0.04, _BAND_OPACITY / len(settings))
     for setting, color in zip(settings, _colors(len(settings)), strict=True):
         for axis, rows in zip(axes[:2], (setting.entropy, setting.temperature), strict=True):
@@ -140,6 +144,7 @@ def _draw_family(axes: Sequence[Any], settings: Sequence[StepTraces]) -> None:
 
 def _draw_legend(axes: Sequence[Any]) -> None:
     """Draw the legend of a family's settings below its lowest panel."""
+    # Of the temperature panel, since in the third one lines have no label.
     handles, labels = axes[1].get_legend_handles_labels()
     more = len(labels) - _LEGEND_ROWS
     axes[2].legend(
@@ -174,18 +179,21 @@ def _scored_strategies(run: Run, scores: Sequence[ScoreRow]) -> Mapping[str, Col
 def _write_figure(run: Run, split: str, strategies: Collection[str], folder: Path) -> list[Path]:
     """Write the figure of one split of a run as PNG and SVG, or nothing if the split has no traces."""
     table = read_generations(run, ["split", "strategy_id", "family", "sample", *TRACES])
+    # Traces are optional: a run that was resumed with sampling.trace has rows with and without them.
     traced = table.filter(pc.and_(pc.equal(table["split"], split), pc.is_valid(table["trace_temperature"])))
     order = {strategy: index for index, strategy in enumerate(strategies)}
     rows = [row for row in traced.to_pylist() if row["strategy_id"] in order]
     if not rows:
         return []
 
+    # The order of the scores is that of the table, and so is the order of colors.
     rows.sort(key=lambda row: order[row["strategy_id"]])
     title = f"{run.manifest.task}, {split}, {model_label(run.manifest.model)}"
     figure = steps_figure(title, _group_by_strategy(rows))
     paths = [folder / f"steps-{run.folder.name}-{split}.{kind}" for kind in _KINDS]
     for path, kind in zip(paths, _KINDS, strict=True):
         content = figure_bytes(figure, kind)
+        # content=content binds the loop's value: a lambda reads its variables when it is called.
         write_atomically(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
     return paths
 

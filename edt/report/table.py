@@ -35,6 +35,7 @@ _EDA = "EDA: Euclidean distance from the ideal of best quality at Self-BLEU 0."
 
 def print_table(sections: Sections, console: Console) -> None:
     """Print the table with a section for each model, task and split, and the notes below it."""
+    # On 80 columns, value and interval side by side would be cut off; below each other they fit.
     wide = console.width >= _WIDE_TERMINAL
     columns = [column for column in columns_in(sections) if wide or column not in WITHOUT_INTERVAL]
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
@@ -51,6 +52,7 @@ def print_table(sections: Sections, console: Console) -> None:
             label = labels[line] if line < len(labels) else ""
             texts = row_texts(rows[line], columns) if line < len(rows) else [""] * (len(columns) + 1)
             cells = [text if wide else text.replace(" [", "\n[") for text in texts]
+            # rich reads "[37.9, 41.4]" as markup unless it is escaped.
             table.add_row(escape(label), *map(escape, cells), end_section=line == lines - 1)
 
     console.print(table)
@@ -62,6 +64,7 @@ def print_table(sections: Sections, console: Console) -> None:
 def legend(sections: Sections) -> str:
     """Return what the brackets, the arrows and EDA mean."""
     scores = [score for rows in sections.values() for row in rows for score in row.cells.values()]
+    # Runs that were scored with different confidence can share a table; the legend names both.
     levels = " and ".join(f"{100 * level:g} %" for level in sorted({score.confidence for score in scores}))
     arrows = f"Values with {levels} bootstrap intervals over examples; ↑ higher is better, ↓ lower is better."
     return f"{arrows} {_EDA}" if any(score.metric == "eda" for score in scores) else arrows
@@ -109,6 +112,7 @@ def markdown_row(cells: Sequence[str]) -> str:
 
 def csv_text(scores: Sequence[ScoreRow]) -> str:
     """Return all scores as CSV in long form, one per line, with their parameters and signatures."""
+    # Families have different parameters; a family without one has an empty cell there.
     params = sorted({name for score in scores for name in score.params})
     identity = ["model_name", "task", "split", "strategy_id", "family", "granularity"]
 
@@ -117,6 +121,7 @@ def csv_text(scores: Sequence[ScoreRow]) -> str:
     writer.writerow([*identity, *params, *_CSV_COLUMNS])
     for score in scores:
         parameters = [score.params.get(name, "") for name in params]
+        # None as an empty cell: pandas and spreadsheets read it as missing.
         values = ["" if value is None else value for value in (getattr(score, name) for name in _CSV_COLUMNS)]
         writer.writerow([*(getattr(score, name) for name in identity), *parameters, *values])
     return buffer.getvalue()
@@ -124,5 +129,6 @@ def csv_text(scores: Sequence[ScoreRow]) -> str:
 
 def result_console(width_in_pipe: int = TABLE_WIDTH) -> Console:
     """Return the console for results: the terminal, or lines of `width_in_pipe` characters if there is none."""
+    # rich assumes 80 columns in a pipe, which would fold every row of the table.
     console = Console()
     return console if console.is_terminal else Console(width=width_in_pipe)

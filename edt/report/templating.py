@@ -20,7 +20,9 @@ def _environment() -> Environment:
     """Return the templates. Whatever they show is escaped, and a missing name is an error."""
     return Environment(
         loader=FileSystemLoader(_TEMPLATES),
+        # A model's text is shown on these pages, so escaping must not depend on a template's author.
         autoescape=True,
+        # A misspelled name must not become an empty place on the page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -45,6 +47,7 @@ def render_page(
     styles: files whose rules it has. script: the file whose code it may run; its Content-Security-Policy allows no
     other.
     """
+    # The policy names the script by its hash, so the same text must go into the page.
     code = "" if script is None else read_resource(script)
     return render_template(
         template,

@@ -36,6 +36,8 @@ class DecodeConfig:
         self, name: str, prompts: Sequence[Prompt], strategies: Sequence[Strategy], limits: Limits
     ) -> Path:
         """Return the folder for these outputs; the same request always has the same folder."""
+        # The folder's name is a hash of everything that can change the outputs. A second call with the same request
+        # overwrites its files; any other request gets another folder.
         content = [
             [self.model.path, self.model.revision, self.model.adapter],
             [[prompt.token_ids, prompt.unconditional_ids] for prompt in prompts],

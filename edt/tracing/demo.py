@@ -78,6 +78,7 @@ class Demo:
     def __post_init__(self) -> None:
         if not self.prompts or not self.temperatures:
             raise ConfigError("demo.prompts or demo.temperatures is empty; each must be a list with at least one item.")
+        # Labels are optional, but a list that is too short would silently drop prompts.
         if self.labels and len(self.labels) != len(self.prompts):
             raise ConfigError(
                 f"demo.labels has {len(self.labels)} items for {len(self.prompts)} prompts; set one for each, or []."
@@ -95,6 +96,7 @@ def show_demo(demo: Demo, decoding: DecodeConfig) -> None:
     """Decode the demo, print its results, and write them as a page."""
     # Before the model is loaded: what is missing is reported at once.
     check_extra("report", "edt trace")
+    # Fixed temperatures only: the demo shows what T does, before a rule chooses it.
     strategies = [Fixed(t0=temperature) for temperature in demo.temperatures]
     engine = decoding.engine.build(LanguageModel.load(decoding.model))
     prompts = [text_prompt(text, engine.model.tokenize) for text in demo.prompts]
@@ -122,6 +124,7 @@ def _group_samples(
     """Return the samples of each prompt, in a column per temperature."""
     grouped: dict[tuple[str, str], list[Generation]] = {}
     for generation in generations:
+        # Generations come prompt by prompt; the demo shows them by prompt and temperature.
         grouped.setdefault((generation.example_id, generation.strategy_id), []).append(generation)
 
     return [
@@ -157,6 +160,7 @@ def compare_distributions(distribution: Distribution, engine: Engine) -> Distrib
 
     settings = []
     for name, strategy in distribution.settings.items():
+        # A rule such as EDT reads the entropy of this distribution and gives its own temperature.
         temperature_1 = strategy_temperature(logits_1V, strategy)
         probability_1V = sampling_probabilities(logits_1V, temperature_1, strategy)
         shown = probability_1V[0, likeliest_K].tolist()

@@ -11,6 +11,7 @@ from edt.tracing.demo_terminal import setting_text, share_text
 
 def demo_page(results: DemoResults) -> str:
     """Return the page as HTML text: one file that loads nothing and runs no script."""
+    # One scale for all prompts: the same temperature has the same color on the whole page.
     scale = Scale.from_values([column.temperature for prompt in results.prompts for column in prompt.columns])
     comparison = results.comparison
     # The longest bar fills its cell; all others are relative to it, across settings.

@@ -50,6 +50,7 @@ class TemperatureSamples:
     @property
     def repeats(self) -> list[int | None]:
         """For each sample, the index of the first sample with the same text; None for that first one itself."""
+        # index() finds the first occurrence, so a text that occurs once has its own index.
         first = [self.texts.index(text) for text in self.texts]
         return [None if original == index else original for index, original in enumerate(first)]
 
@@ -80,6 +81,7 @@ SUMMARY_HEADINGS = ("T", "distinct outputs", "Self-BLEU", "mean H (nats)")
 def summary(prompts: Sequence[PromptSamples]) -> list[tuple[str, list[tuple[str, ...]]]]:
     """Return, for each label, a line of text cells per temperature: totals and means over the prompts of the label."""
     sections = []
+    # Kinds of prompts are not averaged: a story and an explanation react differently to temperature.
     for label in dict.fromkeys(prompt.label for prompt in prompts):
         labeled = [prompt for prompt in prompts if prompt.label == label]
         by_temperature = zip(*(prompt.columns for prompt in labeled), strict=True)
@@ -89,6 +91,7 @@ def summary(prompts: Sequence[PromptSamples]) -> list[tuple[str, list[tuple[str,
 
 def _summary_line(columns: Sequence[TemperatureSamples]) -> tuple[str, ...]:
     """Return the cells of `SUMMARY_HEADINGS` for the samples at one temperature; a missing value is a dash."""
+    # One sample has no Self-BLEU; the mean is over prompts that have it.
     scores = [column.self_bleu for column in columns if column.self_bleu is not None]
     distinct, samples = sum(column.distinct for column in columns), sum(len(column.texts) for column in columns)
     return (

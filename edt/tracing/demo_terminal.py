@@ -56,6 +56,7 @@ def _print_comparison(comparison: DistributionComparison, console: Console) -> N
     console.print()
     console.print(Text.assemble("The token after ", (visible_lines(comparison.prompt), "bold"), " …"))
 
+    # Settings have the columns, so that the effect on one token is read along a row.
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     table.add_column("token", no_wrap=True, max_width=_TOKEN_WIDTH)
     for setting in comparison.settings:
@@ -79,6 +80,7 @@ def _print_comparison(comparison: DistributionComparison, console: Console) -> N
 
 def _bar_cell(probability: float, largest: float, width: int) -> Text:
     """Return a number and a bar; the largest number of the table fills the bar's width."""
+    # Unicode has blocks of an eighth of a character: bars are eight times finer than columns.
     eighths = round(8 * width * probability / largest)
     bar = "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
     return Text.assemble(f"{share_text(probability):<{_NUMBER_WIDTH}}", (f"{bar:<{width}}", "cyan"))
@@ -92,7 +94,9 @@ def _print_samples(prompt: PromptSamples, scale: Scale, console: Console) -> Non
     table = Table(box=box.SIMPLE_HEAD, show_lines=False, pad_edge=False, expand=True)
     for column in prompt.columns:
         style = Style(color=scale.text_color(column.temperature), bgcolor=scale.color(column.temperature), bold=True)
+        # Without color the heading is only bold; its text names the temperature anyway.
         heading = Text(f" T = {column.temperature:g} ", style=style if has_color(console) else "bold")
+        # Equal widths, and long words are folded: samples of a model can have any length.
         table.add_column(heading, ratio=1, overflow="fold")
     for sample in range(len(prompt.columns[0].texts)):
         cells = [_sample_cell(column.texts[sample], sample, column.repeats[sample]) for column in prompt.columns]

@@ -18,6 +18,7 @@ def sampling_probabilities(logits_SV: Tensor, temperature_S: Tensor, strategy: S
 
     They are scaled, truncated, and sum to 1. At the temperature floor the argmax has probability 1.
     """
+    # The same table, scaling and truncation as in the decode loop: a formula stands once.
     table = StrategyTable.build([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
     truncation = table.truncation_N.select(_only_strategy(logits_SV))
     scaled_SV, floored_S = scale(logits_SV, temperature_S), floored(temperature_S)
@@ -50,6 +51,7 @@ def strategy_temperature(logits_SV: Tensor, strategy: Strategy) -> Tensor:
 def ranks(logits_SV: Tensor, token_S: Tensor) -> Tensor:
     """Return the rank of each step's token among all tokens, [S]. 1 is the likeliest; ties share the better rank."""
     drawn_S1 = logits_SV.gather(-1, token_S.unsqueeze(-1))
+    # Strictly greater, so that equal logits share the better rank.
     return (logits_SV > drawn_S1).sum(dim=-1) + 1
 
 

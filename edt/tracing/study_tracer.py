@@ -30,6 +30,7 @@ class StudyTracer:
 
     request: GenerationRequest
 
+    # Loading the model takes seconds, and many experiments of a study do not need it.
     @cached_property
     def session(self) -> Session:
         """The study's model, loaded."""
@@ -42,6 +43,7 @@ class StudyTracer:
 
     def prepared(self, task: str) -> Prepared:
         """Return the examples and prompts of a task."""
+        # Tasks are named in the study and numbered in the session.
         return self.session.prepared([request.task.name for request in self.request.tasks].index(task))
 
     def examples(self, task: str, count: int) -> list[Example]:
@@ -57,6 +59,7 @@ class StudyTracer:
     ) -> list[Generation]:
         """Decode these examples with entropies and temperatures; see `decode_traced` for the order."""
         prompts = [self.prompt(task, name) for name in example_ids]
+        # Fewer samples of the same seed: sample 0 here is sample 0 of the run.
         sampling = replace(self.request.sampling, samples=samples)
         return decode_traced(self.engine, prompts, strategies, sampling, self.prepared(task).limits)
 

@@ -32,6 +32,7 @@ def forced_logits(language_model: LanguageModel, prompt_ids: Sequence[int], toke
 
     # Logits of the whole prompt would take prompt length × vocabulary floats; most models can leave them out.
     keep = {"logits_to_keep": steps} if "logits_to_keep" in language_model.forward_arguments else {}
+    # No cache: this is a single pass, and nothing is decoded after it.
     logits_1SV = model(**arguments, **keep, use_cache=False).logits[:, -steps:]
     logits_SV: Tensor = logits_1SV[0].to(language_model.signal_dtype)
     return logits_SV
@@ -52,6 +53,8 @@ def traced_output(
     Entropy and temperature are those that were recorded while decoding; ranks and probabilities come from a
     teacher-forced pass. The generation must have been decoded with `Sampling.trace`.
     """
+    # The recorded values, not new ones: in float32 a second pass differs by about 1e-5; with granularity
+    # "instance" the temperature does not follow from the step's entropy either.
     entropy, temperature = generation.trace_entropy, generation.trace_temperature
     assert entropy is not None, "decoded with Sampling.trace"
     assert temperature is not None, "decoded with Sampling.trace"
@@ -62,6 +65,7 @@ def traced_output(
     probability_SV = logits_SV.softmax(dim=-1)
     sampling_SV = sampling_probabilities(logits_SV, temperature_S, strategy)
 
+    # Columns first, then tokens: each quantity is one tensor operation over all steps.
     columns = zip(
         generation.token_ids,
         token_texts.texts(generation.token_ids),
@@ -94,6 +98,7 @@ def _likeliest(
     probability_SV: Tensor, sampling_SV: Tensor, top: int, token_texts: TokenTexts
 ) -> list[tuple[Alternative, ...]]:
     """Return the `top` likeliest tokens of each step, the likeliest first."""
+    # By the model's own probability: truncation would leave too few tokens to show.
     token_SK = probability_SV.topk(min(top, probability_SV.shape[-1]), dim=-1).indices
     steps = zip(
         token_SK.tolist(),

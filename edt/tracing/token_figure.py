@@ -35,8 +35,10 @@ def token_figure(outputs: Sequence[TracedOutput], folder: Path, name: str, *, ti
     import matplotlib as mpl
     from matplotlib.colors import Normalize
 
+    # The figure is as high as its text, so it is laid out before it is drawn.
     lines = [line for output in outputs for line in _layout(output)]
     fonts = _fonts()
+    # One scale for all outputs, since the figure has one color bar.
     scale = Scale.from_values([token.temperature for output in outputs for token in output.tokens])
     height = _LINE_HEIGHT * (len(lines) + 1)
 
@@ -62,6 +64,7 @@ def _fonts() -> list[str]:
     from matplotlib.font_manager import get_font_names
 
     installed = set(get_font_names())
+    # matplotlib ships DejaVu, so the Latin text looks the same everywhere.
     return ["DejaVu Sans Mono", *(name for name in _CHINESE_FONTS if name in installed)]
 
 
@@ -78,7 +81,9 @@ def _layout(output: TracedOutput) -> Iterator[list[_PlacedText]]:
     column = 1
     for token in output.tokens:
         text = _printable(token)
+        # Chinese, Japanese and Korean characters are two columns wide in a monospaced font.
         width = sum(2 if character >= _FIRST_WIDE_CHARACTER else 1 for character in text)
+        # A token is never split, even if it is longer than a line.
         if line and column + width > _COLUMNS:
             yield line
             line, column = [], 1

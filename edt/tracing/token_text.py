@@ -28,6 +28,8 @@ class TokenTexts:
 
         Joined they are the output's text, except for `INCOMPLETE` and for special tokens, whose names are given.
         """
+        # A token alone decodes to other text than in its context, so growing prefixes are decoded, and each
+        # token gets what it adds.
         texts = []
         length = len(self._decode([]))
         for end, token_id in enumerate(token_ids, start=1):

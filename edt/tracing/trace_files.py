@@ -33,11 +33,13 @@ _COLUMNS: dict[str, pa.DataType] = {
 
 def write_trace(path: Path, trace: Trace) -> None:
     """Write one row per token of every output, whole or not at all; model, prompt and seed are in the metadata."""
+    # One row per token, not per output: pandas can then group by strategy or by step at once.
     rows = [
         {"strategy_id": output.strategy_id, "sample": output.sample, **asdict(token)}
         for output in trace.outputs
         for token in output.tokens
     ]
+    # What is the same for all rows is in the file's metadata and not in columns.
     metadata = {
         "edt.trace_schema": TRACE_SCHEMA,
         "edt.model": trace.model,
@@ -45,6 +47,7 @@ def write_trace(path: Path, trace: Trace) -> None:
         "edt.prompt": trace.prompt,
         "edt.seed": trace.seed,
     }
+    # With a fixed schema, a trace without tokens has the same columns as any other.
     schema = pa.schema(_COLUMNS.items(), metadata={name: str(value) for name, value in metadata.items()})
     table = pa.Table.from_pylist(rows, schema=schema)
     write_atomically(path, lambda temporary: pq.write_table(table, temporary), setting="paths.traces")

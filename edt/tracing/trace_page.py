@@ -37,6 +37,7 @@ def trace_page(trace: Trace) -> str:
         title=_TITLE,
         trace=trace,
         prompt=visible_lines(trace.prompt),
+        # The page's inspector lists all alternatives, so its tooltips leave them out.
         **_shared_values(trace, temperature, entropy, alternatives=0),
         data={
             "ramp": [[shade, text_color_on(shade)] for shade in shades()],
@@ -63,6 +64,7 @@ def trace_fragment(trace: Trace) -> str:
 
 def _scales(trace: Trace) -> tuple[Scale, Scale]:
     """Return the scales of temperature and of entropy, common to all outputs so that colors can be compared."""
+    # From 0 for both, so that a strategy with T near 0 does not look hot.
     tokens = [token for output in trace.outputs for token in output.tokens]
     return (
         Scale.from_values([token.temperature for token in tokens]),
@@ -82,6 +84,7 @@ def _shared_values(trace: Trace, temperature: Scale, entropy: Scale, *, alternat
 
 def _output_values(output: TracedOutput, temperature: Scale, entropy: Scale, alternatives: int) -> dict[str, Any]:
     chips = [
+        # With one sample per strategy, its number says nothing.
         *([f"sample {output.sample}"] if output.sample else []),
         f"mean temperature {output.t_mean:.2f}",
         f"mean entropy {output.h_mean:.2f} nats",
@@ -104,6 +107,7 @@ def _token_values(token: TracedToken, scale: Scale, alternatives: int) -> dict[s
         f"entropy {token.entropy:.3f} nats, temperature {token.temperature:.3f}, rank {token.rank}, "
         f"probability {token.probability:.3g} (as drawn {token.sampling_prob:.3g})"
     )
+    # repr() quotes a token, which makes its leading space visible.
     likeliest = [f"{visible(entry.token)!r} {entry.probability:.3g}" for entry in token.alternatives[:alternatives]]
     return {
         "text": text,
@@ -119,6 +123,7 @@ def _token_data(token: TracedToken) -> dict[str, Any]:
     """Return what the page's script shows of a token."""
     content = asdict(token)
     alternatives = [{**entry, "token": visible(entry["token"])} for entry in content["alternatives"]]
+    # The script shows texts by textContent, but control characters would still reorder them.
     return {**content, "token": visible(token.token), "alternatives": alternatives}
 
 

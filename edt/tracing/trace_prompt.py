@@ -83,11 +83,13 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
     check_extra("report", "edt trace")
     engine = request.decoding.engine.build(LanguageModel.load(request.decoding.model))
     chosen = _load_prompt(request, engine.model)
+    # compare_three, the default, includes KLD, which a text without a source cannot use.
     strategies = _usable_strategies(request.strategies, chosen.prompt)
     trace = trace_prompt(engine, chosen, strategies, request.decoding.sampling, top=request.top)
 
     name = f"{short_name(request.decoding.model.path)}-{chosen.prompt.task}"
     folder = request.decoding.output_folder(name, [chosen.prompt], strategies, chosen.limits)
+    # The files are written before anything is printed: a closed terminal must not lose them.
     write_trace(folder / "trace.parquet", trace)
     write_text(folder / "trace.html", trace_page(trace), setting=SETTING)
 
@@ -109,6 +111,7 @@ def trace_prompt(
     return Trace(
         model=model.spec.path,
         origin=chosen.origin,
+        # The prompt as the model read it: after truncation, with special tokens.
         prompt=model.decode([prompt.token_ids])[0],
         references=chosen.references,
         seed=sampling.seed,
@@ -126,6 +129,7 @@ def _load_prompt(request: TraceRequest, model: LanguageModel) -> PromptToTrace:
 
     task, example = _find_example(request.tasks, request.example)
     limits = task.limits(request.decoding.sampling)
+    # The same encoding and limits as in a run, so the tokens are those of a run.
     prompt = encode(example, model.tokenize, budget=prompt_budget(model, task, limits))
     origin = f"{example.task}, {example.split}, example {example.example_id}"
     return PromptToTrace(prompt=prompt, origin=origin, references=example.references, limits=limits)
@@ -140,6 +144,7 @@ def _find_example(tasks: Sequence[TaskRequest], example_id: str | None) -> tuple
     for task in tasks:
         for split in task.splits:
             for example in task.task.load(split).examples:
+                # The first match ends the search: later splits are not loaded.
                 if example_id is None or example.example_id == example_id:
                     return task, example
                 ids.append(example.example_id)
@@ -158,6 +163,7 @@ def _usable_strategies(strategies: Sequence[Strategy], prompt: Prompt) -> Sequen
     Raises ConfigError if no strategy remains.
     """
     guided = [strategy.strategy_id for strategy in strategies if "kl" in strategy.needs]
+    # Without a source, both contexts are equal, the divergence is 0, and KLD is a fixed temperature.
     if not guided or prompt.token_ids != prompt.unconditional_ids:
         return strategies
 

@@ -19,6 +19,7 @@ _PROMPT_SHOWN = 1200
 
 def print_trace(trace: Trace, console: Console, *, details: bool) -> None:
     """Print the prompt, the legend and each output. details: print a table of the tokens below each output."""
+    # A pipe gets marks in place of colors, so that a saved trace still shows temperatures.
     color = has_color(console)
     # One scale for all outputs, so that the colors of two strategies can be compared.
     scale = Scale.from_values([token.temperature for output in trace.outputs for token in output.tokens])
@@ -53,6 +54,7 @@ def _legend(scale: Scale, *, color: bool) -> Text:
     text = Text("temperature ")
     text.append(f"{scale.low:.2f} ")
     for tenth in range(len(LEVELS)):
+        # The middle of each tenth, which has the color of the marks in it.
         value = scale.low + (tenth + 0.5) / len(LEVELS) * (scale.high - scale.low)
         text.append("   " if color else LEVELS[tenth], style=_token_style(value, scale) if color else Style())
     text.append(f" {scale.high:.2f}")
@@ -68,6 +70,7 @@ def _legend(scale: Scale, *, color: bool) -> Text:
 
 def _heading(output: TracedOutput) -> Text:
     text = Text(output.strategy_id, style="bold")
+    # With one sample per strategy, its number says nothing.
     sample = f" · sample {output.sample}" if output.sample else ""
     means = f" · mean T {output.t_mean:.2f} · mean H {output.h_mean:.2f} nats · {len(output.tokens)} tokens"
     text.append(f"{sample}{means} · ended by {output.finish_reason}", style="not bold dim")
@@ -113,6 +116,7 @@ def _token_cells(token: TracedToken) -> list[str]:
     """Return a token's text, entropy, rank and two probabilities; leading spaces show as dots."""
     text = visible(token.token)
     return [
+        # A table cell would hide leading spaces, and they distinguish tokens.
         "·" * (len(text) - len(text.lstrip(" "))) + text.lstrip(" "),
         f"{token.entropy:.3f}",
         str(token.rank),

@@ -31,9 +31,11 @@ def report_files(scores: Sequence[ScoreRow], runs: Sequence[Run], redactor: Reda
     texts = {
         "table.md": markdown(sections),
         "table.csv": csv_text(scores),
+        # Without runs the page has no outputs to browse.
         "report.html": study_html(scores_page(sections, runs=())),
     }
     folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
+    # Figures of the steps show no text of a prompt or output.
     figures = sorted(path for pattern in _STEP_FIGURES for path in folder.glob(pattern))
     return {name: redactor.text(text).encode() for name, text in texts.items()} | {
         path.name: redactor.file(path) for path in figures
@@ -44,12 +46,14 @@ def manifest_file(path: Path, redactor: Redactor, *, templates: bool) -> bytes:
     """Return a run's manifest. templates: keep the templates of prompts in its configuration."""
     if templates:
         return redactor.file(path)
+    # A template can hold instructions that a user does not want to publish.
     content = without_templates(json.loads(path.read_text(encoding="utf-8")))
     return redactor.text(json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def without_templates(value: Any) -> Any:
     """Return the same JSON with every template of prompts hidden."""
+    # Templates can be anywhere in the configuration: each task of a list has one.
     if isinstance(value, Mapping):
         return {name: HIDDEN if name == _TEMPLATE else without_templates(inner) for name, inner in value.items()}
     if isinstance(value, list):

@@ -64,6 +64,7 @@ class _TrackedRun:
     @property
     def strategy_ids(self) -> set[str]:
         """The strategies whose rows were planned."""
+        # From the manifest, since a strategy can be planned before its rows are decoded.
         return {strategy for planned in self.run.manifest.passes for strategy, _ in planned.rows}
 
     def rows(self, strategy_id: str) -> list[dict[str, Any]]:
@@ -91,6 +92,7 @@ def check_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
         return
     from edt.tracking.wandb_mode import resolved_mode
 
+    # A disabled export needs no key and no single setting.
     if resolved_mode(tracking) != "disabled":
         check_tracking(tracking, sum(len(_scored_strategies(study, scores)) for study in _group_by_model(runs)))
 
@@ -107,6 +109,7 @@ def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
     from edt.tracking.wandb_mode import check_export, connecting, falls_back, resolved_mode
     from edt.tracking.wandb_runs import export_settings
 
+    # wandb is an optional extra, imported only when something is exported.
     mode = resolved_mode(tracking)
     if mode == "disabled":
         return
@@ -144,6 +147,7 @@ def _group_by_model(runs: Sequence[Run]) -> list[list[_TrackedRun]]:
     studies: dict[str, dict[str, _TrackedRun]] = {}
     for tracked in [_TrackedRun(run) for run in runs]:
         tasks = studies.setdefault(tracked.run.manifest.model, {})
+        # setdefault returns the run that is there already, if it is another one.
         other = tasks.setdefault(tracked.run.manifest.task, tracked)
         if other is not tracked:
             raise StoreError(
@@ -180,6 +184,7 @@ def _setting_exports(
     for strategy_id, scores in strategies.items():
         rows = [(tracked, tracked.rows(strategy_id)) for tracked in study]
         yield SettingExport(
+            # The id depends on study and setting only, so a second export finds the first.
             export_id=digest([study_id, strategy_id]),
             name=redactor.text(strategy_id),
             config=redactor.json(setting_config(scores[0], _study_facts(study_id, study, scores))),
@@ -221,6 +226,7 @@ def _outputs_sheets(
     for tracked, generations in rows:
         by_example: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
         for row in generations:
+            # Scores can be of fewer samples than were decoded; the table shows those that were scored.
             if row["sample"] < n_samples:
                 by_example.setdefault((row["split"], row["example_id"]), {})[row["sample"]] = row
         for split in tracked.run.manifest.splits:
@@ -237,8 +243,10 @@ def _outputs_row(
 ) -> list[Cell]:
     """Return the row of one example in the table of outputs."""
     example = tracked.examples[key]
+    # A prompt can have thousands of tokens, and every setting's table repeats it.
     prompt = shortened(prompt_text(example.parts), _PROMPT_CHARACTERS)
     texts = [samples[k]["text"] if k in samples else None for k in range(n_samples)]
+    # Over the samples that are shown, so that the row is consistent in itself.
     means = [sum(row[name] for row in samples.values()) / len(samples) for name in ("t_mean", "h_mean")]
     return [tracked.run.manifest.task, *key, prompt, "\n".join(example.references), *texts, *means]
 
@@ -250,6 +258,7 @@ def _trace_plots(rows: Sequence[tuple[_TrackedRun, Sequence[Mapping[str, Any]]]]
         lines: dict[str, list[float]] = {}
         for tracked, generations in rows:
             for split in tracked.run.manifest.splits:
+                # A run that was resumed with sampling.trace has rows with and without traces.
                 kept = [row[column] for row in generations if row["split"] == split and row.get(column) is not None]
                 if kept:
                     lines[f"{tracked.run.manifest.task}/{split}"] = mean_by_step(kept)

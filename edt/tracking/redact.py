@@ -36,11 +36,13 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text without secrets."""
+        # Secrets first: one that contains the home path would not be found after the path is replaced.
         for secret in self.secrets:
             text = text.replace(secret, HIDDEN)
         for home in self.homes:
             # Not /home/anna, where the home is /home/ann.
             text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
+        # user:password@ in an address, such as a proxy's or a private registry's.
         return _CREDENTIALS.sub(f"{HIDDEN}@", text)
 
     def json(self, value: Any) -> Any:
@@ -51,12 +53,14 @@ class Redactor:
             return {self.text(str(name)): self.json(inner) for name, inner in value.items()}
         if isinstance(value, Sequence):
             return [self.json(inner) for inner in value]
+        # An infinite parameter, such as sigma=inf, is a valid setting.
         if isinstance(value, float) and not math.isfinite(value):
             return str(value)
         return value
 
     def file(self, path: Path) -> bytes:
         """Return the bytes of a file; those of a text file without secrets."""
+        # Replacing bytes in a picture would damage it.
         if path.suffix not in _TEXT_FILES:
             return path.read_bytes()
         return self.text(path.read_text(encoding="utf-8")).encode()

@@ -36,10 +36,12 @@ class WandbSpec:
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
             raise ConfigError(f"tracking.mode is '{self.mode}'; it must be one of {', '.join(_MODES)}.")
+        # W&B's rule for project names; checked here so that a run of hours does not end with it.
         if not self.project or any(character in self.project for character in _FORBIDDEN_IN_PROJECT):
             raise ConfigError(
                 f"tracking.project is '{self.project}'; it must be a name without any of {_FORBIDDEN_IN_PROJECT}."
             )
+        # 0 is a value here: nothing of a prompt or output is sent.
         if self.max_examples is not None and self.max_examples < 0:
             raise ConfigError(
                 f"tracking.max_examples is {self.max_examples}; it must be 0 or more examples, or null for all."

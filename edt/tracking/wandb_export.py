@@ -54,6 +54,7 @@ def setting_summary(scores: Iterable[ScoreRow]) -> dict[str, float]:
     summary: dict[str, float] = {}
     for score in scores:
         name = f"{score.task}/{score.split}/{metric_column(score.metric)}"
+        # Flat names: W&B's panels select summary values by name.
         values = {name: score.value, f"{name}_lo": score.lo, f"{name}_hi": score.hi}
         summary.update({key: value for key, value in values.items() if value is not None})
     return {**summary, **_means_over_tasks(scores)}
@@ -66,6 +67,7 @@ def _means_over_tasks(scores: Sequence[ScoreRow]) -> dict[str, float]:
         tasks = {score.task for score in scores if score.split == split}
         for metric in dict.fromkeys(score.metric for score in scores):
             values = [s.value for s in scores if s.split == split and s.metric == metric and s.value is not None]
+            # A mean over some of the tasks would not be comparable between settings.
             if len(values) == len(tasks):
                 means[f"{_MEAN}/{split}/{metric_column(metric)}"] = fmean(values)
     return means
@@ -88,6 +90,7 @@ def mean_by_step(traces: Iterable[Sequence[float]]) -> list[float]:
     """Return the mean at each step over the rows that reach it."""
     by_step: list[list[float]] = []
     for trace in traces:
+        # Rows end at different steps; a mean is over those that are still running.
         for step, value in enumerate(trace):
             if step == len(by_step):
                 by_step.append([])

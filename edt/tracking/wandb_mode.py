@@ -45,6 +45,7 @@ def check_export(spec: WandbSpec, n_settings: int) -> None:
     """Raise ConfigError before decoding if the export is not possible."""
     if spec.mode == "disabled":
         return
+    # The agent gives this process one run id, and the sweep reads one result from it.
     if sweep_id() is not None and n_settings != 1:
         raise ConfigError(
             f"a W&B sweep needs one setting, and this command has {n_settings}; set one point of one family, such as "
@@ -55,16 +56,17 @@ def check_export(spec: WandbSpec, n_settings: int) -> None:
 
 def falls_back(spec: WandbSpec) -> bool:
     """Return whether an export is offline only because there is no key."""
-    return spec.mode == "auto" and "WANDB_MODE" not in os.environ and not has_key()
+    return spec.mode == "auto" and "WANDB_MODE" not in os.environ and not _has_key()
 
 
 def resolved_mode(spec: WandbSpec) -> str:
     """Return "online", "offline" or "disabled". Raises ConfigError for an explicit "online" without a key."""
     if spec.mode in ("offline", "disabled"):
         return spec.mode
+    # WANDB_MODE is W&B's own switch; a mode that is set in the configuration has precedence.
     if spec.mode == "auto" and os.environ.get("WANDB_MODE") in ("offline", "disabled"):
         return os.environ["WANDB_MODE"]
-    if has_key():
+    if _has_key():
         return "online"
     if spec.mode == "online":
         raise ConfigError(
@@ -74,8 +76,9 @@ def resolved_mode(spec: WandbSpec) -> str:
     return "offline"
 
 
-def has_key() -> bool:
+def _has_key() -> bool:
     """Return whether W&B finds a key: in the environment, .netrc or its settings. Raises ConfigError for a bad key."""
+    # wandb looks for a key in several places, so it is asked and not imitated. It must not prompt for one.
     with quiet_environment():
         import wandb
         from wandb.sdk.lib import wbauth
@@ -106,6 +109,7 @@ def quiet_environment(workspace: Path | None = None) -> Iterator[None]:
     variables = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
     if workspace is not None:
         variables["WANDB_DATA_DIR"] = str(workspace / "staging")
+    # The variables are restored: edt may be used as a library in a process with other W&B runs.
     saved = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -46,10 +46,12 @@ def export_settings(
         parent = folder if mode == "offline" else _anonymous_folder()
         with tempfile.TemporaryDirectory(prefix=".wandb-", dir=parent) as name, quiet_environment(Path(name)):
             workspace = Path(name)
+            # All settings attach the same files, so they are written once.
             folders = _write_artifacts(workspace, artifacts)
             count = 0
             for setting in settings:
                 written, run_id = _export_setting(spec, mode, group, setting, folders, workspace)
+                # Moved only when complete: an interrupted export leaves the earlier one in place.
                 if mode == "offline":
                     _replace_run(written, folder / "wandb", run_id)
                 count += 1
@@ -81,6 +83,7 @@ def _export_setting(
             _name_files_relatively(run, written, offline=mode == "offline")
             _log_setting(run, setting, wandb)
             _log_artifacts(run, folders, wandb)
+        # Always finished: wandb's service process would otherwise wait for more.
         finally:
             run.finish()
     except (wandb.Error, ValueError, TypeError) as error:
@@ -105,17 +108,20 @@ def _init_arguments(spec: WandbSpec, mode: str, group: str, setting: SettingExpo
         "job_type": "setting",
         "config": dict(setting.config),
         "mode": mode,
+        # One process writes many runs, one after the other.
         "reinit": "create_new",
         "settings": wandb.Settings(**QUIET),
     }
     if sweep_id() is not None:
         return arguments
+    # Offline runs cannot resume; they replace their folder instead.
     resume = {"resume": "allow"} if mode == "online" else {}
     return {**arguments, **resume, "project": spec.project, "entity": spec.entity, "id": setting.export_id}
 
 
 def _log_setting(run: Any, setting: SettingExport, wandb: Any) -> None:
     """Write configuration, summary, tables and plots, and remove what only an earlier export of the run had."""
+    # A resumed run has a configuration already; a new value is no error.
     run.config.update(dict(setting.config), allow_val_change=True)
     sheets = {name: wandb.Table(columns=list(s.columns), data=_table_rows(s)) for name, s in setting.sheets.items()}
     plots = {name: _line_chart(plot, wandb) for name, plot in setting.plots.items()}
@@ -134,6 +140,7 @@ def _table_rows(sheet: Sheet) -> list[list[Any]]:
 
 def _line_chart(plot: Lines, wandb: Any) -> Any:
     """Return a chart with one line per name; lines can differ in length."""
+    # wandb takes the steps of each line separately, so lines may differ in length.
     steps = [list(range(len(values))) for values in plot.lines.values()]
     values = [list(line) for line in plot.lines.values()]
     return wandb.plot.line_series(xs=steps, ys=values, keys=list(plot.lines), title=plot.title, xname="step")
@@ -141,6 +148,7 @@ def _line_chart(plot: Lines, wandb: Any) -> Any:
 
 def _write_artifacts(workspace: Path, artifacts: Mapping[str, Files]) -> dict[str, Path]:
     """Write the files of the artifacts once for all runs, and return their folders. One without files is left out."""
+    # Each artifact has a separate folder: two of them may have files with the same name.
     folders = {name: workspace / _ARTIFACTS / name for name, files in artifacts.items() if files}
     for artifact, folder in folders.items():
         for name, content in artifacts[artifact].items():
@@ -153,6 +161,7 @@ def _write_artifacts(workspace: Path, artifacts: Mapping[str, Files]) -> dict[st
 def _log_artifacts(run: Any, folders: Mapping[str, Path], wandb: Any) -> None:
     """Attach the artifacts to a run. W&B stores equal content once, however many runs have it."""
     for name, folder in folders.items():
+        # "report-<id>" has type "report": W&B lists artifacts by type.
         artifact = wandb.Artifact(name, type=name.partition("-")[0])
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             artifact.add_file(str(path), name=path.relative_to(folder).as_posix(), policy="immutable")
@@ -194,6 +203,7 @@ def _linked(path: Path, target: Path) -> Path:
 def _replace_run(written: Path, folder: Path, run_id: str) -> None:
     """Move a finished offline run into the folder, in place of an earlier one with the same id."""
     folder.mkdir(parents=True, exist_ok=True)
+    # The name also has the time of the export, so an earlier one is found by its id.
     for earlier in folder.glob(f"offline-run-*-{run_id}"):
         shutil.rmtree(earlier)
     os.rename(written, folder / written.name)
