@@ -1,13 +1,13 @@
 // The text of an output: what was searched for is marked, and tokens are colored by their temperature.
 
-/** Returns where `query`, in lower case, occurs in the text, as [start, end). */
+/** Returns the ranges [start, end) of the text that contain `query`, which is in lower case. */
 function hits(text, query) {
-  const found = [];
-  if (!query) return found;
+  const ranges = [];
+  if (!query) return ranges;
   const lower = text.toLowerCase();
-  if (lower.length !== text.length) return found; // e.g. İ becomes two characters, and all positions after it would be wrong
-  for (let start = lower.indexOf(query); start >= 0; start = lower.indexOf(query, start + query.length)) found.push([start, start + query.length]);
-  return found;
+  if (lower.length !== text.length) return ranges; // e.g. İ becomes two characters, and all positions after it would be wrong
+  for (let start = lower.indexOf(query); start >= 0; start = lower.indexOf(query, start + query.length)) ranges.push([start, start + query.length]);
+  return ranges;
 }
 
 /** Returns the text with its hits in <mark>. */
@@ -28,13 +28,13 @@ function colorToken(span, share) {
 }
 
 function tokenSpans(tokens, query) {
-  const found = hits(tokens.text.join(''), query);
+  const ranges = hits(tokens.text.join(''), query);
   let start = 0;
   return tokens.text.map((text, index) => {
     const end = start + text.length;
     const span = element('span', {'data-index': index}, text);
     if (tokens.t[index] !== null) colorToken(span, DATA.hottest > 0 ? tokens.t[index] / DATA.hottest : 0);
-    if (found.some(([from, to]) => from < end && start < to)) span.classList.add('hit');
+    if (ranges.some(([from, to]) => from < end && start < to)) span.classList.add('hit');
     start = end;
     return span;
   });
