@@ -1,4 +1,4 @@
-"""The errors that a person sees: each names the thing, the value, what is allowed and the way out."""
+"""The errors that a person sees: each names the thing, the value, what is allowed and the remedy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MissingExtraError(EdtError):
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:
-    """`" (did you mean 'x'?)"` for the closest allowed name, or an empty string when none is close."""
+    """Return `" (did you mean 'x'?)"` for the closest allowed name, or an empty string when none is close."""
     close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
     return f" (did you mean '{close[0]}'?)" if close else ""
 

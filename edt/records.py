@@ -37,7 +37,7 @@ class Example:
     parts: PromptParts
     references: tuple[str, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """What a task's extra metrics need (plain JSON); nothing of it reaches the model."""
+    """Plain JSON for the task's extra metrics; nothing of it reaches the model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class Prompt:
     token_ids: tuple[int, ...]
     unconditional_ids: tuple[int, ...]
     truncated_tokens: int
-    """Tokens that the budget took from the full prompt."""
+    """Tokens of the full prompt that the budget cut off."""
 
 
 FinishReason = Literal["eos", "stop", "length"]
@@ -101,7 +101,7 @@ class Alternative:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TracedToken:
-    """A token of an output with what was known when it was drawn; entropy in nats, rank 1 for the likeliest token."""
+    """A token of an output, and the distribution that it was drawn from; entropy in nats, rank 1 is the likeliest."""
 
     step: int
     token_id: int
@@ -161,4 +161,4 @@ class ScoreRow:
     signature: str
     generation_id: str
     note: str = ""
-    """Why a value is missing, or what qualifies it ("provisional")."""
+    """The reason why a value is missing, or what qualifies it ("provisional")."""

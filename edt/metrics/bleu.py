@@ -1,4 +1,7 @@
-"""SacreBLEU: corpus BLEU per sample index. E examples, K samples, S sentences, R references per set."""
+"""SacreBLEU: corpus BLEU per sample index.
+
+Shapes: E examples, K samples, S segments, R references per set.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from edt.metrics.ngrams import Corpus, Ints, NgramCounts, largest_per_gram
 from edt.metrics.signature import Options, reference_count, signature_text, size_text
 
 Segment = tuple[tuple[str, ...], str]
-"""References and a hypothesis."""
+"""The references and the hypothesis that is compared with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,27 +37,33 @@ class SacreBleu:
     _counted: dict[tuple[str, Segment], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def statistics(self, samples: SampleSet) -> Statistics:
-        """[E, K·10]. Raises DataError for an example without a reference, ConfigError without the tokenizer."""
+        """Return [E, K·10].
+
+        Raises DataError for an example without a reference, ConfigError when the language's tokenizer is missing.
+        """
         language = samples.target_language
         pairs = zip(samples.examples, samples.texts, strict=True)
         segments = [(required_references(example), text) for example, texts in pairs for text in texts]
+
+        # Most samples of cold settings are the same few texts, in this strategy and in the next.
         fresh = [segment for segment in dict.fromkeys(segments) if (language, segment) not in self._counted]
         if fresh:
             rows_S = bleu_statistics(fresh, bleu_tokenizer(language))
             self._counted.update(zip([(language, segment) for segment in fresh], rows_S, strict=True))
+
         rows = np.stack([self._counted[language, segment] for segment in segments])
         return rows.reshape(len(samples.examples), samples.n_samples * WIDTH)
 
     def aggregate(self, totals: Statistics) -> Floats:
-        """Corpus BLEU of each sample index, averaged."""
+        """Return corpus BLEU of each sample index, averaged."""
         return np.asarray(bleu_score(_per_sample(totals), effective_order=False).mean(axis=-1))
 
     def sentence_scores(self, statistics: Statistics) -> Floats:
-        """Sentence BLEU (`sacrebleu.sentence_bleu`, effective order) of each sample, [E, K·10] -> [E, K]."""
+        """Return sentence BLEU (`sacrebleu.sentence_bleu`, effective order) of each sample, [E, K·10] -> [E, K]."""
         return bleu_score(_per_sample(statistics), effective_order=True)
 
     def signature(self, samples: SampleSet) -> str:
-        """`BLEU|nrefs:1|case:mixed|eff:no|tok:zh|smooth:exp|over:samples|n:1000x8|sacrebleu:2.6.0`."""
+        """Return `BLEU|nrefs:1|case:mixed|eff:no|tok:zh|smooth:exp|over:samples|n:1000x8|sacrebleu:2.6.0`."""
         tokenizer = bleu_tokenizer(samples.target_language).signature
         fixed: Options = {"case": "mixed", "eff": False, "tok": tokenizer, "smooth": "exp", "over": "samples"}
         options = {"nrefs": reference_count(samples), **fixed}
@@ -62,15 +71,18 @@ class SacreBleu:
 
 
 def bleu_statistics(segments: Sequence[Segment], tokenizer: BleuTokenizer) -> Floats:
-    """The 10 statistics of each segment, [S, 10], as sacrebleu counts them.
+    """Return the 10 sufficient statistics of each segment, [S, 10], as sacrebleu counts them.
 
     A match is clipped at the n-gram's largest count in any one reference; the reference length is the one closest to
     the hypothesis's, the shorter of two equally close.
     """
     sets = {references: number for number, references in enumerate(dict.fromkeys(refs for refs, _ in segments))}
+
+    # Hypotheses first, then each reference set once; a group holds a set and the hypotheses that it belongs to.
     texts = [text for _, text in segments] + [text for references in sets for text in references]
     groups = [sets[refs] for refs, _ in segments] + [number for refs, number in sets.items() for _ in refs]
     corpus = Corpus.from_texts(texts, groups, tokenizer.tokenize)
+
     n = len(segments)
     correct = [_matches(counts, n, len(texts)) for counts in corpus.ngram_counts()]
     reference_length_S = closest_length(corpus.length_S, _lengths_by_set(corpus, n)[corpus.group_S])
@@ -78,14 +90,14 @@ def bleu_statistics(segments: Sequence[Segment], tokenizer: BleuTokenizer) -> Fl
 
 
 def _matches(counts: NgramCounts, n_hypotheses: int, n_sentences: int) -> Ints:
-    """Matches of each sentence with the references of its group; sentences from `n_hypotheses` on are references."""
+    """Return the matches of each sentence with the references of its group; the first `n_hypotheses` are hypotheses."""
     of_reference = counts.sentence_C >= n_hypotheses
     limit_G = largest_per_gram(counts.gram_C[of_reference], counts.count_C[of_reference], counts.n_grams)
     return clipped_matches(counts, limit_G[counts.gram_C], n_sentences)
 
 
 def _lengths_by_set(corpus: Corpus, n_hypotheses: int) -> Floats:
-    """The reference lengths of each reference set, [sets, R], absent ones inf."""
+    """Return the reference lengths of each reference set, [sets, R], absent ones inf."""
     group_R, length_R = corpus.group_S[n_hypotheses:], corpus.length_S[n_hypotheses:]
     sizes = np.bincount(group_R)
     lengths = np.full((len(sizes), sizes.max()), np.inf)

@@ -1,7 +1,7 @@
 """BLEU from its sufficient statistics, for arrays of them at once.
 
-The last axis of `statistics` holds 10 numbers, which add up over segments: correct n-grams of order 1–4, all n-grams of
-order 1–4, the length of the hypotheses, the length of the references.
+The last axis of `statistics` holds 10 numbers, which add up over segments: correct n-grams of order 1 to 4, total
+n-grams of order 1 to 4, hyp_len and ref_len, the lengths of hypotheses and references (sacrebleu's names).
 """
 
 from __future__ import annotations
@@ -14,53 +14,64 @@ from edt.metrics.base import Floats
 from edt.metrics.ngrams import MAX_ORDER, Corpus, Ints, NgramCounts
 
 WIDTH = 2 * MAX_ORDER + 2
+"""Sufficient statistics of a segment."""
 
 
 def bleu_score(statistics: Floats, *, effective_order: bool) -> Floats:
-    """BLEU (Papineni et al. 2002) for each row of statistics, [..., 10] -> [...], on a scale of 0 to 100.
+    """Return BLEU (Papineni et al. 2002) for each row of statistics, [..., 10] -> [...], on a scale of 0 to 100.
 
-    The values of sacrebleu's `BLEU.compute_bleu` with its default `exp` smoothing (NIST; method 3 of Chen & Cherry
-    2014): the i-th order without a match has precision 1 / (2^i · total). No match at all, or no hypothesis, is 0.
-    effective_order: average only the orders that the hypotheses are long enough for (sentence BLEU); otherwise such
-    an order makes the score 0.
+    The values are those of sacrebleu's `BLEU.compute_bleu` with `exp` smoothing, its default.
+    effective_order: average only the orders that the hypotheses are long enough for, as sentence BLEU does.
     """
     correct, total = statistics[..., :MAX_ORDER], statistics[..., MAX_ORDER : 2 * MAX_ORDER]
-    reached = np.logical_and.accumulate(total > 0, axis=-1)
-    halvings = np.cumsum(reached & (correct == 0), axis=-1)
-    numerator = np.where(correct > 0, correct, 0.5**halvings)
-    precision = np.divide(numerator, total, out=np.zeros_like(numerator), where=reached)
+    has_ngrams = np.logical_and.accumulate(total > 0, axis=-1)
+
+    # Smoothing (NIST; method 3 of Chen & Cherry 2014, W14-3346): the i-th order without a match counts as 1 / 2^i
+    # matches, so that one missing order does not make the whole geometric mean 0.
+    n_without_match = np.cumsum(has_ngrams & (correct == 0), axis=-1)
+    smoothed = np.where(correct > 0, correct, 0.5**n_without_match)
+    precision = np.divide(smoothed, total, out=np.zeros_like(smoothed), where=has_ngrams)
     log_precision = np.log(precision, out=np.full_like(precision, -np.inf), where=precision > 0)
+
+    # Effective order: a sentence of three words has no 4-gram, which is no fault of it. A corpus has n-grams of every
+    # order, or is so short that sacrebleu gives 0.
     if effective_order:
-        orders = np.maximum(reached.sum(axis=-1), 1)
-        log_mean = np.where(reached, log_precision, 0.0).sum(axis=-1) / orders
+        n_orders = np.maximum(has_ngrams.sum(axis=-1), 1)
+        log_mean = np.where(has_ngrams, log_precision, 0.0).sum(axis=-1) / n_orders
     else:
         log_mean = log_precision.mean(axis=-1)
-    scored = (correct > 0).any(axis=-1) & reached[..., 0]
-    return np.where(scored, 100.0 * brevity_penalty(statistics) * np.exp(log_mean), 0.0)
+
+    # No match at any order, or an empty hypothesis: 0, before smoothing could invent a score (sacrebleu #141).
+    has_match = (correct > 0).any(axis=-1) & has_ngrams[..., 0]
+    return np.where(has_match, 100.0 * _brevity_penalty(statistics) * np.exp(log_mean), 0.0)
 
 
-def brevity_penalty(statistics: Floats) -> Floats:
-    """exp(1 − references' length / hypotheses' length) where the hypotheses are shorter, else 1; 0 for none at all."""
-    hypothesis, reference = statistics[..., -2], statistics[..., -1]
-    ratio = np.divide(reference, hypothesis, out=np.full_like(hypothesis, np.inf), where=hypothesis > 0)
-    return np.where(hypothesis < reference, np.exp(1.0 - np.maximum(ratio, 1.0)), 1.0)
+def _brevity_penalty(statistics: Floats) -> Floats:
+    """Return exp(1 − ref_len / hyp_len) where the hypotheses are shorter, else 1; 0 where they are empty."""
+    hyp_len, ref_len = statistics[..., -2], statistics[..., -1]
+    ratio = np.divide(ref_len, hyp_len, out=np.full_like(hyp_len, np.inf), where=hyp_len > 0)
+    return np.where(hyp_len < ref_len, np.exp(1.0 - np.maximum(ratio, 1.0)), 1.0)
 
 
 def segment_statistics(corpus: Corpus, correct_by_order: Sequence[Ints], reference_length_S: Floats) -> Floats:
-    """The statistics of each sentence of a corpus, [S, 10], from its clipped matches of order 1–4, each [S]."""
+    """Return the statistics of each sentence of a corpus, [S, 10], from its clipped matches of order 1–4, each [S]."""
     totals = [corpus.totals(order) for order in range(1, MAX_ORDER + 1)]
     columns = [*correct_by_order, *totals, corpus.length_S, reference_length_S]
     return np.stack(columns, axis=-1).astype(np.float64)
 
 
 def clipped_matches(counts: NgramCounts, limit_C: Ints, n_sentences: int) -> Ints:
-    """Matches of each sentence, [S]: its n-grams, each counted at most `limit_C` times."""
+    """Return the matches of each sentence, [S]: its n-grams, each counted at most `limit_C` times."""
+    # Clipping: "the the the" does not match "the cat" three times (Papineni et al. 2002, section 2.1).
     matches_C = np.minimum(counts.count_C, limit_C)
     return np.bincount(counts.sentence_C, weights=matches_C, minlength=n_sentences).astype(np.int64)
 
 
 def closest_length(length: Ints, candidates: Floats) -> Floats:
-    """The candidate nearest to each length, the shorter of two equally near: [...], [..., R] -> [...]. inf: absent."""
+    """Return the candidate nearest to each length, the shorter of two equally near: [...], [..., R] -> [...].
+
+    An absent candidate is inf.
+    """
     distance = np.abs(candidates - length[..., None])
     nearest = distance.min(axis=-1, keepdims=True)
     return np.asarray(np.where(distance == nearest, candidates, np.inf).min(axis=-1))

@@ -22,8 +22,9 @@ class BleuTokenizer:
 
 @lru_cache(maxsize=8)
 def bleu_tokenizer(language: str) -> BleuTokenizer:
-    """The tokenizer that sacrebleu sets for a target language: zh "zh", ja "ja-mecab", ko "ko-mecab", else "13a".
+    """Return the tokenizer that sacrebleu sets for a target language.
 
+    It is "zh" for zh, "ja-mecab" for ja, "ko-mecab" for ko, and "13a" for all others.
     language: a code such as `en`, `zh` or `zh-CN`; only what precedes a hyphen or underscore counts.
     Raises ConfigError, naming the extra to install, where the tokenizer's package is missing.
     """

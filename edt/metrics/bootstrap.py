@@ -20,15 +20,17 @@ BLOCK = 256
 
 
 def resample_weights(cluster_ids: Sequence[str], n_resamples: int, seed: int) -> Floats:
-    """How often each example occurs in each resample, [B, E].
+    """Return how often each example occurs in each resample, [B, E].
 
-    As many clusters as there are, drawn whole with replacement (the nonparametric cluster bootstrap; Davison & Hinkley
-    1997). Pure in its arguments: clusters are numbered in sorted order, so the weights follow the examples into
+    As many clusters as the data have are drawn whole, with replacement (the nonparametric cluster bootstrap; Davison &
+    Hinkley 1997). Pure in its arguments: clusters are numbered in sorted order, so the weights follow the examples into
     any other order, and the first resamples are the same whatever their number. With one example per cluster, ids in
     sorted order, the draws are those of `scipy.stats.bootstrap` with `rng=numpy.random.default_rng(seed)`.
     """
     if n_resamples < 1:
-        raise ConfigError(f"metrics.bootstrap.resamples is {n_resamples}; it is a number of resamples, 1 or more.")
+        raise ConfigError(f"metrics.bootstrap.resamples is {n_resamples}; it must be 1 or more.")
+
+    # Sorted, so that the draws do not depend on the order of the examples.
     clusters, cluster_E = np.unique(np.asarray(cluster_ids), return_inverse=True)
     rng = np.random.default_rng(seed)
     weights_BC = np.empty((n_resamples, len(clusters)))
@@ -38,7 +40,7 @@ def resample_weights(cluster_ids: Sequence[str], n_resamples: int, seed: int) ->
 
 
 def resampled_values(aggregate: Callable[[Statistics], Floats], statistics: Statistics, weights: Floats) -> Floats:
-    """A metric's value in each resample, [B], from statistics [E, D] and weights [B, E], a block at a time.
+    """Return a metric's value in each resample, [B], from statistics [E, D] and weights [B, E], a block at a time.
 
     aggregate: `Metric.aggregate`, totals [..., D] -> [...].
     """
@@ -47,19 +49,19 @@ def resampled_values(aggregate: Callable[[Statistics], Floats], statistics: Stat
 
 
 def interval(values: Floats, confidence: float) -> tuple[float, float]:
-    """Percentile interval of resampled values, [B] (Efron & Tibshirani 1993; scipy's `method="percentile"`).
+    """Return the percentile interval of resampled values, [B] (Efron & Tibshirani 1993; scipy's `method="percentile"`).
 
     (NaN, NaN) where any value is missing. Raises ConfigError unless 0 < confidence < 1.
     """
     if not 0.0 < confidence < 1.0:
-        raise ConfigError(f"metrics.bootstrap.confidence is {confidence}; it lies between 0 and 1, as 0.95 does.")
+        raise ConfigError(f"metrics.bootstrap.confidence is {confidence}; it must be between 0 and 1, as 0.95 is.")
     tail = (1.0 - confidence) / 2.0
     lo, hi = np.quantile(values, [tail, 1.0 - tail])
     return float(lo), float(hi)
 
 
 def two_sided_p(differences: Floats) -> float:
-    """Two-sided p-value of the differences in the resamples, d_B; NaN if one is missing.
+    """Return the two-sided p-value of the differences in the resamples, d_B; NaN if one is missing.
 
     p = min(1, 2·min(1 + #{d ≤ 0}, 1 + #{d ≥ 0}) / (B + 1)): the level at which the percentile interval just reaches 0
     (a test by inverting the interval, Efron & Tibshirani 1993), never 0 itself (1 + …, Davison & Hinkley 1997,
@@ -68,6 +70,7 @@ def two_sided_p(differences: Floats) -> float:
     """
     if np.isnan(differences).any():
         return float("nan")
+    # A difference of 0 counts on either side: it speaks for neither.
     below, above = int((differences <= 0).sum()), int((differences >= 0).sum())
     return min(1.0, 2.0 * (1 + min(below, above)) / (len(differences) + 1))
 
@@ -85,7 +88,10 @@ class Comparison:
 def compare(
     value: float, baseline: float, *, resampled: Floats, resampled_baseline: Floats, confidence: float
 ) -> Comparison:
-    """`value − baseline` of any aggregated value (a metric, EDA, …); the resampled values, [B], share their weights."""
+    """Return `value − baseline` of any aggregated value (a metric, EDA, …), with its interval and p-value.
+
+    resampled, resampled_baseline: both values in the same resamples, [B].
+    """
     differences = resampled - resampled_baseline
     lo, hi = interval(differences, confidence)
     return Comparison(difference=value - baseline, lo=lo, hi=hi, p_value=two_sided_p(differences))

@@ -23,7 +23,7 @@ ConstantsSource = Literal["dev", "override", "own split (provisional)"]
 
 
 def eda(quality: ArrayLike | None, self_bleu: ArrayLike | None, *, q_star: float, s_star: float) -> Floats:
-    """Euclidean distance from the ultimate aim (quality at its best, Self-BLEU at 0), in percent; lower is better.
+    """Return the distance from the ultimate aim (quality at its best, Self-BLEU at 0), in percent; lower is better.
 
     EDA = 100 · sqrt((max(0, 1 − q/Q*)² + (s/S*)²) / 2)
 
@@ -33,9 +33,12 @@ def eda(quality: ArrayLike | None, self_bleu: ArrayLike | None, *, q_star: float
     Raises ConfigError unless q_star and s_star are finite and above 0. Source: Zhang et al. 2024; the paper's exact
     constants could not be checked against its text.
     """
-    _require_positive("q_star", q_star)
-    _require_positive("s_star", s_star)
+    _check_positive("q_star", q_star)
+    _check_positive("s_star", s_star)
+
     q, s = np.asarray(quality, dtype=np.float64), np.asarray(self_bleu, dtype=np.float64)
+
+    # Clipped at 0: a quality above Q* is not a distance from it.
     short_of_best = np.maximum(0.0, 1.0 - q / q_star)
     return np.asarray(100.0 * np.sqrt((short_of_best**2 + (s / s_star) ** 2) / 2.0), dtype=np.float64)
 
@@ -58,15 +61,15 @@ class EdaConstants:
     family: str = "fixed"
 
     def __post_init__(self) -> None:
-        _require_positive("q_star", self.q_star)
-        _require_positive("s_star", self.s_star)
+        _check_positive("q_star", self.q_star)
+        _check_positive("s_star", self.s_star)
 
     def score(self, quality: ArrayLike | None, self_bleu: ArrayLike | None) -> Floats:
-        """`eda` with these constants."""
+        """Return `eda` with these constants."""
         return eda(quality, self_bleu, q_star=self.q_star, s_star=self.s_star)
 
     def signature(self, *, quality: str, n: str) -> str:
-        """`EDA|quality:rouge_l|q_star:31.5|s_star:98.25|constants:dev|family:fixed|n:1000x8|edt:0.1.0`; full digits."""
+        """Return `EDA|quality:rouge_l|q_star:31.5|s_star:98.25|constants:dev|…|n:1000x8|edt:0.1.0`, with all digits."""
         numbers: Options = {"q_star": self.q_star, "s_star": self.s_star}
         options = {"quality": quality, **numbers, "constants": self.source, "family": self.family}
         return signature_text("EDA", options, n=n, library="edt")
@@ -84,9 +87,9 @@ def eda_constants(
     source: ConstantsSource,
     family: str = "fixed",
 ) -> EdaConstants | None:
-    """Q* and S* as the maxima over the settings of the baseline family, which must include greedy (`fixed` at T0 = 0).
+    """Return Q* and S* as the maxima over the settings of the baseline family, which must include greedy decoding.
 
-    quality, self_bleu: one value per setting of the family. None (EDA is missing) where there is no setting, or where a
+    quality, self_bleu: one value per setting of the family. Returns None (EDA is missing) without a setting, or where a
     maximum is missing or 0: without a best quality there is no distance from it.
     """
     q_star, s_star = _maximum(quality), _maximum(self_bleu)
@@ -96,11 +99,10 @@ def eda_constants(
 
 
 def _maximum(values: Sequence[float | None]) -> float | None:
-    """The largest value that is there and above 0."""
     return max((value for value in values if value is not None and value > 0), default=None)
 
 
-def _require_positive(name: str, value: float) -> None:
+def _check_positive(name: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(
             f"metrics.eda.{name} is {value}; it divides a score, so it must be a finite number above 0. "

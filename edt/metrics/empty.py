@@ -15,7 +15,7 @@ from edt.metrics.signature import signature_text, size_text
 class EmptyShare:
     """Percentage of samples that are empty or only white space, mean over examples; lower is better.
 
-    It stands beside the quality scores because an empty output is scored, and pulls them down, like any other.
+    Tables show it next to the quality scores, because an empty output is scored like any other and lowers them.
     """
 
     name: ClassVar[str] = "empty_share"
@@ -24,15 +24,15 @@ class EmptyShare:
     interval_in_table: ClassVar[bool] = False
 
     def statistics(self, samples: SampleSet) -> Statistics:
-        """[E, 2] for the mean over examples."""
+        """Return [E, 2] for the mean over examples."""
         return mean_statistics(
             [100.0 * float(np.mean([not text.strip() for text in texts])) for texts in samples.texts]
         )
 
     def aggregate(self, totals: Statistics) -> Floats:
-        """Mean over examples."""
+        """Return the mean over examples."""
         return mean_value(totals)
 
     def signature(self, samples: SampleSet) -> str:
-        """`empty|empty:whitespace|n:1000x8|edt:0.1.0`."""
+        """Return `emptyShare|empty:whitespace|n:1000x8|edt:0.1.0`."""
         return signature_text("emptyShare", {"empty": "whitespace"}, n=size_text(samples), library="edt")

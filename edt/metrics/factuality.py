@@ -35,23 +35,25 @@ Judged = dict[tuple[str, str, str], bool]
 
 
 def words(text: str) -> Words:
-    """Runs of digits, runs of letters, single Chinese characters and marks; case folded."""
+    """Return runs of digits, runs of letters, single Chinese characters and marks; case folded."""
     return tuple(_WORD.findall(text.casefold()))
 
 
 def facts_right(example: Example, text: str) -> bool:
-    """Whether all required facts are said and no word contradicts them (see the module's definition).
+    """Return whether all required facts are said and no word contradicts them (see the module's definition).
 
     Raises KeyError for an example without a known truth.
     """
     said = words(text)
+
+    # A word that no right output holds contradicts the facts: a foreign name, another figure, another event.
     if not {word for word in said if word.isalnum()} <= _vocabulary(example.meta["grammar"]):
         return False
     return all(any(_holds(said, words(wording)) for wording in group) for group in example.meta["required"])
 
 
 def is_correct(example: Example, text: str) -> bool:
-    """Whether the example's grammar derives the text. Raises KeyError for an example without a known truth."""
+    """Return whether the example's grammar derives the text. Raises KeyError for an example without a known truth."""
     said = words(text)
     return len(said) in _ends(example.meta["grammar"], said, frozenset({0}))
 
@@ -73,7 +75,7 @@ def _vocabulary(tree: Any) -> set[str]:
 
 
 def _ends(tree: Any, said: Words, starts: frozenset[int]) -> frozenset[int]:
-    """Where a derivation of `tree` that begins at one of `starts` can end."""
+    """Return where a derivation of `tree` that begins at one of `starts` can end."""
     if isinstance(tree, str):
         wanted = words(tree)
         return frozenset(start + len(wanted) for start in starts if said[start : start + len(wanted)] == wanted)
@@ -84,8 +86,9 @@ def _ends(tree: Any, said: Words, starts: frozenset[int]) -> frozenset[int]:
     return starts
 
 
-def remembered(judged: Judged, judge: Callable[[Example, str], bool], example: Example, text: str) -> bool:
-    """The judgement of a text, made once: at low temperatures most samples of most settings are the same few texts."""
+def _remembered(judged: Judged, judge: Callable[[Example, str], bool], example: Example, text: str) -> bool:
+    """Return the judgement of a text, made once."""
+    # At low temperatures most samples of most settings are the same few texts.
     key = (example.task, example.example_id, text)
     if key not in judged:
         judged[key] = judge(example, text)
@@ -107,19 +110,19 @@ class Factuality:
     _judged: Judged = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def statistics(self, samples: SampleSet) -> Statistics | None:
-        """[E, 2]: the percentage of an example's samples whose facts are right, and 1."""
+        """Return [E, 2]: the percentage of an example's samples whose facts are right, and 1."""
         if not _known(samples.examples):
             return None
         pairs = zip(samples.examples, samples.texts, strict=True)
-        right = [[remembered(self._judged, facts_right, e, text) for text in texts] for e, texts in pairs]
+        right = [[_remembered(self._judged, facts_right, e, text) for text in texts] for e, texts in pairs]
         return mean_statistics([100 * float(np.mean(judged)) for judged in right])
 
     def aggregate(self, totals: Statistics) -> Floats:
-        """The mean over examples."""
+        """Return the mean over examples."""
         return mean_value(totals)
 
     def signature(self, samples: SampleSet) -> str:
-        """How facts are judged, and the numbers of examples and samples."""
+        """Return how facts are judged, and the numbers of examples and samples."""
         return signature_text("factuality", {"facts": "said,uncontradicted"}, n=size_text(samples), library="edt")
 
 
@@ -136,18 +139,18 @@ class DistinctCorrect:
     _judged: Judged = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def statistics(self, samples: SampleSet) -> Statistics | None:
-        """[E, 2]: an example's number of distinct correct outputs, and 1."""
+        """Return [E, 2]: an example's number of distinct correct outputs, and 1."""
         if not _known(samples.examples):
             return None
         pairs = zip(samples.examples, samples.texts, strict=True)
-        correct = [[t for t in texts if remembered(self._judged, is_correct, e, t)] for e, texts in pairs]
+        correct = [[t for t in texts if _remembered(self._judged, is_correct, e, t)] for e, texts in pairs]
         return mean_statistics([len({words(text) for text in texts}) for texts in correct])
 
     def aggregate(self, totals: Statistics) -> Floats:
-        """The mean over examples."""
+        """Return the mean over examples."""
         return mean_value(totals)
 
     def signature(self, samples: SampleSet) -> str:
-        """What counts as correct and as distinct, and the numbers of examples and samples."""
+        """Return what counts as correct and as distinct, and the numbers of examples and samples."""
         options = {"correct": "derivable", "distinct": "words"}
         return signature_text("distinct_correct", options, n=size_text(samples), library="edt")

@@ -36,7 +36,7 @@ class NgramCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """Tokenised sentences as integers. `length_S` tokens each, one after the other in `token_N`; `group_S` groups."""
+    """Tokenized sentences as integers. `length_S` tokens each, one after the other in `token_N`; `group_S` groups."""
 
     token_N: Ints
     length_S: Ints
@@ -45,7 +45,10 @@ class Corpus:
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], groups: Sequence[int] | Ints, tokenize: Callable[[str], str]) -> Corpus:
-        """From texts and the group of each. tokenize: to tokens between white space; called once per distinct text."""
+        """Build the corpus from texts and the group of each.
+
+        tokenize: text to tokens separated by white space; called once per distinct text.
+        """
         ids: dict[str, int] = {}
         numbered = {
             text: [ids.setdefault(token, len(ids)) for token in tokenize(text).split()] for text in dict.fromkeys(texts)
@@ -57,11 +60,11 @@ class Corpus:
         return cls(token_N=token_N, length_S=length_S, group_S=group_S, vocabulary=max(len(ids), 1))
 
     def totals(self, order: int) -> Ints:
-        """N-grams of one order in each sentence, [S]."""
+        """Return the number of n-grams of one order in each sentence, [S]."""
         return np.maximum(self.length_S - order + 1, 0)
 
     def ngram_counts(self) -> Iterator[NgramCounts]:
-        """The counts of order 1, 2, … 4.
+        """Yield the counts of order 1, 2, 3 and 4.
 
         An n-gram is its (n−1)-gram's dense id followed by one more token, so one stable sort per order both numbers
         the n-grams and, as positions ascend, leaves the occurrences in one sentence next to each other.
@@ -71,13 +74,20 @@ class Corpus:
         gram_N = self.group_S[sentence_N]
         position = np.arange(len(self.token_N))
         for order in range(1, MAX_ORDER + 1):
+            # 1. Only positions where an n-gram of this order fits into the sentence.
             position = position[position + order <= end_N[position]]
+
+            # 2. The key of an n-gram: the id of all but its last token, and that token.
             key = gram_N[position] * self.vocabulary + self.token_N[position + order - 1]
             by_key = np.argsort(key, kind="stable")
             position_sorted = position[by_key]
+
+            # 3. Number the distinct keys; the next order builds on these ids.
             new_gram = _changes(key[by_key])
             gram_sorted = np.cumsum(new_gram) - 1
             gram_N[position_sorted] = gram_sorted
+
+            # 4. Equal n-grams of one sentence are neighbors now: the length of each stretch is its count.
             sentence_sorted = sentence_N[position_sorted]
             starts = np.flatnonzero(new_gram | _changes(sentence_sorted))
             counts = np.diff(starts, append=len(position))
@@ -85,12 +95,12 @@ class Corpus:
 
 
 def _changes(values: Ints) -> NDArray[np.bool_]:
-    """True where a value differs from the one before it; the first always does."""
+    """Return where a value differs from the one before it; the first always does."""
     return np.concatenate([np.ones(min(len(values), 1), dtype=bool), values[1:] != values[:-1]])
 
 
 def largest_per_gram(gram_C: Ints, count_C: Ints, n_grams: int) -> Ints:
-    """The largest count of each n-gram, [G]; 0 for one that does not occur in `gram_C`."""
+    """Return the largest count of each n-gram, [G]; 0 for one that does not occur in `gram_C`."""
     largest_G = np.zeros(n_grams, dtype=np.int64)
     np.maximum.at(largest_G, gram_C, count_C)
     return largest_G

@@ -13,7 +13,7 @@ def pareto(quality_N: Sequence[float] | Floats, self_bleu_N: Sequence[float] | F
     A setting is on the front unless another has at least its quality and at most its Self-BLEU, and is strictly better
     in one of them.
     """
-    # Among settings of equal Self-BLEU the best quality comes first, so one pass with the best quality so far suffices.
+    # Among settings of equal Self-BLEU the best quality comes first: one pass with the best quality so far is enough.
     by_self_bleu = sorted(range(len(quality_N)), key=lambda n: (self_bleu_N[n], -quality_N[n], n))
 
     front: list[int] = []

@@ -32,16 +32,16 @@ class RougeL:
     )
 
     def statistics(self, samples: SampleSet) -> Statistics:
-        """[E, 2] for the mean over examples. Raises DataError for an example without a reference."""
+        """Return [E, 2] for the mean over examples. Raises DataError for an example without a reference."""
         pairs = zip(samples.examples, samples.texts, strict=True)
         return mean_statistics([float(np.mean(self._score(texts, required_references(ex)))) for ex, texts in pairs])
 
     def aggregate(self, totals: Statistics) -> Floats:
-        """Mean over examples."""
+        """Return the mean over examples."""
         return mean_value(totals)
 
     def signature(self, samples: SampleSet) -> str:
-        """`rougeL|stem:no|nrefs:1|best:max|n:1000x8|rouge_score:0.1.2`."""
+        """Return `rougeL|stem:no|nrefs:1|best:max|n:1000x8|rouge_score:0.1.2`."""
         options: Options = {"stem": self.stem, "nrefs": reference_count(samples), "best": "max"}
         return signature_text("rougeL", options, n=size_text(samples), library="rouge_score")
 
@@ -53,7 +53,7 @@ class RougeL:
 
 
 def rouge_l(texts: Sequence[str], references: Sequence[str], *, stem: bool) -> list[float]:
-    """ROUGE-L F1 × 100 of each text against its best reference; 0 where a side has no token, as in `rouge_score`."""
+    """Return ROUGE-L F1 × 100 of each text against its best reference; 0 where a side has no token."""
     tokenize = _tokenizer(stem).tokenize
     targets = [(position_masks(tokens), len(tokens)) for tokens in map(tokenize, references)]
     return [
@@ -87,7 +87,7 @@ def lcs_length(masks: Mapping[str, int], length: int, tokens: Sequence[str]) -> 
 
 
 def _f1(common: int, n_text: int, n_reference: int) -> float:
-    """F1 × 100 of the library's precision and recall."""
+    """Return F1 × 100 from precision and recall, by the library's own function."""
     from rouge_score.scoring import fmeasure
 
     return 100.0 * float(fmeasure(common / n_text, common / n_reference)) if common else 0.0
@@ -95,7 +95,8 @@ def _f1(common: int, n_text: int, n_reference: int) -> float:
 
 @lru_cache(maxsize=2)
 def _tokenizer(stem: bool) -> Any:
-    """The library's default tokenizer, imported late because it brings in nltk."""
+    """Return the library's default tokenizer."""
+    # Imported late: it brings in nltk.
     from rouge_score.tokenizers import DefaultTokenizer
 
     return DefaultTokenizer(use_stemmer=stem)

@@ -1,4 +1,7 @@
-"""Self-BLEU: how much the samples of a prompt repeat each other. G prompts, K samples, S = G·K sentences."""
+"""Self-BLEU: how much the samples of a prompt repeat each other.
+
+Shapes: G prompts, K samples, S = G·K sentences.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +35,12 @@ class SelfBleu:
     )
 
     def statistics(self, samples: SampleSet) -> Statistics | None:
-        """[E, 2] for the mean over examples; None with fewer than 2 samples."""
+        """Return [E, 2] for the mean over examples; None with fewer than 2 samples."""
         if samples.n_samples < 2:
             return None
+
         language = samples.target_language
+        # The order of samples does not matter to the mean, so a multiset is scored once.
         keys = [(language, tuple(sorted(texts))) for texts in samples.texts]
         fresh = [key for key in dict.fromkeys(keys) if key not in self._scores]
         if fresh:
@@ -44,11 +49,11 @@ class SelfBleu:
         return mean_statistics([self._scores[key] for key in keys])
 
     def aggregate(self, totals: Statistics) -> Floats:
-        """Mean over examples."""
+        """Return the mean over examples."""
         return mean_value(totals)
 
     def signature(self, samples: SampleSet) -> str:
-        """`selfBLEU|refs:others|case:mixed|eff:yes|tok:13a|smooth:exp|empty:identical|n:1000x8|sacrebleu:2.6.0`."""
+        """Return `selfBLEU|refs:others|…|tok:13a|smooth:exp|empty:identical|n:1000x8|sacrebleu:2.6.0`."""
         tokenizer = bleu_tokenizer(samples.target_language).signature
         fixed: Options = {"case": "mixed", "eff": True, "tok": tokenizer, "smooth": "exp", "empty": "identical"}
         options = {"refs": "others", **fixed}
@@ -56,25 +61,28 @@ class SelfBleu:
 
 
 def self_bleu(groups: Sequence[Sequence[str]], tokenizer: BleuTokenizer) -> Floats:
-    """Each sample against the other samples of its group, [G, K]; all groups have the same K ≥ 2.
+    """Return the score of each sample against the other samples of its group, [G, K]; all groups have the same K ≥ 2.
 
     `sacrebleu.sentence_bleu(sample, others)` with effective order and `exp` smoothing, except that two samples without
-    a token count as identical: such a sample scores 100 beside another one, and 0 alone, where sacrebleu gives 0.
+    a token count as identical: such a sample scores 100 next to another one, and 0 alone, where sacrebleu gives 0.
     """
     n_groups, n_samples = len(groups), len(groups[0])
     group_S = np.repeat(np.arange(n_groups), n_samples)
     corpus = Corpus.from_texts([text for texts in groups for text in texts], group_S, tokenizer.tokenize)
+
     correct = [_matches_with_others(counts, len(group_S)) for counts in corpus.ngram_counts()]
     length_GK = corpus.length_S.reshape(n_groups, n_samples)
     reference_length_S = closest_length(length_GK, _lengths_of_others(length_GK)).ravel()
     scores_S = bleu_score(segment_statistics(corpus, correct, reference_length_S), effective_order=True)
+
+    # sacrebleu scores an empty sentence 0, which would make a strategy that writes nothing the most diverse of all.
     empty_GK = length_GK == 0
     has_twin_GK = empty_GK & (empty_GK.sum(axis=-1, keepdims=True) >= 2)
     return np.where(has_twin_GK, 100.0, scores_S.reshape(n_groups, n_samples))
 
 
 def _matches_with_others(counts: NgramCounts, n_sentences: int) -> Ints:
-    """Matches of each sentence, [S], each n-gram clipped at its largest count in any *other* sentence of the group.
+    """Return the matches of each sentence, [S], clipped at the largest count in any *other* sentence of the group.
 
     That is the n-gram's largest count, or the second largest for the one sentence that holds the largest alone.
     """
@@ -83,11 +91,12 @@ def _matches_with_others(counts: NgramCounts, n_sentences: int) -> Ints:
     at_top = count_C == largest_C
     holders_G = np.bincount(gram_C[at_top], minlength=counts.n_grams)
     second_G = largest_per_gram(gram_C[~at_top], count_C[~at_top], counts.n_grams)
+    # Whoever holds the largest count alone must not be compared with itself.
     alone_at_top = at_top & (holders_G[gram_C] == 1)
     return clipped_matches(counts, np.where(alone_at_top, second_G[gram_C], largest_C), n_sentences)
 
 
 def _lengths_of_others(length_GK: Ints) -> Floats:
-    """[G, K, K]: for each sample the lengths of its group, its own absent (inf)."""
+    """Return for each sample the lengths of its group, [G, K, K], with the sample itself absent (inf)."""
     n_samples = length_GK.shape[-1]
     return np.where(np.eye(n_samples, dtype=bool), np.inf, length_GK[:, None, :])

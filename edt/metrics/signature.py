@@ -13,7 +13,7 @@ Options = Mapping[str, str | bool | float]
 
 
 def signature_text(metric: str, options: Options, *, n: str, library: str) -> str:
-    """`metric|key:value|…|n:<examples>x<samples>|library:version`, after sacrebleu's signatures (Post 2018).
+    """Return `metric|key:value|…|n:<examples>x<samples>|library:version`, after sacrebleu's signatures (Post 2018).
 
     Booleans read yes and no, numbers keep every digit. library: the distribution whose code defines the metric.
     """
@@ -22,19 +22,19 @@ def signature_text(metric: str, options: Options, *, n: str, library: str) -> st
 
 
 def size_text(samples: SampleSet) -> str:
-    """`<examples>x<samples>`, the `n` of a signature."""
+    """Return `<examples>x<samples>`, the `n` of a signature."""
     return f"{len(samples.examples)}x{samples.n_samples}"
 
 
 def reference_count(samples: SampleSet) -> str:
-    """References per example, or `var` where it varies (sacrebleu's word for it)."""
+    """Return the number of references per example, or `var` where it varies (sacrebleu's word for it)."""
     counts = {len(example.references) for example in samples.examples}
     return str(counts.pop()) if len(counts) == 1 else "var"
 
 
+# Cached: the version is read from the distribution's files, and a study has some ten thousand signatures.
 @cache
 def _version(library: str) -> str:
-    """Looked up once: it is read from the distribution's files, and a study has some ten thousand signatures."""
     # Not by the name of edt's distribution, which is another project's `edt` on the public index.
     return edt.__version__ if library == "edt" else version(library)
 

@@ -1,4 +1,4 @@
-"""Which metrics a set of samples gets, and how each becomes a value with its resamples.
+"""The table of metrics, the metrics of a scoring, and a metric's value with its resamples.
 
 Shapes: B resamples, E examples.
 """
@@ -57,7 +57,7 @@ class BootstrapSpec:
         if self.resamples < 1:
             raise ConfigError(f"metrics.bootstrap.resamples is {self.resamples}; it must be 1 or more.")
         if not 0 < self.confidence < 1:
-            raise ConfigError(f"metrics.bootstrap.confidence is {self.confidence}; it lies between 0 and 1, as 0.95.")
+            raise ConfigError(f"metrics.bootstrap.confidence is {self.confidence}; it must be between 0 and 1.")
         if self.seed < 0:
             raise ConfigError(f"metrics.bootstrap.seed is {self.seed}; it must be 0 or more.")
 
@@ -81,7 +81,9 @@ class EdaSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsSpec:
-    """The metrics of a scoring; `extra` are further ones by name. Each remembers what it scored: keep the object.
+    """The metrics of a scoring; `extra` are further ones by name.
+
+    Each metric remembers what it scored, so keep the object from one scoring to the next.
 
     num_workers: processes that score side by side; None takes one per processor when there is enough to score.
     """
@@ -97,16 +99,12 @@ class MetricsSpec:
     distinct_correct: DistinctCorrect = field(default_factory=DistinctCorrect, init=False)
 
     def metrics(self, quality: str, extra_metrics: tuple[str, ...]) -> list[Metric]:
-        """The quality metric first, then Self-BLEU, the task's own extra metrics, the user's, and the empty share.
+        """Return the quality metric, Self-BLEU, the task's extra metrics, the user's, and the share of empty outputs.
 
         Raises ConfigError for a name that is not known.
         """
-        known: dict[str, Metric] = {
-            "rouge_l": self.rouge_l,
-            "sacrebleu": self.sacrebleu,
-            "factuality": self.factuality,
-            "distinct_correct": self.distinct_correct,
-        }
+        offered: list[Metric] = [self.rouge_l, self.sacrebleu, self.factuality, self.distinct_correct]
+        known = {metric.name: metric for metric in offered}
         for name in (quality, *extra_metrics):
             if name not in known:
                 raise ConfigError(f"no metric is called '{name}'; a task can name: {', '.join(known)}.")

@@ -1,4 +1,4 @@
-"""What a strategy is: one point of a family, a rule that gives a temperature per row, and an optional truncation.
+"""The base of all strategies: one point of a family, a rule that gives a temperature per row, optional truncation.
 
 Shapes: R rows.
 """
@@ -6,6 +6,7 @@ Shapes: R rows.
 from __future__ import annotations
 
 import math
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -16,14 +17,15 @@ from torch import Tensor
 
 from edt.errors import ConfigError
 
-TRUNCATION_AXES = ("top_k", "top_p", "min_p", "top_n_sigma", "order")
-ORDERS = ("temperature_first", "truncate_first")
+_TRUNCATION_AXES = ("top_k", "top_p", "min_p", "top_n_sigma", "order")
+_ORDERS = ("temperature_first", "truncate_first")
 GRANULARITIES = ("token", "instance")
+"""How often a temperature is computed: at each token, or once per instance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """What a temperature may read, one value per row, in nats, of the model's distribution at T = 1.
+    """The signals that a temperature may read, one value per row, in nats, of the model's distribution at T = 1.
 
     entropy_R: H = −Σ p ln p, of all tokens, or of the kept ones for a strategy with entropy_of "kept".
     max_entropy_R: the largest entropy that as many tokens can have, the logarithm of their number.
@@ -64,7 +66,7 @@ class Signals:
         )
 
     def select(self, rows: Tensor) -> Signals:
-        """The same for a choice of rows."""
+        """Return the signals of some rows."""
         return Signals(
             entropy_R=self.entropy_R[rows],
             max_entropy_R=self.max_entropy_R[rows],
@@ -103,11 +105,11 @@ class Strategy(ABC):
             self.require(0 < self.min_p <= 1, "min_p", "a share of the largest probability in (0, 1]; null is off")
         if self.top_n_sigma is not None:
             self.require(0 <= self.top_n_sigma < math.inf, "top_n_sigma", "a number of 0 or more; null is off")
-        self.require(self.order in ORDERS, "order", f"one of {', '.join(ORDERS)}")
-        if self.order != ORDERS[0] and not self.truncates:
+        self.require(self.order in _ORDERS, "order", f"one of {', '.join(_ORDERS)}")
+        if self.order != _ORDERS[0] and not self.truncates:
             raise ConfigError(
                 f"strategy '{self.family}': order is '{self.order}', but nothing is truncated; set top_k, top_p, min_p "
-                f"or top_n_sigma, or leave order={ORDERS[0]}."
+                f"or top_n_sigma, or leave order={_ORDERS[0]}."
             )
         self.check()
 
@@ -123,7 +125,7 @@ class Strategy(ABC):
     @staticmethod
     @abstractmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
-        """Temperature per row from the row's signals and parameters, [R] -> [R]; 0 means argmax."""
+        """Return the temperature per row from its signals and parameters, [R] -> [R]; 0 means argmax."""
 
     @property
     def granularity(self) -> str:
@@ -144,28 +146,30 @@ class Strategy(ABC):
         return "raw"
 
     def params(self) -> dict[str, float | str]:
-        """The point's parameters by name; what is unset, and text at its default, is left out. The granularity has a
-        column of its own.
+        """Return the parameters by name, without those that are unset, and without text at its default.
+
+        The granularity is not among them: records have a separate column for it.
         """
-        told = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "granularity"}
-        usual = {field.name: field.default for field in fields(self)}
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "granularity"}
+        defaults = {field.name: field.default for field in fields(self)}
         return {
             name: value
-            for name, value in told.items()
-            if value is not None and not (isinstance(value, str) and value == usual[name])
+            for name, value in given.items()
+            if value is not None and not (isinstance(value, str) and value == defaults[name])
         }
 
     @property
     def strategy_id(self) -> str:
         """Readable and unique, as `edt(t0=0.7,theta=0.5)`; parameters at their default are left out."""
-        own = [field for field in fields(self) if field.name not in TRUNCATION_AXES]
-        shared = [field for field in fields(self) if field.name in TRUNCATION_AXES]
-        told = [
-            f"{field.name}={readable(getattr(self, field.name))}"
+        # The family's own parameters first, the shared truncation last.
+        own = [field for field in fields(self) if field.name not in _TRUNCATION_AXES]
+        shared = [field for field in fields(self) if field.name in _TRUNCATION_AXES]
+        given = [
+            f"{field.name}={_shortest_text(getattr(self, field.name))}"
             for field in own + shared
             if field.default is MISSING or getattr(self, field.name) != field.default
         ]
-        return f"{self.family}({','.join(told)})"
+        return f"{self.family}({','.join(given)})"
 
     def require(self, condition: bool, name: str, allowed: str) -> None:
         """Raise ConfigError naming the family, the parameter, its value and what is allowed."""
@@ -173,13 +177,14 @@ class Strategy(ABC):
             raise ConfigError(f"strategy '{self.family}': {name} is {getattr(self, name)!r}; it must be {allowed}.")
 
     def _as_declared(self, name: str, value: object) -> object:
-        """Numbers as floats (top_k as an integer), so that 1 and 1.0 are the same point; text as it is."""
+        """Return a number as a float (top_k as an integer), so that 1 and 1.0 are the same point; text as it is."""
         declared = str(type(self).__dataclass_fields__[name].type)
         if value is None and "None" in declared:
             return None
         if isinstance(value, str) and "str" in declared:
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        # numbers.Real also takes NumPy's numbers, as of numpy.linspace; True would be the temperature 1.
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
             raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a number.")
         if "int" not in declared:
             return float(value)
@@ -188,16 +193,16 @@ class Strategy(ABC):
         return int(value)
 
 
-def readable(value: float | str) -> str:
-    """The shortest text that reads back as the same value."""
+def _shortest_text(value: float | str) -> str:
+    """Return the shortest text that reads back as the same value."""
     if isinstance(value, str):
         return value
     short = f"{value:g}"
     return short if float(short) == value else repr(value)
 
 
-def require_upper_temperature(strategy: Strategy, t0: float) -> None:
-    """T0 of a dynamic rule: above 0 and finite. Greedy decoding is a point of `fixed` alone."""
+def check_upper_temperature(strategy: Strategy, t0: float) -> None:
+    """Raise ConfigError unless T0 of a dynamic rule is above 0 and finite; greedy decoding is a point of `fixed`."""
     if t0 == 0:
         raise ConfigError(
             f"strategy '{strategy.family}': t0 is 0, which would be greedy decoding whatever the other parameters; "

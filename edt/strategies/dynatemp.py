@@ -31,7 +31,7 @@ class Dynatemp(Strategy):
     granularity: str = "token"
 
     def check(self) -> None:
-        """Ranges as in the class docstring."""
+        """Raise ConfigError unless the parameters are in the ranges of the class docstring."""
         self.require(0 <= self.t_min < math.inf, "t_min", "a temperature of 0 or more")
         self.require(self.t_min <= self.t_max < math.inf, "t_max", "a temperature of t_min or more")
         self.require(0 <= self.exponent < math.inf, "exponent", "a number of 0 or more")
@@ -39,16 +39,17 @@ class Dynatemp(Strategy):
 
     @property
     def entropy_of(self) -> str:
-        """The entropy that the rule reads: of the kept tokens where truncation comes first."""
+        """The distribution whose entropy the rule reads: that of the kept tokens where truncation comes first."""
         return "kept" if self.order == "truncate_first" else "raw"
 
     @property
     def is_constant(self) -> bool:
-        """See Strategy."""
+        """Whether the rule is a fixed temperature at these parameters."""
         return self.exponent == 0 or self.t_min == self.t_max
 
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
-        """Temperature per row."""
+        """Return the temperature per row."""
+        # With one token left Hmax is 0: H/Hmax would be 0/0. Rounding can lift H above Hmax.
         share_R = torch.where(signals.max_entropy_R > 0, signals.entropy_R / signals.max_entropy_R, 0.0).clamp(max=1.0)
         return params["t_min"] + (params["t_max"] - params["t_min"]) * share_R ** params["exponent"]

@@ -10,14 +10,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from edt.strategies.base import GRANULARITIES, Signals, Strategy, require_upper_temperature
+from edt.strategies.base import GRANULARITIES, Signals, Strategy, check_upper_temperature
 
 
 @dataclass(frozen=True, kw_only=True)
 class EDT(Strategy):
     """T = T0 · N^(θ/H) with H the entropy of softmax(raw logits) (Zhang et al. 2024, Eq. 7).
 
-    T0 > 0 is the upper bound, reached as H grows; θ >= 0 sets how fast T falls where the model is sure; θ = 0 is
+    T0 > 0 is the upper bound, reached as H grows; θ >= 0 sets how fast T falls where the model is certain; θ = 0 is
     `fixed`. 0 < N <= 1; θ and N act only through θ·ln N, so N stays at the paper's 0.8 and is no axis.
     H is in nats, of all tokens (entropy_of "raw", as in the paper) or of those that truncation keeps ("kept", with
     order=truncate_first). The paper's log base is not known to us: were it bits, θ here would be 0.693 · θ there.
@@ -35,8 +35,8 @@ class EDT(Strategy):
     granularity: str = "token"
 
     def check(self) -> None:
-        """Ranges as in the class docstring."""
-        require_upper_temperature(self, self.t0)
+        """Raise ConfigError unless the parameters are in the ranges of the class docstring."""
+        check_upper_temperature(self, self.t0)
         self.require(0 <= self.theta < math.inf, "theta", "a number of 0 (fixed temperature) or more")
         self.require(0 < self.n <= 1, "n", "a base in (0, 1]; the paper uses 0.8")
         self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
@@ -45,12 +45,13 @@ class EDT(Strategy):
 
     @property
     def is_constant(self) -> bool:
-        """See Strategy."""
+        """Whether the rule is a fixed temperature at these parameters."""
         return self.theta == 0 or self.n == 1
 
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
-        """Temperature T0·N^(θ/H) per row (Zhang et al. 2024, Eq. 7). θ = 0 returns T0 exactly; H = 0 returns 0."""
+        """Return T0·N^(θ/H) per row (Zhang et al. 2024, Eq. 7). θ = 0 gives T0 exactly; H = 0 gives 0."""
         rate_R = params["theta"] * params["n"].log()
+        # θ = 0 is a fixed temperature even at H = 0, where rate/H would be 0/0 = NaN.
         exponent_R = torch.where(rate_R == 0, torch.zeros_like(rate_R), rate_R / signals.entropy_R)
         return params["t0"] * exponent_R.exp()

@@ -21,15 +21,15 @@ class Fixed(Strategy):
     t0: float
 
     def check(self) -> None:
-        """Ranges as in the class docstring."""
+        """Raise ConfigError unless the parameters are in the ranges of the class docstring."""
         self.require(0 <= self.t0 < math.inf, "t0", "a temperature of 0 (greedy) or more")
 
     @property
     def is_constant(self) -> bool:
-        """See Strategy."""
+        """Whether the rule is a fixed temperature at these parameters."""
         return True
 
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
-        """T0 per row."""
+        """Return T0 per row."""
         return params["t0"]

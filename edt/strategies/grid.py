@@ -12,22 +12,23 @@ from edt.strategies.base import Strategy
 
 
 def grid(family: type[Strategy], axes: Mapping[str, Any]) -> list[Strategy]:
-    """Every combination of the axes' values, the last axis fastest; a single value is an axis of one.
+    """Return every combination of the axes' values, the last axis fastest; a single value is an axis of one.
 
-    Raises ConfigError for a parameter that the family does not have (with the near miss), one that is missing, or an
+    Raises ConfigError for a parameter that the family does not have (with a suggestion), one that is missing, or an
     empty axis.
     """
     check_unknown(family, axes)
     for field in fields(family):
         if field.default is MISSING and axes.get(field.name) is None:
             raise ConfigError(f"strategy '{family.family}' needs a value for '{field.name}': strategy.{field.name}=…")
-    lists = {name: as_axis(family.family, name, value) for name, value in axes.items()}
+
+    lists = {name: _axis_values(family.family, name, value) for name, value in axes.items()}
     points = itertools.product(*lists.values())
     return [family(**dict(zip(lists, point, strict=True))) for point in points]
 
 
 def check_unknown(family: type[Strategy], names: Iterable[str]) -> None:
-    """Raise ConfigError for a parameter that the family does not have, with the near miss."""
+    """Raise ConfigError for a parameter that the family does not have, with a suggestion."""
     known = [field.name for field in fields(family)]
     for name in names:
         if name not in known:
@@ -37,8 +38,8 @@ def check_unknown(family: type[Strategy], names: Iterable[str]) -> None:
             )
 
 
-def as_axis(family: str, name: str, value: Any) -> list[Any]:
-    """The values of one axis; a list keeps its order, anything else is a list of one."""
+def _axis_values(family: str, name: str, value: Any) -> list[Any]:
+    """Return the values of one axis; a list keeps its order, anything else is a list of one."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         return [value]
     if not value:
@@ -51,5 +52,5 @@ def check_repeats(strategies: Sequence[Strategy]) -> None:
     seen: set[str] = set()
     for strategy in strategies:
         if strategy.strategy_id in seen:
-            raise ConfigError(f"strategy {strategy.strategy_id} is asked for twice; remove the repeated value.")
+            raise ConfigError(f"strategy {strategy.strategy_id} is given twice; remove the repeated value.")
         seen.add(strategy.strategy_id)

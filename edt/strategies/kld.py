@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from edt.errors import ConfigError
-from edt.strategies.base import GRANULARITIES, Signals, Strategy, require_upper_temperature
+from edt.strategies.base import GRANULARITIES, Signals, Strategy, check_upper_temperature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ class KLD(Strategy):
     granularity: str = "token"
 
     def check(self) -> None:
-        """Ranges as in the class docstring."""
-        require_upper_temperature(self, self.t0)
+        """Raise ConfigError unless the parameters are in the ranges of the class docstring."""
+        check_upper_temperature(self, self.t0)
         self.require(self.sigma > 0, "sigma", "a divergence above 0, in nats; .inf is fixed temperature")
         self.require(self.mode in ("shared", "dual"), "mode", "'shared' (one model) or 'dual' (two models)")
         self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
@@ -49,10 +49,10 @@ class KLD(Strategy):
 
     @property
     def is_constant(self) -> bool:
-        """See Strategy."""
+        """Whether the rule is a fixed temperature at these parameters."""
         return math.isinf(self.sigma)
 
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
-        """Temperature T0·2^(−KL/σ) per row. σ = inf returns T0 exactly."""
+        """Return T0·2^(−KL/σ) per row. σ = inf gives T0 exactly."""
         return params["t0"] * torch.exp2(-signals.kl_R / params["sigma"])

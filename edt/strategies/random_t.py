@@ -15,7 +15,7 @@ from edt.strategies.base import GRANULARITIES, Signals, Strategy
 
 
 def around(center: float, spread: float) -> RandomT:
-    """A temperature uniform between center·(1 − spread) and center·(1 + spread), 0 <= spread <= 1."""
+    """Return a temperature uniform between center·(1 − spread) and center·(1 + spread), 0 <= spread <= 1."""
     if not 0 <= spread <= 1:
         raise ConfigError(f"spread is {spread}; it is a share of the center, from 0 to 1.")
     shares = (1 - spread, 1 - spread / 2, 1.0, 1 + spread / 2, 1 + spread)
@@ -44,7 +44,7 @@ class RandomT(Strategy):
     granularity: str = "token"
 
     def check(self) -> None:
-        """0 <= q0 <= q25 <= q50 <= q75 <= q100."""
+        """Raise ConfigError unless 0 <= q0 <= q25 <= q50 <= q75 <= q100."""
         self.require(self.q0 >= 0, "q0", "a temperature of 0 or more")
         self.require(self.q100 < math.inf, "q100", "a finite temperature")
         points = (self.q0, self.q25, self.q50, self.q75, self.q100)
@@ -54,13 +54,15 @@ class RandomT(Strategy):
 
     @property
     def is_constant(self) -> bool:
-        """See Strategy."""
+        """Whether the rule is a fixed temperature at these parameters."""
         return self.q0 == self.q100
 
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
-        """Temperature Q(u) per row."""
+        """Return Q(u) per row."""
         points_R5 = torch.stack([params[name] for name in ("q0", "q25", "q50", "q75", "q100")], dim=-1)
+
+        # u = 1 itself belongs to the last of the four stretches between the points.
         at_R = 4 * signals.uniform_R
         below_R = at_R.floor().clamp(0, 3).long()
         low_R = points_R5.gather(-1, below_R.unsqueeze(-1)).squeeze(-1)

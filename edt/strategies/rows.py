@@ -1,4 +1,4 @@
-"""Strategies as tables: many points, of any families, applied to a batch of rows at once.
+"""A table of strategies: many points, of any families, applied to a batch of rows at once.
 
 Shapes: N strategies in the table, R rows.
 """
@@ -38,6 +38,7 @@ class StrategyTable:
         """Build the table; `dtype` is that of the signals."""
         families = tuple(dict.fromkeys(type(strategy) for strategy in strategies))
 
+        # A parameter that a point leaves unset is neutral: it changes nothing in a batch where others use it.
         def column(values: list[float]) -> Tensor:
             return torch.tensor(values, dtype=dtype, device=device)
 
@@ -45,7 +46,7 @@ class StrategyTable:
             return [float(s.params()[name]) if type(s) is family else float("nan") for s in strategies]
 
         params = tuple(
-            {name: column(values_of(family, name)) for name in numeric_params(strategies, family)}
+            {name: column(values_of(family, name)) for name in _numeric_params(strategies, family)}
             for family in families
         )
         top_k = [NO_TOP_K if s.top_k is None else s.top_k for s in strategies]
@@ -66,9 +67,11 @@ class StrategyTable:
         )
 
     def temperature(self, strategy_R: Tensor, signals: Signals) -> Tensor:
-        """Temperature per row; strategy_R holds each row's index into the table."""
+        """Return the temperature per row; strategy_R holds each row's index into the table."""
         temperature_R = torch.empty_like(signals.entropy_R)
         family_R = self.family_N[strategy_R]
+
+        # One call per family, not per strategy: a grid of 100 settings costs as much as one.
         for index, family in enumerate(self.families):
             rows = (family_R == index).nonzero().squeeze(-1)
             params = {name: column_N[strategy_R[rows]] for name, column_N in self.params[index].items()}
@@ -81,11 +84,11 @@ class StrategyTable:
         return any(strategy.truncates for strategy in self.strategies)
 
     def needs(self, signal: str) -> Tensor:
-        """Which strategies read `signal`, [N] bool."""
+        """Return which strategies read `signal`, [N] bool."""
         return torch.tensor([signal in s.needs for s in self.strategies], device=self.family_N.device)
 
 
-def numeric_params(strategies: Sequence[Strategy], family: type[Strategy]) -> list[str]:
-    """Names of the family's own parameters that are numbers in every one of its points."""
+def _numeric_params(strategies: Sequence[Strategy], family: type[Strategy]) -> list[str]:
+    """Return the names of the family's parameters that are numbers in every one of its points."""
     points = [strategy.params() for strategy in strategies if type(strategy) is family]
     return [name for name, value in points[0].items() if not isinstance(value, str) and all(name in p for p in points)]

@@ -1,4 +1,4 @@
-"""Truncation: which tokens stay drawable after the temperature. A rank or a threshold per row, never a loop.
+"""Truncation: the tokens that may still be drawn after the temperature. A rank or a threshold per row, never a loop.
 
 Sources: top-k (Fan et al. 2018, arXiv 1805.04833), top-p (Holtzman et al. 2020, arXiv 1904.09751),
 min-p (Nguyen et al. 2024, arXiv 2407.01082), top-nσ (Tang et al. 2024, arXiv 2411.07641). Order as in transformers'
@@ -27,7 +27,7 @@ class Truncation:
     top_n_sigma_R: Tensor
 
     def select(self, rows: Tensor) -> Truncation:
-        """The same for a choice of rows."""
+        """Return the truncation of some rows."""
         return Truncation(
             top_k_R=self.top_k_R[rows],
             top_p_R=self.top_p_R[rows],
@@ -43,7 +43,7 @@ class Truncation:
 
 
 def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
-    """Tokens that each row may draw, [R, V] bool; the best token always stays.
+    """Return the tokens that each row may draw, [R, V] bool; the best token always stays.
 
     scaled_RV: logits after the temperature, any shift. top-k keeps the k largest (and any token that ties with the
     k-th); top-p keeps the smallest head of the sorted distribution whose mass reaches p; min-p keeps tokens of at
@@ -52,23 +52,31 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
     """
     ordered_RV = scaled_RV.sort(dim=-1, descending=True).values
     ordered_all_RV = ordered_RV
+
+    # 1. top-k, with all tokens that tie with the k-th.
     k_R = truncation.top_k_R.clamp(max=scaled_RV.shape[-1])
     threshold_R1 = ordered_RV.gather(-1, (k_R - 1).unsqueeze(-1))
     ordered_RV = ordered_RV.masked_fill(ordered_RV < threshold_R1, -torch.inf)
+
+    # 2. top-p over what top-k kept; p = 1 is off, although rounding may leave the sum of all just below 1.
     probability_RV = ordered_RV.softmax(dim=-1)
     mass_before_RV = probability_RV.cumsum(dim=-1) - probability_RV
     keep_ordered_RV = (ordered_RV >= threshold_R1) & (
         (mass_before_RV < truncation.top_p_R.unsqueeze(-1)) | (truncation.top_p_R >= 1.0).unsqueeze(-1)
     )
+
+    # 3. min-p and top-nσ.
     keep_ordered_RV &= probability_RV >= truncation.min_p_R.unsqueeze(-1) * probability_RV[:, :1]
     keep_ordered_RV &= ordered_all_RV >= sigma_cutoffs(scaled_RV, truncation.top_n_sigma_R).unsqueeze(-1)
     keep_ordered_RV[:, 0] = True
+
+    # Back from ranks to tokens by the value of the last one kept, so that ties with it stay.
     last_R1 = ordered_all_RV.masked_fill(~keep_ordered_RV, torch.inf).amin(dim=-1, keepdim=True)
     return (scaled_RV >= last_R1) & ((scaled_RV > -torch.inf) | (last_R1 > -torch.inf))
 
 
 def sigma_cutoffs(logits_RV: Tensor, top_n_sigma_R: Tensor) -> Tensor:
-    """Max − n·σ per row, [R]; −inf where n is infinite. Impossible tokens (−inf) do not count."""
+    """Return max − n·σ per row, [R]; −inf where n is infinite. Impossible tokens (−inf) do not count."""
     possible_RV = torch.isfinite(logits_RV)
     count_R = possible_RV.sum(dim=-1).clamp(min=1)
     mean_R = logits_RV.masked_fill(~possible_RV, 0.0).sum(dim=-1) / count_R

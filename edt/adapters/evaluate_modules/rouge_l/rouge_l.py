@@ -5,16 +5,16 @@ import evaluate
 
 from edt.metrics.rouge import rouge_l
 
-DESCRIPTION = """ROUGE-L F1 (Lin 2004) times 100 of each prediction against its best reference, tokenised as by
+DESCRIPTION = """ROUGE-L F1 (Lin 2004) times 100 of each prediction against its best reference, tokenized as by
 rouge_score."""
 KWARGS = """
 Args:
     predictions: list of texts.
     references: for each prediction one reference or a list of them.
     stem: whether to stem words (default: False).
-    per_prediction: whether to give each prediction's score too (default: False).
+    per_prediction: whether to return each prediction's score too (default: False).
 Returns:
-    rouge_l: the mean over predictions, 0 to 100. scores: one per prediction, if asked for.
+    rouge_l: the mean over predictions, 0 to 100. scores: one per prediction, with per_prediction.
 """
 CITATION = """@inproceedings{lin-2004-rouge, title={{ROUGE}: A Package for Automatic Evaluation of Summaries},
 author={Lin, Chin-Yew}, booktitle={Text Summarization Branches Out}, year={2004}}"""
@@ -44,7 +44,7 @@ class RougeL(evaluate.Metric):  # type: ignore[misc]
         stem: bool = False,
         per_prediction: bool = False,
     ) -> dict[str, float | list[float]]:
-        lists = [[found] if isinstance(found, str) else list(found) for found in references]
-        scores = [rouge_l([text], found, stem=stem)[0] for text, found in zip(predictions, lists, strict=True)]
+        lists = [[entry] if isinstance(entry, str) else list(entry) for entry in references]
+        scores = [rouge_l([text], entry, stem=stem)[0] for text, entry in zip(predictions, lists, strict=True)]
         result: dict[str, float | list[float]] = {"rouge_l": sum(scores) / len(scores)}
         return result | {"scores": scores} if per_prediction else result

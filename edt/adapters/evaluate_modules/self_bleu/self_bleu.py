@@ -9,11 +9,12 @@ from edt.metrics.self_bleu import self_bleu
 DESCRIPTION = """Self-BLEU (Zhu et al. 2018): how alike the samples of one prompt are. Lower is more diverse."""
 KWARGS = """
 Args:
-    predictions: for each prompt the list of its samples; all prompts have as many, 2 or more.
+    predictions: for each prompt the list of its samples; the same number for all prompts, 2 or more.
     language: code that sets sacrebleu's tokenizer (default: "en").
-    per_prediction: whether to give each prompt's score too (default: False).
+    per_prediction: whether to return each prompt's score too (default: False).
 Returns:
-    self_bleu: each sample against the others of its prompt, the mean, 0 to 100. scores: one per prompt, if asked for.
+    self_bleu: each sample against the others of its prompt, the mean, 0 to 100.
+    scores: one per prompt, with per_prediction.
 """
 CITATION = """@inproceedings{zhu2018texygen, title={Texygen: A Benchmarking Platform for Text Generation Models},
 author={Zhu, Yaoming and others}, booktitle={SIGIR}, year={2018}}"""
