@@ -280,7 +280,7 @@ def _encoded(
     if isinstance(item, Example):
         if prompt_id is not None or unconditional is not None:
             raise ConfigError(
-                f"example '{item.example_id}' has an id and a source of its own; leave prompt_ids and "
+                f"example '{item.example_id}' has its id and its source already; leave prompt_ids and "
                 "unconditional_prompts at None for it."
             )
         budget = model.context - limits.max_new_tokens

@@ -22,7 +22,7 @@ author={Zhang, Shimao and Bao, Yu and Huang, Shujian}, journal={arXiv:2403.14541
 
 
 @evaluate.utils.file_utils.add_start_docstrings(DESCRIPTION, KWARGS)
-class Eda(evaluate.Metric):  # type: ignore[misc]
+class EDA(evaluate.Metric):  # type: ignore[misc]
     """EDA."""
 
     def _info(self) -> evaluate.MetricInfo:
