@@ -11,17 +11,17 @@ from typing import Any
 
 import edt
 
-PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
+_PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
 
 
 def environment() -> dict[str, Any]:
-    """Plain JSON for the manifest."""
+    """Return what produced a pass, as plain JSON for the manifest."""
     import torch
 
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {"edt": edt.__version__, **{name: installed(name) for name in PACKAGES}},
+        "packages": {"edt": edt.__version__, **{name: _installed_version(name) for name in _PACKAGES}},
         "git_commit": git_commit(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
@@ -29,8 +29,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def installed(package: str) -> str | None:
-    """A package's version, None when it is not installed."""
+def _installed_version(package: str) -> str | None:
+    """Return a package's version, None when it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -38,7 +38,7 @@ def installed(package: str) -> str | None:
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree, with `+` when it has changes; None outside a checkout."""
+    """Return the commit of the source tree, with `+` when it has changes; None outside a checkout."""
     here = Path(__file__).parent
     try:
         commit = subprocess.run(

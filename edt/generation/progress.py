@@ -22,7 +22,7 @@ _SECONDS_WORTH_A_LINE = 20.0
 """Time left after the first chunk from which a line announces it."""
 
 
-class Speed:
+class _Speed:
     """How fast rows are decoded, from the chunks that this command decoded itself."""
 
     def __init__(self, rows_to_do: int) -> None:
@@ -64,7 +64,7 @@ class Progress:
     @contextmanager
     def task(self, label: str, *, total: int, done: int) -> Iterator[Advance]:
         """Show `total` rows, of which `done` are on disk already; give the function that advances it."""
-        speed = Speed(total - done)
+        speed = _Speed(total - done)
         if not self.console.is_terminal:
             yield _line_by_line(label, total, speed)
             rate = f", {speed.tokens_per_second:,.0f} tokens/s" if done < total else ""
@@ -84,12 +84,12 @@ class Progress:
 
             def advance(rows: int, tokens: int) -> None:
                 speed.add(rows, tokens)
-                bar.update(identifier, advance=rows, speed=speed_text(speed))
+                bar.update(identifier, advance=rows, speed=_speed_text(speed))
 
             yield advance
 
 
-def _line_by_line(label: str, total: int, speed: Speed) -> Advance:
+def _line_by_line(label: str, total: int, speed: _Speed) -> Advance:
     """Return an `Advance` that logs the time left after the first chunk, where it is worth a line, and every minute."""
     last_line: float | None = None
 
@@ -104,12 +104,12 @@ def _line_by_line(label: str, total: int, speed: Speed) -> Advance:
         )
         if due and speed.rows_left > 0:
             last_line = now
-            logger.info("%s: %d of %d rows, %s", label, total - speed.rows_left, total, speed_text(speed))
+            logger.info("%s: %d of %d rows, %s", label, total - speed.rows_left, total, _speed_text(speed))
 
     return advance
 
 
-def speed_text(speed: Speed) -> str:
+def _speed_text(speed: _Speed) -> str:
     """Return "1,234 tokens/s, about 3 min left"."""
     return f"{speed.tokens_per_second:,.0f} tokens/s, about {duration(speed.seconds_left)} left"
 

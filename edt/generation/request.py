@@ -1,4 +1,4 @@
-"""What a command asks for, as typed objects: the pipeline sees nothing of the configuration files."""
+"""What to decode, as typed objects: nothing below the command line sees the configuration files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test", "all")
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRequest:
-    """A task and the splits of it to decode."""
+    """A task and its splits to decode."""
 
     task: Task
     splits: tuple[Split, ...]
@@ -36,9 +36,10 @@ class TaskRequest:
                 raise ConfigError(f"task.split is '{split}'; it must be one of {', '.join(SPLITS)}, or a list of them.")
 
     def limits(self, sampling: Sampling) -> Limits:
-        """Where rows of this task end."""
-        asked = sampling.max_new_tokens
-        return Limits(max_new_tokens=self.task.max_new_tokens if asked is None else asked, stop=self.task.stop)
+        """Return where rows of this task end: the sampling's limit where it is set, else the task's."""
+        configured = sampling.max_new_tokens
+        max_new_tokens = self.task.max_new_tokens if configured is None else configured
+        return Limits(max_new_tokens=max_new_tokens, stop=self.task.stop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,5 +59,5 @@ class GenerationRequest:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows asked for of every example, strategy by strategy."""
+        """The rows of every example, strategy by strategy."""
         return [(strategy.strategy_id, k) for strategy in self.strategies for k in range(self.sampling.samples)]

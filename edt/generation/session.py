@@ -1,4 +1,4 @@
-"""One loaded model and the tasks of a request, decoded in as many passes as are asked for: one run per task."""
+"""One loaded model and the tasks of a request, decoded in any number of passes: one run per task."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def generate_runs(request: GenerationRequest) -> list[Run]:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A request over its loaded model: each task is prepared once, and decoded in as many passes as are asked for."""
+    """A request over its loaded model: each task is prepared once, and decoded in any number of passes."""
 
     request: GenerationRequest
     engine: Engine
@@ -74,6 +74,7 @@ class Session:
         """
         request = self.request if strategies is None else replace(self.request, strategies=tuple(strategies))
         runs = []
+        # A search decodes the same tasks many times: they are prepared once, and only the strategies differ.
         for index in range(len(request.tasks)) if indices is None else indices:
             prepared = self.prepared(index)
             wanted = prepared if splits is None else prepared.only(splits)

@@ -1,1 +1,3 @@
-"""The run folder on disk: manifest, chunk plan and parts."""
+"""Run folders on disk: manifests, parts, scores and statistics, each file written whole or not at all. No torch."""
+
+__all__ = ["atomic", "layout", "lock", "manifest", "parts", "run", "statistics"]

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Write a file whole or not at all, whatever stops the process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edt.errors import StoreError
 
-REASONS = {
+_REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
@@ -18,22 +18,24 @@ REASONS = {
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EEXIST: "a file of that name is in the way",
 }
-TEMPORARY = ".partial"
+_TEMPORARY = ".partial"
 
 
 def write_atomically(path: Path, write: Callable[[Path], None], *, setting: str = "paths.runs") -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it into place.
+    """Let `write` fill a temporary file next to `path`, flush it to disk, then rename it into place.
 
     Whatever stops it, `path` is afterwards as before or complete. Raises StoreError when the folder cannot be written;
-    `setting` is what to choose another with.
+    `setting` is the configuration key with which another folder is chosen.
     """
-    temporary = path.with_name(f"{path.name}{TEMPORARY}")
+    temporary = path.with_name(f"{path.name}{_TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
-        flush(temporary)
+        # The content first: a rename may reach the disk before the bytes that it names.
+        _flush(temporary)
         os.replace(temporary, path)
-        flush(path.parent)
+        # The rename is an entry of the folder, which is cached separately.
+        _flush(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True) if path.parent.is_dir() else None
         raise unwritable(path, error, setting) from error
@@ -41,15 +43,14 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, setting: str 
 
 def write_text(path: Path, text: str, *, setting: str = "paths.runs") -> None:
     """Write a text file whole or not at all."""
-    write_atomically(path, lambda temporary: write_utf8(temporary, text), setting=setting)
+    write_atomically(path, lambda temporary: _write_utf8(temporary, text), setting=setting)
 
 
-def write_utf8(path: Path, text: str) -> None:
-    """Write text as UTF-8."""
+def _write_utf8(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def flush(path: Path) -> None:
+def _flush(path: Path) -> None:
     """Force a file's or folder's content to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -59,9 +60,9 @@ def flush(path: Path) -> None:
 
 
 def unwritable(path: Path, error: OSError, setting: str = "paths.runs") -> StoreError:
-    """The error for a folder that takes no files; what was written before stays."""
-    reason = REASONS.get(error.errno or 0, str(error))
+    """Return the error for a folder that cannot be written; what was written before stays."""
+    reason = _REASONS.get(error.errno or 0, str(error))
     return StoreError(
         f"cannot write {path}: {reason}. What was written before is intact; free the folder, or choose another with "
-        f"{setting}=FOLDER, and run the same command again to go on."
+        f"{setting}=FOLDER, and run the same command again to continue."
     )

@@ -1,4 +1,4 @@
-"""Where things lie in a folder of runs.
+"""The names of files and folders in a folder of runs.
 
 RUNS/<model>-<task>-<generation_id>/        one run: one model on one task
     manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet
@@ -27,20 +27,20 @@ def run_name(model: str, task: str, generation_id: str) -> str:
 
 
 def short_name(model: str) -> str:
-    """A model's name as part of a folder's name."""
+    """Return a model's name as part of a folder's name."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", model.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1])
 
 
 def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:
-    """The folder of the study that consists of these runs, whatever strategies they hold."""
+    """Return the folder of what these runs share, whatever strategies they hold."""
     return runs / STUDIES / digest(sorted(generation_ids))
 
 
 def search_folder(runs: Path, name: str) -> Path:
-    """The folder of a search for a setting."""
+    """Return the folder of a search for a setting."""
     return runs / SEARCHES / name
 
 
 def search_folders(runs: Path) -> list[Path]:
-    """The folders of all searches that are there."""
+    """Return the folders of all searches that exist."""
     return sorted(path for path in (runs / SEARCHES).glob("*") if path.is_dir())

@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""Let one process at a time write in a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edt.store.atomic import unwritable
 
 @contextmanager
 def held(folder: Path, what: str) -> Iterator[None]:
-    """Hold `folder`, which is made, while the context lasts; `what` names it in errors.
+    """Hold `folder` while the context lasts, and create it where it is missing; `what` names it in errors.
 
     Raises StoreError when another process holds it, or when it cannot be written.
     """
@@ -24,6 +24,7 @@ def held(folder: Path, what: str) -> Iterator[None]:
         raise unwritable(folder, error) from error
     with file:
         try:
+            # Released by the system when the process ends, however it ends: no stale lock is left behind.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(f"{what} {folder} is being written by another process; wait for it.") from error

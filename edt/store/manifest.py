@@ -17,7 +17,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One planned decoding: these rows, (strategy, sample), of every example in the chunks.
+    """One planned decoding: these rows (strategy, sample) of every example in the chunks.
 
     A later pass adds strategies or samples; the part of chunk c of pass p is written once and never changed. A chunk
     that has no part yet may be split: its second half becomes the last chunk.
@@ -33,12 +33,14 @@ class Pass:
     """Versions, commit and threads of the command that planned the pass."""
 
     def split_chunk(self, chunk: int) -> Pass | None:
-        """The pass with a chunk in two, or, where it holds one example, with batches of half as many rows; None when
-        there is nothing left to halve.
+        """Return the pass with a chunk in two, or with batches of half as many rows where the chunk is one example.
+
+        None when there is nothing left to halve.
         """
         ids = self.chunks[chunk]
         if len(ids) > 1:
             half = len(ids) // 2
+            # The second half goes to the end: a chunk's number is part of a file's name, and others may be written.
             chunks = (*self.chunks[:chunk], ids[:half], *self.chunks[chunk + 1 :], ids[half:])
             return replace(self, chunks=chunks, splits=self.splits + 1)
         if self.rows_per_batch > 1:
@@ -49,7 +51,7 @@ class Pass:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a run is. `identity` is exactly what can change a token; the rest tells how and from what it was made."""
+    """What a run is. `identity` is exactly what can change a token; the rest records how and from what it was made."""
 
     identity: Mapping[str, Any]
     task: str
@@ -68,15 +70,15 @@ class Manifest:
 
     @property
     def generation_id(self) -> str:
-        """Hash of the identity."""
+        """The hash of the identity."""
         return digest(self.identity)
 
     def with_pass(self, added: Pass) -> Manifest:
-        """The manifest with one more pass."""
+        """Return the manifest with one more pass."""
         return replace(self, passes=(*self.passes, added))
 
     def with_changed_pass(self, number: int, changed: Pass) -> Manifest:
-        """The manifest with another pass in place of number `number`."""
+        """Return the manifest with another pass instead of number `number`."""
         return replace(self, passes=(*self.passes[:number], changed, *self.passes[number + 1 :]))
 
     def write(self, path: Path) -> None:
@@ -86,24 +88,28 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read it back. Raises StoreError when it is torn, of another schema, or does not hash to its id."""
+        """Read it back; a field that an older version did not write has its default.
+
+        Raises StoreError when it is torn, of another schema, or does not hash to its id.
+        """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            told = content.pop("generation_id")
-            passes = tuple(pass_of(entry) for entry in content.pop("passes"))
+            stored_id = content.pop("generation_id")
+            passes = tuple(_pass_from_json(entry) for entry in content.pop("passes"))
             extra_metrics = tuple(content.pop("extra_metrics"))
             manifest = cls(**content, passes=passes, extra_metrics=extra_metrics)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"manifest {path} cannot be read ({error}); it was not written by this version."
+                f"manifest {path} cannot be read ({error}): it is damaged, or a newer version of edt "
+                "wrote it. Use that version, or another paths.runs."
             ) from error
-        if manifest.generation_id != told or manifest.schema != SCHEMA:
+        if manifest.generation_id != stored_id or manifest.schema != SCHEMA:
             raise StoreError(f"manifest {path} was changed by hand: its identity hashes to {manifest.generation_id}.")
         return manifest
 
 
-def pass_of(entry: Mapping[str, Any]) -> Pass:
-    """A pass from its JSON."""
+def _pass_from_json(entry: Mapping[str, Any]) -> Pass:
+    """Return a pass from its JSON."""
     return Pass(
         split=entry["split"],
         rows=tuple((strategy, sample) for strategy, sample in entry["rows"]),

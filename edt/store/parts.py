@@ -41,7 +41,7 @@ GENERATION_TYPES: dict[str, pa.DataType] = {
     "trace_temperature": pa.list_(pa.float32()),
 }
 TRACES = ("trace_entropy", "trace_temperature")
-"""Columns that are null unless sampling.trace was on, and missing in parts from before there were traces."""
+"""Columns that are null unless sampling.trace was on, and absent from parts that were written before traces existed."""
 SCORE_TYPES: dict[str, pa.DataType] = {
     "task": pa.string(),
     "split": pa.string(),
@@ -60,16 +60,16 @@ SCORE_TYPES: dict[str, pa.DataType] = {
     "generation_id": pa.string(),
     "note": pa.string(),
 }
-COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params"] for kind in (Generation, ScoreRow)}
-"""What of a record is a column of its own."""
-GENERATION_ID = b"edt.generation_id"
-PARTS_DIGEST = b"edt.parts_digest"
+_COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params"] for kind in (Generation, ScoreRow)}
+"""The fields of a record that have a column each; a strategy parameter is a column as well."""
+_GENERATION_ID = b"edt.generation_id"
+_PARTS_DIGEST = b"edt._parts_digest"
 
 
 def write_part(run: Run, number: int, chunk: int, generations: Sequence[Generation]) -> None:
     """Write the part of one chunk of a pass, whole or not at all, stamped with the run that it belongs to."""
-    table = flat_table([as_row(generation) for generation in generations], GENERATION_TYPES)
-    write_table(run.part(number, chunk), table.replace_schema_metadata({GENERATION_ID: run.generation_id.encode()}))
+    table = _flat_table([as_row(generation) for generation in generations], GENERATION_TYPES)
+    write_table(run.part(number, chunk), table.replace_schema_metadata({_GENERATION_ID: run.generation_id.encode()}))
 
 
 def read_generations(
@@ -79,14 +79,15 @@ def read_generations(
     without: Sequence[str] = (),
     parts: Sequence[Path] | None = None,
 ) -> pa.Table:
-    """All rows of a run, or those of some parts, in the given columns or all but some.
+    """Read the rows of a run: of all parts or some, in the given columns or all except `without`.
 
     Raises StoreError for a part that another run wrote.
     """
     tables = []
     for path in run.parts() if parts is None else parts:
         table = read_part(path, columns, without=without)
-        stamp = (table.schema.metadata or {}).get(GENERATION_ID, b"").decode()
+        # A part carries the id of its run, since a file that was copied from another looks like any other.
+        stamp = (table.schema.metadata or {}).get(_GENERATION_ID, b"").decode()
         if stamp != run.generation_id:
             raise StoreError(
                 f"{path} holds generations of run '{stamp}', not of '{run.generation_id}'; a part was copied from "
@@ -95,11 +96,12 @@ def read_generations(
         tables.append(table)
     if not tables:
         return pa.table({name: pa.array([], type=kind) for name, kind in GENERATION_TYPES.items()})
+    # Parts of other strategies have other parameter columns, which become null here.
     return pa.concat_tables(tables, promote_options="default")
 
 
 def parts_with(run: Run, splits: Collection[str], strategy_ids: Collection[str]) -> list[Path]:
-    """The complete parts of the passes that hold any of these strategies in one of these splits."""
+    """Return the complete parts of the passes that hold any of these strategies in one of these splits."""
     return [
         run.part(number, chunk)
         for number, planned in enumerate(run.manifest.passes)
@@ -110,7 +112,7 @@ def parts_with(run: Run, splits: Collection[str], strategy_ids: Collection[str])
 
 
 def read_part(path: Path, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> pa.Table:
-    """One part, with null traces where it was written before there were any."""
+    """Read one part, with null traces where it was written before traces existed."""
     present = read_schema(path).names
     wanted = list(dict.fromkeys([*present, *TRACES])) if columns is None else list(columns)
     wanted = [name for name in wanted if name not in without]
@@ -122,12 +124,12 @@ def read_part(path: Path, columns: Sequence[str] | None = None, *, without: Sequ
 
 
 def param_columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> list[str]:
-    """The columns that hold strategy parameters: all that are not in `types`."""
+    """Return the columns that hold strategy parameters: all that are not in `types`."""
     return [name for name in table.column_names if name not in types]
 
 
-def parts_digest(run: Run) -> str:
-    """One digest of all parts: scores carry it, so that scores of other generations are noticed."""
+def _parts_digest(run: Run) -> str:
+    """Return one digest of all parts: scores carry it, so that scores of other generations are noticed."""
     return files_digest(run.parts())
 
 
@@ -142,11 +144,11 @@ def read_examples(run: Run) -> list[Example]:
     path = run.examples_path
     if not path.is_file():
         raise StoreError(f"{path} is missing; the run is not complete. Run the same edt run or edt generate again.")
-    return [example_of(row) for row in read_table(path).to_pylist()]
+    return [_example_from_row(row) for row in read_table(path).to_pylist()]
 
 
-def example_of(row: Mapping[str, Any]) -> Example:
-    """An example from its row."""
+def _example_from_row(row: Mapping[str, Any]) -> Example:
+    """Return an example from its row."""
     parts = {**row["parts"], "turns": tuple(row["parts"]["turns"])}
     values = {**row, "parts": PromptParts(**parts), "references": tuple(row["references"])}
     return Example(**{**values, "meta": json.loads(row["meta"])})
@@ -154,19 +156,19 @@ def example_of(row: Mapping[str, Any]) -> Example:
 
 def write_scores(run: Run, scores: Sequence[ScoreRow]) -> None:
     """Write the scores, stamped with the exact generations that they were made from."""
-    table = flat_table([as_row(score) for score in scores], SCORE_TYPES)
-    stamp = {GENERATION_ID: run.generation_id.encode(), PARTS_DIGEST: parts_digest(run).encode()}
+    table = _flat_table([as_row(score) for score in scores], SCORE_TYPES)
+    stamp = {_GENERATION_ID: run.generation_id.encode(), _PARTS_DIGEST: _parts_digest(run).encode()}
     write_table(run.scores_path, table.replace_schema_metadata(stamp))
 
 
 def read_scores(run: Run) -> list[ScoreRow]:
-    """Read the scores back. Raises StoreError when they were made from other generations than lie there now."""
+    """Read the scores back. Raises StoreError when they were made from other generations than those on disk."""
     if not run.scores_path.is_file():
         raise StoreError(f"{run.folder} has no scores yet; run edt score runs={run.folder}.")
     table = read_table(run.scores_path)
     metadata = table.schema.metadata or {}
-    stamp = (metadata.get(GENERATION_ID, b"").decode(), metadata.get(PARTS_DIGEST, b"").decode())
-    if stamp != (run.generation_id, parts_digest(run)):
+    stamp = (metadata.get(_GENERATION_ID, b"").decode(), metadata.get(_PARTS_DIGEST, b"").decode())
+    if stamp != (run.generation_id, _parts_digest(run)):
         raise StoreError(
             f"{run.scores_path} was made from other generations than those in {run.generations_folder}; "
             f"score them again: edt score runs={run.folder}."
@@ -176,18 +178,19 @@ def read_scores(run: Run) -> list[ScoreRow]:
 
 
 def score_of(row: Mapping[str, Any], params: Sequence[str]) -> ScoreRow:
-    """A score from its row."""
-    own = {name: row[name] for name in params if row[name] is not None}
-    return ScoreRow(**{name: row[name] for name in SCORE_TYPES}, params=own)
+    """Return a score from its row; a null parameter is one of another strategy in the same table."""
+    present = {name: row[name] for name in params if row[name] is not None}
+    return ScoreRow(**{name: row[name] for name in SCORE_TYPES}, params=present)
 
 
 def as_row(record: Generation | ScoreRow) -> dict[str, Any]:
-    """A record as a flat row: each strategy parameter is a column of its own."""
-    return {**{name: getattr(record, name) for name in COLUMNS[type(record)]}, **record.params}
+    """Return a record as a flat row, in which each strategy parameter is a column."""
+    return {**{name: getattr(record, name) for name in _COLUMNS[type(record)]}, **record.params}
 
 
-def flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> pa.Table:
-    """A table with the columns of `types` and one per strategy parameter: numbers as float64, text as string."""
+def _flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return a table with the columns of `types` and one per strategy parameter: numbers as float64, text as string."""
+    # Sorted, so that the same rows give the same bytes whatever the order of strategies.
     params = sorted({name for row in rows for name in row} - set(types))
     textual = {name for name in params if any(isinstance(row.get(name), str) for row in rows)}
     kinds = {**types, **{name: pa.string() if name in textual else pa.float64() for name in params}}
@@ -195,20 +198,20 @@ def flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataTyp
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a parquet file. Raises StoreError for one that is damaged, with the way out."""
-    with telling_damage(path):
+    """Read a parquet file. Raises StoreError for a damaged one, with the remedy."""
+    with _damage_as_store_error(path):
         return pq.read_table(path, columns=None if columns is None else list(columns))
 
 
 def read_schema(path: Path) -> pa.Schema:
-    """The columns of a parquet file. Raises StoreError for one that is damaged."""
-    with telling_damage(path):
+    """Read the columns of a parquet file. Raises StoreError for a damaged one."""
+    with _damage_as_store_error(path):
         return pq.read_schema(path)
 
 
 @contextmanager
-def telling_damage(path: Path) -> Iterator[None]:
-    """Raise StoreError, with the way out, for what cannot be read in here."""
+def _damage_as_store_error(path: Path) -> Iterator[None]:
+    """Turn an error of reading a parquet file into StoreError, with the remedy."""
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Sufficient statistics of a strategy's outputs, kept beside the run: a new report scores nothing again."""
+"""Sufficient statistics of a strategy's outputs, stored with the run, so that a new report scores nothing again."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from numpy.typing import NDArray
 from edt.ids import digest
 from edt.store.atomic import write_atomically
 
-Kept = Mapping[str, NDArray[np.float64] | None]
+StoredStatistics = Mapping[str, NDArray[np.float64] | None]
 """Statistics by a metric's signature, [examples, D]; None where the metric is undefined."""
 
 
 def read_statistics(path: Path, content_id: str) -> dict[str, NDArray[np.float64] | None] | None:
-    """What was kept of exactly this content; None where nothing was, or of other content."""
+    """Read what was stored of exactly this content; None where nothing was, or only of other content."""
     try:
         with np.load(path) as file:
             about = json.loads(str(file["about"]))
             if about["content_id"] != content_id:
                 return None
             return {
-                signature: file[f"s{place}"] if defined else None
-                for place, (signature, defined) in enumerate(about["signatures"])
+                signature: file[f"s{index}"] if defined else None
+                for index, (signature, defined) in enumerate(about["signatures"])
             }
     except (OSError, ValueError, KeyError, BadZipFile):
+        # They can always be computed again from the parts, so a damaged file is the same as none.
         return None
 
 
-def write_statistics(path: Path, content_id: str, kept: Kept) -> None:
-    """Keep them, whole or not at all."""
-    about = {"content_id": content_id, "signatures": [[name, found is not None] for name, found in kept.items()]}
-    arrays = {f"s{place}": found for place, found in enumerate(kept.values()) if found is not None}
+def write_statistics(path: Path, content_id: str, statistics: StoredStatistics) -> None:
+    """Write them, whole or not at all; `content_id` names the texts that they were computed from."""
+    about = {"content_id": content_id, "signatures": [[name, array is not None] for name, array in statistics.items()]}
+    # By number, since a signature is no name for a member of a zip file.
+    arrays = {f"s{index}": array for index, array in enumerate(statistics.values()) if array is not None}
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
@@ -45,5 +47,5 @@ def write_statistics(path: Path, content_id: str, kept: Kept) -> None:
 
 
 def statistics_name(split: str, strategy_id: str, n_samples: int) -> str:
-    """The file's name."""
+    """Return the name of the file for one strategy on one split."""
     return f"{digest([split, strategy_id, n_samples])}.npz"

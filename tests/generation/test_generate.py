@@ -56,7 +56,7 @@ def test_crash_and_resume_are_byte_identical(ask, tmp_path, monkeypatch):
 
 
 def exhausted_above(monkeypatch, rows):
-    """Make every batch of more rows run out of memory, truly: it asks for more than any machine has."""
+    """Make every batch of more rows run out of memory, by a real allocation of more than any machine has."""
     from edt.decoding import batched_engine as torch_engine
 
     honest = torch_engine.decode
@@ -92,7 +92,7 @@ def test_a_row_that_exhausts_memory_is_an_error(ask, monkeypatch):
         run_of(ask())
 
 
-def test_full_disk_is_told_and_loses_nothing(ask, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_loses_nothing(ask, tmp_path, monkeypatch):
     whole = bytes_of(run_of(ask(runs=tmp_path / "whole")))
     honest, flushed = atomic.os.fsync, []
 
@@ -133,7 +133,7 @@ def test_parts_of_another_run_are_refused(ask):
 
 
 def test_of_some_strategies_only_the_parts_that_hold_them_are_read(ask):
-    """A search asks for a few settings at a time of a run that grows."""
+    """A search evaluates a few settings at a time of a run that grows."""
     run_of(ask(FIXED[:1]))
     run = run_of(ask(FIXED))
     assert len(run.manifest.passes) == 2

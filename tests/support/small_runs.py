@@ -1,4 +1,4 @@
-"""Runs of the random model on a few sentences, as they lie on disk, for the tests of what is decoded and scored."""
+"""Runs of the random model on a few sentences, for the tests of what is decoded, stored and scored."""
 
 from edt.generation.session import generate_runs
 from edt.store.parts import read_generations
