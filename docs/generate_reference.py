@@ -1,12 +1,13 @@
-"""Write the generated parts of the reference: the commands, and every configuration file with its comments."""
+"""Write the generated parts of the reference: the commands, and every key of the configuration."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
-from edt.cli import COMMANDS
+from edt.cli import reference
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 GROUPS = {
     "task": "What is decoded: prompts, splits, sizes.",
     "strategy": "How the temperature is chosen. A list on any parameter is a grid.",
@@ -16,9 +17,10 @@ GROUPS = {
     "metrics": "What is scored.",
     "tracking": "Where scores are exported to.",
     "paths": "Where files are written.",
+    "search": "For `edt tune`: how settings are searched.",
     "space": "For `edt tune`: ranges, choices and constants of a family's parameters.",
     "families": "For `edt study`: the grid of each family.",
-    "preset": "For `edt study`: the protocol's sizes.",
+    "preset": "For `edt study`: the sizes.",
     "experiment": "For `edt study`: the tables and figures.",
     "demo": "For `edt trace`: ready-made demonstrations.",
 }
@@ -28,30 +30,53 @@ GROUPS = {
 def write_reference(folder: Path) -> None:
     """Write commands.md and groups.md into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "commands.md").write_text(commands_text(), encoding="utf-8")
-    (folder / "groups.md").write_text(groups_text(), encoding="utf-8")
+    (folder / "commands.md").write_text(_commands_text(), encoding="utf-8")
+    (folder / "groups.md").write_text(_groups_text(), encoding="utf-8")
 
 
-def commands_text() -> str:
-    """Return a section per command with its configuration file."""
+def _commands_text() -> str:
+    """Return a section per command: its purpose, and what --help prints, which has the examples."""
     sections = []
-    for name, purpose in COMMANDS.items():
-        path = CONFIGS / f"{name}.yaml"
-        config = f"\n\n{_yaml_block(path)}" if path.is_file() else ""
-        sections.append(f"## edt {name}\n\n{purpose[0].upper()}{purpose[1:]}.{config}")
+    for command in reference.commands():
+        purpose = f"{command.purpose[0].upper()}{command.purpose[1:].rstrip('.')}."
+        sections += [f"## edt {command.name}", purpose, f"```text\n{command.help.strip()}\n```"]
     return "\n\n".join(sections) + "\n"
 
 
-def groups_text() -> str:
-    """Return a section per group with the files that can be chosen."""
-    folders = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
-    sections = []
-    for group in sorted(folders, key=lambda name: list(GROUPS).index(name) if name in GROUPS else len(GROUPS)):
-        files = sorted((CONFIGS / group).glob("*.yaml"))
-        choices = [f"### {group}={path.stem}\n\n{_yaml_block(path)}" for path in files]
-        sections.append("\n\n".join([f"## {group}", GROUPS.get(group, ""), *choices]))
-    return "\n\n".join(sections) + "\n"
+def _groups_text() -> str:
+    """Return a section for the keys of commands, and one per group with its options and their keys."""
+    keys_of = defaultdict(list)
+    for key in reference.keys():
+        keys_of[key.group, key.option].append(key)
+
+    # The keys of commands first: they have no group.
+    commands = [option for group, option in keys_of if not group]
+    sections = ["## Keys of the commands"]
+    for name in commands:
+        sections += [f"### edt {name}", _key_table(keys_of["", name])]
+
+    groups = reference.groups()
+    known = [name for name in GROUPS if name in groups]
+    for group in [*known, *sorted(groups.keys() - GROUPS.keys())]:
+        sections += [f"## {group}", GROUPS.get(group, "")]
+        for option, description in groups[group].items():
+            sections += [f"### {group}={option}", description, _key_table(keys_of[group, option])]
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _yaml_block(path: Path) -> str:
-    return f"```yaml\n{path.read_text(encoding='utf-8').strip()}\n```"
+def _key_table(keys: Iterable[reference.Key]) -> str:
+    rows = [f"| `{key.key}` | {_cell(key.type)} | {_code(key.default)} | {_cell(key.description)} |" for key in keys]
+    return "\n".join(["| key | type | default | |", "|---|---|---|---|", *rows]) if rows else ""
+
+
+def _code(text: str) -> str:
+    """Return a value as code. A backtick or a pipe would end the code or the cell."""
+    shown = text.replace("`", "'").replace("|", "\\|")
+    return f"`{shown}`" if shown else ""
+
+
+def _cell(text: str) -> str:
+    """Return prose for a cell of a table, with the characters that Markdown would read as markup."""
+    for character in "\\*_[]<>|$":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("\n", " ")

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-import edt
 from edt.cli import main, renamed
 from edt.extras import EXTRAS
 from tests.support.documents import ROOT, block, blocks, pages, points, shown_commands
@@ -131,7 +130,6 @@ def test_the_generate_call_runs():
     assert names["output"].shape[1] > inputs["input_ids"].shape[1]
 
 
-@pytest.mark.skipif(not hasattr(edt, "load_model"), reason="the Python functions are not there yet")
 def test_the_python_examples_run(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "tests" / "golden" / "runs_0_1_0", tmp_path / "results" / "runs")
     monkeypatch.chdir(tmp_path)

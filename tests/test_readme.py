@@ -2,7 +2,6 @@
 
 import pytest
 
-import edt
 from edt.cli import main
 from tests.support.documents import ROOT, block, points, shown_commands
 
@@ -23,7 +22,6 @@ def test_each_command_composes(line, capsys):
         assert main([*words, "--cfg", "job"]) == 0, capsys.readouterr().err
 
 
-@pytest.mark.skipif(not hasattr(edt, "load_model"), reason="the Python functions are not there yet")
 def test_the_first_steps_in_python_run(capsys):
     names = {}
     exec(block(README, "python", "edt.load_model"), names)
