@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from edt.cli import reference
+from edt.cli.reference import Key, commands, groups, keys
 
 GROUPS = {
     "task": "What is decoded: prompts, splits, sizes.",
@@ -37,7 +37,7 @@ def write_reference(folder: Path) -> None:
 def _commands_text() -> str:
     """Return a section per command: its purpose, and what --help prints, which has the examples."""
     sections = []
-    for command in reference.commands():
+    for command in commands():
         purpose = f"{command.purpose[0].upper()}{command.purpose[1:].rstrip('.')}."
         sections += [f"## edt {command.name}", purpose, f"```text\n{command.help.strip()}\n```"]
     return "\n\n".join(sections) + "\n"
@@ -46,25 +46,25 @@ def _commands_text() -> str:
 def _groups_text() -> str:
     """Return a section for the keys of commands, and one per group with its options and their keys."""
     keys_of = defaultdict(list)
-    for key in reference.keys():
+    for key in keys():
         keys_of[key.group, key.option].append(key)
 
     # The keys of commands first: they have no group.
-    commands = [option for group, option in keys_of if not group]
+    names = [option for group, option in keys_of if not group]
     sections = ["## Keys of the commands"]
-    for name in commands:
+    for name in names:
         sections += [f"### edt {name}", _key_table(keys_of["", name])]
 
-    groups = reference.groups()
-    known = [name for name in GROUPS if name in groups]
-    for group in [*known, *sorted(groups.keys() - GROUPS.keys())]:
+    options = groups()
+    known = [name for name in GROUPS if name in options]
+    for group in [*known, *sorted(options.keys() - GROUPS.keys())]:
         sections += [f"## {group}", GROUPS.get(group, "")]
-        for option, description in groups[group].items():
+        for option, description in options[group].items():
             sections += [f"### {group}={option}", description, _key_table(keys_of[group, option])]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _key_table(keys: Iterable[reference.Key]) -> str:
+def _key_table(keys: Iterable[Key]) -> str:
     rows = [f"| `{key.key}` | {_cell(key.type)} | {_code(key.default)} | {_cell(key.description)} |" for key in keys]
     return "\n".join(["| key | type | default | |", "|---|---|---|---|", *rows]) if rows else ""
 
