@@ -39,12 +39,14 @@ def _installed_version(package: str) -> str | None:
 
 def git_commit() -> str | None:
     """Return the commit of the source tree, with `+` when it has changes; None outside a checkout."""
+    # The commit of the code, not of the folder in which the command runs.
     here = Path(__file__).parent
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
         ).stdout.strip()
         changed = subprocess.run(
+            # Untracked files, such as results, do not change what the code does.
             ["git", "status", "--porcelain", "--untracked-files=no"],
             cwd=here,
             capture_output=True,

@@ -51,6 +51,7 @@ class Estimate:
 
 def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> Estimate:
     """Estimate the decoding of one task from its plan. Reads the run where there is one, and writes nothing."""
+    # Planned as the decoding does, but never saved.
     run = Run.at(request.runs, prepared.manifest)
     run = run.reread() if run.manifest_path.is_file() else run
     run = replace(run, manifest=with_missing_passes(run, request, prepared, engine))

@@ -91,6 +91,7 @@ def _write_file(path: Path, runs: Sequence[Run], to: str, *, prompts: bool) -> N
 
 def _schema(runs: Sequence[Run], *, prompts: bool) -> pa.Schema:
     """Return the columns of the export; a parameter is text where any run has a text for it (kld's second model)."""
+    # From all parts of all runs before the first row: a file has one header.
     params: dict[str, pa.DataType] = {}
     for run in runs:
         for path in run.parts():
@@ -105,6 +106,7 @@ def _sample_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
     """Give the run's samples, a table per part, with the columns of the schema."""
     examples = {(example.split, example.example_id): example for example in read_examples(run)}
     for path in run.parts():
+        # One part at a time, so that memory does not grow with the run.
         table = read_generations(run, parts=[path])
         keys = list(zip(table["split"].to_pylist(), table["example_id"].to_pylist(), strict=True))
         columns: dict[str, Any] = {name: table[name] for name in schema.names if name in table.column_names}

@@ -29,8 +29,10 @@ _ROW_KEYS = ("split", "example_id", "strategy_id", "sample")
 def generate_task(request: GenerationRequest, prepared: Prepared, engine: Engine, progress: Progress) -> Run:
     """Decode what is missing of one task, in the splits that have prompts; return the run with all of its passes."""
     with Run.at(request.runs, prepared.manifest).writing() as run:
+        # Checked before anything is written.
         run = replace(run, manifest=_with_second_models(run.manifest, request, engine))
         write_examples(run, [e for subset in prepared.examples.values() for e in subset.examples])
+        # Saved before the first token: a command that is stopped continues with the same plan.
         run = run.saved(with_missing_passes(run, request, prepared, engine))
         run = _decode_passes(run, request, prepared, engine, progress)
     if request.sampling.trace:
@@ -44,6 +46,7 @@ def _with_second_models(manifest: Manifest, request: GenerationRequest, engine: 
     Raises StoreError when the model's folder holds other weights than when the run began.
     """
     paths = {s.model for s in request.strategies if isinstance(s, KLD) and s.model is not None}
+    # Not part of the identity: the strategies are rows, and only those of kld read a second model.
     known = dict(manifest.second_models)
     for path in sorted(paths):
         guided = [s for s in request.strategies if isinstance(s, KLD) and s.model == path]
@@ -62,6 +65,7 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
     passes = run.manifest.passes
     todo = chunks_to_decode(run, request, prepared)
     rows_to_do = sum(len(passes[n].chunks[chunk]) * len(passes[n].rows) for n, chunk in todo)
+    # Rows from before count as done, so that a resumed command shows its progress in the whole.
     rows_in_all = len(request.rows) * sum(len(prompts) for prompts in prepared.prompts.values())
 
     with progress.task(run.manifest.task, total=rows_in_all, done=rows_in_all - rows_to_do) as advance:
@@ -81,6 +85,7 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
             else:
                 write_part(run, number, chunk, generations)
                 advance(len(generations), sum(len(generation.token_ids) for generation in generations))
+            # Looked up again after each chunk, since a split adds chunks.
             todo = chunks_to_decode(run, request, prepared)
     return run
 

@@ -99,6 +99,7 @@ def _new_pass(
     prompts: Sequence[Prompt],
 ) -> Pass:
     """Plan the decoding of these rows of these prompts, in the request's order of strategies."""
+    # In the order of the request: a set has none, and the same command must plan the same bytes.
     rows = tuple(row for row in request.rows if row in missing)
     plan = engine.plan(decode_request(request, prepared, rows, prompts))
     return Pass(
@@ -113,6 +114,7 @@ def _new_pass(
 def _rows_on_disk(run: Run, splits: Collection[str], strategy_ids: Collection[str]) -> dict[tuple[str, str], set[Row]]:
     """Return the done-set: rows by (split, example), at least those of these strategies in these splits."""
     done: dict[tuple[str, str], set[Row]] = defaultdict(set)
+    # Parts of other strategies are not opened: a search looks often, in a run that grows.
     names = ("split", "example_id", "strategy_id", "sample")
     table = read_generations(run, names, parts=parts_with(run, splits, strategy_ids))
     for split, example_id, strategy_id, sample in zip(*(table[name].to_pylist() for name in names), strict=True):

@@ -35,6 +35,7 @@ class Prepared:
 
 def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Prepared:
     """Load the examples, encode the prompts, and derive the run's identity from them."""
+    # First, since loading the data can take minutes.
     engine.check_strategies(request.strategies)
     limits = task.limits(request.sampling)
     budget = prompt_budget(engine.model, task, limits)
@@ -86,6 +87,7 @@ def shortening_notes(manifest: Manifest) -> list[str]:
 
 def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits) -> int:
     """Return how many tokens a prompt of the task may have. Raises ConfigError where the new tokens leave no room."""
+    # Room for every new token is kept: a row that outgrew the context would end for another reason.
     room = model.context - limits.max_new_tokens
     if room < 1:
         raise ConfigError(
@@ -98,6 +100,7 @@ def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits) -> in
 def _prompts_digest(prompts: Mapping[Split, Mapping[str, Prompt]]) -> str:
     """Return the digest of the subset's ids and of the exact tokens of every prompt, with and without the source."""
     return digest(
+        # Token ids, not texts: a tokenizer or a chat template can change what the model reads of the same text.
         {s: [[p.example_id, p.token_ids, p.unconditional_ids] for p in by_id.values()] for s, by_id in prompts.items()}
     )
 
@@ -113,5 +116,6 @@ def _split_facts(examples: ExampleSet, prompts: Mapping[str, Prompt]) -> dict[st
         "truncated_tokens": sum(shortened),
         "prompts_without_source": sum(prompt.token_ids == prompt.unconditional_ids for prompt in prompts.values()),
         "origin": dict(examples.origin),
+        # The ids name the subset, so that it can be checked without loading the data.
         "ids": [example.example_id for example in examples.examples],
     }

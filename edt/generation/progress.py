@@ -79,6 +79,7 @@ class Progress:
             TimeElapsedColumn(),
             TextColumn("{task.fields[speed]}"),
         )
+        # The bar redraws itself by a timer of its thread; a chunk pays only for an update of numbers.
         with RichProgress(*columns, console=self.console) as bar:
             identifier = bar.add_task(label, total=total, completed=done, speed="")
 
@@ -97,12 +98,12 @@ def _line_by_line(label: str, total: int, speed: _Speed) -> Advance:
         nonlocal last_line
         speed.add(rows, tokens)
         now = monotonic()
-        due = (
-            speed.seconds_left >= _SECONDS_WORTH_A_LINE
-            if last_line is None
-            else now - last_line >= _SECONDS_BETWEEN_LINES
-        )
-        if due and speed.rows_left > 0:
+        # The first line comes early, since a person decides on it whether to wait.
+        if last_line is None:
+            is_due = speed.seconds_left >= _SECONDS_WORTH_A_LINE
+        else:
+            is_due = now - last_line >= _SECONDS_BETWEEN_LINES
+        if is_due and speed.rows_left > 0:
             last_line = now
             logger.info("%s: %d of %d rows, %s", label, total - speed.rows_left, total, _speed_text(speed))
 
@@ -116,6 +117,7 @@ def _speed_text(speed: _Speed) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time that a person can plan with: "40 s", "3 min", "2 h 10 min"."""
+    # Whole units: the estimate is not better than that.
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -37,6 +37,7 @@ class TaskRequest:
 
     def limits(self, sampling: Sampling) -> Limits:
         """Return where rows of this task end: the sampling's limit where it is set, else the task's."""
+        # A limit of 0 is an error of Sampling, so only None means "not set".
         configured = sampling.max_new_tokens
         max_new_tokens = self.task.max_new_tokens if configured is None else configured
         return Limits(max_new_tokens=max_new_tokens, stop=self.task.stop)

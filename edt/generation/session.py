@@ -26,6 +26,7 @@ def generate_runs(request: GenerationRequest) -> list[Run]:
     What there is to decode is logged first. With `request.dry_run` that is all: no run is made, and [] returned.
     """
     session = Session.open(request)
+    # All tasks are prepared before the first is decoded, so that an error in the last shows at once.
     for line in session.estimate():
         logger.info("%s", line.text())
     if request.dry_run:

@@ -42,6 +42,7 @@ def compute_metrics(
     EDA needs a scale that all strategies of a run set together: see edt.scoring.score.
     """
     examples = {entry.split: entry.examples for entry in outputs}
+    # Once per split, since all strategies share the examples: resampling and hashing them are not cheap.
     context = {
         "run": run,
         "spec": spec,
@@ -102,6 +103,7 @@ def _stored_statistics(
     They are stored by signature, so another version or option of a metric computes its own.
     """
     path = run.statistics_folder / statistics_name(outputs.split, outputs.strategy_id, samples.n_samples)
+    # Of the exact texts: a part that was decoded again must not be scored by statistics of the old one.
     content_id = digest([examples_id, samples.target_language, [list(texts) for texts in samples.texts]])
     known = read_statistics(path, content_id) or {}
     signatures = [metric.signature(samples) for metric in metrics]
@@ -125,6 +127,7 @@ def number_of_processes(requested: int | None, *, n_texts: int, n_items: int) ->
         raise ConfigError(f"metrics.num_workers is {requested}; it is a number of processes, 1 or more, or null.")
     if requested is None:
         requested = (os.cpu_count() or 1) if n_texts >= MIN_TEXTS_FOR_PROCESSES else 1
+    # More processes than strategies would have nothing to do.
     return max(1, min(requested, n_items))
 
 
@@ -138,6 +141,7 @@ def _map_in_processes(
     bound = partial(work, **context)
     if n_processes > 1:
         try:
+            # Pickled here once, not by the pool for each strategy: the examples and weights are large.
             sent = pickle.dumps(bound)
         except (pickle.PicklingError, AttributeError, TypeError):
             n_processes = 1

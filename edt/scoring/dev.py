@@ -45,6 +45,7 @@ def evaluate_on_dev(run: Run, strategy_ids: Sequence[str], spec: MetricsSpec, n_
 
 def without_intervals(spec: MetricsSpec) -> MetricsSpec:
     """Return the metrics for a choice: nothing is resampled."""
+    # One is the fewest resamples that the bootstrap takes.
     return replace(spec, bootstrap=BootstrapSpec(resamples=1))
 
 
@@ -56,6 +57,7 @@ def freeze_constants(
     What else the run holds has no influence. None where the best quality or the largest Self-BLEU of the baseline is 0.
     """
     frozen = FrozenConstants.read(run.constants_path)
+    # Naming them keeps the scale independent of what an earlier command froze or decoded.
     own = {entry.outputs.strategy_id for entry in baseline}
     constants, _ = constants_for(DEV, baseline, spec.eda, frozen, scale_key(run.manifest, spec, n_samples), own)
     if constants is not None:

@@ -36,6 +36,7 @@ class StrategyMetrics:
     @property
     def is_baseline(self) -> bool:
         """Whether it belongs to the fixed family with no truncation, whose best scores set EDA's scale."""
+        # Truncation is among the parameters only where it is set.
         return self.outputs.family == BASELINE and set(self.outputs.params) == {"t0"}
 
     @property
@@ -59,6 +60,7 @@ class FrozenConstants:
     @classmethod
     def read(cls, path: Path) -> FrozenConstants:
         """Read what was frozen so far. Raises StoreError for a damaged file."""
+        # No file is no error: nothing was frozen yet.
         if not path.is_file():
             return cls(path=path, by_scale={})
         try:
@@ -138,6 +140,7 @@ def _study_constants(
     if constants is None:
         return None, _MISSING
     known = frozen.get(key)
+    # What the run had frozen stays for edt score; the study uses its own scale, and the note says so.
     if known is None:
         frozen.freeze(key, constants)
     if known in (None, constants):

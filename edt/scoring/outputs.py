@@ -44,6 +44,7 @@ class StrategyOutputs:
     @property
     def complete_samples(self) -> int:
         """The largest K such that every example has samples 0 to K − 1."""
+        # Counted up to the first gap: metrics need the same sample indices of every example.
         count = 0
         while all(count in texts for texts in self.texts):
             count += 1
@@ -91,6 +92,7 @@ def grammar_outputs(outputs: Sequence[StrategyOutputs], n_samples: int) -> list[
 
     Their scores are the ceiling of quality and the ideal point of diversity.
     """
+    # Once per split, whose strategies all have the same examples.
     by_split = {entry.split: entry.examples for entry in outputs}
     return [
         StrategyOutputs(
@@ -143,6 +145,7 @@ def _group_by_example(
         texts[example_id][sample] = text
         temperatures[example_id][sample] = t_mean
 
+    # All rows of a strategy agree in these columns.
     first = rows.slice(0, 1).to_pylist()[0]
     return StrategyOutputs(
         split=split,

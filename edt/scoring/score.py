@@ -75,10 +75,12 @@ def score_outputs(
     """
     complete = [entry for entry in outputs if _is_complete(entry, n_samples, run.manifest.task)]
     if not complete:
+        # Writing no row would replace the scores of before by nothing.
         raise StoreError(
             f"{run.folder} holds no strategy with {n_samples} samples of every example; its scores are left as they "
             "were. Use fewer (samples=…), or generate more (sampling.samples=…)."
         )
+    # Together with the strategies, so that all have the same resamples.
     with_grammar = [*complete, *grammar_outputs(complete, n_samples)]
     entries = [
         StrategyMetrics(outputs=entry, metrics=values, quality=run.manifest.quality)
@@ -113,6 +115,7 @@ def combine_eda(
         missing = self_bleu.note or quality.note
         return MetricValue(metric="eda", value=None, resampled_B=None, signature=signature, note=missing)
     value = constants.score(quality.value, self_bleu.value)
+    # Both metrics have the same resamples, so the interval respects that they are correlated.
     resampled = constants.score(quality.resampled_B, self_bleu.resampled_B)
     return MetricValue(metric="eda", value=float(value), resampled_B=resampled, signature=signature, note=note)
 
@@ -121,6 +124,7 @@ def _common_samples(outputs: Sequence[Sequence[StrategyOutputs]], runs: Sequence
     """Return the samples that every complete strategy of every run has. Raises StoreError where a run has none."""
     counts = []
     for run, of_run in zip(runs, outputs, strict=True):
+        # A strategy without one complete sample is unfinished; it does not set the number for all.
         complete = [entry.complete_samples for entry in of_run if entry.complete_samples]
         if not complete:
             raise StoreError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edt.errors import StoreError
 
+# The usual causes in words; any other is shown as the system reports it.
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -37,6 +38,7 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, setting: str 
         # The rename is an entry of the folder, which is cached separately.
         _flush(path.parent)
     except OSError as error:
+        # Without the folder nothing was written, and unlink would hide the error by its own.
         temporary.unlink(missing_ok=True) if path.parent.is_dir() else None
         raise unwritable(path, error, setting) from error
 
@@ -52,6 +54,7 @@ def _write_utf8(path: Path, text: str) -> None:
 
 def _flush(path: Path) -> None:
     """Force a file's or folder's content to disk."""
+    # A folder can be opened for reading only, which is enough to flush it.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -28,11 +28,13 @@ def run_name(model: str, task: str, generation_id: str) -> str:
 
 def short_name(model: str) -> str:
     """Return a model's name as part of a folder's name."""
+    # The last part of a path or hub id: two models of one name still differ in their generation ids.
     return re.sub(r"[^A-Za-z0-9._]+", "-", model.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1])
 
 
 def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:
     """Return the folder of what these runs share, whatever strategies they hold."""
+    # Sorted, so that the same runs are the same study in any order.
     return runs / STUDIES / digest(sorted(generation_ids))
 
 

@@ -19,6 +19,7 @@ def held(folder: Path, what: str) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # The file is never removed: another process could hold a lock on the removed one.
         file = (folder / ".lock").open("w")
     except OSError as error:
         raise unwritable(folder, error) from error

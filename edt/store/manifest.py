@@ -12,6 +12,7 @@ from edt.errors import StoreError
 from edt.ids import digest
 from edt.store.atomic import write_text
 
+# Raised only when folders of before cannot be read as they are.
 SCHEMA = 1
 
 
@@ -44,6 +45,7 @@ class Pass:
             chunks = (*self.chunks[:chunk], ids[:half], *self.chunks[chunk + 1 :], ids[half:])
             return replace(self, chunks=chunks, splits=self.splits + 1)
         if self.rows_per_batch > 1:
+            # rows_per_batch may be more than the rows there are; half of it would then change nothing.
             rows = min(self.rows_per_batch, len(self.rows))
             return replace(self, rows_per_batch=max(1, rows // 2), splits=self.splits + 1)
         return None
@@ -83,6 +85,7 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write it whole or not at all."""
+        # The id stands first, for people; reading checks it against the identity.
         content = {"generation_id": self.generation_id, **asdict(self)}
         write_text(path, json.dumps(content, indent=1, ensure_ascii=False, sort_keys=False) + "\n")
 
@@ -95,6 +98,7 @@ class Manifest:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             stored_id = content.pop("generation_id")
+            # JSON has no tuples; passes are compared and put into sets, so lists become tuples again.
             passes = tuple(_pass_from_json(entry) for entry in content.pop("passes"))
             extra_metrics = tuple(content.pop("extra_metrics"))
             manifest = cls(**content, passes=passes, extra_metrics=extra_metrics)
@@ -103,6 +107,7 @@ class Manifest:
                 f"manifest {path} cannot be read ({error}): it is damaged, or a newer version of edt "
                 "wrote it. Use that version, or another paths.runs."
             ) from error
+        # An identity edited by hand would let tokens of two settings share one folder.
         if manifest.generation_id != stored_id or manifest.schema != SCHEMA:
             raise StoreError(f"manifest {path} was changed by hand: its identity hashes to {manifest.generation_id}.")
         return manifest
@@ -115,6 +120,7 @@ def _pass_from_json(entry: Mapping[str, Any]) -> Pass:
         rows=tuple((strategy, sample) for strategy, sample in entry["rows"]),
         chunks=tuple(tuple(chunk) for chunk in entry["chunks"]),
         rows_per_batch=entry["rows_per_batch"],
+        # A field with a default may be absent, in a folder of an older version.
         splits=entry.get("splits", 0),
         environment=entry["environment"],
     )

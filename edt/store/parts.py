@@ -18,6 +18,7 @@ from edt.records import Example, Generation, PromptParts, ScoreRow
 from edt.store.atomic import write_atomically
 from edt.store.run import Run
 
+# The types are fixed, not inferred: parts of different families must concatenate, also where a column is all null.
 GENERATION_TYPES: dict[str, pa.DataType] = {
     "task": pa.string(),
     "split": pa.string(),
@@ -62,6 +63,7 @@ SCORE_TYPES: dict[str, pa.DataType] = {
 }
 _COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params"] for kind in (Generation, ScoreRow)}
 """The fields of a record that have a column each; a strategy parameter is a column as well."""
+# In the metadata of a file, since they hold for all of its rows.
 _GENERATION_ID = b"edt.generation_id"
 _PARTS_DIGEST = b"edt._parts_digest"
 
@@ -95,6 +97,7 @@ def read_generations(
             )
         tables.append(table)
     if not tables:
+        # Nothing is decoded yet: an empty table with every column needs no special case in callers.
         return pa.table({name: pa.array([], type=kind) for name, kind in GENERATION_TYPES.items()})
     # Parts of other strategies have other parameter columns, which become null here.
     return pa.concat_tables(tables, promote_options="default")
@@ -116,6 +119,7 @@ def read_part(path: Path, columns: Sequence[str] | None = None, *, without: Sequ
     present = read_schema(path).names
     wanted = list(dict.fromkeys([*present, *TRACES])) if columns is None else list(columns)
     wanted = [name for name in wanted if name not in without]
+    # Reading a column that a file does not have is an error in parquet.
     table = read_table(path, [name for name in wanted if name in present or name not in TRACES])
     for name in wanted:
         if name not in table.column_names:
@@ -135,6 +139,7 @@ def _parts_digest(run: Run) -> str:
 
 def write_examples(run: Run, examples: Iterable[Example]) -> None:
     """Write the subset with references and the text of each prompt's parts."""
+    # As JSON text: tasks have different keys, which parquet would merge into one struct with nulls.
     rows = [{**asdict(example), "meta": json.dumps(dict(example.meta), ensure_ascii=False)} for example in examples]
     write_table(run.examples_path, pa.Table.from_pylist(rows))
 
@@ -149,6 +154,7 @@ def read_examples(run: Run) -> list[Example]:
 
 def _example_from_row(row: Mapping[str, Any]) -> Example:
     """Return an example from its row."""
+    # Parquet returns lists where the records have tuples.
     parts = {**row["parts"], "turns": tuple(row["parts"]["turns"])}
     values = {**row, "parts": PromptParts(**parts), "references": tuple(row["references"])}
     return Example(**{**values, "meta": json.loads(row["meta"])})
@@ -168,6 +174,7 @@ def read_scores(run: Run) -> list[ScoreRow]:
     table = read_table(run.scores_path)
     metadata = table.schema.metadata or {}
     stamp = (metadata.get(_GENERATION_ID, b"").decode(), metadata.get(_PARTS_DIGEST, b"").decode())
+    # Scores of a run that has grown since would lack settings, or mix old texts with new ones.
     if stamp != (run.generation_id, _parts_digest(run)):
         raise StoreError(
             f"{run.scores_path} was made from other generations than those in {run.generations_folder}; "
@@ -192,6 +199,7 @@ def _flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataTy
     """Return a table with the columns of `types` and one per strategy parameter: numbers as float64, text as string."""
     # Sorted, so that the same rows give the same bytes whatever the order of strategies.
     params = sorted({name for row in rows for name in row} - set(types))
+    # One parameter is a text: the path of the second model of kld.
     textual = {name for name in params if any(isinstance(row.get(name), str) for row in rows)}
     kinds = {**types, **{name: pa.string() if name in textual else pa.float64() for name in params}}
     return pa.table({name: pa.array([row.get(name) for row in rows], type=kind) for name, kind in kinds.items()})

@@ -81,6 +81,7 @@ class Run:
 
     def parts(self) -> list[Path]:
         """Return all parts that are complete, in order."""
+        # A part that a stopped process left half written ends in .partial and is not found.
         return sorted(self.generations_folder.glob("part-*.parquet"))
 
     def reread(self) -> Run:
@@ -113,11 +114,13 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
         raise StoreError("runs is an empty list; give runs=FOLDER, a list of folders, or a folder of runs.")
     folders: dict[Path, Path] = {}
     for path in paths:
+        # A folder of runs holds other folders too (studies, tune), which have no manifest.
         candidates = [path] if (path / _MANIFEST).is_file() else sorted(path.glob("*/"))
         runs = [folder for folder in candidates if (folder / _MANIFEST).is_file()]
         if not runs:
             raise StoreError(
                 f"no run in '{path}': neither it nor a folder in it holds a {_MANIFEST}. Run edt run first."
             )
+        # By resolved path: a folder that is given twice, or through a link, is one run.
         folders.update({folder.resolve(): folder for folder in runs})
     return [Run.open(folder) for folder in folders.values()]

@@ -48,4 +48,5 @@ def write_statistics(path: Path, content_id: str, statistics: StoredStatistics) 
 
 def statistics_name(split: str, strategy_id: str, n_samples: int) -> str:
     """Return the name of the file for one strategy on one split."""
+    # A digest, since the id of a strategy can be longer than a file name may be.
     return f"{digest([split, strategy_id, n_samples])}.npz"
