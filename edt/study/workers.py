@@ -23,7 +23,7 @@ from edt.study.protocol import DecodedTask, StudyProtocol, decode_dev, decode_te
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskWorker:
+class _TaskWorker:
     """Decode the tasks of a study, one split at a time. A process opens its session once, for all of its tasks.
 
     is_alone: whether no other process decodes at the same time.
@@ -78,14 +78,14 @@ def decode_tasks(
     """Decode every task, several at a time where `processes` is above 1."""
     indices = range(len(request.tasks))
     if processes == 1:
-        worker = TaskWorker(request=request, protocol=protocol, metrics=metrics)
+        worker = _TaskWorker(request=request, protocol=protocol, metrics=metrics)
         return [worker.test(index, worker.dev(index)) for index in indices]
 
-    worker = TaskWorker(request=request, protocol=protocol, metrics=replace(metrics, num_workers=1), is_alone=False)
+    worker = _TaskWorker(request=request, protocol=protocol, metrics=replace(metrics, num_workers=1), is_alone=False)
     return run_in_processes(worker, processes, sorted(indices, key=lambda index: -worker.cost(index)))
 
 
-def run_in_processes(worker: TaskWorker, processes: int, longest_first: Sequence[int]) -> list[DecodedTask]:
+def run_in_processes(worker: _TaskWorker, processes: int, longest_first: Sequence[int]) -> list[DecodedTask]:
     """Decode these tasks in processes, which end with the first error of any task, or with this process."""
     threads = max(1, (os.cpu_count() or 1) // processes)
     with ProcessPoolExecutor(processes, get_context("spawn"), _start, (threads, worker)) as pool:
@@ -123,11 +123,11 @@ def schedule(pool: Executor, processes: int, longest_first: Sequence[int]) -> li
     return [finished[index] for index in sorted(finished)]
 
 
-_worker: list[TaskWorker] = []
+_worker: list[_TaskWorker] = []
 """The worker of this process, which was spawned for it."""
 
 
-def _start(threads: int, worker: TaskWorker) -> None:
+def _start(threads: int, worker: _TaskWorker) -> None:
     log_to_stderr()  # a spawned process begins without the handler of the command
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -209,7 +209,7 @@ def test_the_hypervolumes_interval_says_how_many_resamples_it_is_of(monkeypatch)
     front, scale = task.front("fixed"), {"q_star": CONSTANTS.q_star, "s_star": CONSTANTS.s_star}
     values_B = [100 * hypervolume(q, s, **scale) for q, s in zip(front.quality_BN, front.self_bleu_BN, strict=True)]
     for most, used in ((50, 50), (1000, RESAMPLES)):
-        monkeypatch.setattr(frontier, "RESAMPLES", most)
+        monkeypatch.setattr(frontier, "MOST_RESAMPLES", most)
         table = frontier.front_table(study(task=task))
         lo, hi = np.quantile(values_B[:used], [0.025, 0.975])
         assert table.rows[0][2].endswith(f"[{lo:.1f}, {hi:.1f}]")

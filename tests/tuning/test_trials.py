@@ -15,7 +15,7 @@ from edt.tuning.results import TrialResult, best, best_so_far, front
 from edt.tuning.run import search
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import DEFAULT_TRIALS, SearchSpec
-from edt.tuning.trials import Trials
+from edt.tuning.trials import PendingTrial, Trials
 
 T0 = {"low": 0.05, "high": 3.0}
 THETA = {"low": 0.05, "high": 5.0, "log": True}
@@ -156,6 +156,18 @@ def test_a_trial_cut_off_before_it_had_its_values_is_given_up(tmp_path, monkeypa
     tried = run(tmp_path, sampler=sampler, trials=6, trials_per_batch=3)
     assert len(tried) == len(set(settings(tried))) == 6
     assert 2 not in [one.number for one in tried]
+
+
+def test_a_batch_is_of_pending_trials_and_asked_again_is_the_same(tmp_path):
+    spec = SearchSpec(trials=8, trials_per_batch=4)
+    with Trials(tmp_path / "trials.sqlite3", "name", PLANE, spec) as trials:
+        batch = trials.next_batch()
+        assert [type(pending) for pending in batch] == [PendingTrial] * 4
+        assert trials.next_batch() == batch
+        assert trials.completed() == []
+        trials.complete(batch[0], bowl(batch[0].setting))
+        assert [trial.number for trial in trials.completed()] == [0]
+        assert [pending.number for pending in trials.next_batch()] == [1, 2, 3]
 
 
 def test_the_same_command_again_measures_nothing(tmp_path):

@@ -27,7 +27,7 @@ _NOT_SHOWN = "a loss shows that half of the samples are too few to find the best
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstanceGains:
+class _InstanceGains:
     """One task's gains in EDA per instance."""
 
     temperatures: Sequence[float]
@@ -63,7 +63,7 @@ class BestTemperature(Experiment):
         evidence = [own_temperatures(study, name, gains.gain) for name, gains in by_task.items()]
         return ExperimentResult(section=section, evidence={"no_single_temperature_suits_all": evidence})
 
-    def _task_gains(self, task: TaskStudy, study: Study) -> InstanceGains:
+    def _task_gains(self, task: TaskStudy, study: Study) -> _InstanceGains:
         """Choose on one half of the samples and score on the other, in both directions."""
         n_samples = study.request.sampling.samples
         family = task.families[BASELINE]
@@ -85,7 +85,7 @@ class BestTemperature(Experiment):
         lo, hi = interval(gains_B, study.confidence)
         gain = Comparison(difference=float(fit.gain_E.mean()), lo=lo, hi=hi, p_value=two_sided_p(gains_B))
         null = naive_null(first, second, permutations=self.permutations, seed=spec.seed)
-        return InstanceGains(temperatures=list(ids), fit=fit, gain=gain, null=null)
+        return _InstanceGains(temperatures=list(ids), fit=fit, gain=gain, null=null)
 
 
 def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
@@ -116,7 +116,7 @@ def _instance_losses(task: TaskStudy, outputs: StrategyOutputs, study: Study, sa
     return task.constants.score(quality_E, spec.self_bleu.aggregate(similarity))
 
 
-def _gains_table(by_task: Mapping[str, InstanceGains], study: Study) -> PageTable:
+def _gains_table(by_task: Mapping[str, _InstanceGains], study: Study) -> PageTable:
     """Return the gains over the best single temperature."""
     rows = []
     for name, entry in by_task.items():
@@ -157,7 +157,7 @@ def _gains_table(by_task: Mapping[str, InstanceGains], study: Study) -> PageTabl
     )
 
 
-def _histograms(by_task: Mapping[str, InstanceGains], folder: Path) -> PageFigure:
+def _histograms(by_task: Mapping[str, _InstanceGains], folder: Path) -> PageFigure:
     """Draw the number of instances per naive best temperature, with the mean under the null."""
     with panels(len(by_task), height=2.6) as (figure, axes):
         for axis, (name, entry) in zip(axes, by_task.items(), strict=True):
@@ -174,7 +174,7 @@ def _histograms(by_task: Mapping[str, InstanceGains], folder: Path) -> PageFigur
         return save(figure, folder, "histogram", title="Naive best temperatures", caption=caption)
 
 
-def _instance_rows(name: str, task: TaskStudy, gains: InstanceGains) -> list[dict[str, object]]:
+def _instance_rows(name: str, task: TaskStudy, gains: _InstanceGains) -> list[dict[str, object]]:
     """Return each instance's chosen temperatures and gain."""
     outputs = task.entry("test", task.choices[BASELINE].strategy_id).outputs
     chosen_2E = np.array(gains.temperatures)[gains.fit.chosen_2E]

@@ -20,7 +20,7 @@ _NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class _Claim:
     """A sentence of the paper, the name of its evidence, the experiment that measures it, and what the figure is."""
 
     text: str
@@ -30,50 +30,50 @@ class Claim:
 
 
 CLAIMS = (
-    Claim(
+    _Claim(
         text="EDT beats fixed temperature on EDA in every task",
         evidence="edt_beats_fixed",
         experiment="main_table",
         figure="EDA, EDT − fixed",
     ),
-    Claim(
+    _Claim(
         text="EDT beats KL-guided temperature on EDA in every task",
         evidence="edt_beats_kld",
         experiment="main_table",
         figure="EDA, EDT − KLD",
     ),
-    Claim(
+    _Claim(
         text="EDT costs almost nothing (at most 5 % more time per token than fixed temperature)",
         evidence="edt_costs_nothing",
         experiment="efficiency",
         figure="time per token, EDT ÷ fixed − 1.05",
     ),
-    Claim(
+    _Claim(
         text="EDT needs about half the memory of two parallel models (40 to 60 % of it)",
         evidence="half_the_memory",
         experiment="efficiency",
         figure="|memory of EDT ÷ KLD dual − 0.5| − 0.1",
     ),
-    Claim(
+    _Claim(
         text="Token level beats instance level",
         evidence="token_beats_instance",
         experiment="granularity",
         figure="EDA, EDT token − EDT instance",
     ),
-    Claim(text="T0 matters", evidence="t0_matters", experiment="ablation", figure="EDA, worst − best T0 on dev"),
-    Claim(
+    _Claim(text="T0 matters", evidence="t0_matters", experiment="ablation", figure="EDA, worst − best T0 on dev"),
+    _Claim(
         text="θ matters",
         evidence="theta_matters",
         experiment="ablation",
         figure="EDA, worst − best θ on dev, each at its own T0",
     ),
-    Claim(
+    _Claim(
         text="A bad θ is worse than fixed temperature",
         evidence="bad_theta_is_worse_than_fixed",
         experiment="ablation",
         figure="EDA, EDT at the worst θ on dev with its own T0 − fixed",
     ),
-    Claim(
+    _Claim(
         text="No single fixed temperature suits all instances",
         evidence="no_single_temperature_suits_all",
         experiment="best_temperature",

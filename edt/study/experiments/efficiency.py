@@ -228,12 +228,12 @@ def memory_cell(peaks: Sequence[int]) -> str:
 def evidence(figures: Mapping[str, ContenderFigures], about: str) -> dict[str, list[Evidence]]:
     """Return evidence on "costs almost nothing" and "about half the memory of two parallel models"."""
     return {
-        "edt_costs_nothing": [cost_evidence(figures["edt"], about)],
-        "half_the_memory": [memory_evidence(figures["edt"], figures["kld dual"], about)],
+        "edt_costs_nothing": [_cost_evidence(figures["edt"], about)],
+        "half_the_memory": [_memory_evidence(figures["edt"], figures["kld dual"], about)],
     }
 
 
-def cost_evidence(edt: ContenderFigures, about: str) -> Evidence:
+def _cost_evidence(edt: ContenderFigures, about: str) -> Evidence:
     """Return the ratio of times minus the one that is allowed."""
     if edt.interval is None:
         return to_evidence(about, None, why_not=f"fewer than {FEWEST_BLOCKS} blocks of {BLOCK} steps give no interval")
@@ -242,7 +242,7 @@ def cost_evidence(edt: ContenderFigures, about: str) -> Evidence:
     return Evidence(about=about, difference=edt.ratio - limit, lo=lo - limit, hi=hi - limit)
 
 
-def memory_evidence(edt: ContenderFigures, dual: ContenderFigures, about: str) -> Evidence:
+def _memory_evidence(edt: ContenderFigures, dual: ContenderFigures, about: str) -> Evidence:
     """Return how far the share of memory is from a half, minus what "about" allows.
 
     The bounds are the smallest and the largest repeat, since bytes have no sampling error.

@@ -22,7 +22,7 @@ from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import QUALITY, Study, TaskStudy
 from edt.study.statistics.front import hypervolume
 
-_MOST_RESAMPLES = 1000
+MOST_RESAMPLES = 1000
 """The hypervolume is computed in at most this many of the resamples, the first ones: each needs its own front."""
 
 
@@ -97,7 +97,7 @@ def _hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
         return MISSING
     scale = {"q_star": constants.q_star, "s_star": constants.s_star}
     value = 100 * hypervolume(front.quality_N, front.self_bleu_N, **scale)
-    pairs = zip(front.quality_BN[:_MOST_RESAMPLES], front.self_bleu_BN[:_MOST_RESAMPLES], strict=True)
+    pairs = zip(front.quality_BN[:MOST_RESAMPLES], front.self_bleu_BN[:MOST_RESAMPLES], strict=True)
     lo, hi = interval(np.array([100 * hypervolume(q, s, **scale) for q, s in pairs]), confidence)
     return f"{value:.1f} [{lo:.1f}, {hi:.1f}]"
 
@@ -134,7 +134,7 @@ def _front_table(study: Study) -> PageTable:
             "Hypervolume: percent of the rectangle from (quality 0, S*) to (Q*, Self-BLEU 0) that the front dominates, "
             "a staircase: more settings on a front raise it by their number alone. "
             f"Values on test of the settings on the front on dev. {100 * study.confidence:g} % intervals, of the "
-            f"hypervolume from the first {min(_MOST_RESAMPLES, resamples):,} of the {resamples:,} resamples; p "
+            f"hypervolume from the first {min(MOST_RESAMPLES, resamples):,} of the {resamples:,} resamples; p "
             "unadjusted; descriptive."
         ),
     )
