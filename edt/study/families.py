@@ -51,6 +51,7 @@ class GridAxis:
 
         A hard bound is no boundary, and neither is the only value of a parameter that is held constant.
         """
+        # A parameter with one value is held constant by the configuration; it is not searched.
         if len(tried) == 1 or value in self.hard_bounds:
             return None
         return "low" if value == tried[0] else "high" if value == tried[-1] else None
@@ -109,6 +110,8 @@ class Family:
     def slices(self) -> dict[Coordinates, dict[float, str]]:
         """By the coordinates on the other axes: strategy ids by their value on the first axis, ascending."""
         by_others: dict[Coordinates, dict[float, str]] = {}
+
+        # Sorted by the first axis: neighbors in a slice must be neighbors in the dict.
         for coords, strategy in sorted(self.settings.items(), key=lambda item: item[0][0][1]):
             by_others.setdefault(coords[1:], {})[coords[0][1]] = strategy.strategy_id
         return by_others
@@ -117,6 +120,8 @@ class Family:
         """Return the values tried on an axis, ascending; on the first axis those of the setting's own slice."""
         if axis == self.first_axis:
             return list(self.slices[coords[1:]])
+
+        # Another axis has the same values for all slices, since a slice is one combination of them.
         return sorted({dict(others)[axis] for others in self.slices})
 
     def neighbors(self, coords: Coordinates) -> tuple[float | None, float, float | None]:
@@ -128,11 +133,14 @@ class Family:
     def boundary(self, strategy_id: str) -> dict[str, Side]:
         """Return the axes at whose boundary a setting is, with the side. Empty for an interior setting."""
         coords = self.coordinates[strategy_id]
+
+        # On the first axis, the boundary is that of the setting's own slice: another slice may reach further.
         sides = {name: self.axes[name].boundary_side(value, self.tried_values(name, coords)) for name, value in coords}
         return {name: side for name, side in sides.items() if side is not None}
 
 
 def all_settings(families: Sequence[Family]) -> list[Strategy]:
     """Return the settings of several families, each once."""
+    # Two families may share a setting; it is decoded once.
     by_id = {strategy.strategy_id: strategy for family in families for strategy in family.settings.values()}
     return list(by_id.values())

@@ -58,6 +58,7 @@ def read_study_manifest(folder: Path) -> dict[str, Any] | None:
 
     Raises StoreError where the file is no study's manifest.
     """
+    # The manifest is written last, so a folder without one holds no finished study.
     path = folder / MANIFEST_NAME
     if not path.is_file():
         return None
@@ -99,6 +100,8 @@ def check_not_larger(folder: Path, size: Mapping[str, Any], experiments: Sequenc
     present = read_study_manifest(folder)
     if present is None:
         return
+
+    # Size before experiments: the more important difference is the one that is reported.
     difference = _larger_in(present["size"], size)
     missing = [name for name in present["experiments"] if experiments is not None and name not in experiments]
     if missing and not difference:
@@ -112,6 +115,7 @@ def check_not_larger(folder: Path, size: Mapping[str, Any], experiments: Sequenc
 
 def _larger_in(present: Mapping[str, Any], requested: Mapping[str, Any]) -> str:
     """Return in what the present study is larger than the requested one; empty where in nothing."""
+    # Two models in one folder would be one table of two subjects.
     if present["model"] != requested["model"]:
         return f"it is of the model {present['model']}"
     for task, limit in present["tasks"].items():

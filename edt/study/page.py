@@ -50,6 +50,8 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
         examples=examples,
         outputs=outputs,
     )
+
+    # The same page twice: next to the tables, and in the folder of the runs it was made from.
     text = study_html(page)
     for path in paths:
         write_text(path, text)
@@ -57,6 +59,7 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
 
 def _sizes_text(study: Study, split: Split) -> str:
     """Return the numbers of examples of a split, once where all tasks have the same."""
+    # A set: most studies have one number for all tasks.
     counts = {
         str(len(task.entry(split, task.choices[BASELINE].strategy_id).outputs.examples))
         for task in study.tasks.values()
@@ -70,6 +73,8 @@ def _ideals(tasks: Mapping[str, TaskStudy]) -> dict[str, tuple[float, float]]:
     for name, task in tasks.items():
         if task.ideal is not None:
             quality, self_bleu = (task.ideal.metrics[metric].value for metric in (task.quality, "self_bleu"))
+
+            # With one sample the grammar has no Self-BLEU, so no point.
             if quality is not None and self_bleu is not None:
                 by_task[name] = (quality, self_bleu)
     return by_task
@@ -81,6 +86,7 @@ def _points(name: str, task: TaskStudy, confidence: float) -> list[Point]:
     for family_name, family in task.families.items():
         for coords, strategy in family.settings.items():
             for split in SPLITS:
+                # Metrics that a task does not have are left out; the page shows a dash.
                 measured = {metric: task.metric_value(split, strategy.strategy_id, metric) for metric in METRICS}
                 points.append(
                     Point(
@@ -117,6 +123,8 @@ def _browser_contents(study: Study, browser: Browser) -> tuple[list[PageExample]
         # decoded again, with traces: the study's own outputs have none, and the same noise gives the same tokens
         families = {choice.strategy_id: family for family, choice in task.choices.items()}
         strategies = [task.strategy(strategy_id) for strategy_id in families]
+
+        # A study with few samples has no more to show.
         samples = min(browser.samples, study.request.sampling.samples)
         generations = study.tracer.generations(name, [e.example_id for e in shown], strategies, samples)
         outputs += [_page_output(study, name, generation, families) for generation in generations]

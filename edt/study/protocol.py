@@ -82,6 +82,8 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     # while settings are added, earlier and later ones could not be compared.
     run, entries = _measure_on_dev(session, index, _unique_settings(families), metrics)
     baseline = [entry for entry in entries if entry.outputs.strategy_id in protocol.baseline_ids]
+
+    # Settings of an earlier, larger study may be in the run; they must not move the scale.
     constants = freeze_constants(run, baseline, metrics, session.request.sampling.samples)
     if constants is None:
         return DecodedTask(run=run, families=families, left_out=_NO_SCALE)
@@ -111,6 +113,7 @@ def _measure_on_dev(
 
 def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: DecodedTask) -> None:
     """Decode on test every setting that was tried on dev, and those that experiments need there alone."""
+    # Nothing was chosen, so there is nothing to compare on test.
     if not decoded.left_out:
         test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
         session.decode(_unique_settings(decoded.families, test_only), indices=[index], splits=["test"])
@@ -122,6 +125,8 @@ def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> 
         return
     run = decoded.run.reread()  # the decoding of test added passes
     outputs = read_outputs(run, ["test"], decoded.strategy_ids)
+
+    # Outputs of an interrupted setting are not measured: their statistics would be stored as if they were whole.
     complete = [entry for entry in outputs if entry.complete_samples >= n_samples]
     compute_metrics(run, complete, without_intervals(metrics), n_samples)
 

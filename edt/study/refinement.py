@@ -104,6 +104,8 @@ def extend(family: Family, on_dev: EdaOnDev) -> Family:
     """
     best = choose(family, on_dev).strategy_id
     coords = family.coordinates[best]
+
+    # The best T0 changes little from one slice to the next, so three values around it are a good start.
     firsts = [value for value in family.neighbors(coords) if value is not None]
 
     added = list[Coordinates]()
@@ -164,6 +166,7 @@ def starting_values(value: float, other: float) -> list[float]:
 
 def middle_ratio(value: float, other: float) -> float:
     """Return the geometric mean of two values to two digits; next to 0 or infinity see ZERO_FACTOR."""
+    # Parameters such as θ and σ act by their ratio, so the middle is geometric.
     low, high = sorted((value, other))
     if low == 0.0 or math.isinf(high):
         middle = high / ZERO_FACTOR if low == 0.0 else low * ZERO_FACTOR
@@ -188,6 +191,7 @@ def extension_value(losses: Mapping[float, float], axis: GridAxis, tried: Sequen
     if beyond is None:
         return None
 
+    # The last step's slope is the most optimistic: a loss flattens towards its minimum.
     neighbor = values[1] if best == values[0] else values[-2]
     slope = (losses[best] - losses[neighbor]) / (best - neighbor)
     return beyond if losses[best] + slope * (beyond - best) <= goal else None
@@ -219,6 +223,7 @@ def _inside(values: list[float], losses: list[float]) -> list[float]:
 
     values: the best one between its neighbors.
     """
+    # The wider side has more room for a better value.
     low, best, high = values
     middles = [(low + best) / 2, (best + high) / 2]
     if high - best >= best - low:
@@ -231,5 +236,7 @@ def _inside(values: list[float], losses: list[float]) -> list[float]:
 def vertex(values: list[float], losses: list[float]) -> float:
     """Return the vertex of the parabola through three points; the middle value where the points are level."""
     (a, b, c), (loss_a, loss_b, loss_c) = values, losses
+
+    # The difference of the two is the curvature; 0 means points on a line, and around a minimum such points are level.
     left, right = (b - a) * (loss_b - loss_c), (b - c) * (loss_b - loss_a)
     return b if left == right else b - 0.5 * ((b - a) * left - (b - c) * right) / (left - right)

@@ -91,6 +91,8 @@ class TaskStudy:
         All of them where every setting is a fixed temperature.
         """
         settings = self.families[family].settings.values()
+
+        # EDT at θ = 0 is a fixed temperature, of which there is a family already.
         own = [s.strategy_id for s in settings if family == BASELINE or not s.is_constant]
         return own or [s.strategy_id for s in settings]
 
@@ -107,6 +109,8 @@ class TaskStudy:
     def compare(self, strategy_id: str, baseline: str, metric: str, confidence: float) -> Comparison | None:
         """Return the paired difference of two settings on test; None where either is missing."""
         own, other = (self.metric_value("test", name, metric) for name in (strategy_id, baseline))
+
+        # A missing score makes a missing difference: 0 would be a finding.
         if own is None or other is None or own.value is None or other.value is None:
             return None
         assert own.resampled_B is not None
@@ -150,6 +154,7 @@ class TaskStudy:
 
     def compare_fronts(self, family: str, baseline: str, confidence: float, metric: str = QUALITY) -> Comparison | None:
         """Return a metric at matched Self-BLEU, the family's front minus the baseline's; None without this metric."""
+        # Only generated tasks have factuality.
         if self.metric_value("test", self.choices[family].strategy_id, metric) is None:
             return None
         return matched_difference(self.front(family, metric), self.front(baseline, metric), confidence=confidence)

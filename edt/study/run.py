@@ -47,6 +47,8 @@ class StudyRequest:
     def __post_init__(self) -> None:
         if not self.experiments:
             raise ConfigError("no experiment is set; give experiment=main_table, or a list of experiments.")
+
+        # The scorecard alone would be a page of "not measured".
         if all(experiment.reads_others for experiment in self.experiments.values()):
             raise ConfigError(
                 f"experiment={next(iter(self.experiments))} only summarizes other experiments, and none is set; add "
@@ -58,6 +60,8 @@ class StudyRequest:
                     f"task '{task.task.name}' has the splits {', '.join(task.splits)}; a study chooses on dev and "
                     "reports on test, so it needs task.split=[dev,test]."
                 )
+
+        # Checked here and not by the experiment, which would notice after hours.
         samples = self.generation.sampling.samples
         for name, experiment in self.experiments.items():
             if samples < experiment.least_samples:
@@ -75,6 +79,8 @@ class StudyRequest:
     def protocol(self) -> StudyProtocol:
         """What to decode: every family that an experiment names, with the baseline that sets EDA's scale."""
         experiments = self.experiments.values()
+
+        # The baseline is always decoded, since without it EDA has no scale.
         wanted = dict.fromkeys([BASELINE, *(name for experiment in experiments for name in experiment.families())])
         unknown = [name for name in wanted if name not in self.families]
         if unknown:
@@ -116,6 +122,7 @@ def run_study(request: StudyRequest) -> Study:
     processes = resolve_num_workers(request.num_workers, len(tasks))
     decoded = decode_tasks(request.generation, protocol, request.metrics, processes)
 
+    # A task that the model cannot do at all is left out; the others still have results.
     left_out = {t.task.name: d.left_out for t, d in zip(tasks, decoded, strict=True) if d.left_out}
     for name, why in left_out.items():
         console.print(f"{name} is left out: {why}.", highlight=False, soft_wrap=True)
@@ -130,6 +137,7 @@ def run_study(request: StudyRequest) -> Study:
         left_out=left_out,
     )
 
+    # In the configured order: the scorecard reads the results of those before it.
     results: dict[str, ExperimentResult] = {}
     for name, experiment in request.experiments.items():
         console.print(f"{name}: {experiment.title}", highlight=False)

@@ -39,17 +39,21 @@ def choose(family: Family, on_dev: EdaOnDev) -> Choice:
             f"family '{family.name}' has no setting with a score on dev, so none can be chosen; EDA needs 2 samples "
             "or more, and fixed temperatures with greedy on the dev split."
         )
+
+    # Ties go to the first one, and the grid comes first: an added setting that is no better changes no choice.
     best = min(known, key=known.__getitem__)
     return Choice(family=family.name, strategy_id=best, tried=len(family.settings), boundary=family.boundary(best))
 
 
 def best_of_slices(family: Family, on_dev: EdaOnDev) -> dict[Coordinates, str]:
     """Return the best setting of each slice on dev, by the slice's coordinates; slices without a value are left out."""
+    # A slice whose scores are all missing has no best; the others are still compared.
     slices = {others: without_missing(ids.values(), on_dev) for others, ids in family.slices.items()}
     return {others: min(known, key=known.__getitem__) for others, known in slices.items() if known}
 
 
 def without_missing(strategy_ids: Iterable[str], on_dev: EdaOnDev) -> dict[str, float]:
     """Return the values of these settings, without those that are missing."""
+    # Missing is no score of 0: a setting without a score cannot be chosen.
     values = {strategy_id: on_dev.get(strategy_id) for strategy_id in strategy_ids}
     return {strategy_id: value for strategy_id, value in values.items() if value is not None and not math.isnan(value)}

@@ -53,6 +53,7 @@ class Evidence:
 
 def verdict_over_all(evidence: Sequence[Evidence]) -> str:
     """Return the verdict on a claim about every case: supported if all are, contradicted if any one is."""
+    # Contradiction first: one task against a claim about every task is enough.
     verdicts = [entry.verdict for entry in evidence]
     if CONTRADICTED in verdicts:
         return CONTRADICTED
@@ -66,6 +67,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     Compared with the level itself, they keep the chance of any false alarm among the m tests at the level, however
     the tests depend on each other.
     """
+    # From the smallest p: it has all m tests to survive, the next one m − 1, and so on.
     ordered = sorted(p_values, key=lambda name: p_values[name])
     adjusted, largest = {}, 0.0
     for rank, name in enumerate(ordered):
@@ -77,6 +79,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 def too_few(*, resamples: int, clusters: int) -> str:
     """Return why a bootstrap of this size gives no verdict; empty where it gives one."""
+    # Clusters before resamples: more resamples do not help where there is little to draw from.
     if clusters < LEAST_CLUSTERS:
         return f"{clusters} clusters on test, fewer than {LEAST_CLUSTERS}"
     return f"{resamples} resamples, fewer than {LEAST_RESAMPLES}" if resamples < LEAST_RESAMPLES else ""

@@ -48,6 +48,7 @@ class Range:
         if self.points == 1:
             raw = [math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2]
         else:
+            # Both bounds belong to the grid.
             shares = [index / (self.points - 1) for index in range(self.points)]
             if self.log:
                 raw = [self.low * (self.high / self.low) ** share for share in shares]
@@ -69,6 +70,7 @@ class Range:
 
     def next_beyond(self, side: Side) -> float | int:
         """Return the next number outside the range."""
+        # The next whole number, or the next float: the smallest step that is outside.
         if self.whole:
             return int(self.low) - 1 if side == "lower" else int(self.high) + 1
         return math.nextafter(self.low, -math.inf) if side == "lower" else math.nextafter(self.high, math.inf)
@@ -105,6 +107,7 @@ class BoundaryValue:
     axis: Range
 
     def __str__(self) -> str:
+        # The message names the key to change, with the parameter.
         key = "high" if self.side == "upper" else "low"
         return (
             f"{self.parameter}={self.value:g} is at the {self.side} boundary of its range, {self.axis.low:g} to "

@@ -23,6 +23,7 @@ OPTION_NAMES = {
 
 def new_search_note(name: str, identity: Mapping[str, object], earlier: Sequence[Path]) -> list[str]:
     """Return a note for a new search: what differs from the most similar earlier search. Empty for the first one."""
+    # The name ends with the hash of the identity; what is before it is the kind.
     kind, _, _ = name.rpartition("-")
     similar = [folder for folder in earlier if folder.name.rpartition("-")[0] == kind]
     if not similar:
@@ -33,6 +34,8 @@ def new_search_note(name: str, identity: Mapping[str, object], earlier: Sequence
     compared = [(_differences(identity, other), folder) for folder in similar if (other := _read_identity(folder))]
     if not compared:
         return [f"{note}."]
+
+    # The most similar one is most likely the search that was meant to be resumed.
     names, nearest = min(compared, key=lambda pair: len(pair[0]))
     return [f"{note}. It differs from the most similar one, {nearest.name}, in {' and '.join(names)}."]
 

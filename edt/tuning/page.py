@@ -46,6 +46,8 @@ def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
         {"title": title, "html": Markup(_figure_html(figure, f"figure-{index}"))}  # noqa: S704  plotly's, texts escaped
         for index, (title, figure) in enumerate(figures(result).items())
     ]
+
+    # A setting that was suggested twice is one row.
     lowest = sorted(distinct(result.trials), key=lambda trial: trial.eda)[:BEST_SHOWN]
     return render_template(
         "tune.html.j2",
@@ -103,6 +105,7 @@ def _plane(result: SearchResult, x: str, y: str) -> go.Figure:
     figure = go.Figure()
     # with a third axis several settings would share a cell
     if result.spec.sampler == "grid" and len(result.axes) == 2:
+        # Missing cells stay empty: a grid may be tried in part.
         columns, rows = (sorted(result.axes[name].grid(), key=float) for name in (x, y))  # type: ignore[arg-type]
         eda = {(trial.params[x], trial.params[y]): trial.eda for trial in tried}
         cells = [[eda.get((column, row)) for column in columns] for row in rows]
@@ -121,6 +124,7 @@ def _plane(result: SearchResult, x: str, y: str) -> go.Figure:
 
 def _curve(result: SearchResult, x: str) -> go.Figure:
     """Draw EDA over the only numeric parameter."""
+    # By the parameter's value, so that a reader follows the curve from left to right.
     tried = sorted(distinct(result.trials), key=lambda trial: float(trial.params[x] or 0))
     figure = go.Figure()
     figure.add_scatter(
@@ -140,6 +144,8 @@ def _parallel(result: SearchResult) -> go.Figure:
         {"label": "Self-BLEU, % of S*", "values": [trial.self_bleu_share for trial in tried]},
         {"label": "EDA", "values": [trial.eda for trial in tried]},
     ]
+
+    # Colored by EDA, so that the good settings can be followed through all parameters.
     line = {"color": [trial.eda for trial in tried], "colorscale": SCALE, "showscale": True}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
     return figure.update_layout(height=HEIGHT, margin={"l": 90, "r": 60, "t": 70, "b": 40})
@@ -160,6 +166,8 @@ def _parameter_dimension(name: str, axis: SearchAxis, trials: Sequence[TrialResu
             "range": span,
         }
     numbers = [float(value) for value in values]  # type: ignore[arg-type]
+
+    # Plotly has no logarithmic parallel axis, so a logarithmic one is drawn as its exponent, with ticks in numbers.
     if not axis.log:
         return {"label": escape(name), "values": numbers, "range": [axis.low, axis.high]}
     low, high = math.log10(axis.low), math.log10(axis.high)
@@ -175,6 +183,7 @@ def _parameter_dimension(name: str, axis: SearchAxis, trials: Sequence[TrialResu
 
 def _trade_off(result: SearchResult) -> go.Figure:
     """Draw quality against Self-BLEU: all settings, the front, and the fixed temperatures."""
+    # Over several tasks only shares of the constants can be averaged: qualities have different units.
     single = result.tasks[0] if len(result.tasks) == 1 else None
     tried, fixed = distinct(result.trials), sorted(result.baseline, key=lambda trial: float(trial.params["t0"] or 0))
 
@@ -217,6 +226,8 @@ def _history(result: SearchResult) -> go.Figure:
         x=numbers, y=best_so_far(result.trials), mode="lines", name="best so far",
         line={"shape": "hv", "color": CHOSEN, "width": 3},
     )  # fmt: skip
+
+    # The line to beat: without it a falling curve looks like progress.
     fixed = result.best_fixed
     figure.add_hline(
         y=fixed.eda, line={"color": BASELINE, "dash": "dot"}, annotation_text=escape(fixed.strategy_id),
@@ -266,6 +277,7 @@ def _decade_ticks(low: float, high: float) -> list[float]:
 
     Both bounds where fewer than two are between them.
     """
+    # Over many decades 2 and 5 would crowd the axis.
     steps = (1, 2, 5) if math.log10(high / low) <= FINE_DECADES else (1,)
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [float(f"{step}e{exponent}") for exponent in exponents for step in steps]

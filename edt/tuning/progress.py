@@ -28,6 +28,7 @@ class SearchProgress(Progress):
     @contextmanager
     def search(self, target: int) -> Iterator[Callable[[list[TrialResult]], None]]:
         """Show bars for a search of `target` trials; yields the function that takes all trials so far."""
+        # One set of bars for trials and rows: two live displays would overwrite each other.
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bars:
             self._bars = bars

@@ -23,12 +23,15 @@ def report_search(
     result: SearchResult, scores: Sequence[ScoreRow], folder: Path, identity: Mapping[str, object]
 ) -> None:
     """Print the scores on test, and write table.md, trials.csv, baseline.csv, tune.json and tune.html."""
+    # The table is of test; trials and baseline are of dev, and have their own files.
     sections = table_rows(scores)
     summary = _summary(result)
     write_text(folder / "table.md", f"{markdown(sections)}\n{summary}\n")
     write_text(folder / "trials.csv", _trials_csv(result))
     write_text(folder / "baseline.csv", _baseline_csv(result))
     write_text(folder / SEARCH_FILE, json.dumps(_facts(result, identity), indent=1, ensure_ascii=False) + "\n")
+
+    # The page last: it is the slowest, and the files before it are enough to draw it again.
     write_text(folder / "tune.html", tune_page(result, sections, summary))
 
     console = result_console()
@@ -45,6 +48,8 @@ def report_search(
 def _summary(result: SearchResult) -> str:
     """Return what was chosen, by which score and among how many, with a warning for each value at a boundary."""
     chosen, fixed = result.chosen, result.best_fixed
+
+    # Everything by which the choice was made is named, since "best" means nothing without it.
     where = f"{'mean ' if len(result.tasks) > 1 else ''}EDA on dev ({', '.join(result.tasks)})"
     of_front = f", of a front of {len(result.front)}" if result.spec.objective == "multi" else ""
     return (
@@ -94,6 +99,7 @@ def _trials_csv(result: SearchResult) -> str:
 
 def _baseline_csv(result: SearchResult) -> str:
     """Return a line for each fixed temperature, with its measurements on dev."""
+    # Fixed temperatures have one parameter, whatever the space has.
     lines = [[trial.strategy_id, trial.params["t0"]] for trial in result.baseline]
     return _measurements_csv(["strategy_id", "t0"], lines, result.baseline, result.tasks)
 
@@ -105,6 +111,8 @@ def _measurements_csv(
     columns = ("quality", "self_bleu", "eda")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
+
+    # Shares are of the mean over tasks; the absolute figures are per task, since their units differ.
     per_task = [f"{task} {column}" for task in tasks for column in columns]
     writer.writerow([*heading, "eda", "quality_share", "self_bleu_share", *per_task])
     for line, trial in zip(lines, trials, strict=True):

@@ -44,6 +44,7 @@ class TrialResult:
 
 def best(trials: Sequence[TrialResult]) -> TrialResult:
     """Return the setting of lowest mean EDA, the earliest among equals."""
+    # The earliest of equals, so that more trials do not change a choice that they do not improve.
     return min(trials, key=lambda trial: trial.eda)
 
 
@@ -113,5 +114,6 @@ class SearchResult:
     @property
     def to_evaluate_on_test(self) -> list[TrialResult]:
         """The chosen setting (with two objectives the whole front), and the best fixed temperature."""
+        # The best fixed temperature is always evaluated: without it the table would have nothing to compare with.
         chosen = self.front if self.spec.objective == "multi" else [self.chosen]
         return distinct([*chosen, self.best_fixed])

@@ -56,6 +56,7 @@ class TuneRequest:
         if samples < 2:
             raise ConfigError(f"sampling.samples is {samples}; EDA reads Self-BLEU, which needs 2 samples or more.")
 
+        # A task twice would count twice in the mean over tasks.
         names = [entry.task.name for entry in self.generation.tasks]
         for name, task in zip(names, self.generation.tasks, strict=True):
             if names.count(name) > 1:
@@ -92,6 +93,7 @@ def _search_tasks(
     request: TuneRequest, session: Session, indices: Sequence[int], progress: SearchProgress, earlier: Sequence[Path]
 ) -> SearchResult:
     """Run one search over these tasks, evaluate and report it. earlier: the folders of earlier commands' searches."""
+    # The scale first: it is part of the search's identity, and so of its folder's name.
     evaluate = Evaluator.calibrated(session, indices, request.metrics)
     name = _search_name(request, session, evaluate)
     folder = search_folder(request.generation.runs, name)
@@ -120,6 +122,8 @@ def _search_tasks(
             baseline=tuple(_baseline_results(request.generation.strategies, evaluate.baseline)),
             grid_size=trials.grid_size,
         )
+
+        # Warned about here and not in the search: only the chosen setting matters.
         result = replace(result, at_boundary=request.space.boundary_values(result.chosen.params))
         scores = _evaluate_on_test(request, session, indices, result)
         report_search(result, scores, folder, identity)
@@ -137,6 +141,7 @@ def search(
     measured = {**known, **trials.known}
     show(trials.completed())
     while batch := trials.next_batch():
+        # Two trials of a batch may round to one setting, which is decoded once.
         settings = {pending.setting.strategy_id: pending.setting for pending in batch}
         fresh = [setting for strategy_id, setting in settings.items() if strategy_id not in measured]
         if fresh:
@@ -169,6 +174,8 @@ class Evaluator:
         for run in session.decode(indices=indices, splits=(DEV,)):
             task = run.manifest.task
             entries[task] = evaluate_on_dev(run, strategy_ids, spec, samples)
+
+            # Frozen on disk, so that a resumed search measures on the same scale.
             scale = freeze_constants(run, entries[task], spec, samples)
             if scale is None:
                 raise ConfigError(
@@ -208,6 +215,7 @@ def _search_identity(request: TuneRequest, session: Session, evaluate: Evaluator
 
 def _search_name(request: TuneRequest, session: Session, evaluate: Evaluator) -> str:
     """Return the search's name, which is the same for the same identity, however many trials are set."""
+    # A readable beginning, by which searches of one kind are found next to each other.
     kind = [request.space.family.family, request.search.sampler]
     kind += ["multi"] if request.search.objective == "multi" else []
     return "-".join([*kind, digest(_search_identity(request, session, evaluate))])

@@ -48,6 +48,7 @@ class SearchSpace:
     @classmethod
     def from_config(cls, family: type[Strategy], node: Mapping[str, Any]) -> SearchSpace:
         """Build a space from plain configuration: a mapping is a range, a list a choice, anything else a constant."""
+        # A typing error in a parameter's name would otherwise be a constant that nobody reads.
         check_unknown(family, node)
         for field in fields(family):
             if field.default is MISSING and node.get(field.name) is None:
@@ -56,6 +57,7 @@ class SearchSpace:
                     f"range as space.{field.name}={{low:0.1,high:2}}, a list to choose from, or a constant."
                 )
 
+        # Parameters such as top_k are whole numbers; a range of them must not suggest 7.3.
         whole = {field.name for field in fields(family) if "int" in str(field.type)}
         axes: dict[str, SearchAxis] = {}
         constants: dict[str, Value] = {}
@@ -85,6 +87,7 @@ class SearchSpace:
 
     def grid(self) -> list[dict[str, Value]]:
         """Return every combination of the axes' grid points, the last axis fastest."""
+        # The grid's order is part of how a search resumes: the sampler shuffles it by its seed.
         points = itertools.product(*(axis.grid() for axis in self.axes.values()))
         return [dict(zip(self.axes, point, strict=True)) for point in points]
 
@@ -109,11 +112,14 @@ class SearchSpace:
 
         It is hashed into the name of a search's folder, so its keys and values keep the spelling of version 0.1.
         """
+        # A random search is the same whatever the grid would have been.
         left_out = () if points else ("points",)
         axes = {
             name: {key: value for key, value in _plain_json(asdict(axis)).items() if key not in left_out}
             for name, axis in self.axes.items()
         }
+
+        # Two families of one name in different modules are different spaces.
         target = f"{self.family.__module__}.{self.family.__qualname__}"
         return {"family": target, "axes": axes, "constants": _plain_json(dict(self.constants))}
 

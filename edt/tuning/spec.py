@@ -30,6 +30,7 @@ class SearchSpec:
     per_task: bool = False
 
     def __post_init__(self) -> None:
+        # Checked before a model is loaded.
         for key, value, allowed in (("sampler", self.sampler, SAMPLERS), ("objective", self.objective, OBJECTIVES)):
             if value not in allowed:
                 near = suggestion(str(value), allowed)
@@ -44,6 +45,7 @@ class SearchSpec:
 
     def target(self, grid_size: int) -> int:
         """Return how many settings to try, where the grid has `grid_size` points."""
+        # A grid ends with its points; the other samplers could continue without end.
         if self.sampler == "grid":
             return grid_size if self.trials is None else min(self.trials, grid_size)
         return DEFAULT_TRIALS if self.trials is None else self.trials

@@ -51,6 +51,8 @@ class Trials:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.path, self.space, self.spec = path, space, spec
         self.distributions = {name: _distribution(axis) for name, axis in space.axes.items()}
+
+        # A grid is shuffled, so that a part of it is spread over the whole space.
         self.points = _shuffled(space.grid(), spec.seed) if spec.sampler == "grid" else []
         with self._storage_errors():
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
@@ -122,6 +124,8 @@ class Trials:
         results = []
         for trial in finished:
             strategy_id = self.space.setting(trial.params).strategy_id
+
+            # Optuna stores the suggested value; what was decoded is the rounded one.
             params = self.space.rounded(trial.params)
             by_task = self.known[strategy_id]
             results.append(TrialResult(number=trial.number, strategy_id=strategy_id, params=params, by_task=by_task))
@@ -132,6 +136,8 @@ class Trials:
         self.study.sampler = _sampler(self.spec, number)
         if self.spec.sampler == "grid" and not self._trials(TrialState.WAITING):
             taken = [trial.params for trial in self._trials(TrialState.RUNNING, TrialState.COMPLETE)]
+
+            # Enqueued one at a time: a killed search then has at most one point waiting.
             self.study.enqueue_trial(next(point for point in self.points if point not in taken))
         return self.study.ask(self.distributions)
 
@@ -153,6 +159,7 @@ class Trials:
         try:
             yield
         except (StorageInternalError, DatabaseError) as error:
+            # The first line of the driver's message: the rest is SQL.
             cause = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
             raise StoreError(
                 f"the trials in {self.path} cannot be read or written ({cause}); free the disk if it is full. A "
@@ -167,6 +174,8 @@ def _metrics_by_task(content: Mapping[str, Mapping[str, float]]) -> dict[str, Tr
 def _distribution(axis: SearchAxis) -> BaseDistribution:
     if isinstance(axis, Categorical):
         return CategoricalDistribution(axis.values)
+
+    # An integer axis, or TPE would model values that are never tried.
     if axis.whole:
         return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
     return FloatDistribution(axis.low, axis.high, log=axis.log)

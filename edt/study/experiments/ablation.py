@@ -50,11 +50,14 @@ class Ablation(Experiment):
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """Write heat maps and curves per task, table.md/.tex (each θ at its own T0, EDA of the grid) and grid.csv."""
         tasks = {name: task for name, task in study.tasks.items() if name in self.tasks}
+
+        # Only tasks whose grid was decoded have figures; the table of each θ needs no grid, so it is of all tasks.
         figures = [draw(self, name, task, folder) for name, task in tasks.items() for draw in (_heat_maps, _curves)]
         tables = [theta_table(study), *(_eda_table(self, name, task) for name, task in tasks.items())]
         write_tables(folder, "table", tables)
         rows = [row for name, task in tasks.items() for row in _cell_rows(self, name, task, study.confidence)]
         write_text(folder / "grid.csv", csv_from_rows(rows))
+        # A reader of a page without figures would look for a fault.
         text = [] if tasks else [f"None of its tasks ({', '.join(self.tasks)}) is in the study: {_OTHER_TASKS}"]
         section = Section(name="ablation", title=self.title, text=text, tables=tables, figures=figures)
         return ExperimentResult(section=section, evidence=evidence(study))
@@ -67,6 +70,7 @@ def _value(task: TaskStudy, t0: float, theta: float, metric: str) -> float:
 
 def _present(task: TaskStudy) -> dict[str, bool]:
     """Return the metrics that the task has; only generated tasks have factuality."""
+    # All settings of a task have the same metrics, so any of them shows which.
     any_id = task.choices[BASELINE].strategy_id
     return {name: low for name, low in METRICS.items() if task.metric_value("test", any_id, name) is not None}
 
@@ -81,6 +85,7 @@ def _heat_maps(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> Page
     metrics = _present(task)
     with panels(len(metrics)) as (figure, axes):
         for axis, (metric, low) in zip(axes, metrics.items(), strict=True):
+            # Rows of the picture are T0, as in the table of EDA below it.
             cells = [[_value(task, t0, theta, metric) for theta in grid.theta] for t0 in grid.t0]
             heat_map(axis, cells, [f"{v:g}" for v in grid.t0], [f"{v:g}" for v in grid.theta], low_is_good=low)
             axis.set(title=_heading(task, metric), xlabel="θ", ylabel="T0")
@@ -96,6 +101,8 @@ def _curves(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> PageFig
             _lines(over_theta, grid.theta, grid.t0, lambda x, line, m=metric: _value(task, line, x, m), "T0")
             _lines(over_t0, grid.t0, grid.theta, lambda x, line, m=metric: _value(task, x, line, m), "θ")
             over_theta.set(xlabel="θ", ylabel=_heading(task, metric))
+
+            # θ = 0 must be on the axis, which a logarithm does not have: linear up to 0.05, logarithmic from there.
             over_theta.set_xscale("symlog", linthresh=0.05)
             over_t0.set(xlabel="T0", ylabel=_heading(task, metric))
         return save(figure, folder, f"curves_{name}", title=f"{name}: over θ and over T0", caption="On test.")
@@ -105,6 +112,7 @@ def _lines(axis: Any, xs: Sequence[float], each: Sequence[float], at: Any, label
     """Draw a line per value of the other parameter, from dark to light."""
     import matplotlib as mpl
 
+    # Not beyond 0.9 of the map: its last colors are a yellow that is hard to see on white.
     colors = mpl.colormaps["viridis"]
     for index, line in enumerate(each):
         color = colors(index / max(1, len(each) - 1) * 0.9)

@@ -70,6 +70,9 @@ class BestTemperature(Experiment):
         (ids,) = family.slices.values()
         # a slice per value of the other parameters, of which fixed temperatures have none
         outputs = [task.entry("test", name).outputs for name in ids.values()]
+
+        # With an odd number of samples one is left out: Self-BLEU grows with the samples, so both halves must have
+        # the same number.
         half = n_samples // 2
         first, second = (
             np.stack([_instance_losses(task, entry, study, samples) for entry in outputs], axis=-1)
@@ -84,6 +87,8 @@ class BestTemperature(Experiment):
         gains_B = (weights @ fit.gain_E) / weights.sum(axis=-1)
         lo, hi = interval(gains_B, study.confidence)
         gain = Comparison(difference=float(fit.gain_E.mean()), lo=lo, hi=hi, p_value=two_sided_p(gains_B))
+
+        # The naive gain is reported next to its null, so that nobody takes it for evidence.
         null = naive_null(first, second, permutations=self.permutations, seed=spec.seed)
         return _InstanceGains(temperatures=list(ids), fit=fit, gain=gain, null=null)
 
@@ -164,6 +169,8 @@ def _histograms(by_task: Mapping[str, _InstanceGains], folder: Path) -> PageFigu
             at = np.arange(len(entry.temperatures))
             axis.bar(at, entry.null.histogram_T, color="#56B4E9", label="naive choice")
             axis.step(at, entry.null.null_T, where="mid", color="#D55E00", label="mean under the null")
+
+            # Every third label: 24 of them would overlap.
             axis.set_xticks(at[::3], [f"{entry.temperatures[index]:g}" for index in at[::3]])
             axis.set(title=name, xlabel="T", ylabel="instances")
             axis.legend(frameon=False, fontsize=7)
@@ -177,6 +184,8 @@ def _histograms(by_task: Mapping[str, _InstanceGains], folder: Path) -> PageFigu
 def _instance_rows(name: str, task: TaskStudy, gains: _InstanceGains) -> list[dict[str, object]]:
     """Return each instance's chosen temperatures and gain."""
     outputs = task.entry("test", task.choices[BASELINE].strategy_id).outputs
+
+    # Temperatures are more readable than indices, and independent of the order of the family.
     chosen_2E = np.array(gains.temperatures)[gains.fit.chosen_2E]
     return [
         {

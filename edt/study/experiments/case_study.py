@@ -59,6 +59,7 @@ class CaseStudy(Experiment):
 
         Settings of EDT and KL-guided temperature that are a fixed temperature are left out: they would show nothing.
         """
+        # By default EDT's best setting decides at which diversity all three are shown.
         target = self.self_bleu
         if target is None:
             target = task.value("dev", task.best_own_setting("edt_token"), "self_bleu")
@@ -72,12 +73,16 @@ class CaseStudy(Experiment):
         """Return the outputs, token by token."""
         tracer, task = study.tracer, study.tasks[name]
         examples = {example.example_id: example for example in tracer.prepared(name).examples["test"].examples}
+
+        # The first example, so that it was not chosen by its outputs.
         chosen = next(iter(examples)) if self.example is None else self.example
         if chosen not in examples:
             raise ConfigError(
                 f"experiments.case_study.example is '{chosen}'; test of {name} has {', '.join(list(examples)[:3])}, …"
             )
         strategies = {strategy_id: task.strategy(strategy_id) for strategy_id in ids}
+
+        # Decoded again with traces, on the study's seed: the same noise draws all three, so differences are the rule's.
         generations = tracer.generations(name, [chosen], list(strategies.values()), self.samples)
         return Trace(
             model=study.request.model.path,

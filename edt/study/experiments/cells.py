@@ -15,6 +15,8 @@ def value_cell(measured: MetricValue | None, confidence: float) -> str:
     """Return `value [lo, hi]`; a dash for what is missing."""
     if measured is None or measured.value is None:
         return MISSING
+
+    # Digits and interval are the metric's: a temperature has none.
     lo, hi = measured.bounds(confidence)
     digits = presentation(measured.metric).digits
     value = f"{measured.value:.{digits}f}"
@@ -23,6 +25,7 @@ def value_cell(measured: MetricValue | None, confidence: float) -> str:
 
 def difference_cell(comparison: Comparison | None) -> str:
     """Return `+1.23 [+0.10, +2.30]`."""
+    # NaN where a metric is missing on one side; it must not be printed as a number.
     if comparison is None or math.isnan(comparison.difference):
         return MISSING
     return f"{comparison.difference:+.2f} [{comparison.lo:+.2f}, {comparison.hi:+.2f}]"

@@ -110,6 +110,7 @@ def _scorecard(by_claim: Mapping[str, Sequence[Evidence]]) -> PageTable:
     """Return a row per claim with its verdict, and one per piece of evidence."""
     rows = []
     for claim in CLAIMS:
+        # A claim whose experiment did not run is not measured, which differs from undetermined.
         entries = by_claim.get(claim.evidence)
         verdict = _NOT_MEASURED if entries is None else verdict_over_all(entries)
         rows.append([claim.text, verdict, claim.figure, "", "", claim.experiment])
@@ -136,6 +137,8 @@ def _difference_text(entry: Evidence) -> str:
     """Return the difference with its interval, and p where it was corrected."""
     if math.isnan(entry.difference):
         return MISSING
+
+    # Only primary comparisons were corrected; a p of the others would look as if it were.
     corrected = "" if entry.p_adjusted is None else f", p (Holm) {p_cell(entry.p_adjusted)}"
     return f"{entry.difference:+.3g} [{entry.lo:+.3g}, {entry.hi:+.3g}]{corrected}"
 

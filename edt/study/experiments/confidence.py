@@ -61,6 +61,8 @@ class Confidence(Experiment):
         """
         results = study.tasks[task]
         strategy = results.strategy(results.best_own_setting(family))
+
+        # The first examples of test, so that nobody could choose them by their outputs.
         ids = [example.example_id for example in study.tracer.examples(task, self.background)]
         return study.tracer.generations(task, ids, [strategy], self.samples)
 
@@ -70,6 +72,8 @@ class Confidence(Experiment):
             for axis, (name, generations) in zip(axes, by_task.items(), strict=True):
                 mean = _mean_entropy(generations)
                 axis.fill_between(range(len(mean)), mean, color="#999999", alpha=0.3, lw=0, label="mean")
+
+                # One sample of each example, since an example has one color.
                 shown = [g for g in generations if g.sample == 0][: self.examples]
                 for generation, color in zip(shown, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False):
                     _draw_output(axis, generation, color)
@@ -100,6 +104,8 @@ def _traces(generation: Generation) -> tuple[Sequence[float], Sequence[float]]:
 def _mean_entropy(generations: Sequence[Generation]) -> list[float]:
     """Return the mean at each step, over the outputs that have this step."""
     rows = [_traces(generation)[0] for generation in generations]
+
+    # Outputs that have ended do not count as 0: the mean at late steps is of the few that are still running.
     longest = max(map(len, rows))
     return [float(np.mean([row[step] for row in rows if len(row) > step])) for step in range(longest)]
 
@@ -112,8 +118,12 @@ def _sureness_table(by_family: Mapping[tuple[str, str], Sequence[Generation]]) -
         temperature = np.concatenate([_traces(generation)[1] for generation in generations])
         # counted over steps, not over outputs: an endless output has many of them
         sure = entropy < SURE_BELOW
+
+        # An output may have no sure step at all; its mean is then missing, not 0.
         means = [f"{values.mean():.2f}" if len(values) else "–" for values in (temperature[sure], temperature[~sure])]
         shares = [f"{100 * sure.mean():.0f}", f"{entropy.mean():.2f}", f"{np.median(entropy):.2f}"]
+
+        # Endless outputs are counted, since they have left the grammar and raise the mean entropy.
         endless = 100 * np.mean([generation.finish_reason == "length" for generation in generations])
         name = f"{family.replace('_', ' ')}: {generations[0].strategy_id}"
         rows.append([task, name, str(len(entropy)), *shares, *means, f"{endless:.0f}"])

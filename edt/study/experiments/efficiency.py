@@ -106,6 +106,8 @@ class Efficiency(Experiment):
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """Write table.md/.tex and figures.json."""
         model, second = self._models(study)
+
+        # Compiled where the default of a run would compile, so that the figures are of what users get.
         kernels = Kernels(compile=None, vocabulary=model.vocabulary, device=model.device)
         measured = self.measure(model, second, kernels, study.confidence)
         facts = {
@@ -136,6 +138,8 @@ class Efficiency(Experiment):
             first = LanguageModel.load(study.request.model)
         else:
             device = study.tracer.engine.model.device
+
+            # bfloat16 is what a GPU serves in practice; a CPU is faster in float32.
             first = random_model(self.shape, dtype="bfloat16" if device.type == "cuda" else "float32", device=device)
         return first, replace(first, model=copy.deepcopy(first.model))
 
@@ -149,6 +153,7 @@ class Efficiency(Experiment):
         replay(self._contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.short_steps)
         seconds = replay(self._contenders(model, second, kernels, CONTENDERS), model.vocabulary, self.steps)
         peaks = {name: self._peaks(name, model, second, kernels) for name in CONTENDERS}
+        # Weights are counted from the parameters: the allocator does not show which bytes are weights.
         weights = sum(parameter.numel() * parameter.element_size() for parameter in model.model.parameters())
         figures = {}
         for name in CONTENDERS:
@@ -157,6 +162,7 @@ class Efficiency(Experiment):
                 milliseconds=1000 * statistics.median(seconds[name]) / self.rows,
                 ratio=float(np.median(against)),
                 interval=median_interval(against, length=BLOCK, confidence=confidence, resamples=RESAMPLES, seed=0),
+                # Two parallel models hold their weights twice; KLD on one model does not.
                 weights=weights * (2 if name == "kld dual" else 1),
                 peaks=tuple(peaks[name]),
             )
@@ -237,6 +243,8 @@ def _cost_evidence(edt: ContenderFigures, about: str) -> Evidence:
     """Return the ratio of times minus the one that is allowed."""
     if edt.interval is None:
         return to_evidence(about, None, why_not=f"fewer than {FEWEST_BLOCKS} blocks of {BLOCK} steps give no interval")
+
+    # As a difference from the limit, so that "below 0" supports the claim as everywhere.
     limit = 1 + COST_ALLOWED
     lo, hi = edt.interval
     return Evidence(about=about, difference=edt.ratio - limit, lo=lo - limit, hi=hi - limit)
@@ -251,6 +259,8 @@ def _memory_evidence(edt: ContenderFigures, dual: ContenderFigures, about: str) 
     shares = [(edt.weights + own) / (dual.weights + other) for own, other in pairs]
     # the figures of one repeat belong together: both contenders were measured in the same state of the allocator
     distances = [abs(share - HALF) - ABOUT for share in shares]
+
+    # A range of one or two repeats says nothing about how they vary.
     few = len(distances) < FEWEST_REPEATS
     return Evidence(
         about=f"{about}; in brackets the range of repeats: {len(distances)}",

@@ -61,13 +61,19 @@ def _draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) -
     """Draw one task's settings and fronts."""
     for family_name, family in task.families.items():
         label = family_name.replace("_", " ")
+
+        # All settings faintly, those on the front joined: what was left out of the front stays visible.
         points = [_values(task, s.strategy_id) for s in family.settings.values()]
         quality, self_bleu = zip(*points, strict=True)
         color = family_color(label)
         axis.scatter(self_bleu, quality, s=9, color=color, marker=family_marker(label), alpha=0.45, linewidths=0)
         front = task.front(family_name)
+
+        # Members are from dev, so their order on test may differ.
         order = np.argsort(front.self_bleu_N, kind="stable")
         (handles[label],) = axis.plot(front.self_bleu_N[order], front.quality_N[order], color=color, lw=1.2)
+
+        # A ring around the choice of EDA shows where on the front it is.
         q, s = _values(task, task.choices[family_name].strategy_id)
         axis.scatter([s], [q], s=45, facecolors="none", edgecolors=color, linewidths=1.2)
     if task.ideal is not None:
@@ -92,11 +98,14 @@ def _values(task: TaskStudy, strategy_id: str) -> tuple[float, float]:
 
 def _hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
     """Return the hypervolume of the settings on the family's front on dev, in percent, with its interval."""
+    # Without constants the rectangle has no size.
     front, constants = task.front(family), task.constants
     if constants is None:
         return MISSING
     scale = {"q_star": constants.q_star, "s_star": constants.s_star}
     value = 100 * hypervolume(front.quality_N, front.self_bleu_N, **scale)
+
+    # The members stay those of dev in every resample: only their values are resampled.
     pairs = zip(front.quality_BN[:MOST_RESAMPLES], front.self_bleu_BN[:MOST_RESAMPLES], strict=True)
     lo, hi = interval(np.array([100 * hypervolume(q, s, **scale) for q, s in pairs]), confidence)
     return f"{value:.1f} [{lo:.1f}, {hi:.1f}]"
@@ -146,6 +155,8 @@ def _point_rows(study: Study) -> list[dict[str, object]]:
     for name, task in study.tasks.items():
         for family_name, family in task.families.items():
             ids = [s.strategy_id for s in family.settings.values()]
+
+            # Membership on test is reported for comparison only; every figure uses that of dev.
             quality, self_bleu = np.array([_values(task, strategy_id) for strategy_id in ids]).T
             on_test = {ids[n] for n in pareto(quality, self_bleu)}
             on_dev = set(task.front(family_name).strategy_ids)

@@ -30,6 +30,7 @@ class Granularity(Experiment):
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """Write table.md and table.tex."""
+        # A row per task and rule; only EDT's rows are evidence.
         rows, evidence = [], list[Evidence]()
         for name, task in study.tasks.items():
             for token, instance in PAIRS:
@@ -37,6 +38,8 @@ class Granularity(Experiment):
                 eda, factuality = (
                     task.compare(own, other, metric, study.confidence) for metric in ("eda", "factuality")
                 )
+
+                # At the choices, and over all levels of diversity: the two may disagree.
                 matched = task.compare_fronts(token, instance, study.confidence)
                 why_not = no_verdict_reason(study, name, token, instance)
                 # the claim is about EDT; KL-guided temperature is there to compare

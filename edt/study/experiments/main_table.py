@@ -48,6 +48,8 @@ class MainTable(Experiment):
         write_text(folder / "grid.csv", csv_from_rows(_grid_rows(study)))
 
         section = Section(name="main_table", title=self.title, tables=tables)
+
+        # Holm's correction is over all comparisons, so both claims are made from one family of tests.
         beats = {base: primary_evidence(primary, base, study.confidence) for _, base in PRIMARY_PAIRS}
         return ExperimentResult(
             section=section, evidence={"edt_beats_fixed": beats[BASELINE], "edt_beats_kld": beats["kld_token"]}
@@ -61,6 +63,8 @@ def _chosen_table(study: Study) -> PageTable:
         fixed = task.choices[BASELINE].strategy_id
         for family, choice in task.choices.items():
             cells = [task.metric_value("test", choice.strategy_id, metric) for metric in METRICS]
+
+            # The baseline compared with itself would be a row of zeros.
             against = None if family == BASELINE else task.compare(choice.strategy_id, fixed, "eda", study.confidence)
             rows.append(
                 [
@@ -102,6 +106,8 @@ def _grids_table(study: Study) -> PageTable:
     for name, task in study.tasks.items():
         for family_name, family in task.families.items():
             temperatures = [task.value("test", s.strategy_id, "temperature") for s in family.settings.values()]
+
+            # The configured grid, without what dev added: that has its own columns.
             axes = "; ".join(f"{axis}: {', '.join(f'{v:g}' for v in a.values)}" for axis, a in family.axes.items())
             added_cells = [_values_text(added) for added in (family.refined, family.interpolated, family.extended)]
             spread = f"{min(temperatures):.2f} to {max(temperatures):.2f}"
@@ -147,6 +153,7 @@ def _grid_rows(study: Study) -> list[dict[str, object]]:
     for name, task in study.tasks.items():
         for family_name, family in task.families.items():
             for coords, strategy in family.settings.items():
+                # Both splits, so that a reader can see how much of a choice on dev is left on test.
                 for split in ("dev", "test"):
                     row: dict[str, object] = {"task": name, "split": split, "family": family_name}
                     row |= {"strategy_id": strategy.strategy_id} | dict(coords)

@@ -37,6 +37,7 @@ def to_evidence(
     about: str, comparison: Comparison | None, *, why_not: str = "", supports_if: str = "below 0"
 ) -> Evidence:
     """Return a comparison as evidence; a missing one is not usable."""
+    # NaN, not 0: an interval of zeros would count as a measured difference.
     nan = float("nan")
     return Evidence(
         about=about,
@@ -63,6 +64,8 @@ def holm_adjusted(comparisons: Sequence[Comparison | None]) -> list[float | None
     """Return Holm-adjusted p-values in their order; None for a missing comparison."""
     # a missing comparison counts among the tests: how many there are was decided before the results
     p_values = [1.0 if entry is None or math.isnan(entry.p_value) else entry.p_value for entry in comparisons]
+
+    # Keyed by position, since two comparisons may have the same p.
     adjusted = holm({str(n): p_value for n, p_value in enumerate(p_values)})
     return [
         None if entry is None or math.isnan(entry.p_value) else adjusted[str(n)] for n, entry in enumerate(comparisons)
@@ -71,7 +74,10 @@ def holm_adjusted(comparisons: Sequence[Comparison | None]) -> list[float | None
 
 def boundary_note(task: TaskStudy, *families: str) -> str:
     """Return which of these families' choices are at the boundary of their grid, or only a fixed temperature."""
+    # A better setting may be just outside what was tried, so the family was not given its best.
     at_boundary = [name for name in families if not task.choices[name].is_interior]
+
+    # The rule was not used: what is compared are two fixed temperatures.
     constant = [
         name for name in families if name != BASELINE and task.strategy(task.choices[name].strategy_id).is_constant
     ]
@@ -95,6 +101,7 @@ def primary_comparisons(study: Study) -> list[Primary]:
 
 
 def _primary_comparison(study: Study, name: str, task: TaskStudy, family: str, baseline: str) -> Primary:
+    # The choices were made on dev, so nothing here has seen test.
     own, other = task.choices[family].strategy_id, task.choices[baseline].strategy_id
     return Primary(
         task=name,

@@ -28,12 +28,15 @@ def median_interval(
     blocks = len(values_S) // length
     if blocks < FEWEST_BLOCKS:
         return None
+
+    # The median, since one slow step (another program on the machine) must not decide.
     medians_B = resampled_medians(values_S, length=length, resamples=resamples, rng=np.random.default_rng(seed))
     return interval(medians_B, expanded_level(confidence, blocks))
 
 
 def resampled_medians(values_S: Floats, *, length: int, resamples: int, rng: np.random.Generator) -> Floats:
     """Return the median of each resample, [B]: as many whole blocks as fit, each from any position (Künsch 1989)."""
+    # Blocks may overlap and start anywhere; non-overlapping ones would waste the few steps there are.
     starts_BK = rng.integers(0, len(values_S) - length + 1, size=(resamples, len(values_S) // length))
     positions_BKL = starts_BK[..., None] + np.arange(length)
     medians_B: Floats = np.median(values_S[positions_BKL].reshape(resamples, -1), axis=-1)

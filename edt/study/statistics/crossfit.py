@@ -34,6 +34,8 @@ def crossfit(first_ET: Floats, second_ET: Floats) -> CrossFit:
     """Compute the gains from the losses (lower is better) at each temperature on two halves of the samples."""
     halves = (first_ET, second_ET)
     gains, naive, chosen, singles = [], [], [], []
+
+    # Both directions, and their mean: each half is used once to choose and once to score.
     rows = np.arange(len(first_ET))
     for chosen_on, scored_on in (halves, halves[::-1]):
         own_E = chosen_on.argmin(axis=1)
@@ -77,6 +79,7 @@ def naive_null(first_ET: Floats, second_ET: Floats, *, permutations: int, seed: 
         counts_T = np.bincount(loss_ET.argmin(axis=1), minlength=temperatures)
         return counts_T, float(loss_ET.mean(axis=0).min() - loss_ET.min(axis=1).mean())
 
+    # The naive choice uses all samples, as a reader would; its null is drawn in the same way.
     histogram_T, gain = naive((first_ET + second_ET) / 2)
     nulls = [naive(without_interaction(first_ET, second_ET, rng)) for _ in range(permutations)]
     gains_R = np.array([null for _, null in nulls])

@@ -37,6 +37,7 @@ def curve_at(self_bleu_G: Floats, quality_BN: Floats, self_bleu_BN: Floats) -> F
     width_BP = np.diff(x_BN, axis=1)
     slope_BN = _pchip_slopes(width_BP, np.diff(y_BN, axis=1))
 
+    # One lookup for all resamples at once: each has its own pieces.
     def of_piece(values: Floats) -> Floats:
         return np.take_along_axis(values, piece_BG, axis=1)
 
@@ -62,6 +63,8 @@ def _pchip_slopes(width_BP: Floats, rise_BP: Floats) -> Floats:
         return np.repeat(chord_BP, 2, axis=1)
 
     left, right = chord_BP[:, :-1], chord_BP[:, 1:]
+
+    # Widths of the pieces to the left and right of each inner knot.
     h_left, h_right = width_BP[:, :-1], width_BP[:, 1:]
     is_level = left * right <= 0.0
     # np.where computes both branches, so the values that it drops must not divide by 0

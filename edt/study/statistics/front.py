@@ -50,12 +50,15 @@ def matched_difference(front: Front, baseline: Front, *, confidence: float) -> C
     common = matched_range(front, baseline)
     if common is None:
         return None
+
+    # Every value of Self-BLEU counts alike, so the range decides as much as the curves do.
     at_G = np.linspace(*common, _POSITIONS)
 
     def mean_quality(of: Front) -> tuple[float, Floats]:
         resampled_B = curve_at(at_G, of.quality_BN, of.self_bleu_BN).mean(axis=1)
         return float(curve_at(at_G, of.quality_N[None], of.self_bleu_N[None]).mean()), resampled_B
 
+    # The same resamples for both fronts, which makes the difference paired.
     value, resampled_B = mean_quality(front)
     other, other_B = mean_quality(baseline)
     return compare(value, other, resampled=resampled_B, resampled_baseline=other_B, confidence=confidence)
@@ -66,7 +69,10 @@ def hypervolume(quality_N: Floats, self_bleu_N: Floats, *, q_star: float, s_star
 
     Zitzler & Thiele 1998, in two dimensions; quality beyond Q* counts as Q*.
     """
+    # In units of Q* and S*; better than Q* is no better, or one lucky setting would rule the area.
     q, s = np.minimum(quality_N / q_star, 1.0), self_bleu_N / s_star
+
+    # A setting outside the rectangle dominates nothing of it.
     inside = (s < 1.0) & (q > 0.0)
     q, s = q[inside], s[inside]
     # The members are in ascending Self-BLEU: each dominates a rectangle up to the next one, the last up to S*.
