@@ -34,7 +34,7 @@ class Frontier(Experiment):
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """Write frontier.png/.svg, table.md/.tex and points.csv."""
-        table = _front_table(study)
+        table = front_table(study)
         write_tables(folder, "table", [table])
         write_text(folder / "points.csv", csv_from_rows(_point_rows(study)))
         figure = _draw(study, folder)
@@ -111,7 +111,7 @@ def _hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
     return f"{value:.1f} [{lo:.1f}, {hi:.1f}]"
 
 
-def _front_table(study: Study) -> PageTable:
+def front_table(study: Study) -> PageTable:
     """Return each family's hypervolume and its distance from the front of fixed temperatures."""
     resamples = study.metrics.bootstrap.resamples
     rows = []
