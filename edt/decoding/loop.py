@@ -1,4 +1,4 @@
-"""The decode loop: at each step a token for every living row, then on with the rows that have not ended.
+"""The decode loop: draw a token for every living row, then continue with the rows that have not ended, step by step.
 
 Shapes: A all rows of the batch, R rows alive, B branches, U noise streams, V vocabulary, N strategies of the table.
 """

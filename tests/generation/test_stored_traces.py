@@ -38,7 +38,7 @@ def decode(tiny, spec, trace):
     return list(spec.build(tiny).generate(replace(request, rows_per_batch=3)))
 
 
-@pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()], ids=["torch", "reference"])
+@pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()], ids=["batched", "reference"])
 def test_traces_are_what_the_means_are_of(tiny, spec):
     for generation in decode(tiny, spec, trace=True):
         assert len(generation.trace_entropy) == len(generation.trace_temperature) == len(generation.token_ids)

@@ -31,7 +31,7 @@ def traced(model, prompt, generation, top=5):
     return traced_output(model, prompt, strategy, generation, top=top, token_texts=TokenTexts(model.tokenizer))
 
 
-@pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()], ids=["torch", "reference"])
+@pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()], ids=["batched", "reference"])
 def test_a_trace_is_what_transformers_says_of_each_prefix(tiny, spec):
     prompt = text_prompt("Once, a source. Then", tiny.tokenize, unconditional="Then")
     for generation in generations(tiny, prompt, spec):
