@@ -14,7 +14,7 @@ from edt.extras import EXTRAS
 from tests.support.documents import ROOT, block, blocks, pages, points, shown_commands
 
 DOCS = pages()
-LINKED = [*DOCS, *pages("*.md"), *pages("experiments/**/*.md"), *pages("results/**/*.md")]
+LINKED = [*DOCS, *pages("*.md"), *pages("experiments/**/*.md"), *pages("results/**/*.md"), *pages("examples/*.md")]
 EXTENDING = ROOT / "docs" / "guide" / "extending.md"
 # The commands of extending.md are run below, in a folder with its files.
 COMMANDS_SHOWN = [(path, line) for path in DOCS if path != EXTENDING for line in shown_commands(path)]
@@ -89,7 +89,7 @@ def test_paths_in_code_spans_exist():
     """Design names many files; each is there."""
     for path in [*DOCS, ROOT / "CONTRIBUTING.md"]:
         for name in re.findall(
-            r"`((?:edt|configs|tests|scripts|experiments|results|docs)/[\w./]*\w/?)`", path.read_text()
+            r"`((?:edt|configs|tests|scripts|examples|experiments|results|docs)/[\w./]*\w/?)`", path.read_text()
         ):
             generated = name.startswith(("results/runs", "results/traces", "results/smoke", "docs/_build"))
             pattern = re.sub(r"\bNAME\b", "*", name)
