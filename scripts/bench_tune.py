@@ -25,7 +25,7 @@ from hydra import compose, initialize_config_dir  # isort: skip  after bench_com
 from omegaconf import OmegaConf
 
 from edt.cli.app import config_folder
-from edt.cli.tune import tune_request
+from edt.cli.build import tune_request
 from edt.generation.session import Session
 from edt.tuning.results import best
 from edt.tuning.run import Evaluator, TuneRequest, search

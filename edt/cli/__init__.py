@@ -6,20 +6,39 @@ import os
 import sys
 from collections.abc import Sequence
 
+__all__ = ["COMMANDS", "EXAMPLES", "USAGE_ERROR", "entry_point", "main", "overview"]
+
 COMMANDS = {
-    "run": "decode, score and print the table of quality, diversity and EDA",
-    "tune": "search a strategy's parameters on dev, and judge the chosen setting on test",
-    "generate": "decode and store only",
-    "score": "score runs that lie on disk, without a model",
-    "study": "the study's tables and figures: decode once, choose on dev, report on test",
-    "report": "print and write tables from scores of one or many runs",
+    "run": "decode what is missing, score it, and print a table of quality, diversity and EDA",
+    "generate": "decode and store outputs, without scoring",
+    "score": "score stored runs again, without a model",
+    "report": "print and write the tables of stored scores",
+    "tune": "search a strategy's parameters on dev, and evaluate the chosen setting on test",
+    "study": "run the experiments of the study: decode once, choose on dev, report on test",
     "trace": "decode one prompt and show the temperature of each token",
+    "list": "list the strategies, tasks, models, metrics or experiments that there are",
+    "export": "write stored samples as JSON lines, CSV or parquet, for other programs",
 }
+"""Each command with its purpose, in the order of a first use."""
+
+EXAMPLES = {
+    "run": ["edt run task=mini_xlsum strategy=edt strategy.t0=[0.5,0.8] strategy.theta=0.5"],
+    "generate": ["edt generate model=hf model.path=FOLDER task=xlsum task.path=FILES strategy=fixed"],
+    "score": ["edt score runs=results/runs metrics.bootstrap.resamples=10000"],
+    "report": ["edt report runs=results/runs"],
+    "tune": ["edt tune space=edt task=mini_wmt19 search.trials=32"],
+    "study": ["edt study preset=smoke", "edt study experiment=[main_table,ablation]"],
+    "trace": ["edt trace 'prompt=On Monday, Anna went to' model=mini_base", "edt trace demo=temperature"],
+    "list": ["edt list strategies", "edt list tasks --config-dir FOLDER"],
+    "export": ["edt export results/runs --to jsonl", "edt export runs=results/runs to=csv out=samples.csv"],
+}
+
 USAGE_ERROR = 2
+"""The exit status after an error in what the user asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit status: 0 for success, 2 for an error that a person can mend."""
+    """Run one command and return its exit status: 0 for success, 2 for an error that the user can correct."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview())
@@ -30,15 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"edt {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        from edt.cli.renamed import renamed_command
-        from edt.errors import suggestion
-
-        if renamed := renamed_command(words[0]):
-            print(f"edt: {renamed}", file=sys.stderr)
-            return USAGE_ERROR
-        print(
-            f"edt: no command '{words[0]}'{suggestion(words[0], COMMANDS)}; {one_line_of_commands()}", file=sys.stderr
-        )
+        print(f"edt: {_unknown_command(words[0])}", file=sys.stderr)
         return USAGE_ERROR
     from edt.cli.app import run_command
 
@@ -46,30 +57,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def overview() -> str:
-    """The commands, a line each."""
-    lines = [f"  edt {name:<10} {purpose}" for name, purpose in COMMANDS.items()]
+    """Return the list of commands, a line each."""
     return "\n".join(
         [
-            "edt: study how language models should choose their sampling temperature",
+            "edt: compare strategies for the sampling temperature of language models",
             "",
-            *lines,
+            "Commands:",
+            *(f"  edt {name:<10} {purpose}" for name, purpose in COMMANDS.items()),
             "",
-            "Each takes Hydra overrides (key=value), --multirun, --cfg job (show the configuration) and --help.",
-            "Example: edt run task=mini_xlsum strategy=edt strategy.t0=[0.5,0.8] strategy.theta=0.5",
+            "Example:",
+            *(f"  {example}" for example in EXAMPLES["run"]),
+            "",
+            "`edt COMMAND --help` shows what a command takes: KEY=VALUE overrides and a few options.",
         ]
     )
 
 
-def one_line_of_commands() -> str:
-    """The commands in one line."""
-    return f"there is: {', '.join(COMMANDS)}. `edt` alone says what each does."
+def _unknown_command(name: str) -> str:
+    from edt.cli.renamed import renamed_command
+    from edt.errors import suggestion
+
+    renamed = renamed_command(name)
+    commands = ", ".join(COMMANDS)
+    return renamed or f"no command '{name}'{suggestion(name, COMMANDS)}; commands are: {commands}."
 
 
 def entry_point() -> None:
-    """The console script: exits with the status, and quietly when the reader of its output has gone."""
+    """Run the console script: exit with the status, and quietly when the reader of the output has gone."""
     try:
         status = main()
     except BrokenPipeError:
+        # `edt run | head`: without this, Python prints a traceback when it flushes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status)

@@ -1,143 +1,156 @@
-"""One command as a Hydra application, with its errors in one sentence."""
+"""Run one command: read its words, compose its configuration, and print an error as one sentence."""
 
 from __future__ import annotations
 
+import argparse
+import logging
 import os
+import shlex
 import sys
-import traceback
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import edt
-from edt.cli import USAGE_ERROR
+from edt.cli import USAGE_ERROR, argv
+from edt.cli.composition import compose, config_folder, sweep_points
+from edt.cli.help import command_help
 from edt.cli.messages import explain
-from edt.cli.replacing import ranges_emptied
-from edt.cli.texts import texts_quoted
-from edt.errors import EdtError
-from edt.logs import log_to_stderr
+from edt.errors import ConfigError, EdtError
 
-PlainConfig = dict[str, Any]
+__all__ = ["config_folder", "run_command"]
 
+INTERRUPTED = 130
+"""The shell's exit status of a program that Ctrl-C has stopped."""
 
-OPTIONS_WITH_VALUE = (
-    "--cfg",
-    "-c",
-    "--package",
-    "-p",
-    "--config-path",
-    "-cp",
-    "--config-name",
-    "-cn",
-    "--config-dir",
-    "-cd",
-)
-
-
-class Failure(BaseException):
-    """Carries an error of ours out of Hydra, past its handlers of `Exception`, which would print their own account."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def overrides_first(arguments: Sequence[str]) -> list[str]:
-    """The same words with Hydra's options behind the overrides: its parser takes no override after an option."""
-    overrides, options = [], []
-    words = iter(arguments)
-    for word in words:
-        if word in OPTIONS_WITH_VALUE:
-            options += [word, *[value for value in [next(words, None)] if value is not None]]
-        elif word.startswith("-"):
-            options.append(word)
-        else:
-            overrides.append(word)
-    return overrides + options
-
-
-def config_folder() -> Path:
-    """The configs: inside the installed package, or beside it in a source tree."""
-    package = Path(edt.__file__).parent
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
-
-
-def command_function(command: str) -> Callable[[PlainConfig], None]:
-    """What a command does with its configuration."""
-    from edt.cli import commands, trace
-
-    functions: dict[str, Callable[[PlainConfig], None]] = {
-        "run": commands.run,
-        "tune": commands.tune,
-        "generate": commands.generate,
-        "score": commands.score,
-        "report": commands.report,
-        "study": commands.study,
-        "trace": trace.trace,
-    }
-    return functions[command]
+logger = logging.getLogger("edt")
 
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
-    """Compose the configuration, run the command, and print an error as one sentence."""
-    log_to_stderr()
-    arguments = ranges_emptied(command, texts_quoted(command, arguments))
-    full_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    saved_arguments, saved_setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = [f"edt {command}", *overrides_first(arguments)]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise, so that the error can be told in one place: here
-    try:
-        hydra_application(command)()
-    except (Failure, HydraException, OmegaConfBaseException, ValueError, TypeError) as failure:
-        error = failure.error if isinstance(failure, Failure) else failure
-        if isinstance(failure, ValueError | TypeError) and not told_while_composing(failure):
-            raise
-        if full_traceback:
-            raise error from None
-        print(f"edt {command}: {explain(error, command, arguments)}", file=sys.stderr)
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        print(
-            f"\nedt {command}: stopped. Finished parts are kept; the same command goes on from there.", file=sys.stderr
-        )
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else USAGE_ERROR
-    finally:
-        sys.argv = saved_arguments
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if saved_setting is not None:
-            os.environ["HYDRA_FULL_ERROR"] = saved_setting
+    """Run a command and return its exit status: 2 after an error, which is printed as one sentence."""
+    with _messages_on_stderr():
+        try:
+            return _run(command, arguments)
+        except EdtError as error:
+            # Hydra's own switch for tracebacks, for whoever looks for a bug
+            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            print(f"edt {command}: {error}", file=sys.stderr)
+            return USAGE_ERROR
+        except KeyboardInterrupt:
+            print(
+                f"\nedt {command}: stopped. Finished parts are kept; the same command continues from there.",
+                file=sys.stderr,
+            )
+            return INTERRUPTED
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
+    options = _parser(command).parse_intermixed_args(list(arguments))
+    if options.help:
+        print(command_help(command, options.config_dir))
+        return 0
+    if command == "list":
+        from edt.cli.listing import print_list
+
+        print_list(options.overrides, options.config_dir)
+        return 0
+
+    overrides = argv.rewrite(command, _as_overrides(command, options))
+    shown_command = shlex.join(["edt", command, *arguments])
+    points = _points(command, overrides, options) if options.multirun else [overrides]
+    for number, point in enumerate(points, start=1):
+        if len(points) > 1:
+            logger.info("edt %s, %d of %d: %s", command, number, len(points), " ".join(point))
+        config = _composed(command, point, options.config_dir)
+        if options.cfg:
+            print(OmegaConf.to_yaml(config, resolve=options.resolve), end="")
+        else:
+            _execute(command, _plain(command, config, point), shown_command)
     return 0
 
 
-def told_while_composing(error: Exception) -> bool:
-    """Whether an error comes from Hydra's reading of the command line, before the command itself had begun."""
-    frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
-    return "application" not in frames
+class _Parser(argparse.ArgumentParser):
+    """Raises ConfigError in place of printing argparse's own usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; `{self.prog} --help` shows what it takes.")
 
 
-def hydra_application(command: str) -> Callable[[], Any]:
-    """The command as a function without arguments that reads sys.argv, as Hydra wants it."""
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"edt {command}", add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    parser.add_argument("--cfg", "-c", choices=["job"])
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    if command == "export":
+        parser.add_argument("--to")
+        parser.add_argument("--out")
+    return parser
 
-    def application(config: DictConfig) -> None:
-        try:
-            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-            assert isinstance(plain, dict)
-            command_function(command)({str(key): value for key, value in plain.items()})
-        except (EdtError, OmegaConfBaseException) as error:
-            raise Failure(error) from error
 
-    application.__name__ = command
-    warnings.filterwarnings("ignore", category=UserWarning, module="hydra.*")
-    main: Callable[[], Any] = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)(
-        application
-    )
-    return main
+def _as_overrides(command: str, options: argparse.Namespace) -> list[str]:
+    """Return the overrides; `edt export` also takes its folders, --to and --out as a shell command would."""
+    if command != "export":
+        return list(options.overrides)
+    named = [f"{name}={value}" for name in ("to", "out") if (value := getattr(options, name)) is not None]
+    return argv.positional_as_runs([*options.overrides, *named])
+
+
+def _points(command: str, overrides: Sequence[str], options: argparse.Namespace) -> list[list[str]]:
+    try:
+        return sweep_points(overrides, options.config_dir)
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(explain(error, command, overrides, options.config_dir)) from error
+
+
+def _composed(command: str, overrides: Sequence[str], user_folder: Path | None) -> DictConfig:
+    # Hydra reports some unreadable overrides by ValueError and TypeError. Nothing of ours runs in here, so these are
+    # the user's words as well.
+    try:
+        return compose(command, overrides, user_folder)
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(explain(error, command, overrides, user_folder)) from error
+
+
+def _plain(command: str, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the configuration as plain dicts and lists: nothing behind the command line knows OmegaConf."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, command, overrides)) from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _execute(command: str, config: dict[str, Any], shown_command: str) -> None:
+    from edt.cli import commands
+
+    if command == "study":
+        commands.study(config, command=shown_command)
+    else:
+        commands.FUNCTIONS[command](config)
+
+
+@contextmanager
+def _messages_on_stderr() -> Iterator[None]:
+    """Print what `edt` logs to stderr as plain lines, for as long as a command runs.
+
+    A program that imports `edt` gets no handler: it decides itself what happens to the messages.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

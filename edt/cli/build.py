@@ -1,8 +1,7 @@
-"""From plain configuration to typed objects. `_target_` names the class; a key that it does not take is an error."""
+"""Build typed objects from plain configuration. `_target_` names the class; a key that it does not take is an error."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -17,175 +16,46 @@ from edt.errors import ConfigError, suggestion
 PlainConfig = Mapping[str, Any]
 TARGET = "_target_"
 
+TYPES_IN_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
+LONGEST_REASON = 200
+"""Characters of an import error that are shown: some hold a whole traceback."""
+
 
 def construct(node: PlainConfig, where: str) -> Any:
-    """The object that a node describes, nodes inside it first; lists become tuples. `where` names it in errors."""
-    refuse_no_node(node, where)
-    factory = imported(node[TARGET], where)
+    """Return the object that a node describes; nested nodes are built first, and lists become tuples.
+
+    where: the node's key, for errors. Raises ConfigError for an unknown key, a value of another type than the class
+    declares, or what the class itself refuses.
+    """
+    check_node(node, where)
+    factory = import_class(node[TARGET], where)
     hints = get_type_hints(factory)
-    known = [field.name for field in fields(factory) if field.init]  # type: ignore[arg-type]
+    known = [field.name for field in fields(factory) if field.init]
+
     values = {}
     for name, value in node.items():
         if name == TARGET:
             continue
-        check_known(name, known, where)
-        values[name] = constructed_value(value, f"{where}.{name}")
-        if not fits(values[name], hints[name]):
-            raise ConfigError(f"{where}.{name} is {value!r}; it must be {spoken(hints[name])}.")
+        check_key(name, known, where)
+        values[name] = _value(value, f"{where}.{name}")
+        if not _fits(values[name], hints[name]):
+            raise ConfigError(f"{where}.{name} is {value!r}; it must be {_describe_type(hints[name])}.")
+
     try:
         return factory(**values)
-    except TypeError as error:
+    except TypeError as error:  # an argument without a default is missing
         raise ConfigError(f"'{where}' cannot be built: {error}.") from error
 
 
-def refuse_no_node(node: Any, where: str) -> None:
+def check_node(node: Any, where: str) -> None:
     """Raise ConfigError for what describes no object: a plain value, or keys without `_target_`."""
     if not isinstance(node, Mapping):
-        raise ConfigError(f"{where} is {node!r}, which cannot stand for its keys; set one of them: {where}.KEY=….")
+        raise ConfigError(f"{where} is {node!r}, but it holds keys; set one of them: {where}.KEY=….")
     if TARGET not in node:
         raise ConfigError(f"{where} has no {TARGET}, which names its class; it has: {', '.join(map(str, node))}.")
 
 
-def constructed_value(value: Any, where: str) -> Any:
-    """A value of a node: a nested node is constructed, a mapping's values too, and a list becomes a tuple."""
-    if isinstance(value, Mapping) and TARGET in value:
-        return construct(value, where)
-    if isinstance(value, Mapping):
-        return {name: constructed_value(inner, f"{where}.{name}") for name, inner in value.items()}
-    if isinstance(value, list):
-        return tuple(value)
-    return value
-
-
-def imported(target: Any, where: str) -> type[Any]:
-    """The class that `_target_` names."""
-    try:
-        return get_class(str(target))
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{where}._target_ is '{target}', which cannot be imported ({' '.join(str(error).split())[:200]}); "
-            "is its folder on PYTHONPATH?"
-        ) from error
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a value from the configuration is of the declared type; types other than plain ones and dataclasses are
-    not judged.
-    """
-    origin = get_origin(hint)
-    if origin in (Union, UnionType):
-        return any(fits(value, option) for option in get_args(hint))
-    if origin is tuple:
-        return isinstance(value, tuple) and all(fits(item, get_args(hint)[0]) for item in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint) if hint in (str, bool, NoneType) or is_dataclass(hint) else True
-
-
-def spoken(hint: Any) -> str:
-    """A type in words."""
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(spoken(option) for option in get_args(hint))
-    if get_origin(hint) is tuple:
-        return f"a list, each item {spoken(get_args(hint)[0])}"
-    if is_dataclass(hint):
-        return f"a configuration of {getattr(hint, '__name__', hint)}, key by key"
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
-    return words.get(hint, str(hint))
-
-
-def strategies(node: PlainConfig) -> tuple[Any, ...]:
-    """All settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
-    from edt.strategies.grid import check_repeats, grid
-
-    found = []
-    for where, family in strategy_nodes(node, "strategy").items():
-        axes = {name: value for name, value in family.items() if name != TARGET}
-        found += grid(imported(family[TARGET], where), axes)
-    if not found:
-        raise ConfigError("no strategy is asked for; give one, as strategy=edt or strategy=paper_grid.")
-    check_repeats(found)
-    return tuple(found)
-
-
-def strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
-    """The families of a node by where they stand: the node itself, or its values. null leaves one out."""
-    if not isinstance(node, Mapping):
-        raise ConfigError(f"{where} is {node!r}; it must be a strategy's configuration, as strategy=edt chooses one.")
-    if TARGET in node:
-        return {where: node}
-    found = {f"{where}.{name}": family for name, family in node.items() if family is not None}
-    for place, family in found.items():
-        refuse_no_node(family, place)
-    return found
-
-
-def task_requests(node: PlainConfig) -> tuple[Any, ...]:
-    """The tasks of the `task` node: one, or the members of a list, to which the list's own values apply."""
-    if not isinstance(node, Mapping) or "members" not in node:
-        return (task_request(node, "task"),)
-    from edt.tasks.sources.local import member_path
-
-    if node.get("path") is not None and not isinstance(node["path"], str):
-        raise ConfigError(f"task.path is {node['path']!r}; it must be the path of a folder.")
-    shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
-    requests = []
-    if not isinstance(node["members"], Mapping):
-        raise ConfigError(
-            f"task.members is {node['members']!r}; it holds tasks by name. Choose one, as task=mini_xlsum."
-        )
-    for name, member in node["members"].items():
-        refuse_no_node(member, f"task.members.{name}")
-        path = {} if node.get("path") is None else {"path": member_path(node["path"], name)}
-        requests.append(task_request({**member, **shared, **path}, f"task.members.{name}"))
-    return tuple(requests)
-
-
-def task_request(node: PlainConfig, where: str) -> Any:
-    """One task with the splits to decode."""
-    from edt.generation.request import TaskRequest
-
-    refuse_no_node(node, where)
-    split = node.get("split", "test")
-    splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
-    task = construct({name: value for name, value in node.items() if name != "split"}, where)
-    return TaskRequest(task=task, splits=splits)
-
-
-def families(node: PlainConfig) -> dict[str, Any]:
-    """The families of a study by name."""
-    from edt.study.families import Family, GridAxis
-
-    found = {}
-    for name, entry in node.items():
-        where = f"families.{name}"
-        refuse_unknown(entry, (TARGET, "axes", "constants"), where)
-        axes = {}
-        for axis, values in entry["axes"].items():
-            refuse_unknown(values, [field.name for field in fields(GridAxis)], f"{where}.axes.{axis}")
-            given = {key: tuple(float(value) for value in found) for key, found in values.items()}
-            try:
-                axes[axis] = GridAxis(**given)
-            except ConfigError as error:
-                raise ConfigError(f"{where}.axes.{axis}: {error}") from error
-        found[name] = Family(
-            name=name.replace("_", " "),
-            factory=imported_function(entry[TARGET], where),
-            axes=axes,
-            constants=entry.get("constants", {}),
-        )
-    return found
-
-
-def refuse_unknown(node: PlainConfig, known: Sequence[str], where: str) -> None:
-    """Raise ConfigError for a key that a node does not have."""
-    for name in node:
-        check_known(name, known, where)
-
-
-def check_known(name: str, known: Sequence[str], where: str) -> None:
+def check_key(name: str, known: Sequence[str], where: str) -> None:
     """Raise ConfigError unless `name` is among the keys that the node at `where` can have."""
     if name not in known:
         renamed = renamed_key(f"{where}.{name}")
@@ -194,53 +64,257 @@ def check_known(name: str, known: Sequence[str], where: str) -> None:
         )
 
 
-def imported_function(path: Any, where: str) -> Callable[..., Any]:
-    """The class or function that makes a family's settings."""
+def import_class(target: Any, where: str) -> type[Any]:
+    """Return the class that `_target_` names."""
     try:
-        found = get_object(str(path))
+        return get_class(str(target))
     except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise _import_error(target, where, error) from error
+
+
+def _import_factory(target: Any, where: str) -> Callable[..., Any]:
+    """Return the class or function that builds a family's settings."""
+    try:
+        return cast("Callable[..., Any]", get_object(str(target)))
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise _import_error(target, where, error) from error
+
+
+def _import_error(target: Any, where: str, error: Exception) -> ConfigError:
+    reason = " ".join(str(error).split())[:LONGEST_REASON]
+    return ConfigError(f"{where}.{TARGET} is '{target}', which cannot be imported ({reason}); is it on PYTHONPATH?")
+
+
+def _value(value: Any, where: str) -> Any:
+    """Return a value of a node: a nested node is built, so are a mapping's values, and a list becomes a tuple."""
+    if isinstance(value, Mapping) and TARGET in value:
+        return construct(value, where)
+    if isinstance(value, Mapping):
+        return {name: _value(inner, f"{where}.{name}") for name, inner in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Return whether a value is of the declared type. Types other than plain ones and dataclasses are not judged."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    # bool is a subclass of int, but `seed=true` is a mistake; 2 is a valid float
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in (str, bool, NoneType) or is_dataclass(hint) else True
+
+
+def _describe_type(hint: Any) -> str:
+    """Return a type in words."""
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_describe_type(option) for option in get_args(hint))
+    if get_origin(hint) is tuple:
+        return f"a list, each item {_describe_type(get_args(hint)[0])}"
+    if is_dataclass(hint):
+        return f"a configuration of {getattr(hint, '__name__', hint)}, key by key"
+    return TYPES_IN_WORDS.get(hint, str(hint))
+
+
+def generation_request(config: PlainConfig) -> Any:
+    """Return the typed request to decode. What is cheap to check is checked here, before anything is loaded.
+
+    A study has no `strategy` node: its strategies are those of its families.
+    """
+    from edt.generation.request import GenerationRequest
+
+    return GenerationRequest(
+        model=construct(config["model"], "model"),
+        engine=construct(config["engine"], "engine"),
+        tasks=task_requests(config["task"]),
+        strategies=strategies(config["strategy"]) if "strategy" in config else (),
+        sampling=construct(config["sampling"], "sampling"),
+        runs=runs_folder(config),
+        config=config,
+    )
+
+
+def strategies(node: PlainConfig) -> tuple[Any, ...]:
+    """Return all settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
+    from edt.strategies.grid import check_repeats, grid
+
+    settings = []
+    for where, family in strategy_nodes(node, "strategy").items():
+        axes = {name: value for name, value in family.items() if name != TARGET}
+        settings += grid(import_class(family[TARGET], where), axes)
+    if not settings:
+        raise ConfigError("no strategy is given; choose one, as strategy=edt or strategy=paper_grid.")
+    check_repeats(settings)
+    return tuple(settings)
+
+
+def strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
+    """Return the families of a node by key: the node itself, or its values. A family that is null is left out."""
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{where} is {node!r}; it must be a strategy's configuration, as strategy=edt chooses one.")
+    if TARGET in node:
+        return {where: node}
+    families = {f"{where}.{name}": family for name, family in node.items() if family is not None}
+    for key, family in families.items():
+        check_node(family, key)
+    return families
+
+
+def task_requests(node: PlainConfig) -> tuple[Any, ...]:
+    """Return the tasks of the `task` node: one, or the members of a list, to which the list's own values apply."""
+    if not isinstance(node, Mapping) or "members" not in node:
+        return (_task_request(node, "task"),)
+    from edt.tasks.sources.local import member_path
+
+    if node.get("path") is not None and not isinstance(node["path"], str):
+        raise ConfigError(f"task.path is {node['path']!r}; it must be the path of a folder.")
+    if not isinstance(node["members"], Mapping):
         raise ConfigError(
-            f"{where}.{TARGET} is '{path}', which cannot be imported ({' '.join(str(error).split())[:200]}); "
-            "is its folder on PYTHONPATH?"
-        ) from error
-    return cast("Callable[..., Any]", found)
+            f"task.members is {node['members']!r}; it holds tasks by name. Choose one, as task=mini_xlsum."
+        )
+
+    # null on the list leaves each member its own value
+    shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
+    requests = []
+    for name, member in node["members"].items():
+        check_node(member, f"task.members.{name}")
+        path = {} if node.get("path") is None else {"path": member_path(node["path"], name)}
+        requests.append(_task_request({**member, **shared, **path}, f"task.members.{name}"))
+    return tuple(requests)
 
 
-def study_request(config: PlainConfig, generation: Any) -> Any:
-    """The typed request of `edt study`."""
+def _task_request(node: PlainConfig, where: str) -> Any:
+    """Return one task with the splits to decode."""
+    from edt.generation.request import TaskRequest
+
+    check_node(node, where)
+    split = node.get("split", "test")
+    splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
+    task = construct({name: value for name, value in node.items() if name != "split"}, where)
+    return TaskRequest(task=task, splits=splits)
+
+
+def study_request(config: PlainConfig, command: str) -> Any:
+    """Return the typed request of `edt study`. command: what the user typed, for the study's manifest."""
     from edt.store.layout import short_name
     from edt.study.page import Browser
     from edt.study.refinement import RefinementBudget
     from edt.study.run import StudyRequest
 
-    asked = config.get("experiments") or {}
-    experiments = dict(sorted(asked.items(), key=lambda item: item[0] == "claims"))  # it reads the others
+    generation = generation_request(config)
+    # the claims read the results of the other experiments, so they come last
+    experiments = dict(sorted((config.get("experiments") or {}).items(), key=lambda item: item[0] == "claims"))
     return StudyRequest(
         generation=generation,
         metrics=construct(config["metrics"], "metrics"),
         families=families(config["families"]),
         experiments={name: construct(node, f"experiments.{name}") for name, node in experiments.items()},
         results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
-        command=" ".join(["edt", *sys.argv[0].split()[1:], *sys.argv[1:]]),
+        command=command,
         browser=Browser(**config["browser"]),
         budget=RefinementBudget(**{name: config[name] for name in ("refinements", "slices")}),
         num_workers=config["num_workers"],
     )
 
 
+def families(node: PlainConfig) -> dict[str, Any]:
+    """Return the families of a study by name."""
+    from edt.study.families import Family
+
+    by_name = {}
+    for name, entry in node.items():
+        where = f"families.{name}"
+        for key in entry:
+            check_key(key, (TARGET, "axes", "constants"), where)
+        by_name[name] = Family(
+            name=name.replace("_", " "),
+            factory=_import_factory(entry[TARGET], where),
+            axes={axis: _grid_axis(values, f"{where}.axes.{axis}") for axis, values in entry["axes"].items()},
+            constants=entry.get("constants", {}),
+        )
+    return by_name
+
+
+def _grid_axis(values: PlainConfig, where: str) -> Any:
+    from edt.study.families import GridAxis
+
+    known = [field.name for field in fields(GridAxis)]
+    for key in values:
+        check_key(key, known, where)
+    try:
+        return GridAxis(**{key: tuple(float(number) for number in numbers) for key, numbers in values.items()})
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def tune_request(config: PlainConfig) -> Any:
+    """Return the typed request of `edt tune`; the baseline of fixed temperatures takes the place of the strategies."""
+    from edt.tuning.run import TuneRequest
+
+    check_baseline(config["baseline"])
+    return TuneRequest(
+        search=construct(config["search"], "search"),
+        space=search_space(config["space"]),
+        metrics=construct(config["metrics"], "metrics"),
+        generation=generation_request({**config, "strategy": config["baseline"]}),
+    )
+
+
+def search_space(node: Any) -> Any:
+    """Return the space of the `space` node: `_target_` is the family, everything else one of its parameters."""
+    from edt.strategies.base import Strategy
+    from edt.tuning.space import SearchSpace
+
+    if not isinstance(node, Mapping) or TARGET not in node:
+        raise ConfigError("space names no family; choose one, as space=edt, or set space._target_ to a strategy.")
+    family = import_class(node[TARGET], "space")
+    if not issubclass(family, Strategy):
+        raise ConfigError(f"space._target_ is '{node[TARGET]}', which is no strategy, as edt.strategies.EDT is.")
+    return SearchSpace.from_config(family, {name: value for name, value in node.items() if name != TARGET})
+
+
+def check_baseline(node: Any) -> None:
+    """Raise ConfigError unless the baseline consists of fixed temperatures, before its settings are built."""
+    from edt.scoring.eda_constants import BASELINE
+
+    remedy = "choose strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…]."
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"baseline is {node!r}, which is no strategy's configuration; {remedy}")
+    for where, family in strategy_nodes(node, "baseline").items():
+        cls = import_class(family[TARGET], where)
+        if getattr(cls, "family", None) != BASELINE:
+            raise ConfigError(f"{where} is {cls.__name__}, but EDA's scale comes from fixed temperatures; {remedy}")
+
+
+def decode_config(config: PlainConfig) -> Any:
+    """Return what `edt trace` decodes with, and the folder of its pages."""
+    from edt.tracing.decode_in_memory import DecodeConfig
+
+    return DecodeConfig(
+        model=construct(config["model"], "model"),
+        engine=construct(config["engine"], "engine"),
+        sampling=construct(config["sampling"], "sampling"),
+        folder=folder(config["paths"]["traces"], "paths.traces"),
+    )
+
+
 def run_paths(value: Any) -> list[Path]:
-    """The folders of `runs=`: one or a list."""
+    """Return the folders of `runs=`: one or a list."""
     values = value if isinstance(value, list) else [value]
     return [folder(path, "runs") for path in values]
 
 
 def runs_folder(config: PlainConfig) -> Path:
-    """Where runs are written."""
+    """Return the folder that runs are written to."""
     return folder(config["paths"]["runs"], "paths.runs")
 
 
 def folder(value: Any, where: str) -> Path:
-    """A path from the configuration."""
+    """Return a path of the configuration. Raises ConfigError for anything but text."""
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{where} is {value!r}; it must be the path of a folder.")
     return Path(value).expanduser()

@@ -1,21 +1,25 @@
-"""What each command does with its configuration. Imports what it needs when it runs."""
+"""Run each command from its plain configuration. What a command needs is imported when it runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edt.cli import build
+from edt.errors import ConfigError
+
+PlainConfig = dict[str, Any]
 
 
-def generate(config: dict[str, Any]) -> None:
-    """Decode what is missing and say where it lies."""
+def generate(config: PlainConfig) -> None:
+    """Decode what is missing and print the run folders."""
     from edt.generation.session import generate_runs
 
-    for run in generate_runs(generation_request(config)):
+    for run in generate_runs(build.generation_request(config)):
         print(run.folder)
 
 
-def run(config: dict[str, Any]) -> None:
+def run(config: PlainConfig) -> None:
     """Decode, score and print the table."""
     from edt.generation.session import generate_runs
     from edt.report.run_report import report_study
@@ -23,29 +27,21 @@ def run(config: dict[str, Any]) -> None:
     from edt.scoring.score import score_runs
     from edt.tracking.export import check_tracking, track_study
 
-    request = generation_request(config)
+    request = build.generation_request(config)
     metrics = build.construct(config["metrics"], "metrics")
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, len(request.strategies))
+
     runs = generate_runs(request)
-    if request.dry_run:
-        return
     scores = score_runs(runs, metrics, samples=request.sampling.samples)
-    asked = {*(strategy.strategy_id for strategy in request.strategies), GRAMMAR_ID}
-    shown = [score for score in scores if score.strategy_id in asked]
+    # a run folder may hold settings of earlier commands; only those of this one are shown
+    shown_ids = {*(strategy.strategy_id for strategy in request.strategies), GRAMMAR_ID}
+    shown = [score for score in scores if score.strategy_id in shown_ids]
     report_study(shown, runs)
     track_study(tracking, shown, runs)
 
 
-def tune(config: dict[str, Any]) -> None:
-    """Search for a setting on dev, and judge it on test."""
-    from edt.cli.tune import tune_request
-    from edt.tuning.run import tune
-
-    tune(tune_request(config))
-
-
-def score(config: dict[str, Any]) -> None:
+def score(config: PlainConfig) -> None:
     """Score run folders again."""
     from edt.report.run_report import report_study
     from edt.scoring.score import score_runs
@@ -56,8 +52,8 @@ def score(config: dict[str, Any]) -> None:
     report_study(score_runs(runs, metrics, samples=config["samples"]), runs)
 
 
-def report(config: dict[str, Any]) -> None:
-    """Print and write the tables of scores that lie on disk."""
+def report(config: PlainConfig) -> None:
+    """Print and write the tables of scores that exist already."""
     from edt.report.run_report import read_study, report_study
     from edt.store.run import find_runs
     from edt.tracking.export import check_study, track_study
@@ -70,35 +66,80 @@ def report(config: dict[str, Any]) -> None:
     track_study(tracking, scores, runs)
 
 
-def study(config: dict[str, Any]) -> None:
-    """Decode what the experiments need, once, and write them."""
-    from edt.study import run as pipeline
+def study(config: PlainConfig, *, command: str) -> None:
+    """Decode what the experiments need, once, and write them. command: what the user typed."""
+    from edt.study.run import number_of_settings, run_study
     from edt.tracking.export import check_tracking, track_study
 
-    request = build.study_request(config, generation_request(config))
+    request = build.study_request(config, command)
     tracking = build.construct(config["tracking"], "tracking")
-    check_tracking(tracking, pipeline.number_of_settings(request))
-    outcome = pipeline.run_study(request)
+    check_tracking(tracking, number_of_settings(request))
+
+    tasks = run_study(request).tasks.values()
     print(f"experiments: {request.results}")
-    results = outcome.tasks.values()
-    scores = [score for task in results for score in task.scored.scores]
-    track_study(tracking, scores, [task.scored.run for task in results])
+    scores = [score for task in tasks for score in task.scored.scores]
+    track_study(tracking, scores, [task.scored.run for task in tasks])
 
 
-def generation_request(config: dict[str, Any]) -> Any:
-    """The typed request; cheap checks (strategies, sampling, tasks) come before anything is loaded.
+def tune(config: PlainConfig) -> None:
+    """Search for a setting on dev, and evaluate it on test."""
+    from edt.tuning.run import tune
 
-    A study's strategies are those of its families.
-    """
-    from edt.generation.request import GenerationRequest
+    tune(build.tune_request(config))
 
-    return GenerationRequest(
-        model=build.construct(config["model"], "model"),
-        engine=build.construct(config["engine"], "engine"),
-        tasks=build.task_requests(config["task"]),
-        strategies=build.strategies(config["strategy"]) if "strategy" in config else (),
-        sampling=build.construct(config["sampling"], "sampling"),
-        runs=build.runs_folder(config),
-        config=config,
-        dry_run=config.get("dry_run", False),
+
+def trace(config: PlainConfig) -> None:
+    """Trace one prompt, or show a demo."""
+    if config.get("demo") is not None:
+        _show_demo(config)
+        return
+    from edt.tracing.trace_prompt import TraceRequest, show_trace
+
+    request = TraceRequest(
+        decoding=build.decode_config(config),
+        strategies=build.strategies(config["strategy"]),
+        # a given prompt needs no task, and the task's data may not be there
+        tasks=() if config["prompt"] is not None else build.task_requests(config["task"]),
+        prompt=config["prompt"],
+        unconditional_prompt=config["unconditional_prompt"],
+        example=config["example"],
+        top=config["top"],
     )
+    if not isinstance(config["details"], bool):
+        raise ConfigError(f"details is {config['details']!r}; it must be true or false.")
+    show_trace(request, details=config["details"])
+
+
+def _show_demo(config: PlainConfig) -> None:
+    """Show a demo, which has prompts and strategies of its own."""
+    from edt.tracing.demo import show_demo
+
+    for name in ("prompt", "unconditional_prompt", "example"):
+        if config[name] is not None:
+            raise ConfigError(f"{name} has no meaning in a demo, which has its own: demo.prompts=['…','…'].")
+    show_demo(build.construct(config["demo"], "demo"), build.decode_config(config))
+
+
+def export(config: PlainConfig) -> None:
+    """Write the samples of runs for other programs, and print the files."""
+    from edt.generation.export import export_samples
+    from edt.store.run import find_runs
+
+    if not isinstance(config["prompts"], bool):
+        raise ConfigError(f"prompts is {config['prompts']!r}; it must be true or false.")
+    runs = find_runs(build.run_paths(config["runs"]))
+    out = None if config["out"] is None else build.folder(config["out"], "out")
+    for path in export_samples(runs, config["to"], out, prompts=config["prompts"]):
+        print(path)
+
+
+FUNCTIONS: Mapping[str, Callable[[PlainConfig], None]] = {
+    "run": run,
+    "generate": generate,
+    "score": score,
+    "report": report,
+    "tune": tune,
+    "trace": trace,
+    "export": export,
+}
+"""The function of each command but `study`, which also takes what the user typed, and `list`, which has no config."""

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from edt.cli import COMMANDS, main
+from edt.cli import COMMANDS, EXAMPLES, main
 from tests.support.command_line import refused
 
 
@@ -25,9 +25,15 @@ def test_listing_and_configuration_import_no_torch():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_and_configuration_of_each_command(command, capsys):
+def test_help_of_each_command_says_what_it_is_for_with_an_example(command, capsys):
     assert main([command, "--help"]) == 0
-    assert "override" in capsys.readouterr().out.lower()
+    shown = capsys.readouterr().out
+    assert COMMANDS[command] in shown
+    assert all(example in shown for example in EXAMPLES[command])
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "list"])
+def test_configuration_of_each_command(command, capsys):
     assert main([command, "--cfg", "job"]) == 0
     assert "runs: results/runs" in capsys.readouterr().out
 

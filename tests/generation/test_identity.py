@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from edt.cli.app import config_folder
-from edt.cli.commands import generation_request
+from edt.cli.build import generation_request
 from edt.generation.prepare import prepare
 from edt.models.language_model import LanguageModel
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from edt.cli import main
 from edt.cli.app import config_folder
-from edt.cli.texts import texts_quoted
+from edt.cli.argv import quote_texts
 from edt.records import Trace
 from edt.report.colors import RAMP, Scale, relative_luminance, shades, text_color_on
 from edt.report.escape_control_chars import shortened, visible
@@ -147,7 +147,7 @@ TEXTS = [
 def test_a_prompt_on_the_command_line_is_read_as_it_stands(text):
     with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
         config = compose(
-            config_name="trace", overrides=texts_quoted("trace", [f"prompt={text}", f"unconditional_prompt={text}"])
+            config_name="trace", overrides=quote_texts("trace", [f"prompt={text}", f"unconditional_prompt={text}"])
         )
     plain = OmegaConf.to_container(config, resolve=True)
     assert plain["prompt"] == plain["unconditional_prompt"] == text
@@ -155,8 +155,8 @@ def test_a_prompt_on_the_command_line_is_read_as_it_stands(text):
 
 def test_other_words_of_the_command_line_stay_as_they_are():
     words = ["prompt=null", "prompt='a, b'", 'unconditional_prompt="x"', "task.limit=3", "--cfg", "strategy.t0=[1,2]"]
-    assert texts_quoted("trace", words) == words
-    assert texts_quoted("run", ["prompt=a, b"]) == ["prompt=a, b"]
+    assert quote_texts("trace", words) == words
+    assert quote_texts("run", ["prompt=a, b"]) == ["prompt=a, b"]
 
 
 def shown(trace, **settings):

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from edt.cli.app import config_folder
-from edt.cli.commands import generation_request
+from edt.cli.build import generation_request
 from tests.support.wandb_machine import WORDS, Machine
 
 POINT = {"strategy.t0": 0.61, "strategy.theta": 1.25}

@@ -18,7 +18,7 @@ CONSTANT = [(space, name) for space in RANGES for name in ("top_p", "min_p")]
 def space_given(*overrides, monkeypatch):
     """The space that a command line leads to."""
     from edt.cli import commands
-    from edt.cli.tune import search_space
+    from edt.cli.build import search_space
 
     found = []
     monkeypatch.setattr(commands, "tune", lambda config: found.append(search_space(config["space"])))

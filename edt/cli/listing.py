@@ -1,0 +1,70 @@
+"""`edt list`: what can be chosen, a line each, from the configs of the package and of --config-dir."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from edt.cli.composition import config_folder
+from edt.cli.schema import OPTIONS
+from edt.errors import ConfigError, suggestion
+
+KINDS = {
+    "strategies": "strategy",
+    "tasks": "task",
+    "models": "model",
+    "metrics": "",
+    "experiments": "experiment",
+}
+"""What can be listed, with its configuration group. Metrics have none: a task names its own."""
+
+
+def print_list(kinds: Sequence[str], user_folder: Path | None = None) -> None:
+    """Print the names of one kind, each with what it is. Raises ConfigError unless one known kind is given."""
+    allowed = ", ".join(KINDS)
+    if len(kinds) != 1:
+        raise ConfigError(f"give one of {allowed}, as in `edt list strategies`.")
+    (kind,) = kinds
+    if kind not in KINDS:
+        raise ConfigError(f"'{kind}' cannot be listed{suggestion(kind, KINDS)}; give one of {allowed}.")
+    descriptions = dict(metrics()) if kind == "metrics" else options(KINDS[kind], user_folder)
+    width = max(map(len, descriptions))
+    for name, description in descriptions.items():
+        print(f"{name:<{width}}  {description}")
+
+
+def metrics() -> Iterator[tuple[str, str]]:
+    """Yield the built-in metrics: name and description."""
+    from edt.metrics.suite import METRICS
+
+    for name, cls in METRICS.items():
+        yield name, first_sentence(inspect.getdoc(cls) or "")
+
+
+def options(group: str, user_folder: Path | None = None) -> Mapping[str, str]:
+    """Return the options of a configuration group with their descriptions, the user's after the package's."""
+    folders = [config_folder(), *([user_folder] if user_folder else [])]
+    described = {
+        option: first_sentence(inspect.getdoc(cls) or "") for (owner, option), cls in OPTIONS.items() if owner == group
+    }
+    for folder in folders:
+        for path in sorted((folder / group).glob("*.yaml")):
+            described[path.stem] = first_sentence(first_comment(path))
+    return described
+
+
+def first_comment(path: Path) -> str:
+    """Return the first comment line of a config file, without Hydra's own `@package`; empty where there is none."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# @package") or not line.strip():
+            continue
+        return line.lstrip("# ") if line.startswith("#") else ""
+    return ""
+
+
+def first_sentence(text: str) -> str:
+    """Return the text up to the first full stop that a capital letter follows, on one line."""
+    joined = " ".join(text.split("\n\n")[0].split())
+    return re.split(r"(?<=[.:]) (?=[A-Z])", joined)[0].rstrip(".:")
