@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
-
-from hydra.utils import get_class, get_object
 
 from edt.cli.renamed import renamed_key
 from edt.errors import ConfigError, suggestion
@@ -66,23 +65,22 @@ def check_key(name: str, known: Sequence[str], where: str) -> None:
 
 def import_class(target: Any, where: str) -> type[Any]:
     """Return the class that `_target_` names."""
-    try:
-        return get_class(str(target))
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise _import_error(target, where, error) from error
+    cls = _import_factory(target, where)
+    if not isinstance(cls, type):
+        raise ConfigError(f"{where}.{TARGET} is '{target}', which is not a class.")
+    return cls
 
 
 def _import_factory(target: Any, where: str) -> Callable[..., Any]:
-    """Return the class or function that builds a family's settings."""
+    """Return the class or function that `_target_` names."""
     try:
-        return cast("Callable[..., Any]", get_object(str(target)))
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise _import_error(target, where, error) from error
-
-
-def _import_error(target: Any, where: str, error: Exception) -> ConfigError:
-    reason = " ".join(str(error).split())[:LONGEST_REASON]
-    return ConfigError(f"{where}.{TARGET} is '{target}', which cannot be imported ({reason}); is it on PYTHONPATH?")
+        factory = pkgutil.resolve_name(str(target))
+    except (ImportError, AttributeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise ConfigError(
+            f"{where}.{TARGET} is '{target}', which cannot be imported ({reason}); is its folder on PYTHONPATH?"
+        ) from error
+    return cast("Callable[..., Any]", factory)
 
 
 def _value(value: Any, where: str) -> Any:

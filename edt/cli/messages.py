@@ -27,7 +27,9 @@ def explain(error: Exception, command: str, overrides: Sequence[str], user_folde
     if isinstance(error, MissingConfigException):
         return _explain_missing_option(error)
     if isinstance(error, OverrideParseException):
-        return f"'{error.override}' is not an override of the form key=value ({_one_line(error.message)})."
+        # Hydra's parser ends with the address of its documentation
+        reason = _one_line(error.message).partition(" See https:")[0]
+        return f"'{error.override}' is not an override of the form key=value ({reason})."
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", None) or str(error)
         return f"'{key}' has no value; give it as {key}=…"
@@ -58,7 +60,7 @@ def _explain_unknown_key(key: str, command: str, overrides: Sequence[str], user_
     """Explain a key that the configuration does not have, with the closest of its neighbors."""
     if command in TRACKED_LATER and key.partition(".")[0] == "tracking":
         return (
-            f"edt {command} exports nothing, but what it decodes is kept in ordinary run folders; once they are "
+            "this command exports nothing itself, but what it decodes is kept in ordinary run folders; once they are "
             "scored, export every setting in them with edt report tracking=wandb and the same paths.runs."
         )
     if renamed := renamed_key(key, _value_of(key, overrides)):
@@ -71,6 +73,8 @@ def _explain_unknown_key(key: str, command: str, overrides: Sequence[str], user_
         parent, _, name = parent.rpartition(".")
     if not neighbors:
         return f"'{key}' is not a key of this configuration; `edt {command} --cfg job` shows them all."
+    if name in neighbors:
+        return f"'{parent}.{name}' is a value, which has no keys below it." if parent else f"'{name}' has no keys."
     where = f"'{parent}'" if parent else "the configuration"
     return f"{where} has no key '{name}'{suggestion(name, neighbors)}; it has: {', '.join(neighbors)}."
 
