@@ -135,7 +135,7 @@ def _execute(command: str, config: dict[str, Any], shown_command: str) -> None:
     if command == "study":
         commands.study(config, command=shown_command)
     else:
-        commands.FUNCTIONS[command](config)
+        getattr(commands, command)(config)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def construct(node: PlainConfig, where: str) -> Any:
         check_key(name, known, where)
         values[name] = _value(value, f"{where}.{name}")
         if not _fits(values[name], hints[name]):
-            raise ConfigError(f"{where}.{name} is {value!r}; it must be {_describe_type(hints[name])}.")
+            raise ConfigError(f"{where}.{name} is {value!r}; it must be {describe_type(hints[name])}.")
 
     try:
         return factory(**values)
@@ -107,12 +107,12 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint) if hint in (str, bool, NoneType) or is_dataclass(hint) else True
 
 
-def _describe_type(hint: Any) -> str:
+def describe_type(hint: Any) -> str:
     """Return a type in words."""
     if get_origin(hint) in (Union, UnionType):
-        return " or ".join(_describe_type(option) for option in get_args(hint))
+        return " or ".join(describe_type(option) for option in get_args(hint))
     if get_origin(hint) is tuple:
-        return f"a list, each item {_describe_type(get_args(hint)[0])}"
+        return f"a list, each item {describe_type(get_args(hint)[0])}"
     if is_dataclass(hint):
         return f"a configuration of {getattr(hint, '__name__', hint)}, key by key"
     return TYPES_IN_WORDS.get(hint, str(hint))

@@ -1,8 +1,10 @@
-"""Run each command from its plain configuration. What a command needs is imported when it runs."""
+"""Run each command from its plain configuration: a function per command, of the same name.
+
+What a command needs is imported when it runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from edt.cli import build
@@ -131,15 +133,3 @@ def export(config: PlainConfig) -> None:
     out = None if config["out"] is None else build.folder(config["out"], "out")
     for path in export_samples(runs, config["to"], out, prompts=config["prompts"]):
         print(path)
-
-
-FUNCTIONS: Mapping[str, Callable[[PlainConfig], None]] = {
-    "run": run,
-    "generate": generate,
-    "score": score,
-    "report": report,
-    "tune": tune,
-    "trace": trace,
-    "export": export,
-}
-"""The function of each command but `study`, which also takes what the user typed, and `list`, which has no config."""
