@@ -7,8 +7,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,35 +17,36 @@ from omegaconf.errors import OmegaConfBaseException
 
 from edt.cli import USAGE_ERROR, argv
 from edt.cli.composition import compose, config_folder, sweep_points
-from edt.cli.help import command_help
+from edt.cli.help import command_help, config_groups
 from edt.cli.messages import explain
 from edt.errors import ConfigError, EdtError
+from edt.logs import log_to_stderr
 
 __all__ = ["config_folder", "run_command"]
 
 INTERRUPTED = 130
 """The shell's exit status of a program that Ctrl-C has stopped."""
 
-logger = logging.getLogger("edt")
+logger = logging.getLogger(__name__)
 
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
     """Run a command and return its exit status: 2 after an error, which is printed as one sentence."""
-    with _messages_on_stderr():
-        try:
-            return _run(command, arguments)
-        except EdtError as error:
-            # Hydra's own switch for tracebacks, for whoever looks for a bug
-            if os.environ.get("HYDRA_FULL_ERROR") == "1":
-                raise
-            print(f"edt {command}: {error}", file=sys.stderr)
-            return USAGE_ERROR
-        except KeyboardInterrupt:
-            print(
-                f"\nedt {command}: stopped. Finished parts are kept; the same command continues from there.",
-                file=sys.stderr,
-            )
-            return INTERRUPTED
+    log_to_stderr()
+    try:
+        return _run(command, arguments)
+    except EdtError as error:
+        # Hydra's own switch for tracebacks, for whoever looks for a bug
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"edt {command}: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        print(
+            f"\nedt {command}: stopped. Finished parts are kept; the same command continues from there.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
 
 
 def _run(command: str, arguments: Sequence[str]) -> int:
@@ -126,6 +126,11 @@ def _plain(command: str, config: DictConfig, overrides: Sequence[str]) -> dict[s
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, command, overrides)) from error
     assert isinstance(plain, dict)
+
+    # `~sampling` removes a whole group, without which a command cannot run; `~strategy.kld` is a choice
+    removed = [name for name in config_groups(command) if name not in plain and f"~{name}" in overrides]
+    if removed:
+        raise ConfigError(f"'{removed[0]}' cannot be removed; edt {command} needs it.")
     return {str(key): value for key, value in plain.items()}
 
 
@@ -136,21 +141,3 @@ def _execute(command: str, config: dict[str, Any], shown_command: str) -> None:
         commands.study(config, command=shown_command)
     else:
         getattr(commands, command)(config)
-
-
-@contextmanager
-def _messages_on_stderr() -> Iterator[None]:
-    """Print what `edt` logs to stderr as plain lines, for as long as a command runs.
-
-    A program that imports `edt` gets no handler: it decides itself what happens to the messages.
-    """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

@@ -133,6 +133,7 @@ def generation_request(config: PlainConfig) -> Any:
         sampling=construct(config["sampling"], "sampling"),
         runs=runs_folder(config),
         config=config,
+        dry_run=config.get("dry_run", False),
     )
 
 

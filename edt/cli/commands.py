@@ -35,6 +35,8 @@ def run(config: PlainConfig) -> None:
     check_tracking(tracking, len(request.strategies))
 
     runs = generate_runs(request)
+    if request.dry_run:
+        return
     scores = score_runs(runs, metrics, samples=request.sampling.samples)
     # a run folder may hold settings of earlier commands; only those of this one are shown
     shown_ids = {*(strategy.strategy_id for strategy in request.strategies), GRAMMAR_ID}

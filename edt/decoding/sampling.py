@@ -19,21 +19,20 @@ STORED_NOISE = {"shared": "identity", "per_strategy": "independent", EXTERNAL: "
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How many rows are drawn, and from which noise.
-
-    samples: outputs per example and strategy.
-    seed: of the noise.
-    max_new_tokens: the most tokens of an output; None leaves it to the task.
-    noise: "shared" gives all strategies the same noise (paired comparisons); "per_strategy" adds the strategy to the
-        noise key. An engine whose draws come from another generator has neither; its runs record "external" instead.
-    trace: keep entropy and temperature of every token with each output.
-    """
+    """The options under `sampling`: how many outputs to draw, from which noise, and how long."""
 
     samples: int = 4
+    """Outputs per example and strategy."""
     seed: int = 0
+    """Seed of the noise."""
     max_new_tokens: int | None = None
+    """Longest output in tokens; null leaves it to the task."""
     noise: str = "shared"
+    """shared: all strategies use the same noise, for paired comparisons; per_strategy: each has its own. An engine
+    whose draws come from another generator has neither; its runs record "external" instead.
+    """
     trace: bool = False
+    """Store entropy and temperature of every token; changes no output."""
 
     def __post_init__(self) -> None:
         # Checked here and not in the configuration's schema, so that a Python caller gets the same message.

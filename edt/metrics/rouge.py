@@ -27,6 +27,7 @@ class RougeL:
     higher_is_better: ClassVar[bool] = True
 
     stem: bool = False
+    """Compare word stems (Porter's) in place of words."""
     _scores: dict[tuple[str, tuple[str, ...]], float] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -47,11 +47,14 @@ def presentation(name: str) -> Presentation:
 
 @dataclass(frozen=True, kw_only=True)
 class BootstrapSpec:
-    """resamples: of the examples (clusters). confidence: of the intervals. seed: of the draws."""
+    """The bootstrap that gives each value its interval."""
 
     resamples: int = 1000
+    """Resamples of the examples (of their clusters, where examples belong together)."""
     confidence: float = 0.95
+    """Confidence of the intervals."""
     seed: int = 0
+    """Seed of the resamples."""
 
     def __post_init__(self) -> None:
         if self.resamples < 1:
@@ -67,7 +70,11 @@ class EdaSpec:
     """EDA's constants when they are given: best quality and largest Self-BLEU of the fixed family; both or neither."""
 
     q_star: float | None = None
+    """Best quality of the fixed-temperature family; null: its maximum on dev, or, where dev was not decoded, on the
+    run's own split (marked provisional).
+    """
     s_star: float | None = None
+    """Largest Self-BLEU of the fixed-temperature family; null: as for q_star."""
 
     def __post_init__(self) -> None:
         if (self.q_star is None) != (self.s_star is None):
@@ -81,18 +88,15 @@ class EdaSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsSpec:
-    """The metrics of a scoring; `extra` are further ones by name.
-
-    Each metric remembers what it scored, so keep the object from one scoring to the next.
-
-    num_workers: processes that score side by side; None takes one per processor when there is enough to score.
-    """
+    """The metrics of a scoring, and how sure we are of them. Each metric remembers what it scored: keep the object."""
 
     bootstrap: BootstrapSpec = field(default_factory=BootstrapSpec)
     eda: EdaSpec = field(default_factory=EdaSpec)
     rouge_l: RougeL = field(default_factory=RougeL)
     extra: Mapping[str, Metric] = field(default_factory=dict)
+    """Metrics of your own by name, each with its class: my_metric: {_target_: my_package.MyMetric, option: 1}."""
     num_workers: int | None = None
+    """Processes that score in parallel; null: one per processor when there is enough to score."""
     sacrebleu: SacreBleu = field(default_factory=SacreBleu, init=False)
     self_bleu: SelfBleu = field(default_factory=SelfBleu, init=False)
     factuality: Factuality = field(default_factory=Factuality, init=False)

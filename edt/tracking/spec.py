@@ -17,21 +17,22 @@ class NoTracking:
 
 @dataclass(frozen=True, kw_only=True)
 class WandbSpec:
-    """Where to export a study, and how many of its outputs.
-
-    mode: "online", "offline", "disabled", or "auto": online if W&B finds a key, else offline.
-    group: name of the study in W&B; None for `study-<id>`.
-    max_examples: examples per task and split whose prompts, references and outputs are sent, None for all.
-    dir: offline runs are written to its subfolder `wandb`; None for the folder of the runs.
-    """
+    """Where to export a study, and how much of its outputs."""
 
     project: str = "edt"
+    """Project at Weights & Biases."""
     entity: str | None = None
+    """User or team; null: the default of your W&B account."""
     mode: str = "auto"
+    """auto: online where W&B finds a key, else offline; or online, offline, disabled."""
     group: str | None = None
+    """Name of the study; null: study-<id of the runs>."""
     tags: tuple[str, ...] = ()
+    """Tags of every W&B run."""
     max_examples: int | None = 20
+    """Examples per task and split whose prompts, references and outputs are sent; 0: none, null: all."""
     dir: str | None = None
+    """Folder of offline runs, which are written to its subfolder `wandb`; null: the folder of the runs."""
 
     def __post_init__(self) -> None:
         if self.mode not in _MODES:

@@ -13,21 +13,22 @@ DEFAULT_TRIALS = 48
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
-    """Hold the options under `search`.
-
-    sampler: tpe (Optuna's tree-structured Parzen estimator), random, or grid (the axes' grid points, shuffled).
-    objective: "eda" minimizes the mean EDA over the tasks; "multi" maximizes quality and minimizes Self-BLEU, each as a
-    share of its EDA constant, and results in their Pareto front. trials: settings to try; None is DEFAULT_TRIALS, or
-    the whole grid. trials_per_batch: settings that the engine decodes together. seed: of the sampler. per_task: a
-    separate search for each task instead of one setting for all.
-    """
+    """The options under `search`."""
 
     sampler: str = "tpe"
+    """tpe (Optuna's tree-structured Parzen estimator), random, or grid (the points of each range, shuffled)."""
     objective: str = "eda"
+    """eda: minimize the mean EDA over the tasks; multi: maximize quality and minimize Self-BLEU, each as a share of its
+    EDA constant, which results in their Pareto front.
+    """
     trials: int | None = None
+    """Settings to try; null: 48, or the whole grid."""
     trials_per_batch: int = 8
+    """Settings that the engine decodes together."""
     seed: int = 0
+    """Seed of the sampler."""
     per_task: bool = False
+    """Search each task separately, in place of one setting for all."""
 
     def __post_init__(self) -> None:
         # Checked before a model is loaded.

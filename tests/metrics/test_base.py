@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 import edt
 from edt.errors import DataError
@@ -96,16 +95,6 @@ def test_metrics_import_without_torch_and_the_contract_without_scorers() -> None
         "import edt.metrics.empty; assert not {'torch', 'sacrebleu', 'nltk', 'rouge_score'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_default_configuration() -> None:
-    text = (Path(__file__).parents[2] / "configs/metrics/default.yaml").read_text(encoding="utf-8")
-    config = yaml.safe_load(text)
-    bootstrap = {key: config["bootstrap"][key] for key in ("resamples", "confidence", "seed")}
-    assert bootstrap == {"resamples": 1000, "confidence": 0.95, "seed": 0}
-    assert (config["eda"]["q_star"], config["eda"]["s_star"]) == (None, None)
-    assert config["rouge_l"]["stem"] is False
-    assert config["extra"] == {}
 
 
 def test_the_scoring_benchmark_ends_in_its_figures() -> None:
