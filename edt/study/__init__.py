@@ -3,3 +3,19 @@
 Read in this order: `run` (the whole study), `protocol` (one task), `families` and `refinement` (which settings),
 `selection` and `verdicts` (what is concluded). docs/concepts/study_protocol.md explains the words with an example.
 """
+
+__all__ = [
+    "experiment",
+    "experiments",
+    "families",
+    "manifest",
+    "page",
+    "protocol",
+    "refinement",
+    "results",
+    "run",
+    "selection",
+    "statistics",
+    "verdicts",
+    "workers",
+]

@@ -1,4 +1,4 @@
-"""A study of seven families small enough for a test: its words, and what it writes."""
+"""A study of seven families, small enough for a test: its command-line words, and the files it writes."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ EXPERIMENTS = {
 
 
 def few(folder: Path) -> str:
-    """Write the families as a config group of their own; the word that finds it."""
+    """Write the families as a separate config group; return the word that adds its folder."""
     (folder / "families").mkdir(parents=True)
     (folder / "families" / "few.yaml").write_text(FAMILIES)
     return f"--config-dir={folder}"
