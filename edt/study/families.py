@@ -127,6 +127,8 @@ class Family:
     def neighbors(self, coords: Coordinates) -> tuple[float | None, float, float | None]:
         """Return, on the first axis, the tried value below a setting's, its own value, and the one above."""
         values = self.tried_values(self.first_axis, coords)
+
+        # None at the boundary: there is no neighbor on that side.
         at = values.index(coords[0][1])
         return values[at - 1] if at else None, values[at], values[at + 1] if at + 1 < len(values) else None
 

@@ -125,6 +125,8 @@ def _larger_in(present: Mapping[str, Any], requested: Mapping[str, Any]) -> str:
         # a limit of None is the whole split, so it is larger than any number
         if own is not None and (limit is None or own < limit):
             return f"{task} there has {'all' if limit is None else limit} examples of a split, here task.limit={own}"
+
+    # More of either is no reason to refuse: the new results replace weaker ones.
     for name in ("samples", "resamples"):
         if requested[name] < present[name]:
             return f"it has {present[name]} {name}, this one {requested[name]}"

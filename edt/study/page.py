@@ -29,6 +29,7 @@ class Browser:
 
 def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path], browser: Browser) -> None:
     """Write the page to each of the paths."""
+    # Outputs are decoded again before anything is written, so that an error leaves no half page.
     examples, outputs = _browser_contents(study, browser)
     facts = environment()
     page = StudyPage(
@@ -110,6 +111,7 @@ def _browser_contents(study: Study, browser: Browser) -> tuple[list[PageExample]
     """Return the first examples of test with the outputs of every chosen setting, token by token."""
     examples, outputs = [], []
     for name, task in study.tasks.items():
+        # The first examples, as everywhere: nobody chose them by their outputs.
         shown = study.tracer.examples(name, browser.examples)
         examples += [
             PageExample(

@@ -134,6 +134,8 @@ def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> 
 def _plan_message(session: Session, index: int, protocol: StudyProtocol, test_only: Sequence[Strategy]) -> str:
     """Return what will be decoded: settings × examples × samples of both splits."""
     splits = session.prepared(index).manifest.splits
+
+    # Known before anything is decoded, so that a study that is too long can be stopped here.
     dev, test = (splits[split]["examples"] for split in SPLITS)
     samples = session.request.sampling.samples
     on_dev = sum(planned_settings(family, protocol.budget) for family in protocol.families.values())

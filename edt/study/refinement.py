@@ -193,6 +193,8 @@ def extension_value(losses: Mapping[float, float], axis: GridAxis, tried: Sequen
 
     # The last step's slope is the most optimistic: a loss flattens towards its minimum.
     neighbor = values[1] if best == values[0] else values[-2]
+
+    # Between these two values alone: a line through more of them would be less steep.
     slope = (losses[best] - losses[neighbor]) / (best - neighbor)
     return beyond if losses[best] + slope * (beyond - best) <= goal else None
 

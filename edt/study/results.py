@@ -103,6 +103,7 @@ class TaskStudy:
 
     def strategy(self, strategy_id: str) -> Strategy:
         """Return a setting of one of the families by its id."""
+        # Settings of experiments alone (test_only) are not here: nothing was chosen among them.
         settings = (s for family in self.families.values() for s in family.settings.values())
         return next(strategy for strategy in settings if strategy.strategy_id == strategy_id)
 
@@ -134,6 +135,7 @@ class TaskStudy:
         """
         if (family, metric) not in self._fronts:
             # chosen on dev: members chosen on test would be the lucky ones there
+
             names = [s.strategy_id for s in self.families[family].settings.values()]
             on_dev = [[self.value("dev", name, column) for column in (QUALITY, "self_bleu")] for name in names]
             members = [names[n] for n in pareto(*np.array(on_dev).T)]

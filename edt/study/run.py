@@ -54,6 +54,8 @@ class StudyRequest:
                 f"experiment={next(iter(self.experiments))} only summarizes other experiments, and none is set; add "
                 "them, as experiment=[main_table,claims], or leave experiment out for all."
             )
+
+        # Both splits, or there would be nothing to choose on or nothing to report.
         for task in self.generation.tasks:
             if set(task.splits) != set(SPLITS):
                 raise ConfigError(
@@ -82,6 +84,8 @@ class StudyRequest:
 
         # The baseline is always decoded, since without it EDA has no scale.
         wanted = dict.fromkeys([BASELINE, *(name for experiment in experiments for name in experiment.families())])
+
+        # A missing family is found before the model is loaded.
         unknown = [name for name in wanted if name not in self.families]
         if unknown:
             raise ConfigError(
@@ -159,6 +163,8 @@ def _score_task(request: StudyRequest, task: TaskRequest, decoded: DecodedTask) 
     """Score a task and write the scores into its run folder."""
     run = decoded.run.reread()  # the decoding of test added passes
     outputs = read_outputs(run, SPLITS, decoded.strategy_ids)
+
+    # The requested number of samples, even where the run holds more: scores of different numbers do not compare.
     samples = request.generation.sampling.samples
     scored = score_outputs(run, outputs, request.metrics, samples, request.protocol.baseline_ids)
     write_scores(run, scored.scores)

@@ -76,6 +76,7 @@ def decode_tasks(
     request: GenerationRequest, protocol: StudyProtocol, metrics: MetricsSpec, processes: int
 ) -> list[DecodedTask]:
     """Decode every task, several at a time where `processes` is above 1."""
+    # In this process where one is enough: no second copy of the model, and progress bars.
     indices = range(len(request.tasks))
     if processes == 1:
         worker = _TaskWorker(request=request, protocol=protocol, metrics=metrics)
@@ -87,6 +88,7 @@ def decode_tasks(
 
 def run_in_processes(worker: _TaskWorker, processes: int, longest_first: Sequence[int]) -> list[DecodedTask]:
     """Decode these tasks in processes, which end with the first error of any task, or with this process."""
+    # Cores are divided, or the processes would wait for each other's threads.
     threads = max(1, (os.cpu_count() or 1) // processes)
     with ProcessPoolExecutor(processes, get_context("spawn"), _start, (threads, worker)) as pool:
         try:
@@ -113,6 +115,7 @@ def schedule(pool: Executor, processes: int, longest_first: Sequence[int]) -> li
                 index = waiting.pop(0)
                 running[pool.submit(_dev, index)] = index, True
             else:
+                # The longest one first: begun last, it would run alone at the end.
                 index = min(chosen, key=longest_first.index)
                 running[pool.submit(_test, index, chosen.pop(index))] = index, False
 

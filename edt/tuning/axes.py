@@ -39,6 +39,7 @@ class Range:
 
     def rounded(self, value: float) -> float | int:
         """Return the number that is tried for `value`."""
+        # Rounded before it is decoded, so that the printed setting is the one that was tried.
         near = round(value) if self.whole else float(f"{value:.{DIGITS}g}")
         # rounding may leave the range, where a setting may be invalid
         return min(max(near, self.low), self.high)
@@ -117,6 +118,7 @@ class BoundaryValue:
 
 def parse_range(node: Mapping[str, Any], where: str, *, whole: bool) -> Range:
     """Build the range that a mapping {low, high, log, points} describes. Raises ConfigError, naming `where`."""
+    # `whole` follows from the parameter's type and is no key of the configuration.
     known = [field.name for field in fields(Range) if field.name != "whole"]
     for name in node:
         if name not in known:

@@ -118,6 +118,8 @@ def _plane(result: SearchResult, x: str, y: str) -> go.Figure:
             x=[trial.params[x] for trial in tried], y=[trial.params[y] for trial in tried], name="tried",
             marker={**_shaded(tried), "size": 11}, **_hover(tried),
         )  # fmt: skip
+
+    # The chosen setting last, so that no other marker covers it.
     figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.params[y]], **_star(result.chosen))
     return _with_layout(figure, x=axis_layout(x, result.axes[x]), y=axis_layout(y, result.axes[y]))
 
@@ -139,6 +141,8 @@ def _parallel(result: SearchResult) -> go.Figure:
     """Draw parallel coordinates: a line per setting through its parameters, quality, Self-BLEU and EDA."""
     tried = distinct(result.trials)
     dimensions = [_parameter_dimension(name, axis, tried) for name, axis in result.axes.items()]
+
+    # The three scores after the parameters, so that lines are read from cause to effect.
     dimensions += [
         {"label": "quality, % of Q*", "values": [trial.quality_share for trial in tried]},
         {"label": "Self-BLEU, % of S*", "values": [trial.self_bleu_share for trial in tried]},
@@ -155,6 +159,7 @@ def _parameter_dimension(name: str, axis: SearchAxis, trials: Sequence[TrialResu
     """Return one parallel coordinate: a choice by its index, a logarithmic range by its logarithm."""
     values = [trial.params[name] for trial in trials]
     if isinstance(axis, Categorical):
+        # null switches a truncation off; plotly would show an empty label.
         texts = ["off" if value is None else escape(str(value)) for value in axis.values]
         positions = [axis.values.index(value) for value in values]
         span = [-0.5, len(texts) - 0.5]

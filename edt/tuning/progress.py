@@ -64,6 +64,8 @@ class SearchProgress(Progress):
 def _best_message(trials: list[TrialResult]) -> str:
     if not trials:
         return "none tried yet"
+
+    # On dev, where the search looks; test is not decoded yet.
     lowest = best(trials)
     return f"best EDA on dev {lowest.eda:.2f} at {lowest.strategy_id}"
 

@@ -51,6 +51,8 @@ def _summary(result: SearchResult) -> str:
 
     # Everything by which the choice was made is named, since "best" means nothing without it.
     where = f"{'mean ' if len(result.tasks) > 1 else ''}EDA on dev ({', '.join(result.tasks)})"
+
+    # With two objectives the choice is among the front, not among all trials.
     of_front = f", of a front of {len(result.front)}" if result.spec.objective == "multi" else ""
     return (
         f"Chosen by {where} among {_trials_text(result)}{of_front}: {chosen.strategy_id}, "

@@ -52,6 +52,7 @@ class TuneRequest:
     metrics: MetricsSpec
 
     def __post_init__(self) -> None:
+        # Checked before the model is loaded; EDA with one sample would be missing for every trial.
         samples = self.generation.sampling.samples
         if samples < 2:
             raise ConfigError(f"sampling.samples is {samples}; EDA reads Self-BLEU, which needs 2 samples or more.")
@@ -240,6 +241,7 @@ def _evaluate_on_test(
     request: TuneRequest, session: Session, indices: Sequence[int], result: SearchResult
 ) -> list[ScoreRow]:
     """Decode the chosen settings on test and return their scores, with intervals, and the grammar's own."""
+    # The best fixed temperature may be outside the space, so it is taken from the baseline.
     fixed = {strategy.strategy_id: strategy for strategy in request.generation.strategies}
     settings = [
         fixed[trial.strategy_id] if trial.strategy_id in fixed else request.space.setting(trial.params)

@@ -50,6 +50,8 @@ class SearchSpace:
         """Build a space from plain configuration: a mapping is a range, a list a choice, anything else a constant."""
         # A typing error in a parameter's name would otherwise be a constant that nobody reads.
         check_unknown(family, node)
+
+        # Without a default and without a value the strategy could not be built at any point.
         for field in fields(family):
             if field.default is MISSING and node.get(field.name) is None:
                 raise ConfigError(
@@ -76,6 +78,7 @@ class SearchSpace:
         """Return the axes' values as they are tried: numbers of a range are rounded."""
         values: dict[str, Value] = {}
         for name, axis in self.axes.items():
+            # Values of a choice are tried exactly as they are given.
             value = params[name]
             values[name] = axis.rounded(value) if isinstance(axis, Range) else value  # type: ignore[arg-type]
         return values

@@ -123,6 +123,7 @@ class Trials:
             finished = self._trials(TrialState.COMPLETE)
         results = []
         for trial in finished:
+            # Measurements are stored by setting: trials that round to one setting share them.
             strategy_id = self.space.setting(trial.params).strategy_id
 
             # Optuna stores the suggested value; what was decoded is the rounded one.
@@ -182,6 +183,7 @@ def _distribution(axis: SearchAxis) -> BaseDistribution:
 
 
 def _sampler(spec: SearchSpec, number: int) -> BaseSampler:
+    # A function of the number alone: trial 7 is the same in a resumed search.
     seed = seeded_rank(spec.seed, f"trial {number}") % 2**32
     # a grid's points are enqueued, so its sampler has nothing to choose
     return TPESampler(seed=seed) if spec.sampler == "tpe" else RandomSampler(seed=seed)

@@ -177,6 +177,7 @@ def evidence(study: Study) -> dict[str, list[Evidence]]:
     """Compare the best and the worst value of one parameter, both chosen on dev; each θ has its own T0."""
     by_claim: dict[str, list[Evidence]] = {"t0_matters": [], "theta_matters": [], "bad_theta_is_worse_than_fixed": []}
     for name in study.tasks:
+        # Every task of the study, not only those with a grid: the comparison needs the families' settings alone.
         for parameter, claim in (("t0", "t0_matters"), ("theta", "theta_matters")):
             by_claim[claim].append(_parameter_matters(study, name, parameter))
         by_claim["bad_theta_is_worse_than_fixed"].append(_bad_theta(study, name))
@@ -194,6 +195,8 @@ def _parameter_matters(study: Study, name: str, parameter: str) -> Evidence:
         return to_evidence(name, None, why_not=_no_other_value(parameter), supports_if="above 0")
     worst, best = extremes
     difference = task.compare(worst, best, "eda", study.confidence)
+
+    # A reversal says that dev misled. It must not count against the parameter, whose worst value is then another one.
     is_reversed = difference is not None and difference.hi < 0.0
     at_boundary = _boundary_reason(task, worst) if parameter == "theta" else ""
     why_not = join_reasons(_REVERSED if is_reversed else "", at_boundary, no_verdict_reason(study, name))
@@ -234,6 +237,8 @@ def t0_extremes(task: TaskStudy) -> tuple[str, str] | None:
     if not bests:
         return None
     best = min(bests, key=lambda name: task.value("dev", name, "eda"))
+
+    # Within one slice only T0 differs, so the difference is T0's alone.
     same = family.slices[family.coordinates[best][1:]].values()
     return _with_worst(task, best, [name for name in same if not math.isnan(task.value("dev", name, "eda"))])
 
@@ -245,6 +250,8 @@ def theta_extremes(task: TaskStudy, *, include_constant: bool = True) -> tuple[s
     """
     family, best = task.families["edt_token"], task.choices["edt_token"].strategy_id
     grid = family.axes["theta"].values
+
+    # Each θ is represented by its own best T0: at one common T0 a large θ would only be colder.
     theta = {name: dict(family.coordinates[name])["theta"] for name in task.best_of_slices("edt_token")}
     own = dict(family.coordinates[best])["theta"]
     # Only θ inside the grid can be the worst: a larger one was tried only at T0 near the best, where it is greedy, so

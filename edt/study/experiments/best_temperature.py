@@ -66,6 +66,8 @@ class BestTemperature(Experiment):
     def _task_gains(self, task: TaskStudy, study: Study) -> _InstanceGains:
         """Choose on one half of the samples and score on the other, in both directions."""
         n_samples = study.request.sampling.samples
+
+        # All fixed temperatures that were tried, those that dev added too; the choice among them is cross-fitted.
         family = task.families[BASELINE]
         (ids,) = family.slices.values()
         # a slice per value of the other parameters, of which fixed temperatures have none
@@ -83,6 +85,8 @@ class BestTemperature(Experiment):
         # resampled by cluster, as everywhere in the study
         clusters = [example.cluster_id for example in outputs[0].examples]
         spec = study.metrics.bootstrap
+
+        # The same resamples as those of the scores, by the same seed.
         weights = resample_weights(clusters, spec.resamples, spec.seed)
         gains_B = (weights @ fit.gain_E) / weights.sum(axis=-1)
         lo, hi = interval(gains_B, study.confidence)

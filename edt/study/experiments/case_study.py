@@ -72,6 +72,8 @@ class CaseStudy(Experiment):
     def _trace(self, study: Study, name: str, ids: Sequence[str]) -> Trace:
         """Return the outputs, token by token."""
         tracer, task = study.tracer, study.tasks[name]
+
+        # Of test: dev decided the settings, so its examples would flatter them.
         examples = {example.example_id: example for example in tracer.prepared(name).examples["test"].examples}
 
         # The first example, so that it was not chosen by its outputs.

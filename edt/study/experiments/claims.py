@@ -113,6 +113,8 @@ def _scorecard(by_claim: Mapping[str, Sequence[Evidence]]) -> PageTable:
         # A claim whose experiment did not run is not measured, which differs from undetermined.
         entries = by_claim.get(claim.evidence)
         verdict = _NOT_MEASURED if entries is None else verdict_over_all(entries)
+
+        # The verdict over all tasks first, then what it is made of.
         rows.append([claim.text, verdict, claim.figure, "", "", claim.experiment])
         rows += [
             ["", entry.verdict, entry.about, _difference_text(entry), entry.reason or MISSING, ""]

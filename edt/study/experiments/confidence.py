@@ -50,6 +50,8 @@ class Confidence(Experiment):
             folder / "steps.csv",
             csv_from_rows([row for name, outputs in of_edt.items() for row in _step_rows(name, outputs)]),
         )
+
+        # The figure is of EDT; a fixed temperature would be a straight line.
         figure = self._draw(of_edt, study, folder)
         section = Section(name="confidence", title=self.title, tables=[table], figures=[figure])
         return ExperimentResult(section=section, evidence={})
@@ -114,6 +116,7 @@ def _sureness_table(by_family: Mapping[tuple[str, str], Sequence[Generation]]) -
     """Return, by task and family, the share of sure steps, the mean temperatures, and the share of endless outputs."""
     rows = []
     for (task, family), generations in by_family.items():
+        # Steps of all outputs together, since the table is about steps.
         entropy = np.concatenate([_traces(generation)[0] for generation in generations])
         temperature = np.concatenate([_traces(generation)[1] for generation in generations])
         # counted over steps, not over outputs: an endless output has many of them
@@ -125,6 +128,8 @@ def _sureness_table(by_family: Mapping[tuple[str, str], Sequence[Generation]]) -
 
         # Endless outputs are counted, since they have left the grammar and raise the mean entropy.
         endless = 100 * np.mean([generation.finish_reason == "length" for generation in generations])
+
+        # The setting is named: at another temperature the model would be less or more sure.
         name = f"{family.replace('_', ' ')}: {generations[0].strategy_id}"
         rows.append([task, name, str(len(entropy)), *shares, *means, f"{endless:.0f}"])
     columns = ["task", "best on dev", "steps", "% sure", "mean H", "median H", "mean T where sure"]

@@ -88,6 +88,8 @@ class Efficiency(Experiment):
                 f"experiments.efficiency.shape is '{self.shape}'{suggestion(self.shape, SHAPES)}; it must be one of "
                 f"{', '.join(SHAPES)}, or null for the study's own model."
             )
+
+        # Fewer steps would be warm-up alone.
         for name, least in {"rows": 1, "length": 8, "steps": FEWEST_STEPS, "repeats": 1}.items():
             if getattr(self, name) < least:
                 raise ConfigError(
@@ -172,6 +174,7 @@ class Efficiency(Experiment):
         self, model: LanguageModel, second: LanguageModel, kernels: Kernels, strategies: Mapping[str, Strategy]
     ) -> dict[str, Contender]:
         """Return rows of the same prompt under each strategy."""
+        # One prompt for all rows, as in a run with several samples.
         sizes = {"length": self.length, "rows": self.rows, "steps": self.steps}
         return build_contenders(strategies, model, second=second, kernels=kernels, **sizes)
 
@@ -200,6 +203,8 @@ class Efficiency(Experiment):
             for name, entry in figures.items()
         ]
         facts = environment()
+
+        # The name of a GPU is part of the figure; that of a CPU is in the manifest.
         device = facts["device_name"] if model.device.type == "cuda" else "cpu"
         where = self.measured_on(model)
         return PageTable(
@@ -255,6 +260,7 @@ def _memory_evidence(edt: ContenderFigures, dual: ContenderFigures, about: str) 
 
     The bounds are the smallest and the largest repeat, since bytes have no sampling error.
     """
+    # Weights and other memory together: that is what a user has to provide.
     pairs = zip(edt.peaks, dual.peaks, strict=True)
     shares = [(edt.weights + own) / (dual.weights + other) for own, other in pairs]
     # the figures of one repeat belong together: both contenders were measured in the same state of the allocator

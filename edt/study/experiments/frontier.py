@@ -49,6 +49,8 @@ def _draw(study: Study, folder: Path) -> PageFigure:
         handles: dict[str, Any] = {}
         for axis, (name, task) in zip(axes, study.tasks.items(), strict=True):
             _draw_task(axis, name, task, handles)
+
+        # One legend for all panels: the families are the same.
         legend_below(figure, handles)
         caption = (
             "Each point is a setting on test; a line joins the settings of a family that are on its front on dev; "

@@ -60,6 +60,7 @@ def _chosen_table(study: Study) -> PageTable:
     """Return every family's chosen setting, and what the task's grammar itself would score."""
     rows = []
     for name, task in study.tasks.items():
+        # Every family is compared with the fixed temperature that dev chose, not with the best one on test.
         fixed = task.choices[BASELINE].strategy_id
         for family, choice in task.choices.items():
             cells = [task.metric_value("test", choice.strategy_id, metric) for metric in METRICS]
@@ -143,6 +144,7 @@ def _values_text(added: Sequence[Coordinates]) -> str:
 
 def _neighbors_text(family: Family, choice: Choice) -> str:
     """Return the values on the first axis that were tried next to the choice."""
+    # How finely the first parameter was searched near the choice, which bounds what the search may have missed.
     below, _, above = family.neighbors(family.coordinates[choice.strategy_id])
     return " and ".join(MISSING if value is None else f"{value:g}" for value in (below, above))
 

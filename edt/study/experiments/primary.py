@@ -119,6 +119,8 @@ def _primary_comparison(study: Study, name: str, task: TaskStudy, family: str, b
 def primary_table(primary: list[Primary]) -> PageTable:
     """Return the table of the primary comparisons, with Holm's correction over all of them."""
     adjusted = holm_adjusted([p.eda for p in primary])
+
+    # Each figure is its own family of eight tests.
     matched = holm_adjusted([p.matched for p in primary])
     rows = [
         [
