@@ -135,7 +135,6 @@ class TaskStudy:
         """
         if (family, metric) not in self._fronts:
             # chosen on dev: members chosen on test would be the lucky ones there
-
             names = [s.strategy_id for s in self.families[family].settings.values()]
             on_dev = [[self.value("dev", name, column) for column in (QUALITY, "self_bleu")] for name in names]
             members = [names[n] for n in pareto(*np.array(on_dev).T)]

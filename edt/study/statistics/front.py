@@ -35,7 +35,6 @@ class Front:
 def matched_range(front: Front, baseline: Front) -> tuple[float, float] | None:
     """Return the Self-BLEU that both fronts span; None where they have none in common."""
     # from the values themselves, not from the resamples: the range is part of the question, not of its uncertainty
-
     # Outside of it one of the curves would be extrapolated.
     lo = float(max(front.self_bleu_N.min(), baseline.self_bleu_N.min()))
     hi = float(min(front.self_bleu_N.max(), baseline.self_bleu_N.max()))
