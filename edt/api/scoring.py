@@ -185,6 +185,7 @@ def _evaluated(
 
     first = [] if quality_metric is None else [quality_metric]
     wanted: list[Metric] = [*first, SelfBleu(), *extra, EmptyShare()]
+    # One set of weights for all: only so are differences between strategies paired.
     weights_BE = resample_weights([example.cluster_id for example in examples], spec.resamples, spec.seed)
     evaluated = [
         StrategyMetrics(
@@ -326,6 +327,7 @@ def _outputs(strategy: Hashable, rows: pd.DataFrame, examples: Sequence[Example]
     """Return one strategy's outputs by example. Raises DataError for a prompt that it was not decoded for."""
     texts: dict[str, dict[int, str]] = {example.example_id: {} for example in examples}
     temperatures: dict[str, dict[int, float]] = {example.example_id: {} for example in examples}
+    # BLEU is corpus BLEU per sample index, so the order of samples matters.
     ordered = rows.sort_values("sample", kind="stable")
     for prompt_id, text in zip(ordered["prompt_id"].astype(str), ordered["text"].astype(str), strict=True):
         # Samples are numbered anew, so that a choice of rows (every second sample, say) can be scored.
@@ -361,6 +363,7 @@ def _check_sample_counts(outputs: Sequence[StrategyOutputs]) -> None:
     """Raise DataError unless every strategy has the same number of samples of every prompt; Self-BLEU grows with it."""
     counts = {len(texts) for entry in outputs for texts in entry.texts}
     if len(counts) > 1:
+        # `edt score` takes as many as all have; here the caller sees the frame, and decides.
         raise DataError(
             f"the strategies have between {min(counts)} and {max(counts)} samples per prompt, and Self-BLEU grows with "
             f"that number; score the same for all: samples[samples['sample'] < {min(counts)}]."

@@ -186,11 +186,13 @@ class Strategy(ABC):
         # numbers.Real also takes NumPy's numbers, as of numpy.linspace; True would be the temperature 1.
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
             raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a number.")
+        number = float(value)
         if "int" not in declared:
-            return float(value)
-        if not -(2**31) < value < 2**31 or value != int(value):
+            return number
+        # A rank is a 32-bit integer in the tensors of a batch.
+        if not -(2**31) < number < 2**31 or number != int(number):
             raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a whole number below 2³¹.")
-        return int(value)
+        return int(number)
 
 
 def _shortest_text(value: float | str) -> str:
