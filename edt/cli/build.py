@@ -125,6 +125,9 @@ def generation_request(config: PlainConfig) -> Any:
     """
     from edt.generation.request import GenerationRequest
 
+    dry_run = config.get("dry_run", False)
+    if not isinstance(dry_run, bool):
+        raise ConfigError(f"dry_run is {dry_run!r}; it must be true or false.")
     return GenerationRequest(
         model=construct(config["model"], "model"),
         engine=construct(config["engine"], "engine"),
@@ -133,7 +136,7 @@ def generation_request(config: PlainConfig) -> Any:
         sampling=construct(config["sampling"], "sampling"),
         runs=runs_folder(config),
         config=config,
-        dry_run=config.get("dry_run", False),
+        dry_run=dry_run,
     )
 
 

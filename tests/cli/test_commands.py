@@ -1,0 +1,99 @@
+"""`edt list` and `edt export`, the words that commands take, and defaults that stand in one place."""
+
+from dataclasses import MISSING, fields
+
+import pytest
+import yaml
+
+from edt.cli import argv, main
+from edt.cli.build import TARGET, import_class
+from edt.cli.composition import config_folder
+from edt.cli.listing import first_sentence
+from tests.support.command_line import refused
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("strategies", "Entropy-based dynamic temperature"),
+        ("tasks", "XL-Sum"),
+        ("models", "ships with the package"),
+        ("metrics", "Self-BLEU (Zhu et al. 2018)"),
+        ("experiments", "T0 × θ"),
+    ],
+)
+def test_list_prints_a_line_each(kind, shown, capsys):
+    assert main(["list", kind]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(shown in line for line in lines)
+    assert all(len(line.split()) > 2 for line in lines)  # a name and what it is
+
+
+def test_list_knows_the_users_configs(capsys, tmp_path):
+    (tmp_path / "strategy").mkdir()
+    (tmp_path / "strategy" / "hot.yaml").write_text("# A temperature of 2. Mine.\ndefaults: [fixed, _self_]\nt0: 2\n")
+    assert main(["list", "strategies", "--config-dir", str(tmp_path)]) == 0
+    assert "hot " in (shown := capsys.readouterr().out)
+    assert "A temperature of 2\n" in shown
+
+
+def test_list_without_a_known_kind(capsys):
+    assert "strategies, tasks, models, metrics, experiments" in refused(capsys, "list")
+    assert "did you mean 'strategies'" in refused(capsys, "list", "strategis")
+
+
+def test_export_takes_both_spellings(capsys, tmp_path, local):
+    assert main(["generate", *local, "strategy=fixed"]) == 0
+    folder = capsys.readouterr().out.strip()
+    for words in ([folder, "--to", "csv"], [f"runs={folder}", "to=csv"]):
+        assert main(["export", *words]) == 0
+        assert capsys.readouterr().out.strip() == f"{folder}/samples.csv"
+    assert main(["export", folder, "--to", "jsonl", "--out", str(tmp_path / "all.jsonl")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "all.jsonl")
+    assert (tmp_path / "all.jsonl").read_text().count("\n") > 0
+    assert "jsonl, csv, parquet" in refused(capsys, "export", folder, "--to", "xls")
+
+
+def test_folders_of_an_export_become_runs():
+    assert argv.positional_as_runs(["a", "to=csv", "b c"]) == ['runs=["a","b c"]', "to=csv"]
+    assert argv.positional_as_runs(["runs=x"]) == ["runs=x"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["--config-dir", "/nowhere"], "/nowhere, which is not a folder"),
+        (["sampling.seed.x=3"], "'sampling.seed' is a value"),
+        (["~sampling"], "'sampling' cannot be removed"),
+        (["sampling.seed=1,2"], "--multirun"),
+    ],
+)
+def test_words_that_no_command_takes(words, said, capsys):
+    assert said in refused(capsys, "run", *words)
+
+
+def test_options_may_stand_anywhere(capsys):
+    assert main(["run", "--cfg", "job", "strategy=edt", "strategy.t0=0.9"]) == 0
+    assert "t0: 0.9" in capsys.readouterr().out
+
+
+def test_first_sentence():
+    assert first_sentence("T = a · b. A list is a grid.") == "T = a · b"
+    assert first_sentence("Of llama.cpp #4972, v. 2, a rule.\n\nMore.") == "Of llama.cpp #4972, v. 2, a rule"
+
+
+BASES = ["strategy/edt", "strategy/fixed", "strategy/kld", "strategy/dynatemp", "strategy/random_t", "model/hf"]
+BASES += ["engine/batched", "engine/hf_generate", "engine/reference"]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_file_for_a_class_that_imports_torch_repeats_its_defaults(base):
+    """Such a class is read by no `--cfg`, so its keys stand in a file; the file may not say something else."""
+    content = yaml.safe_load((config_folder() / f"{base}.yaml").read_text())
+    cls = import_class(content.pop(TARGET), base)
+    declared = {field.name: field.default for field in fields(cls) if field.init}
+    assert set(content) == set(declared)
+    assert {name: value for name, value in content.items() if declared[name] is not MISSING} == {
+        name: default for name, default in declared.items() if default is not MISSING
+    }
