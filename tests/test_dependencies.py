@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -99,46 +100,65 @@ def test_another_missing_module_is_not_blamed_on_the_extra():
         importlib.import_module("no_such_module")
 
 
-def plain(code, *words, cwd):
-    """Run code, then edt with words, where no extra is installed."""
-    command = "from edt.cli import main; raise SystemExit(main(sys.argv[1:]))" if words else ""
-    return subprocess.run(
-        [sys.executable, "-c", f"{HIDER}\n{code}\n{command}", *words], cwd=cwd, capture_output=True, text=True
-    )
+RUN = ["run", "task=mini_xlsum", "task.limit=1", "strategy=fixed", "sampling.samples=2", "sampling.max_new_tokens=4"]
+COMMANDS = {
+    "run": [*RUN, "sampling.trace=true", "paths.runs=runs"],
+    "tune": ["tune", "task=mini_xlsum", "paths.runs=none"],
+    "trace": ["trace", "paths.traces=none"],
+    "tracking": ["run", "tracking=wandb", "task=mini_xlsum", "paths.runs=none"],
+}
+PROCESSOR = """
+import torch
+from edt import EDTLogitsProcessor
+shape = list(EDTLogitsProcessor(t0=0.8, theta=0.5)(torch.tensor([[1, 2]]), torch.zeros(1, 8)).shape)
+"""
+# One process for all, since most of its time is the import of torch.
+SESSION = f"""{HIDER}
+import contextlib, io, json
+{PROCESSOR}
+from edt.cli import main
+results = {{"processor": shape}}
+for name, words in {COMMANDS!r}.items():
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(words)
+    results[name] = (status, out.getvalue(), err.getvalue())
+print(json.dumps(results))
+"""
 
 
-def test_the_plain_install_serves_the_logits_processor(tmp_path):
-    shown = plain(
-        "import torch\nfrom edt import EDTLogitsProcessor\n"
-        "print(EDTLogitsProcessor(t0=0.8, theta=0.5)(torch.tensor([[1, 2]]), torch.zeros(1, 8)).shape)",
-        cwd=tmp_path,
-    )
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """What the commands print, and the folder that they ran in, where no extra is installed."""
+    folder = tmp_path_factory.mktemp("plain")
+    shown = subprocess.run([sys.executable, "-c", SESSION], cwd=folder, capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
-    assert "[1, 8]" in shown.stdout
+    return json.loads(shown.stdout.splitlines()[-1]), folder
 
 
-def test_the_plain_install_runs_and_prints_the_table(tmp_path):
-    words = ["task=mini_xlsum", "task.limit=1", "strategy=fixed", "sampling.samples=2", "sampling.max_new_tokens=4"]
-    shown = plain("", "run", *words, "sampling.trace=true", f"paths.runs={tmp_path}", cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert "fixed(t0=0.7)" in shown.stdout
-    assert list(tmp_path.rglob("table.md"))
-    assert not list(tmp_path.rglob("report.html"))
-    assert "report.html needs" in shown.stdout
-    assert "pip install 'edt-sampling[report]'" in shown.stdout
+def test_the_plain_install_serves_the_logits_processor(session):
+    assert session[0]["processor"] == [1, 8]
+
+
+def test_the_plain_install_runs_and_prints_the_table(session):
+    results, folder = session
+    status, out, err = results["run"]
+    assert status == 0, err
+    assert "fixed(t0=0.7)" in out
+    assert list(folder.rglob("table.md"))
+    assert not list(folder.rglob("report.html"))
+    assert "report.html needs" in err
+    assert "pip install 'edt-sampling[report]'" in err
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["tune", "task=mini_xlsum"], "edt tune needs"),
-        (["trace"], "edt trace needs"),
-        (["run", "tracking=wandb", "task=mini_xlsum"], "tracking=wandb needs wandb"),
-    ],
+    ("command", "message"),
+    [("tune", "edt tune needs"), ("trace", "edt trace needs"), ("tracking", "tracking=wandb needs wandb")],
 )
-def test_a_command_that_needs_an_extra_says_so_before_it_works(words, message, tmp_path):
-    shown = plain("", *words, f"paths.runs={tmp_path}", cwd=tmp_path)
-    assert shown.returncode == 2, shown.stderr
-    assert message in shown.stderr
-    assert "pip install 'edt-sampling[" in shown.stderr
-    assert not list(tmp_path.iterdir())
+def test_a_command_that_needs_an_extra_says_so_before_it_works(command, message, session):
+    results, folder = session
+    status, _, err = results[command]
+    assert status == 2, err
+    assert message in err
+    assert "pip install 'edt-sampling[" in err
+    assert not (folder / "none").exists()

@@ -3,7 +3,7 @@
 import pytest
 
 from edt.cli import main
-from tests.support.documents import ROOT, block, points, shown_commands
+from tests.support.documents import ROOT, block, checks, shown_commands
 
 README = ROOT / "README.md"
 
@@ -18,8 +18,8 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("line", shown_commands(README))
 def test_each_command_composes(line, capsys):
-    for words in points(line):
-        assert main([*words, "--cfg", "job"]) == 0, capsys.readouterr().err
+    for words in checks(line):
+        assert main(words) == 0, capsys.readouterr().err
 
 
 def test_the_first_steps_in_python_run(capsys):

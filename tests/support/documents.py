@@ -34,12 +34,17 @@ def shown_commands(path):
     return [words for words in commands if words.split()[:1] == ["edt"] and "…" not in words]
 
 
-def points(line):
-    """The argument lists of a command: one, or with --multirun one for each combination of values between commas."""
+def checks(line):
+    """The argument lists that check a command without running it: it composes its configuration and prints it.
+
+    With --multirun there is one for each combination of values between commas. `edt list` is quick and just runs.
+    """
     command, *words = shlex.split(line)[1:]
     assert command in COMMANDS, f"{line}: no such command"
-    if "--multirun" not in words:
+    if command == "list":
         return [[command, *words]]
+    if "--multirun" not in words:
+        return [[command, *words, "--cfg", "job"]]
     axes = [word.partition("=") for word in words if word != "--multirun"]
     values = ([f"{key}={value}" for value in text.split(",")] for key, _, text in axes)
-    return [[command, *point] for point in itertools.product(*values)]
+    return [[command, *point, "--cfg", "job"] for point in itertools.product(*values)]
