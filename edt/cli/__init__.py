@@ -34,7 +34,7 @@ EXAMPLES = {
 }
 
 USAGE_ERROR = 2
-"""The exit status after an error in what the user asked for."""
+"""The exit status after an error in the words of the user."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

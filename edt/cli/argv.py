@@ -17,7 +17,7 @@ QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 def rewrite(command: str, words: Sequence[str]) -> list[str]:
     """Return the overrides of a command as Hydra should read them."""
-    return empty_ranges(command, quote_texts(command, words))
+    return _empty_ranges(command, quote_texts(command, words))
 
 
 def positional_as_runs(words: Sequence[str]) -> list[str]:
@@ -26,11 +26,11 @@ def positional_as_runs(words: Sequence[str]) -> list[str]:
     overrides = [word for word in words if "=" in word]
     if not folders:
         return overrides
-    quoted = ",".join(f'"{escape_quotes(escape_interpolations(folder))}"' for folder in folders)
+    quoted = ",".join(f'"{_escape_quotes(_escape_interpolations(folder))}"' for folder in folders)
     return [f"runs=[{quoted}]", *overrides]
 
 
-def empty_ranges(command: str, words: Sequence[str]) -> list[str]:
+def _empty_ranges(command: str, words: Sequence[str]) -> list[str]:
     """Return the words with `++key=null` before each override that may replace a mapping.
 
     OmegaConf merges, and refuses to merge a list or a constant into a mapping; over null, anything can be set. Hydra
@@ -64,10 +64,10 @@ def _is_text(command: str, word: str) -> bool:
 def _quoted_override(word: str) -> str:
     """Return `key=value` with the value in double quotes, so that Hydra and OmegaConf read it as the same text."""
     key, _, value = word.partition("=")
-    return f'{key}="{escape_quotes(escape_interpolations(value))}"'
+    return f'{key}="{_escape_quotes(_escape_interpolations(value))}"'
 
 
-def escape_interpolations(value: str) -> str:
+def _escape_interpolations(value: str) -> str:
     """Return `${` as text, for OmegaConf: the backslashes before it doubled, and one more."""
     head, *rest = value.split("${")
     for part in rest:
@@ -76,7 +76,7 @@ def escape_interpolations(value: str) -> str:
     return head
 
 
-def escape_quotes(value: str) -> str:
+def _escape_quotes(value: str) -> str:
     """Escape quotes for Hydra, and double backslashes before a quote or at the end; others stand as they are."""
     *parts, last = value.split('"')
     doubled = [part + "\\" * (len(part) - len(part.rstrip("\\"))) for part in (*parts, last)]

@@ -26,7 +26,7 @@ def construct(node: PlainConfig, where: str) -> Any:
     where: the node's key, for errors. Raises ConfigError for an unknown key, a value of another type than the class
     declares, or what the class itself refuses.
     """
-    check_node(node, where)
+    _check_node(node, where)
     factory = import_class(node[TARGET], where)
     hints = get_type_hints(factory)
     known = [field.name for field in fields(factory) if field.init]
@@ -35,7 +35,7 @@ def construct(node: PlainConfig, where: str) -> Any:
     for name, value in node.items():
         if name == TARGET:
             continue
-        check_key(name, known, where)
+        _check_key(name, known, where)
         values[name] = _value(value, f"{where}.{name}")
         if not _fits(values[name], hints[name]):
             raise ConfigError(f"{where}.{name} is {value!r}; it must be {describe_type(hints[name])}.")
@@ -46,7 +46,7 @@ def construct(node: PlainConfig, where: str) -> Any:
         raise ConfigError(f"'{where}' cannot be built: {error}.") from error
 
 
-def check_node(node: Any, where: str) -> None:
+def _check_node(node: Any, where: str) -> None:
     """Raise ConfigError for what describes no object: a plain value, or keys without `_target_`."""
     if not isinstance(node, Mapping):
         raise ConfigError(f"{where} is {node!r}, but it holds keys; set one of them: {where}.KEY=….")
@@ -54,7 +54,7 @@ def check_node(node: Any, where: str) -> None:
         raise ConfigError(f"{where} has no {TARGET}, which names its class; it has: {', '.join(map(str, node))}.")
 
 
-def check_key(name: str, known: Sequence[str], where: str) -> None:
+def _check_key(name: str, known: Sequence[str], where: str) -> None:
     """Raise ConfigError unless `name` is among the keys that the node at `where` can have."""
     if name not in known:
         renamed = renamed_key(f"{where}.{name}")
@@ -134,7 +134,7 @@ def generation_request(config: PlainConfig) -> Any:
         tasks=task_requests(config["task"]),
         strategies=strategies(config["strategy"]) if "strategy" in config else (),
         sampling=construct(config["sampling"], "sampling"),
-        runs=runs_folder(config),
+        runs=_runs_folder(config),
         config=config,
         dry_run=dry_run,
     )
@@ -145,7 +145,7 @@ def strategies(node: PlainConfig) -> tuple[Any, ...]:
     from edt.strategies.grid import check_repeats, grid
 
     settings = []
-    for where, family in strategy_nodes(node, "strategy").items():
+    for where, family in _strategy_nodes(node, "strategy").items():
         axes = {name: value for name, value in family.items() if name != TARGET}
         settings += grid(import_class(family[TARGET], where), axes)
     if not settings:
@@ -154,7 +154,7 @@ def strategies(node: PlainConfig) -> tuple[Any, ...]:
     return tuple(settings)
 
 
-def strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
+def _strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
     """Return the families of a node by key: the node itself, or its values. A family that is null is left out."""
     if not isinstance(node, Mapping):
         raise ConfigError(f"{where} is {node!r}; it must be a strategy's configuration, as strategy=edt chooses one.")
@@ -162,7 +162,7 @@ def strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
         return {where: node}
     families = {f"{where}.{name}": family for name, family in node.items() if family is not None}
     for key, family in families.items():
-        check_node(family, key)
+        _check_node(family, key)
     return families
 
 
@@ -183,7 +183,7 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
     shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
     requests = []
     for name, member in node["members"].items():
-        check_node(member, f"task.members.{name}")
+        _check_node(member, f"task.members.{name}")
         path = {} if node.get("path") is None else {"path": member_path(node["path"], name)}
         requests.append(_task_request({**member, **shared, **path}, f"task.members.{name}"))
     return tuple(requests)
@@ -193,7 +193,7 @@ def _task_request(node: PlainConfig, where: str) -> Any:
     """Return one task with the splits to decode."""
     from edt.generation.request import TaskRequest
 
-    check_node(node, where)
+    _check_node(node, where)
     split = node.get("split", "test")
     splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
     task = construct({name: value for name, value in node.items() if name != "split"}, where)
@@ -231,7 +231,7 @@ def families(node: PlainConfig) -> dict[str, Any]:
     for name, entry in node.items():
         where = f"families.{name}"
         for key in entry:
-            check_key(key, (TARGET, "axes", "constants"), where)
+            _check_key(key, (TARGET, "axes", "constants"), where)
         by_name[name] = Family(
             name=name.replace("_", " "),
             factory=_import_factory(entry[TARGET], where),
@@ -246,7 +246,7 @@ def _grid_axis(values: PlainConfig, where: str) -> Any:
 
     known = [field.name for field in fields(GridAxis)]
     for key in values:
-        check_key(key, known, where)
+        _check_key(key, known, where)
     try:
         return GridAxis(**{key: tuple(float(number) for number in numbers) for key, numbers in values.items()})
     except ConfigError as error:
@@ -257,7 +257,7 @@ def tune_request(config: PlainConfig) -> Any:
     """Return the typed request of `edt tune`; the baseline of fixed temperatures takes the place of the strategies."""
     from edt.tuning.run import TuneRequest
 
-    check_baseline(config["baseline"])
+    _check_baseline(config["baseline"])
     return TuneRequest(
         search=construct(config["search"], "search"),
         space=search_space(config["space"]),
@@ -279,14 +279,14 @@ def search_space(node: Any) -> Any:
     return SearchSpace.from_config(family, {name: value for name, value in node.items() if name != TARGET})
 
 
-def check_baseline(node: Any) -> None:
+def _check_baseline(node: Any) -> None:
     """Raise ConfigError unless the baseline consists of fixed temperatures, before its settings are built."""
     from edt.scoring.eda_constants import BASELINE
 
     remedy = "choose strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…]."
     if not isinstance(node, Mapping):
         raise ConfigError(f"baseline is {node!r}, which is no strategy's configuration; {remedy}")
-    for where, family in strategy_nodes(node, "baseline").items():
+    for where, family in _strategy_nodes(node, "baseline").items():
         cls = import_class(family[TARGET], where)
         if getattr(cls, "family", None) != BASELINE:
             raise ConfigError(f"{where} is {cls.__name__}, but EDA's scale comes from fixed temperatures; {remedy}")
@@ -310,7 +310,7 @@ def run_paths(value: Any) -> list[Path]:
     return [folder(path, "runs") for path in values]
 
 
-def runs_folder(config: PlainConfig) -> Path:
+def _runs_folder(config: PlainConfig) -> Path:
     """Return the folder that runs are written to."""
     return folder(config["paths"]["runs"], "paths.runs")
 

@@ -115,7 +115,7 @@ def trace(config: PlainConfig) -> None:
 
 
 def _show_demo(config: PlainConfig) -> None:
-    """Show a demo, which has prompts and strategies of its own."""
+    """Show a demo, which has its own prompts and strategies."""
     from edt.tracing.demo import show_demo
 
     for name in ("prompt", "unconditional_prompt", "example"):

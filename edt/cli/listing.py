@@ -51,11 +51,11 @@ def options(group: str, user_folder: Path | None = None) -> Mapping[str, str]:
     }
     for folder in folders:
         for path in sorted((folder / group).glob("*.yaml")):
-            described[path.stem] = first_sentence(first_comment(path))
+            described[path.stem] = first_sentence(_first_comment(path))
     return described
 
 
-def first_comment(path: Path) -> str:
+def _first_comment(path: Path) -> str:
     """Return the first comment line of a config file, without Hydra's own `@package`; empty where there is none."""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("# @package") or not line.strip():
