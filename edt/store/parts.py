@@ -65,7 +65,7 @@ _COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params
 """The fields of a record that have a column each; a strategy parameter is a column as well."""
 # In the metadata of a file, since they hold for all of its rows.
 _GENERATION_ID = b"edt.generation_id"
-_PARTS_DIGEST = b"edt._parts_digest"
+_PARTS_DIGEST = b"edt.parts_digest"
 
 
 def write_part(run: Run, number: int, chunk: int, generations: Sequence[Generation]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from edt.api.runs import read_scores
 from edt.cli import main
 from edt.store.manifest import SCHEMA, Manifest
 from edt.store.parts import read_generations
@@ -100,6 +101,11 @@ def test_edt_score_reads_all_folders(runs):
     assert main(["score", f"runs=[{runs / XLSUM},{runs / WMT19}]", RESAMPLES]) == 0
     check_scores(runs, XLSUM)
     check_scores(runs, WMT19)
+
+
+@pytest.mark.parametrize("name", [XLSUM, WMT19, SEARCHED])
+def test_old_scores_are_read_without_scoring_again(name):
+    assert read_scores(WRITTEN / name)["value"].notna().any()
 
 
 def test_a_part_that_is_gone_is_decoded_again_to_the_same_tokens(runs):
