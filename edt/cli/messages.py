@@ -53,7 +53,9 @@ def _explain_missing_option(error: MissingConfigException) -> str:
         return renamed
     options = [str(name) for name in error.options or []]
     allowed = f" Options are: {', '.join(options)}." if options else ""
-    return f"{group or 'config'} '{option}' does not exist{suggestion(option, options)}.{allowed}"
+    # `search=tpe` means search.sampler=tpe: a group with one option is easily taken for a value
+    values = f" To change a value of it, give {group}.KEY=…." if options == ["default"] else ""
+    return f"{group or 'config'} '{option}' does not exist{suggestion(option, options)}.{allowed}{values}"
 
 
 def _explain_unknown_key(key: str, command: str, overrides: Sequence[str], user_folder: Path | None) -> str:
