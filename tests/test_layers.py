@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,40 @@ def test_imports_go_one_way(path):
     assert own in MAY_IMPORT, f"{path} is in no layer of this test"
     wrong = set(imported_layers(path)) - MAY_IMPORT[own] - {own}
     assert not wrong, f"{path.relative_to(PACKAGE)} imports {wrong}, which is above it"
+
+
+def imported_modules(path, modules):
+    """The modules of the package that a file imports, also inside functions; not those for the type checker alone."""
+    tree = ast.parse(path.read_text())
+    only_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in only_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = (
+                    f"{node.module}.{alias.name}"  # `from edt.cli import build` is about the module, not the package
+                )
+                yield inner if inner in modules else node.module
+
+
+def test_no_module_imports_itself_by_a_detour():
+    modules = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = ("edt", *path.relative_to(PACKAGE).with_suffix("").parts)
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    imports = {name: set(imported_modules(path, modules)) & set(modules) - {name} for name, path in modules.items()}
+    try:
+        list(TopologicalSorter(imports).static_order())
+    except CycleError as error:
+        pytest.fail(f"an import cycle: {' -> '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from edt.cli import USAGE_ERROR, argv
+from edt.cli import argv
+from edt.cli.command_names import USAGE_ERROR
 from edt.cli.composition import compose, config_folder, sweep_points
 from edt.cli.help import command_help, config_groups
 from edt.cli.messages import explain

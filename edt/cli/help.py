@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from edt.cli import COMMANDS, EXAMPLES
+from edt.cli.command_names import COMMANDS, EXAMPLES
 from edt.cli.comments import commented_keys
 from edt.cli.composition import config_folder
 from edt.cli.listing import KINDS, options

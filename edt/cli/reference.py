@@ -13,8 +13,8 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from edt.cli import COMMANDS, EXAMPLES
 from edt.cli.build import TARGET, describe_type, import_class
+from edt.cli.command_names import COMMANDS, EXAMPLES
 from edt.cli.comments import commented_keys
 from edt.cli.composition import config_folder
 from edt.cli.help import command_help

@@ -1,0 +1,33 @@
+"""Name the commands, with their purposes and examples: what the overview, the help pages and the reference share."""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS", "EXAMPLES", "USAGE_ERROR"]
+
+COMMANDS = {
+    "run": "decode what is missing, score it, and print a table of quality, diversity and EDA",
+    "generate": "decode and store outputs, without scoring",
+    "score": "score stored runs again, without a model",
+    "report": "print and write the tables of stored scores",
+    "tune": "search a strategy's parameters on dev, and evaluate the chosen setting on test",
+    "study": "run the experiments of the study: decode once, choose on dev, report on test",
+    "trace": "decode one prompt and show the temperature of each token",
+    "list": "list the strategies, tasks, models, metrics or experiments that there are",
+    "export": "write stored samples as JSON lines, CSV or parquet, for other programs",
+}
+"""Each command with its purpose, in the order of a first use."""
+
+EXAMPLES = {
+    "run": ["edt run task=mini_xlsum strategy=edt strategy.t0=[0.5,0.8] strategy.theta=0.5"],
+    "generate": ["edt generate model=hf model.path=FOLDER task=xlsum task.path=FILES strategy=fixed"],
+    "score": ["edt score runs=results/runs metrics.bootstrap.resamples=10000"],
+    "report": ["edt report runs=results/runs"],
+    "tune": ["edt tune space=edt task=mini_wmt19 search.trials=32"],
+    "study": ["edt study preset=smoke", "edt study experiment=[main_table,ablation]"],
+    "trace": ["edt trace 'prompt=On Monday, Anna went to' model=mini_base", "edt trace demo=temperature"],
+    "list": ["edt list strategies", "edt list tasks --config-dir FOLDER"],
+    "export": ["edt export results/runs --to jsonl", "edt export runs=results/runs to=csv out=samples.csv"],
+}
+
+USAGE_ERROR = 2
+"""The exit status after an error in the words of the user."""
