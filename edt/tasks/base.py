@@ -139,6 +139,8 @@ class Task(ABC):
         if isinstance(self.stop, str):
             raise ConfigError(f"task.stop is the text {self.stop!r}; it must be a list, such as [{self.stop!r}].")
         object.__setattr__(self, "stop", tuple(self.stop))
+
+        # An empty path would be the current folder; an empty stop is in every text and would leave nothing of it.
         for name, texts in (("path", [self.path]), ("stop", self.stop)):
             if "" in texts:
                 raise ConfigError(f"task.{name} has an empty text; give a text, or null ([] for a list).")
@@ -162,6 +164,7 @@ class Task(ABC):
         Raises DataError when there is none, or when two have the same id.
         """
         row_set = self.row_set(split)
+        # Before the limit, which counts examples: a row may give several, or none.
         parsed = [item for row in row_set.rows for item in self.parse(row, split)]
         examples = [item for item in parsed if isinstance(item, Example)]
         dropped = dict(Counter(item.reason for item in parsed if isinstance(item, DroppedRow)))
@@ -172,6 +175,7 @@ class Task(ABC):
                 f"task '{self.name}' has no example for split '{split}' in {source} (left out: {dropped or 'none'}). "
                 "Give another task.path or task.split."
             )
+        # Before the limit as well: whether an id occurs twice must not depend on which examples are drawn.
         check_unique_ids((example.example_id for example in examples), self.name)
 
         subset = _nested_subset(examples, limit=self.limit, seed=self.seed)
@@ -200,6 +204,7 @@ class Task(ABC):
             turns=tuple(_fill("turn", self.template.turn, turn) for turn in turns),
             tail=_fill("tail", self.template.tail, fields),
         )
+
         return Example(
             task=self.name,
             split=split,
@@ -224,6 +229,7 @@ def _fill(part: str, wording: str, fields: Mapping[str, str]) -> str:
             f"task.template.{part} has the unknown field '{name}'{suggestion(name, fields)}; "
             f"known fields: {', '.join(fields)}."
         ) from error
+    # A lone brace is a ValueError, {source[99]} an IndexError, {source.x} an AttributeError.
     except (ValueError, IndexError, AttributeError) as error:
         raise ConfigError(
             f"task.template.{part} is not a format string ({error}): {wording!r}. Write a field in {{braces}} and a "
@@ -245,6 +251,7 @@ def check_unique_ids(ids: Iterable[str], task: str) -> None:
 
 def _nested_subset(examples: list[Example], *, limit: int | None, seed: int) -> list[Example]:
     """Return the `limit` examples that rank first in the seed's order of ids, in their original order."""
+    # A limit above the number of examples is no error: one limit holds for all tasks of a list, large and small.
     if limit is None or limit >= len(examples):
         return examples
     # Ranks depend on ids, not on positions: the subset of a smaller limit is contained in that of a larger one.

@@ -16,6 +16,7 @@ from edt.tasks.sources.subsets import SubsetPlan, SubsetRule
 
 __all__ = ["MSMarco"]
 
+# The data set's query ids are numbers, those of mini_msmarco texts.
 _COLUMNS: Columns = {"query_id": (int, str), "query": str, "passages": (dict, list), "answers": (list, type(None))}
 _HUB_PASSAGES: Columns = {"passage_text": list, "is_selected": list}
 _PUBLISHED_PASSAGE: Columns = {"passage_text": str, "is_selected": int}
@@ -60,10 +61,13 @@ class MSMarco(DatasetTask):
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """Yield the question with its passages, unless nobody answered it."""
+        # Where nobody answered, the list is null, empty, or holds one of the texts of _NO_ANSWER.
         answers = [answer.strip() for answer in row["answers"] or ()]
         # dict.fromkeys drops equal answers and keeps the order.
         references = tuple(dict.fromkeys(answer for answer in answers if answer not in _NO_ANSWER))
+        # In file order, not the selected ones first: the order would give away which passage has the answer.
         passages = [text for text, selected in _passage_list(row["passages"]) if selected or self.passages == "all"]
+        # An answered question may have no selected passage; with passages=selected nothing is left to answer from.
         if not references or not passages:
             yield DroppedRow(reason="no answer" if not references else f"no passage ({self.passages})")
             return

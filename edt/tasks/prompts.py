@@ -33,8 +33,11 @@ def encode(example: Example, tokenize: Tokenize, *, budget: int) -> Prompt:
     Both contexts keep the same turns, so they differ only in the source.
     Raises DataError when the parts that are never shortened exceed the budget.
     """
+    # Most prompts fit, so one tokenization decides; the search needs one per step.
     full_length = len(tokenize(prompt_text(example.parts)))
     parts = _shorten(example, tokenize, budget=budget) if full_length > budget else example.parts
+
+    # Tokenize the joined text, not part by part: a token may cross the border of two parts.
     token_ids = tuple(tokenize(prompt_text(parts)))
     return Prompt(
         task=example.task,
@@ -43,6 +46,7 @@ def encode(example: Example, tokenize: Tokenize, *, budget: int) -> Prompt:
         cluster_id=example.cluster_id,
         token_ids=token_ids,
         unconditional_ids=tuple(tokenize(prompt_text(without_source(parts)))),
+        # A difference of lengths: the tokens next to the cut may not be those of the full prompt.
         truncated_tokens=full_length - len(token_ids),
     )
 
@@ -58,6 +62,7 @@ def text_prompt(text: str, tokenize: Tokenize, *, unconditional: str | None = No
     if not token_ids or not unconditional_ids:
         raise DataError(f"the prompt {text!r} has no token; give a text to continue.")
 
+    # Of both texts: prompts that differ only in the second context are two prompts.
     content = digest([text, unconditional])
     return Prompt(
         task="prompt",
@@ -94,9 +99,12 @@ def _shorten(example: Example, tokenize: Tokenize, *, budget: int) -> PromptPart
         return bare
 
     # Search by bisection, in characters: the number of tokens grows with the text, but a token has no fixed length.
+    # `low` characters always fit (0 do, as `bare` fits), so where a longer text has fewer tokens the search may give up
+    # some of the source, but never exceeds the budget.
     source = example.parts.source
     low, high = 0, len(source)
     while low < high:
+        # Rounded up: rounded down, the middle of two neighbors would be `low` again, without end.
         middle = (low + high + 1) // 2
         if length(replace(bare, source=source[:middle])) <= budget:
             low = middle
@@ -113,6 +121,7 @@ def _cut_at_word(text: str, length: int) -> str:
     cut = text[:length]
     if length >= len(text) or text[length].isspace():
         return cut
+    # Inside the first word there is no white space to cut back to.
     shorter = cut.rsplit(None, 1)[0] if len(cut.split()) > 1 else cut
     # Chinese has no spaces: the last one may be far away, and cutting there would lose text for nothing.
     return shorter if len(cut) - len(shorter) <= _LONGEST_WORD else cut

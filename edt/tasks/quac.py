@@ -52,6 +52,7 @@ class QuAC(DatasetTask):
     quality: ClassVar[str] = "rouge_l"
     official_splits: ClassVar[frozenset[OfficialSplit]] = frozenset({"train", "dev"})
     size_unit: ClassVar[str] = "questions"
+    # The official test set is not public: test takes the validation dialogues, dev what train leaves.
     plan: ClassVar[SubsetPlan] = {
         "train": SubsetRule(official="train"),
         "dev": SubsetRule(official="train", excluding="train"),
@@ -74,6 +75,7 @@ class QuAC(DatasetTask):
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """Yield one example per question, with the questions before it as turns."""
+        # `or`, not a default of `get`: a parquet row may have the key with null, which would become the topic "None".
         titles = (str(row.get(key) or "").strip() for key in ("title", "section_title"))
         shared = {
             "topic": ", ".join(title for title in titles if title),
@@ -83,16 +85,20 @@ class QuAC(DatasetTask):
         turns: list[Mapping[str, str]] = []
         for qa in row["qas"]:
             question = qa["question"].strip()
+            # Annotators often give the same answer. The best reference counts, so an equal one adds nothing.
             references = tuple(dict.fromkeys(text for answer in qa["answers"] if (text := answer["text"].strip())))
             if not references:
+                # It is no turn either: later prompts would show a question with an empty answer.
                 yield DroppedRow(reason="no answer")
                 continue
             yield self.make_example(
                 split=split,
                 example_id=qa["id"],
+                # One section and shared turns: intervals must resample dialogues, not questions.
                 cluster_id=self.row_id(row),
                 fields={**shared, "question": question},
                 references=references,
+                # A copy, because the list grows with the next question.
                 turns=tuple(turns),
             )
 
@@ -105,10 +111,12 @@ def _dialogues(document: Any, where: str) -> Iterator[Row]:
     """Yield the dialogues of a JSON document: the whole published file, one of its dialogues, or a row of the hub."""
     if isinstance(document, Mapping) and "data" in document:
         sections = check_columns(document, {"data": list}, where)["data"]
+        # To `read_rows` the whole document is one row, so its check for empty files does not see this.
         if not sections:
             raise DataError(f"{where} has no dialogue: its list 'data' is empty. Give another task.path.")
         for number, section in enumerate(sections):
             yield from _section_dialogues(section, f"{where}, data[{number}]")
+    # Only the hub's rows have this key; a published dialogue has `id`.
     elif isinstance(document, Mapping) and "dialogue_id" in document:
         yield _from_hub_row(document, where)
     else:
@@ -125,6 +133,7 @@ def _section_dialogues(section: Any, where: str) -> Iterator[Row]:
 
 def _check_dialogue(dialogue: Any, where: str) -> dict[str, Any]:
     """Return the dialogue if it, its questions and their answers have their columns; raise DataError otherwise."""
+    # Down to the answers, here: `parse` no longer knows the place of a wrong value.
     check_columns(dialogue, _DIALOGUE, where)
     for number, qa in enumerate(dialogue["qas"]):
         question = f"{where}.qas[{number}]"
@@ -137,12 +146,15 @@ def _from_hub_row(row: Any, where: str) -> Row:
     """Return the dialogue of a row of the hub's parquet files, which have one list per column of the questions."""
     check_columns(row, _HUB_DIALOGUE, where)
     lists = {
+        # The hub's name for the ids of the questions: both forms must give the same examples.
         "turn_ids": row["turn_ids"],
         "questions": row["questions"],
         "answers": _answer_texts(row["answers"], where),
         "orig_answers": check_columns(row["orig_answers"], _TEXTS, f"{where}, column 'orig_answers'")["texts"],
     }
+    # Before the zip below, whose error would not name the row.
     check_equal_lengths(lists, where)
+
     qas = [
         {
             "id": qa_id,
@@ -152,6 +164,7 @@ def _from_hub_row(row: Any, where: str) -> Row:
         }
         for qa_id, question, texts, gold in zip(*lists.values(), strict=True)
     ]
+
     titles = {"title": row.get("wikipedia_page_title"), "section_title": row.get("section_title")}
     return {"id": row["dialogue_id"], "context": row["context"], "qas": qas, **titles}
 

@@ -35,6 +35,8 @@ class WMT19(DatasetTask):
 
     name: ClassVar[str] = "wmt19"
     quality: ClassVar[str] = "sacrebleu"
+    # The hub has no test split. Test takes the first places of the validation rows and dev the next ones, so the size
+    # of dev cannot change what is tested.
     official_splits: ClassVar[frozenset[OfficialSplit]] = frozenset({"train", "dev"})
     plan: ClassVar[SubsetPlan] = {
         "train": SubsetRule(official="train"),
@@ -77,11 +79,13 @@ class WMT19(DatasetTask):
         for where, row in located:
             translation = check_columns(row, {"translation": dict}, where)["translation"]
             check_columns(translation, dict.fromkeys(self.languages, str), f"{where}, column 'translation'")
+            # Given ids are never renamed: if two are equal, the file is wrong, and `load` says so.
             if "id" in row:
                 yield dict(row)
                 continue
 
             # News repeats itself: the same pair twice is two examples, which must not share an id.
+            # Which of the two is the second does not matter, because their texts are equal.
             content = self.row_id(row)
             seen[content] += 1
             yield {**row, "id": content if seen[content] == 1 else f"{content}-{seen[content]}"}
@@ -90,6 +94,7 @@ class WMT19(DatasetTask):
         """Return the row's id, or the hash of its texts."""
         if "id" in row:
             return str(row["id"])
+        # A dict, because `digest` sorts its keys: both directions of a pair have one id and fall into one subset.
         return digest({language: row["translation"][language] for language in self.languages})
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:

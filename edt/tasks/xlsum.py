@@ -38,6 +38,7 @@ class XLSum(DatasetTask):
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """Yield the article with its one reference."""
         text, summary = row["text"].strip(), row["summary"].strip()
+        # Dropped rows are counted by reason; an empty reference would score 0 and look like a bad output.
         if not text or not summary:
             yield DroppedRow(reason="empty article" if not text else "empty summary")
             return

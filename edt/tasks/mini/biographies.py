@@ -108,6 +108,7 @@ def _study(world: World, person: Person) -> Fact:
     return Fact(
         sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"What did {person.pronoun} study, and where?",
+        # The question does not need the year, but every wording of the answer states it.
         answer=TextSpec(notation=answer, slots=slots, required=[[subject], [town], [year]]),
     )
 
@@ -135,6 +136,7 @@ def _work(world: World, person: Person) -> Fact:
     return Fact(
         sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"Where did {person.pronoun} work?",
+        # Job and years too, because every wording of the answer states them.
         answer=TextSpec(notation=answer, slots=slots, required=[[job], [company], [f"{years} years"]]),
     )
 
@@ -162,6 +164,7 @@ def _prize(world: World, person: Person) -> Fact:
     return Fact(
         sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"Did {person.pronoun} win a prize?",
+        # Not "yes", which some wordings leave out; the prize itself says it.
         answer=TextSpec(notation=answer, slots=slots, required=[[f"{town} Prize"], [year], [topic]]),
     )
 

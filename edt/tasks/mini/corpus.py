@@ -43,6 +43,7 @@ def task_examples(task: GeneratedTask, indices: Sequence[int]) -> Iterator[Train
 
 def _completion(task: GeneratedTask, answer: str) -> str:
     """Return what follows the prompt: a space and the answer. Chinese has no space."""
+    # A prompt ends in a colon without a space: a word's token begins with its space, which belongs to the answer.
     return answer if task.target_language == "zh" else f" {answer}"
 
 
@@ -59,6 +60,7 @@ def exercises(indices: Sequence[int]) -> Iterator[TrainingExample]:
 def plain_texts(task: GeneratedTask, indices: Sequence[int]) -> Iterator[TrainingExample]:
     """Yield the source of each train row at these indices, followed by a short narrative with the same index."""
     for index in indices:
+        # The questions of a dialogue share one section, which would be repeated.
         first = next(_parse_row(task, index))
         yield TrainingExample(prompt="", completion=first.parts.source)
         yield TrainingExample(prompt="", completion=narrative(f"{task.seed}/{task.name}/{index}"))
@@ -81,6 +83,7 @@ def fingerprint(tasks: Mapping[str, GeneratedTask]) -> str:
     first = range(_FINGERPRINT_ROWS)
     # "drills" is what the committed models recorded.
     content: dict[str, Any] = {"drills": [astuple(item) for item in exercises(first)]}
+
     for name, task in tasks.items():
         train = [example for index in first for example in _parse_row(task, index)]
         splits = {"train": train, "dev": task.load("dev").examples, "test": task.load("test").examples}
@@ -88,6 +91,7 @@ def fingerprint(tasks: Mapping[str, GeneratedTask]) -> str:
         content |= {
             f"{name}/{split}": [_example_content(example) for example in examples] for split, examples in splits.items()
         }
+
     return digest(content)
 
 

@@ -52,6 +52,7 @@ def _opening(world: World) -> Story:
         f"|[At a cost of|For] {sum_}, {{town}} [has got|gets|now has] a {new} {{thing}}, {act} by [Mayor |]{{person}}]."
     )
 
+    # With its unit, which every wording has: the figure alone could be anything.
     required = [[person], [thing], [town], [f"{cost} million"]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
@@ -96,6 +97,7 @@ def _disaster(world: World) -> Story:
         f"|{after} [a|the] {{cause}} in {{town}}, {count} {left} {homes}]."
     )
 
+    # Not the rescue chief, whom some wordings leave out; the figure without its noun, which is families or households.
     required = [[cause], [town], [families]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
@@ -159,6 +161,7 @@ def _closure(world: World) -> Story:
         "[in|at its plant in] {town}]."
     )
 
+    # The figure without its noun, which is jobs or posts.
     required = [[company], [jobs], [town], [reason]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 

@@ -23,6 +23,7 @@ __all__ = ["copy_exercise", "transliteration_exercise"]
 _LABELS = ("mayor", "farmer", "chief", "manager", "town", "firm", "sum", "year", "age", "jobs", "people", "seat",
           "founder", "prize", "neighbour", "metres", "river", "bridge")  # fmt: skip
 
+# strict=False: four times two prefixes are one more than the seven days.
 _WEEKDAYS = tuple(f"{prefix}{end}" for end, prefix in zip(DAY_ENDS, ("周", "星期") * 4, strict=False))
 """Each weekday in Chinese, in one of the two usual ways."""
 
@@ -47,21 +48,27 @@ def copy_exercise(key: str, *, shuffled: bool) -> tuple[str, str]:
         lambda: world.figure(11, 989),
         lambda: world.figure(1250, 2019),
     )
+
     # World returns no name or figure twice, so each of them has one label only.
     facts = [f" {label} {world.pick(makers)()}" for label in world.shuffled(_LABELS)[:_FACTS]]
+
+    # Shuffled, because in the same order the copy could go by position alone.
     return ",".join(facts) + ".\n", ",".join(world.shuffled(facts) if shuffled else facts) + "."
 
 
 def transliteration_exercise(key: str) -> tuple[str, str]:
     """Return six names, figures and words of the news, and the same in Chinese. A pure function of the key."""
     world = World(random=Random(f"transliterating/{key}"), split="train", index=0)  # noqa: S311  reproducible
+    # No given names: the news names people by title and surname.
     table = SURNAMES | TOWNS | COMPANIES
     words = CAUSES_IN_CHINESE | TOPICS_IN_CHINESE | MEASURES
     makers: tuple[Callable[[], str], ...] = (world.town, world.company, world.surname)
+
     items: list[tuple[str, str]] = [(name, table[name]) for name in (world.pick(makers)() for _ in range(2))]
     # Two figures, one word of the news and one weekday, among the names.
     items += [_figure(world) for _ in range(2)]
     items += [world.pick(list(words.items())), world.pick(list(zip(DAYS, _WEEKDAYS, strict=True)))]
+
     items = world.shuffled(items)
     english, chinese = (", ".join(item[0] for item in items), "，".join(item[1] for item in items))
     return f"English: {english}.\nChinese:", f"{chinese}。"
@@ -70,6 +77,7 @@ def transliteration_exercise(key: str) -> tuple[str, str]:
 def _figure(world: World) -> tuple[str, str]:
     """Return a figure as English and as Chinese write it."""
     n = world.figure(11, 989)
+    # Two digits only: from 100 million on, Chinese counts in 亿 and not in 万.
     if len(n) == 2 and world.chance(0.5):
         return f"{n} million", f"{n}00万"
     return n, n

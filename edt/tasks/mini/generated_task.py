@@ -61,6 +61,7 @@ class GeneratedTask(DatasetTask):
 
     extra_metrics: ClassVar[tuple[str, ...]] = ("factuality", "distinct_correct")
 
+    # A mini task names this class before the real task, so that these sizes win over those that the real one inherits.
     dev_size: int | None = 200
     test_size: int | None = 400
 
@@ -82,6 +83,7 @@ class GeneratedTask(DatasetTask):
         """Return the generated rows of a split, or of all three for "all"."""
         if self.path is not None:
             return super().row_set(split)
+        # Without the plan of the real task: each split is generated in its size, so none is drawn from another.
         names = OFFICIAL_SPLITS if split == "all" else (split,)
         parts = {name: self._generate(name) for name in names}
         counts = {name: len(rows) for name, rows in parts.items()}
@@ -95,6 +97,7 @@ class GeneratedTask(DatasetTask):
                 f"task.{split}_size is null, but task '{self.name}' is generated and has no last row; "
                 f"give a number of {self.size_unit}."
             )
+
         # Row by row, because only a generated dialogue says how many questions it has.
         rows: list[Row] = []
         weight = 0
@@ -106,6 +109,7 @@ class GeneratedTask(DatasetTask):
 
 def attach_meta(items: Iterator[Example | DroppedRow], row: Row) -> Iterator[Example | DroppedRow]:
     """Yield the parsed items, each example with its meta if the row was generated and has it."""
+    # Added afterwards, so that the real task's `parse` reads generated and real rows alike.
     # Rows that were read from `path` have no such column.
     metas = row.get(META)
     for item in items:
@@ -123,6 +127,7 @@ def has_grammar(examples: Sequence[Example]) -> bool:
 def ideal_texts(examples: Sequence[Example], samples: int) -> list[list[str]]:
     """Draw right answers for each example from its grammar, independently of its reference."""
     return [
+        # Keyed by example and sample: fewer samples are the first of more, and no limit changes a text.
         [draw(e.meta["grammar"], Random(f"ideal/{e.example_id}/{k}")) for k in range(samples)]  # noqa: S311  no secret
         for e in examples
     ]

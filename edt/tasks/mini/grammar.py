@@ -46,6 +46,7 @@ def _choice(parts: list[str], position: int, slots: Mapping[str, str]) -> tuple[
     while True:
         option, position = _sequence(parts, position, slots)
         options.append(option)
+        # A single option is no choice: ["any", option] would use up a random number and change every draw after it.
         if position == len(parts) or parts[position] == "]":
             return (options[0] if len(options) == 1 else ["any", *options]), position
         position += 1
@@ -63,6 +64,7 @@ def _sequence(parts: list[str], position: int, slots: Mapping[str, str]) -> tupl
         else:
             items.append(parts[position].format_map(slots))
         position += 1
+
     # An empty alternative is the way to leave a wording out.
     if not items:
         return "", position
@@ -100,6 +102,8 @@ def zipf_index(count: int, random: Random) -> int:
 
 def _tidy(text: str) -> str:
     """Return the text with single spaces, none before punctuation, and a capital at the start of each sentence."""
+    # An optional wording that is left out leaves its spaces behind, also before a mark.
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r" ([,.;:?!])", r"\1", text)
+    # The same alternative may stand first in a sentence or inside it, so capitals are set at the end.
     return re.sub(r"(^|[.?!] )([a-z])", lambda match: match[1] + match[2].upper(), text)

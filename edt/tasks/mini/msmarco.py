@@ -32,6 +32,7 @@ class MiniMSMarco(GeneratedTask, MSMarco):
         questions = [kind(world) for kind in world.shuffled(tuple(QUESTION_KINDS.values()))[:_PASSAGES]]
         question = questions[0]
         order = world.shuffled(range(_PASSAGES))
+
         return {
             "query_id": row_id,
             "query": question.query,
@@ -43,6 +44,7 @@ class MiniMSMarco(GeneratedTask, MSMarco):
             },
             "answers": [question.answer.text(world.random)],
             "wellFormedAnswers": [],
+            # All facts, because the prompt also states those of the distractors.
             META: {row_id: question.answer.meta(world.facts)},
         }
 

@@ -44,6 +44,7 @@ _STORY = (
 def narrative(key: str) -> str:
     """Return a short text, a pure function of its key."""
     random = Random(f"narrative/{key}")  # noqa: S311  reproducible, no secret
+    # No fact is drawn here, so a narrative says nothing that a split could own.
     world = World(random=random, split="train", index=0)
     if world.chance(_EXPLANATION_SHARE):
         return world.pick(_EXPLANATIONS)

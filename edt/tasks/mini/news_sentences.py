@@ -37,6 +37,7 @@ class NewsSentence:
 
 def _day(world: World) -> tuple[str, str]:
     """Return a weekday in English, and the two usual ways to write it in Chinese, as notation."""
+    # An index instead of `pick`, because both languages need the same day.
     index = int(world.random.random() * len(DAYS))
     return DAYS[index], f"[周{DAY_ENDS[index]}|星期{DAY_ENDS[index]}]"
 
@@ -59,6 +60,7 @@ def _investment(world: World) -> NewsSentence:
     millions = world.draw_object(f"{company} in {town}", "invests_million", lambda: world.figure(11, 98))
     day, on = _day(world)
     # Ten thousand (万) is a unit in Chinese: 42 million is 4200 times ten thousand.
+    # Two digits, so that the sum stays in this unit: 100 million is 1 亿.
     slots = {"company": company, "town": town, "n": millions, "day": day,
              "firm": COMPANIES[company], "place": TOWNS[town], "sum": f"{millions}00万美元"}  # fmt: skip
 
@@ -70,6 +72,7 @@ def _investment(world: World) -> NewsSentence:
     does = f"[{put}{{sum}}在{{place}}{plant}|在{{place}}{put}{{sum}}{plant}|在{{place}}{plant}，{put}{{sum}}]"
     chinese = f"{_REPORT}[{{firm}}{on}{says}[，|]|{on}，{{firm}}{says}[，|]|{{firm}}]{will}{does}。"
 
+    # The day is not required, because one wording leaves it out.
     return _news_sentence(english, chinese, slots, [[slots["firm"]], [slots["place"]], [slots["sum"]]])
 
 
@@ -94,6 +97,7 @@ def _election(world: World) -> NewsSentence:
     vote = f"{{place}}选举{on}揭晓，"
     chinese = f"{_REPORT}[{who}{on}{wins}|{on}，{who}{wins}|{who}在{on}的选举中{wins}|{vote}{who}{wins}]。"
 
+    # The surname without its title, which a translation may leave out.
     return _news_sentence(english, chinese, slots, [[slots["name"]], [f"{age}岁"], [slots["place"]]])
 
 
@@ -122,6 +126,7 @@ def _results(world: World) -> NewsSentence:
     """Report that a measure of a company rises or falls by some percent."""
     company, measure, up = world.company(), world.pick(tuple(MEASURES)), world.chance(0.5)
     verb, last = "rose" if up else "fell", "year" if world.chance(0.5) else "month"
+    # Direction and period are part of the relation: a rise and a fall by 12 percent are two facts.
     percent = world.draw_object(company, f"{measure} {verb} last {last} by percent", lambda: world.figure(11, 89))
     slots = {"company": company, "measure": measure, "verb": verb, "n": percent, "last": last,
              "firm": COMPANIES[company], "what": MEASURES[measure]}  # fmt: skip

@@ -57,6 +57,7 @@ def _question(world: World, fact: Fact, question_id: str) -> dict[str, Any]:
         "question": fact.question,
         "answers": [answer],
         "orig_answer": answer,
+        # Codes that complete QuAC's schema (follow up; neither yes nor no); `parse` does not read them.
         "followup": "y",
         "yesno": "x",
     }

@@ -47,6 +47,7 @@ def _founding(world: World) -> Question:
 
     return Question(
         passage=TextSpec(notation=passage, slots=slots, required=[]),
+        # Without a question mark, as people type into a search engine.
         query=f"who founded {company} and when",
         answer=TextSpec(notation=answer, slots=slots, required=[[person], [year]]),
         query_type="PERSON",
@@ -87,6 +88,7 @@ def _population(world: World) -> Question:
 
 def _bridge(world: World) -> Question:
     """Ask how long a bridge is, and when it was built."""
+    # Unused, because a founder in another passage of the row may have a surname of the same table.
     name = f"{world.unused(lambda: world.pick(tuple(SURNAMES)))} Bridge"
     year = world.draw_object(name, "built_in", lambda: world.figure(1850, 2019))
     length = world.draw_object(name, "metres", lambda: world.figure(110, 989))

@@ -22,6 +22,7 @@ class Language:
     endings: tuple[str, ...]
 
 
+# Endings are the codes of ISO 639-1 and 639-2 (both where it has two: deu, ger), and for Mandarin of 639-3 (cmn).
 LANGUAGES: Mapping[str, Language] = {
     "en": Language(name="English", endings=("en", "eng")),
     "zh": Language(name="Chinese", endings=("zh", "zho", "chi", "cmn")),
@@ -53,6 +54,7 @@ def find_pairs(files: Sequence[Path], languages: tuple[str, str]) -> list[FileGr
     """
     pairs: dict[Path, FileGroup] = {}
     for file in files:
+        # A text in a third language is ignored: one folder may serve several directions.
         stem, language = _split_language(file) or (None, None)
         # Both files of a pair come by; the second finds its pair done.
         if stem is not None and language in languages and stem not in pairs:
@@ -63,9 +65,11 @@ def find_pairs(files: Sequence[Path], languages: tuple[str, str]) -> list[FileGr
 def _find_pair(file: Path, stem: Path, languages: tuple[str, str]) -> FileGroup:
     """Return the source and the target text with one stem."""
     siblings = [path for path in sorted(stem.parent.iterdir()) if (_split_language(path) or (None,))[0] == stem]
+
     pair = []
     for language in languages:
         matching = [path for path in siblings if (_split_language(path) or (None, None))[1] == language]
+        # Two candidates (.zh and .zho) may be two translations; taking one would be a guess.
         if len(matching) != 1:
             endings = ", ".join(f".{ending}" for ending in LANGUAGES[language].endings)
             problem = f"several ({', '.join(path.name for path in matching)})" if matching else "none"
@@ -83,6 +87,8 @@ def read_pair(pair: FileGroup, languages: tuple[str, str]) -> Iterator[LocatedRo
     Raises DataError when the files differ in their number of lines, or are empty.
     """
     source, target = pair
+    # zip_longest, because zip would end with the shorter file and hide the loss. An empty line is "" and not None: it
+    # stays a pair, which `parse` counts as left out.
     count = 0
     for count, texts in enumerate(zip_longest(read_lines(source), read_lines(target)), start=1):
         # One file is shorter: every pair after a lost line would be wrong, so none is used.
@@ -92,6 +98,7 @@ def read_pair(pair: FileGroup, languages: tuple[str, str]) -> Iterator[LocatedRo
                 "lines. Download both again."
             )
         yield f"{source}, line {count}", {"translation": dict(zip(languages, texts, strict=True))}
+
     if count == 0:
         raise DataError(f"data files {source} and {target} are empty: they have no line. Give another task.path.")
 

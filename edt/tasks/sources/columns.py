@@ -35,6 +35,7 @@ def check_columns(row: Any, columns: Columns, where: str) -> Mapping[str, Any]:
                 f"{where} has no column '{name}'{suggestion(name, map(str, row))}; it has {_list(row)}, "
                 f"and needs {_list(columns)}. Rename the column or check that this is the right data set."
             )
+
         allowed = types if isinstance(types, tuple) else (types,)
         # In Python True is an int; in a data set it is not a number.
         if not isinstance(row[name], allowed) or isinstance(row[name], bool):
@@ -70,4 +71,5 @@ def _list(names: Mapping[str, Any]) -> str:
 
 def _json_name(kind: type) -> str:
     """Return what a reader of JSON calls a type."""
+    # Parquet has types that JSON lacks, such as dates; they keep Python's name.
     return _JSON_NAMES.get(kind, kind.__name__)

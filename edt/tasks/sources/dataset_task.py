@@ -120,6 +120,7 @@ class DatasetTask(Task):
 
     def row_set(self, split: Split) -> RowSet:
         """Return the rows of one split, with their origin."""
+        # First, because a config names its hub even where the user gives a path.
         if self.path is not None:
             return self._local_rows(find_files(self.path, self.group_files), split)
         if self.hub is None:
@@ -142,6 +143,7 @@ class DatasetTask(Task):
         return OpenedSplit(located=read_groups(groups, self.read), origin=local_origin(files, groups))
 
     def _local_rows(self, files: LocalFiles, split: Split) -> RowSet:
+        # Before the halves: "all" of a single file is every row, not one of its halves.
         if split == "all":
             return self._all_rows([self._open_local(files, files.all_groups())])
         if files.single is not None:
@@ -164,6 +166,7 @@ class DatasetTask(Task):
         return self.plan if needed <= set(files.by_split) <= self.official_splits else ONE_TO_ONE
 
     def _all_rows(self, opened: Sequence[OpenedSplit]) -> RowSet:
+        # One call for all parts: WMT19 numbers repeated texts, and must see all of them to keep ids unique.
         rows = tuple(self.rows(chain.from_iterable(part.located for part in opened)))
         origin = {"sources": [dict(part.origin) for part in opened], "drawn": "every row", "rows": len(rows)}
         return RowSet(rows=rows, origin=origin)
@@ -180,6 +183,7 @@ class DatasetTask(Task):
         # Two rows with one id could end up in dev and test, where the check of a single split does not see them.
         check_unique_ids((self.row_id(row) for row in rows), self.name)
 
+        # No size applies: the user chose the file, so all of it is used, and task.limit makes it smaller.
         half = split_in_halves(rows, row_id=self.row_id, seed=self.seed)[split]
         drawn = {"half": split, "by": _RANKED_BY, "seed": self.seed}
         origin = {"sources": [dict(opened.origin)], "drawn": drawn, "rows_in_source": len(rows), "rows": len(half)}

@@ -47,11 +47,13 @@ def read_lines(path: Path) -> Iterator[str]:
     try:
         with _open_text(path) as file:
             for line in file:
+                # Only the line ending (\r\n in files from Windows); other white space belongs to the text.
                 yield line.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise DataError(
             f"data file {path} is not UTF-8 text: {error.reason} at byte {error.start}. Convert it to UTF-8."
         ) from error
+    # Before OSError, of which BadGzipFile is a subclass: a damaged file needs another remedy.
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"data file {path} is damaged: {error}. Download it again.") from error
     except OSError as error:
@@ -73,6 +75,7 @@ def _read_json(path: Path) -> Iterator[LocatedRow]:
         if first.strip():
             break
         skipped += 1
+    # Only blank lines: `read_rows` reports the file as empty.
     if not first.strip():
         return
 
@@ -97,6 +100,7 @@ def _parse_document(path: Path, lines: list[str], first: str) -> Any:
         return json.loads("\n".join(lines))
     except json.JSONDecodeError:
         # A damaged first line of JSON lines looks like a row: report that line, not the whole text.
+        # A lone "{" is no such line: it begins one object over many lines.
         looks_like_a_row = first.lstrip().startswith("{") and len(first.strip()) > 1
         text, offset = (first, lines.index(first)) if looks_like_a_row else ("\n".join(lines), 0)
         return _parse_json(text, f"{path}", line_offset=offset)
@@ -135,6 +139,7 @@ def _read_parquet(path: Path) -> Iterator[LocatedRow]:
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
+            # In batches: as Python objects, a train file takes many times its size.
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
                     number += 1

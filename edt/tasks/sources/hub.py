@@ -59,6 +59,7 @@ class HubParquet:
 
     def open(self, official: OfficialSplit, *, seed: int, size: int | None, every: bool) -> OpenedSplit:
         """Open one split; see `Source.open`."""
+        # Validation and test files are small, and their subsets are drawn from all of their rows.
         if official != "train" or self.train_row_groups is None:
             return self._open_whole(official)
         if every:
@@ -71,6 +72,7 @@ class HubParquet:
 
     def _open_whole(self, official: OfficialSplit) -> OpenedSplit:
         folder = Path(self._request(lambda: download(self, HUB_NAMES[official])))
+        # By name: the folder is the hub's cache, which also has what earlier runs downloaded of other splits.
         files = self._split_files(official, [str(path.relative_to(folder)) for path in folder.rglob("*.parquet")])
         located = chain.from_iterable(read_rows(folder / name) for name in files)
         return OpenedSplit(located=located, origin={**self._origin(official, folder.name), "files": files})
@@ -98,6 +100,7 @@ class HubParquet:
         """Return the files of one split, in order. Raises DataError when there is none."""
         # "partial-" is how the hub's conversion names a split that it converted in part only.
         pattern = re.compile(rf"{re.escape(self.config)}/(partial-)?{HUB_NAMES[official]}[-/.][^/]*parquet")
+        # Numbers in the names have leading zeros, so the order of the names is that of the rows.
         files = sorted(name for name in names if pattern.fullmatch(name))
         if not files:
             raise DataError(
@@ -121,6 +124,7 @@ class HubParquet:
         """Return the answer of a request to the hub; any failure becomes a DataError with the local alternative."""
         try:
             return request()
+        # Our own message says more than that the hub could not be reached.
         except DataError:
             raise
         # The hub's client lets the errors of its HTTP package through, and that package changed between versions.
@@ -130,6 +134,7 @@ class HubParquet:
     def _failure_message(self, error: Exception) -> str:
         # By name: the classes are in the hub's client, which may not be imported at this point.
         kinds = {kind.__name__ for kind in type(error).__mro__}
+        # First, because GatedRepoError is a subclass of RepositoryNotFoundError.
         if "GatedRepoError" in kinds:
             problem = "is gated: log in with `hf auth login` and accept its terms"
         elif "RepositoryNotFoundError" in kinds or "RevisionNotFoundError" in kinds:
@@ -148,6 +153,7 @@ def download(hub: HubParquet, split: str) -> str:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     problem = _connection_error(hub)
+    # Both layouts, and one split only: the train files may be far larger than the others.
     patterns = [f"{hub.config}/{split}-*", f"{hub.config}/{split}/*", f"{hub.config}/partial-{split}/*"]
     try:
         return snapshot_download(
@@ -161,6 +167,7 @@ def download(hub: HubParquet, split: str) -> str:
         # "Not in the cache" is only half of the story when the hub did not answer.
         if problem is None:
             raise
+        # `from` keeps the network's own cause, which the message names, and not the error of the cache.
         raise problem from problem.__cause__
 
 
@@ -192,6 +199,7 @@ def remote_folder(hub: HubParquet) -> tuple[AbstractFileSystem, str, str]:
     commit = HfApi().dataset_info(hub.id, revision=hub.revision, timeout=TIMEOUT_S).sha
     if commit is None:
         raise DataError(f"the hub names no commit for data set '{hub.id}'. {local_alternative(hub.id)}")
+    # At the commit: a revision may move between the requests, and footers would not fit their files.
     return HfFileSystem(), f"datasets/{hub.id}@{commit}", commit
 
 
@@ -215,6 +223,7 @@ def draw_row_groups(
         ((name, index) for name, sizes in counts.items() for index in range(len(sizes))),
         key=lambda group: seeded_rank(seed, f"{group[0]}#{group[1]}"),
     )
+
     drawn: dict[str, list[int]] = {}
     rows = 0
     for rank, (name, index) in enumerate(ranked):
@@ -222,6 +231,7 @@ def draw_row_groups(
             break
         drawn.setdefault(name, []).append(index)
         rows += counts[name][index]
+    # In the order of the files, not of the draw: the stream reads ahead, which only helps forward.
     return {name: sorted(drawn[name]) for name in sorted(drawn)}
 
 

@@ -76,21 +76,25 @@ def _find_by_stem(stem: Path, group_files: GroupFiles) -> list[FileGroup]:
     """Return the pair whose common name is `stem`, as `newstest2018` for `newstest2018.eng` and `.zho`."""
     if not stem.parent.is_dir():
         return []
+    # Not glob(f"{stem.name}.*"): a name may hold characters with a meaning there, such as brackets.
     siblings = sorted(file for file in stem.parent.glob("*") if file.name.startswith(f"{stem.name}."))
     return [group for group in group_files(siblings) if len(group) > 1]
 
 
 def _find_in_folder(root: Path, group_files: GroupFiles) -> LocalFiles:
+    # Sorted, so that the parts of a split are read in order. Hidden files, such as .DS_Store, are no data.
     files = sorted(file for file in root.iterdir() if file.is_file() and not file.name.startswith("."))
     groups = group_files(files)
     if not groups:
         raise DataError(f"folder {root} has no data file (it has: {_names(files)}). Give a file or another folder.")
     readable = {file for group in groups for file in group}
+    # Whatever its name: "test.jsonl" alone is split in halves too, for dev has nothing else to take.
     if len(groups) == 1:
         return LocalFiles(root=root, single=groups[0], by_split={}, ignored=_others(files, readable))
 
     by_split: dict[OfficialSplit, tuple[FileGroup, ...]] = {}
     for group in groups:
+        # The two files of a pair have one stem, so the first name holds for both.
         split = split_from_name(group[0].name)
         if split is not None:
             by_split[split] = (*by_split.get(split, ()), group)
@@ -105,6 +109,7 @@ def _find_in_folder(root: Path, group_files: GroupFiles) -> LocalFiles:
 
 def split_from_name(name: str) -> OfficialSplit | None:
     """Return the official split that the words of a file name state; None for no split, or for two."""
+    # Whole words: "latest.json" is no test file.
     words = re.split(r"[^a-z0-9]+", name.lower())
     splits = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
     # "train_dev.json" names two splits: guessing one would be worse than ignoring the file, which the origin records.
@@ -142,6 +147,7 @@ def member_path(folder: str, task_name: str) -> str:
         )
 
     subfolders = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    # First, so that "wmt19" next to "wmt19-old" is not ambiguous.
     if task_name in subfolders:
         return str(root / task_name)
     matching = [name for name in subfolders if name.startswith(task_name)]

@@ -28,6 +28,7 @@ class PinnedFile:
     sha256: str
 
     def __post_init__(self) -> None:
+        # urlopen would take more schemes, such as ftp: and data:.
         if not self.url.startswith(("https://", "http://", "file://")):
             raise ConfigError(f"the address '{self.url}' must begin with https://, http:// or file://.")
 
@@ -63,12 +64,14 @@ def fetch(pinned: PinnedFile, name: str) -> Path:
 
     Raises DataError when it cannot be downloaded or is not the file that was published.
     """
+    # In a folder named by the hash: another version of a file never replaces this one.
     path = _cache_folder() / pinned.sha256[:16] / Path(pinned.url).name
     # A cached file is checked too: a disk error or an edit would change the scores silently.
     if path.is_file() and file_digest(path) == pinned.sha256:
         return path
 
     # Download under another name: an interrupted download never looks like the file.
+    # The process id keeps apart two runs that download at once.
     part = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +83,7 @@ def fetch(pinned: PinnedFile, name: str) -> Path:
             )
         part.replace(path)
     except OSError as error:
+        # A URLError keeps what happened in `reason`; its text would be "<urlopen error …>".
         reason = getattr(error, "reason", None) or error
         raise DataError(
             f"data set '{name}' is not in the local cache and {pinned.url} could not be downloaded ({reason}). "

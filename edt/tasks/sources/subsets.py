@@ -67,6 +67,7 @@ def draw_subset(
     little larger than `size`. With weight 1 these are simply the `size` rows after the first `skip`. At most
     skip + size rows are in memory at a time.
     """
+    # Counted while the rows pass by, because a large split is read once and not kept.
     count, available = 0, 0
 
     def numbered() -> Iterable[tuple[int, Row]]:
@@ -81,6 +82,7 @@ def draw_subset(
     drawn: list[tuple[int, Row]] = []
     skipped, taken = 0, 0
     for index, row in ranked:
+        # The same comparison as below: a row across the border was drawn whole by the earlier subset, and is skipped.
         if skipped < skip:
             skipped += weight(row)
         elif size is None or taken < size:
@@ -109,6 +111,7 @@ def split_in_halves(rows: Sequence[Row], *, row_id: RowId, seed: int) -> dict[Of
 
     Of an odd number of rows, test has one more.
     """
+    # By rows, not by weight: a dialogue counts once, since no size has to be reached.
     ranked = [index for index, _ in _first_ranked(enumerate(rows), row_id, seed, None)]
     middle = len(rows) // 2
     return {
