@@ -52,7 +52,7 @@ def tune_request_from(args: argparse.Namespace, runs: Path) -> TuneRequest:
 
 def lowest_eda(request: TuneRequest, evaluate: Evaluator, sampler: str, seed: int, args: argparse.Namespace) -> float:
     """Return the lowest EDA that one search finds."""
-    spec = replace(request.search, sampler=sampler, seed=seed, trials=args.trials, trials_per_batch=args.batch)
+    spec = replace(request.search, sampler=sampler, seed=seed, trials=args.trials, batch=args.batch)
     with (
         tempfile.TemporaryDirectory() as folder,
         Trials(Path(folder) / "trials.sqlite3", f"{sampler}-{seed}", request.space, spec) as trials,

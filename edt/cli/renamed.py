@@ -24,7 +24,6 @@ KEYS = {
     "experiment": "edt study experiment=…",
     "jobs": "num_workers",
     "metrics.processes": "metrics.num_workers",
-    "search.batch": "search.trials_per_batch",
     "tracking.outputs": "tracking.max_examples",
     "plain": "unconditional_prompt",
     "sampling.coupling=identity": "sampling.noise=shared",

@@ -23,7 +23,7 @@ class SearchSpec:
     """
     trials: int | None = None
     """Settings to try; null: 48, or the whole grid."""
-    trials_per_batch: int = 8
+    batch: int = 8
     """Settings that the engine decodes together."""
     seed: int = 0
     """Seed of the sampler."""
@@ -38,9 +38,9 @@ class SearchSpec:
                 raise ConfigError(f"search.{key} is '{value}'{near}; it must be one of {', '.join(allowed)}.")
         if self.trials is not None and self.trials < 1:
             raise ConfigError(f"search.trials is {self.trials}; it is the number of settings, 1 or more, or null.")
-        if self.trials_per_batch < 1:
+        if self.batch < 1:
             raise ConfigError(
-                f"search.trials_per_batch is {self.trials_per_batch}; it is the number of settings that are decoded "
+                f"search.batch is {self.batch}; it is the number of settings that are decoded "
                 "together, 1 or more."
             )
 

@@ -97,7 +97,7 @@ class Trials:
 
             # TPE's suggestions depend on what is complete, so batches keep their limits: a broken batch is filled up
             # to the multiple of the batch size at which it would have ended.
-            size = self.spec.trials_per_batch
+            size = self.spec.batch
             missing = -started % size if waiting else size
             # numbers count failed trials too, of which the sampler's seed is a function
             number = len(self._trials())

@@ -27,7 +27,7 @@ TUNE += [
     "space.t0.points=2",
     "space.theta.points=2",
     "space.t0.low=0.5",
-    "search.trials_per_batch=3",
+    "search.batch=3",
 ]
 TUNE += [*SAMPLING, RESAMPLES]
 IDENTITY = ("task", "split", "model_name", "strategy_id", "family", "granularity", "metric")

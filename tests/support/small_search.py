@@ -14,7 +14,7 @@ GRID = [
     "space.t0.points=2",
     "space.theta.points=2",
     "space.t0.low=0.5",
-    "search.trials_per_batch=3",
+    "search.batch=3",
 ]
 
 

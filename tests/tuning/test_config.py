@@ -72,7 +72,7 @@ ERRORS = {
     "sampler": (["search.sampler=tep"], ["search.sampler is 'tep'", "did you mean 'tpe'"]),
     "trials": (["search.trials=0"], ["search.trials is 0"]),
     "half a trial": (["search.trials=1.5"], ["search.trials is 1.5", "whole number"]),
-    "batch": (["search.trials_per_batch=0"], ["search.trials_per_batch is 0"]),
+    "batch": (["search.batch=0"], ["search.batch is 0"]),
     "one sample": (["sampling.samples=1"], ["sampling.samples is 1", "2 samples"]),
     "split": (["task.split=test"], ["task.split is ['test']", "task.split=[dev,test]"]),
     "baseline without greedy": (["baseline.t0=[1]"], ["no greedy setting", "baseline.t0"]),

@@ -130,7 +130,7 @@ def test_when_the_choice_is_made_test_is_not_decoded(tmp_path, monkeypatch):
     assert {row["split"] for row in rows_of(tmp_path)} == {"dev"}
 
 
-@pytest.mark.parametrize("search", [GRID, ["search.trials=8", "search.trials_per_batch=3"]], ids=["grid", "tpe"])
+@pytest.mark.parametrize("search", [GRID, ["search.trials=8", "search.batch=3"]], ids=["grid", "tpe"])
 def test_a_killed_tune_resumes_with_its_trials(tmp_path, monkeypatch, capsys, search):
     from edt.generation import generate
 
@@ -172,7 +172,7 @@ def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeyp
 
 
 def test_more_trials_go_on_and_another_space_starts_anew(tmp_path, capsys):
-    search = ["search.sampler=random", "search.trials_per_batch=2"]
+    search = ["search.sampler=random", "search.batch=2"]
     assert main(words(tmp_path, *search, "search.trials=2")) == 0
     assert "a new search" not in capsys.readouterr().err
     first, _ = trials_of(tmp_path)
@@ -235,7 +235,7 @@ def test_a_list_of_values_is_searched(tmp_path, sampler):
 
 
 def test_two_objectives_end_with_the_front_judged_on_test(tmp_path, capsys):
-    assert main(words(tmp_path, "search.objective=multi", "search.trials=6", "search.trials_per_batch=6")) == 0
+    assert main(words(tmp_path, "search.objective=multi", "search.trials=6", "search.batch=6")) == 0
     tried, fixed = trials_of(tmp_path)
 
     def beaten(row):

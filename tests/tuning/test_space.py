@@ -82,7 +82,7 @@ def test_corners_of_two_parameters_are_tried_together():
         ({"sampler": "tep"}, r"search.sampler is 'tep' \(did you mean 'tpe'\?\)"),
         ({"objective": "edas"}, r"did you mean 'eda'"),
         ({"trials": 0}, "search.trials is 0"),
-        ({"trials_per_batch": 0}, "search.trials_per_batch is 0"),
+        ({"batch": 0}, "search.batch is 0"),
     ],
 )
 def test_wrong_searches_are_refused(spec, message):

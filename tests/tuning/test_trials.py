@@ -95,7 +95,7 @@ def test_best_and_best_so_far():
 
 def test_a_search_decodes_whole_batches_and_each_setting_once(tmp_path):
     evaluate = Evaluator()
-    tried = run(tmp_path, evaluate, trials=10, trials_per_batch=4)
+    tried = run(tmp_path, evaluate, trials=10, batch=4)
     assert [len(names) for names in evaluate.passes] == [4, 4, 2]
     assert [one.number for one in tried] == list(range(10))
     assert sorted(settings(tried)) == sorted(name for names in evaluate.passes for name in names)
@@ -105,7 +105,7 @@ def test_a_search_decodes_whole_batches_and_each_setting_once(tmp_path):
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
 @pytest.mark.parametrize("objective", ["eda", "multi"])
 def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, objective):
-    spec = {"sampler": sampler, "objective": objective, "trials": 16, "trials_per_batch": 4}
+    spec = {"sampler": sampler, "objective": objective, "trials": 16, "batch": 4}
     (tmp_path / "whole").mkdir()
     whole = run(tmp_path / "whole", **spec)
     with pytest.raises(KeyboardInterrupt):
@@ -120,7 +120,7 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, object
 def test_a_search_killed_between_two_trials_loses_none(tmp_path, monkeypatch, method, call):
     import optuna
 
-    spec = {"trials": 12, "trials_per_batch": 4}
+    spec = {"trials": 12, "batch": 4}
     (tmp_path / "whole").mkdir()
     whole = run(tmp_path / "whole", **spec)
     honest, calls = getattr(optuna.Study, method), []
@@ -151,15 +151,15 @@ def test_a_trial_cut_off_before_it_had_its_values_is_given_up(tmp_path, monkeypa
 
     monkeypatch.setattr(optuna.Trial, "_suggest", dying)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, sampler=sampler, trials=6, trials_per_batch=3)
+        run(tmp_path, sampler=sampler, trials=6, batch=3)
     monkeypatch.undo()
-    tried = run(tmp_path, sampler=sampler, trials=6, trials_per_batch=3)
+    tried = run(tmp_path, sampler=sampler, trials=6, batch=3)
     assert len(tried) == len(set(settings(tried))) == 6
     assert 2 not in [one.number for one in tried]
 
 
 def test_a_batch_is_of_pending_trials_and_asked_again_is_the_same(tmp_path):
-    spec = SearchSpec(trials=8, trials_per_batch=4)
+    spec = SearchSpec(trials=8, batch=4)
     with Trials(tmp_path / "trials.sqlite3", "name", PLANE, spec) as trials:
         batch = trials.next_batch()
         assert [type(pending) for pending in batch] == [PendingTrial] * 4
@@ -171,16 +171,16 @@ def test_a_batch_is_of_pending_trials_and_asked_again_is_the_same(tmp_path):
 
 
 def test_the_same_command_again_measures_nothing(tmp_path):
-    first = run(tmp_path, trials=9, trials_per_batch=4)
+    first = run(tmp_path, trials=9, batch=4)
     again = Evaluator()
-    assert run(tmp_path, again, trials=9, trials_per_batch=4) == first
+    assert run(tmp_path, again, trials=9, batch=4) == first
     assert again.passes == []
 
 
 def test_more_trials_go_on_from_those_there(tmp_path):
-    first = run(tmp_path, trials=8, trials_per_batch=4)
+    first = run(tmp_path, trials=8, batch=4)
     more = Evaluator()
-    assert run(tmp_path, more, trials=16, trials_per_batch=4)[:8] == first
+    assert run(tmp_path, more, trials=16, batch=4)[:8] == first
     assert [len(names) for names in more.passes] == [4, 4]
 
 
@@ -188,7 +188,7 @@ def test_a_suggestion_that_is_known_is_told_without_a_pass(tmp_path):
     space = SearchSpace.from_config(EDT, {"t0": [0.5, 1.0], "theta": 0.5})
     known = {"edt(t0=0.5,theta=0.5)": bowl(EDT(t0=0.5, theta=0.5))}
     evaluate = Evaluator()
-    tried = run(tmp_path, evaluate, space, known, sampler="random", trials=12, trials_per_batch=3)
+    tried = run(tmp_path, evaluate, space, known, sampler="random", trials=12, batch=3)
     assert evaluate.passes == [["edt(t0=1,theta=0.5)"]]
     assert len(tried) == 12
     assert set(settings(tried)) == {"edt(t0=0.5,theta=0.5)", "edt(t0=1,theta=0.5)"}
@@ -198,11 +198,11 @@ def test_a_grid_tries_each_point_once_and_all_unless_told(tmp_path):
     space = SearchSpace.from_config(
         EDT, {"t0": {**T0, "points": 3}, "theta": {**THETA, "points": 2}, "top_p": [None, 0.9]}
     )
-    tried = run(tmp_path, space=space, sampler="grid", trials_per_batch=5)
+    tried = run(tmp_path, space=space, sampler="grid", batch=5)
     assert sorted(settings(tried)) == sorted(space.setting(point).strategy_id for point in space.grid())
     assert len(tried) == 12
     (tmp_path / "some").mkdir()
-    some = run(tmp_path / "some", space=space, sampler="grid", trials_per_batch=5, trials=7)
+    some = run(tmp_path / "some", space=space, sampler="grid", batch=5, trials=7)
     assert settings(some) == settings(tried)[:7]
     assert SearchSpec(sampler="grid", trials=50).target(12) == 12
     assert SearchSpec().target(0) == DEFAULT_TRIALS
@@ -217,7 +217,7 @@ def test_seeds_and_samplers_differ(tmp_path):
 
 
 def test_tpe_closes_in_on_the_lowest(tmp_path):
-    tried = run(tmp_path, space=SearchSpace.from_config(EDT, {"t0": T0, "theta": 0.5}), trials=30, trials_per_batch=5)
+    tried = run(tmp_path, space=SearchSpace.from_config(EDT, {"t0": T0, "theta": 0.5}), trials=30, batch=5)
     early, late = (median(one.eda - 10 for one in part) for part in (tried[:10], tried[-10:]))
     assert late < 0.5 * early
     assert best(tried).eda < 10.5
@@ -235,7 +235,7 @@ def test_tpe_of_two_objectives_reads_their_directions(tmp_path):
         return found
 
     space = SearchSpace.from_config(Fixed, {"t0": {"low": 0, "high": 3}})
-    tried = run(tmp_path, evaluate, space, objective="multi", trials=30, trials_per_batch=5)
+    tried = run(tmp_path, evaluate, space, objective="multi", trials=30, batch=5)
     late = [one.params["t0"] for one in tried[-10:]]
     assert sum(late) / len(late) < 0.6
     (one,) = front(tried)
