@@ -40,8 +40,7 @@ class SearchSpec:
             raise ConfigError(f"search.trials is {self.trials}; it is the number of settings, 1 or more, or null.")
         if self.batch < 1:
             raise ConfigError(
-                f"search.batch is {self.batch}; it is the number of settings that are decoded "
-                "together, 1 or more."
+                f"search.batch is {self.batch}; it is the number of settings that are decoded together, 1 or more."
             )
 
     def target(self, grid_size: int) -> int:

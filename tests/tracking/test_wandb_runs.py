@@ -84,9 +84,7 @@ def test_commands_without_tracking_say_how_their_runs_are_exported(command, word
 
 def test_a_searchs_trials_are_exported_from_its_runs(tmp_path):
     machine = Machine(tmp_path)
-    machine.edt(
-        "tune", "task=mini_xlsum", *WORDS[1:5], "baseline.t0=[0,1]", "search.trials=3", "search.batch=3"
-    )
+    machine.edt("tune", "task=mini_xlsum", *WORDS[1:5], "baseline.t0=[0,1]", "search.trials=3", "search.batch=3")
     machine.edt("report", "tracking=wandb")
     tables = [path for name in ("trials.csv", "baseline.csv") for path in (machine.runs / "tune").glob(f"*/{name}")]
     lines = [line for path in tables for line in csv.DictReader(path.read_text().splitlines())]
