@@ -37,6 +37,9 @@ class SampleSet:
                 f"a sample set has {len(self.examples)} examples and outputs for {len(self.texts)}; "
                 "it needs at least one example, and outputs for each. Generate what is missing, then score."
             )
+
+        # Self-BLEU grows with the number of samples, and BLEU has a corpus per sample index: a gap would be a score of
+        # other samples.
         for example, texts in zip(self.examples, self.texts, strict=True):
             if not texts or len(texts) != self.n_samples:
                 raise DataError(
@@ -97,6 +100,7 @@ class Presentation:
 
         Without a label the metric's name is shown.
         """
+        # By attribute, each optional: a user's metric is complete with the five members of `Metric`.
         given = {field.name: getattr(metric, field.name) for field in fields(cls) if hasattr(metric, field.name)}
         return cls(**{"label": getattr(metric, "name", ""), **given})
 
@@ -113,12 +117,15 @@ def mean_statistics(values_E: Sequence[float] | Floats) -> Statistics:
     A resample's mean is then a ratio of two sums (see `mean_value`).
     """
     values = np.asarray(values_E, dtype=np.float64)
+    # The count is a statistic too: a resample that draws a large cluster for a small one changes the number of
+    # examples.
     return np.stack([values, np.ones_like(values)], axis=-1)
 
 
 def mean_value(totals: Statistics) -> Floats:
     """Return sum ÷ count for each total, [..., 2] -> [...]; NaN (missing) where the count is 0."""
     total, count = totals[..., 0], totals[..., 1]
+    # `where` keeps 0/0 from being computed at all: NumPy would warn of it, and warnings are errors in the tests.
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 

@@ -34,6 +34,7 @@ class SacreBleu:
     label: ClassVar[str] = "SacreBLEU"
     higher_is_better: ClassVar[bool] = True
 
+    # Neither in comparisons nor in the hash, where a dict would be an error: a memory is no option of the metric.
     _counted: dict[tuple[str, Segment], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def statistics(self, samples: SampleSet) -> Statistics:
@@ -42,6 +43,8 @@ class SacreBleu:
         Raises DataError for an example without a reference, ConfigError when the language's tokenizer is missing.
         """
         language = samples.target_language
+
+        # Example by example, its samples in order: the reshape below makes K blocks per example of this order.
         pairs = zip(samples.examples, samples.texts, strict=True)
         segments = [(required_references(example), text) for example, texts in pairs for text in texts]
 
@@ -56,10 +59,13 @@ class SacreBleu:
 
     def aggregate(self, totals: Statistics) -> Floats:
         """Return corpus BLEU of each sample index, averaged."""
+        # A corpus per sample index, then the mean: each is the BLEU of one output per example, as other work reports
+        # it.
         return np.asarray(bleu_score(_per_sample(totals), effective_order=False).mean(axis=-1))
 
     def sentence_scores(self, statistics: Statistics) -> Floats:
         """Return sentence BLEU (`sacrebleu.sentence_bleu`, effective order) of each sample, [E, K·10] -> [E, K]."""
+        # Effective order, the default of `sentence_bleu`: else every output of fewer than 4 tokens would score 0.
         return bleu_score(_per_sample(statistics), effective_order=True)
 
     def signature(self, samples: SampleSet) -> str:
@@ -76,6 +82,7 @@ def bleu_statistics(segments: Sequence[Segment], tokenizer: BleuTokenizer) -> Fl
     A match is clipped at the n-gram's largest count in any one reference; the reference length is the one closest to
     the hypothesis's, the shorter of two equally close.
     """
+    # Numbered by content: all samples of an example share a set, and so do examples with equal references.
     sets = {references: number for number, references in enumerate(dict.fromkeys(refs for refs, _ in segments))}
 
     # Hypotheses first, then each reference set once; a group holds a set and the hypotheses that it belongs to.
@@ -86,12 +93,16 @@ def bleu_statistics(segments: Sequence[Segment], tokenizer: BleuTokenizer) -> Fl
     n = len(segments)
     correct = [_matches(counts, n, len(texts)) for counts in corpus.ngram_counts()]
     reference_length_S = closest_length(corpus.length_S, _lengths_by_set(corpus, n)[corpus.group_S])
+
+    # The references have rows as well, in which each matches itself; only those of the hypotheses are wanted.
     return segment_statistics(corpus, correct, reference_length_S)[:n]
 
 
 def _matches(counts: NgramCounts, n_hypotheses: int, n_sentences: int) -> Ints:
     """Return the matches of each sentence with the references of its group; the first `n_hypotheses` are hypotheses."""
     of_reference = counts.sentence_C >= n_hypotheses
+    # The largest count in a single reference, not the sum over them: "the" once in each of two references is one match
+    # (Papineni et al. 2002, section 2.1).
     limit_G = largest_per_gram(counts.gram_C[of_reference], counts.count_C[of_reference], counts.n_grams)
     return clipped_matches(counts, limit_G[counts.gram_C], n_sentences)
 
@@ -101,6 +112,7 @@ def _lengths_by_set(corpus: Corpus, n_hypotheses: int) -> Floats:
     group_R, length_R = corpus.group_S[n_hypotheses:], corpus.length_S[n_hypotheses:]
     sizes = np.bincount(group_R)
     lengths = np.full((len(sizes), sizes.max()), np.inf)
+    # A boolean mask is filled row by row, and references follow each other set by set: each length is put into its set.
     lengths[np.arange(lengths.shape[1]) < sizes[:, None]] = length_R
     return lengths
 

@@ -35,7 +35,10 @@ def resample_weights(cluster_ids: Sequence[str], n_resamples: int, seed: int) ->
     rng = np.random.default_rng(seed)
     weights_BC = np.empty((n_resamples, len(clusters)))
     for row in weights_BC:
+        # Counts, not indices: a resample is then a product with the statistics, whatever the metric.
         row[:] = np.bincount(rng.integers(0, len(clusters), size=len(clusters)), minlength=len(clusters))
+    # All examples of a cluster as often as it: turns of one dialogue (QuAC) are not independent, and resampling them
+    # one by one would make the interval too narrow.
     return weights_BC[:, cluster_E]
 
 
@@ -55,6 +58,9 @@ def interval(values: Floats, confidence: float) -> tuple[float, float]:
     """
     if not 0.0 < confidence < 1.0:
         raise ConfigError(f"metrics.bootstrap.confidence is {confidence}; it must be between 0 and 1, as 0.95 is.")
+
+    # Percentiles, not BCa: the p-value of `two_sided_p` inverts this interval, so the two agree. np.quantile gives NaN
+    # as soon as one value is NaN, so a missing value is not dropped without notice.
     tail = (1.0 - confidence) / 2.0
     lo, hi = np.quantile(values, [tail, 1.0 - tail])
     return float(lo), float(hi)
@@ -68,6 +74,7 @@ def two_sided_p(differences: Floats) -> float:
     ch. 4). So p and `interval` agree, and two strategies with the same outputs get p = 1. sacrebleu's paired bootstrap
     differs: it centres the absolute differences, and gives such a pair p = 1/(B + 1).
     """
+    # NaN is neither <= 0 nor >= 0: it would count on no side, and make the p-value small.
     if np.isnan(differences).any():
         return float("nan")
     # A difference of 0 counts on either side: it speaks for neither.
@@ -92,6 +99,8 @@ def compare(
 
     resampled, resampled_baseline: both values in the same resamples, [B].
     """
+    # Resample by resample, for what both strategies share (a hard example) cancels in the difference; in two separate
+    # intervals it would not.
     differences = resampled - resampled_baseline
     lo, hi = interval(differences, confidence)
     return Comparison(difference=value - baseline, lo=lo, hi=hi, p_value=two_sided_p(differences))

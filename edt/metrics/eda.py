@@ -36,10 +36,12 @@ def eda(quality: ArrayLike | None, self_bleu: ArrayLike | None, *, q_star: float
     _check_positive("q_star", q_star)
     _check_positive("s_star", s_star)
 
+    # None becomes NaN here, and NaN stays NaN: np.maximum passes it on, where fmax would replace it by 0.
     q, s = np.asarray(quality, dtype=np.float64), np.asarray(self_bleu, dtype=np.float64)
 
     # Clipped at 0: a quality above Q* is not a distance from it.
     short_of_best = np.maximum(0.0, 1.0 - q / q_star)
+    # Divided by 2, so that quality 0 at Self-BLEU S* is 100.
     return np.asarray(100.0 * np.sqrt((short_of_best**2 + (s / s_star) ** 2) / 2.0), dtype=np.float64)
 
 
@@ -70,6 +72,7 @@ class EdaConstants:
 
     def signature(self, *, quality: str, n: str) -> str:
         """Return `EDA|quality:rouge_l|q_star:31.5|s_star:98.25|constants:dev|…|n:1000x8|edt:0.1.0`, with all digits."""
+        # Unrounded: with 4 digits of Q* nobody could recompute the number.
         numbers: Options = {"q_star": self.q_star, "s_star": self.s_star}
         options = {"quality": quality, **numbers, "constants": self.source, "family": self.family}
         return signature_text("EDA", options, n=n, library="edt")
@@ -99,6 +102,7 @@ def eda_constants(
 
 
 def _maximum(values: Sequence[float | None]) -> float | None:
+    # `> 0` also drops NaN, which max would return or not depending on where it stands.
     return max((value for value in values if value is not None and value > 0), default=None)
 
 

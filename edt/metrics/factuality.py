@@ -27,6 +27,8 @@ from edt.metrics.base import Floats, SampleSet, Statistics, mean_statistics, mea
 from edt.metrics.signature import signature_text, size_text
 from edt.records import Example
 
+# Chinese characters one by one: without spaces a whole clause would be one word, which no grammar holds. Digits apart
+# from letters: in "3rd" the figure is a word.
 _WORD = re.compile(r"\d+|[^\W\d_\u3400-\u9fff]+|\S")
 
 Words = tuple[str, ...]
@@ -36,6 +38,7 @@ Judged = dict[tuple[str, str, str], bool]
 
 def words(text: str) -> Words:
     """Return runs of digits, runs of letters, single Chinese characters and marks; case folded."""
+    # casefold, not lower: "STRASSE" is the same word as "straße".
     return tuple(_WORD.findall(text.casefold()))
 
 
@@ -47,6 +50,7 @@ def facts_right(example: Example, text: str) -> bool:
     said = words(text)
 
     # A word that no right output holds contradicts the facts: a foreign name, another figure, another event.
+    # Only words and figures: punctuation asserts nothing.
     if not {word for word in said if word.isalnum()} <= _vocabulary(example.meta["grammar"]):
         return False
     return all(any(_holds(said, words(wording)) for wording in group) for group in example.meta["required"])
@@ -55,10 +59,12 @@ def facts_right(example: Example, text: str) -> bool:
 def is_correct(example: Example, text: str) -> bool:
     """Return whether the example's grammar derives the text. Raises KeyError for an example without a known truth."""
     said = words(text)
+    # Derived to the last word: a right beginning with something made up after it is not correct.
     return len(said) in _ends(example.meta["grammar"], said, frozenset({0}))
 
 
 def _holds(said: Words, wanted: Words) -> bool:
+    # Word by word, not as a substring: "Tom" is not said by "Tommy", nor 1 by 12.
     return any(said[start : start + len(wanted)] == wanted for start in range(len(said) - len(wanted) + 1))
 
 
@@ -76,6 +82,7 @@ def _vocabulary(tree: Any) -> set[str]:
 
 def _ends(tree: Any, said: Words, starts: frozenset[int]) -> frozenset[int]:
     """Return where a derivation of `tree` that begins at one of `starts` can end."""
+    # A set of positions at once: alternatives that begin alike need no backtracking, whose cost could double at each.
     if isinstance(tree, str):
         wanted = words(tree)
         return frozenset(start + len(wanted) for start in starts if said[start : start + len(wanted)] == wanted)
@@ -96,6 +103,7 @@ def _remembered(judged: Judged, judge: Callable[[Example, str], bool], example: 
 
 
 def _known(examples: Sequence[Example]) -> bool:
+    # All or none: a mean over the examples that have a truth would be of other examples than the other metrics.
     return all("grammar" in example.meta and "required" in example.meta for example in examples)
 
 
@@ -144,6 +152,7 @@ class DistinctCorrect:
             return None
         pairs = zip(samples.examples, samples.texts, strict=True)
         correct = [[t for t in texts if _remembered(self._judged, is_correct, e, t)] for e, texts in pairs]
+        # Compared as words: two outputs that differ in case or spaces alone are one.
         return mean_statistics([len({words(text) for text in texts}) for texts in correct])
 
     def aggregate(self, totals: Statistics) -> Floats:

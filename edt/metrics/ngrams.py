@@ -31,6 +31,7 @@ class NgramCounts:
     @property
     def n_grams(self) -> int:
         """G, the number of distinct (group, n-gram)."""
+        # The ids ascend, since they number sorted keys.
         return int(self.gram_C[-1]) + 1 if len(self.gram_C) else 0
 
 
@@ -53,6 +54,7 @@ class Corpus:
         numbered = {
             text: [ids.setdefault(token, len(ids)) for token in tokenize(text).split()] for text in dict.fromkeys(texts)
         }
+
         length_S = np.array([len(numbered[text]) for text in texts], dtype=np.int64)
         flat = chain.from_iterable(numbered[text] for text in texts)
         token_N = np.fromiter(flat, dtype=np.int64, count=int(length_S.sum()))
@@ -71,6 +73,7 @@ class Corpus:
         """
         sentence_N = np.repeat(np.arange(len(self.length_S)), self.length_S)
         end_N = np.cumsum(self.length_S)[sentence_N]
+        # The "0-gram" of a token is its group: so equal n-grams of two groups never get one id.
         gram_N = self.group_S[sentence_N]
         position = np.arange(len(self.token_N))
         for order in range(1, MAX_ORDER + 1):
@@ -78,6 +81,8 @@ class Corpus:
             position = position[position + order <= end_N[position]]
 
             # 2. The key of an n-gram: the id of all but its last token, and that token.
+            # Below G · vocabulary, as each order numbers anew; vocabulary⁴ would overflow 64 bits from some 55,000
+            # tokens on.
             key = gram_N[position] * self.vocabulary + self.token_N[position + order - 1]
             by_key = np.argsort(key, kind="stable")
             position_sorted = position[by_key]
@@ -85,6 +90,7 @@ class Corpus:
             # 3. Number the distinct keys; the next order builds on these ids.
             new_gram = _changes(key[by_key])
             gram_sorted = np.cumsum(new_gram) - 1
+            # Positions that dropped out keep an old id, which no later order reads.
             gram_N[position_sorted] = gram_sorted
 
             # 4. Equal n-grams of one sentence are neighbors now: the length of each stretch is its count.
@@ -96,11 +102,13 @@ class Corpus:
 
 def _changes(values: Ints) -> NDArray[np.bool_]:
     """Return where a value differs from the one before it; the first always does."""
+    # Where all sentences are shorter than the order there is no first element.
     return np.concatenate([np.ones(min(len(values), 1), dtype=bool), values[1:] != values[:-1]])
 
 
 def largest_per_gram(gram_C: Ints, count_C: Ints, n_grams: int) -> Ints:
     """Return the largest count of each n-gram, [G]; 0 for one that does not occur in `gram_C`."""
     largest_G = np.zeros(n_grams, dtype=np.int64)
+    # `.at`: an assignment by index would keep one of a gram's counts, not the largest.
     np.maximum.at(largest_G, gram_C, count_C)
     return largest_G

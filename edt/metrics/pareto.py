@@ -18,6 +18,7 @@ def pareto(quality_N: Sequence[float] | Floats, self_bleu_N: Sequence[float] | F
 
     front: list[int] = []
     for n in by_self_bleu:
+        # Strictly better: an equal quality at a higher Self-BLEU is dominated, and of equal settings the first stays.
         if not front or quality_N[n] > quality_N[front[-1]]:
             front.append(n)
     return front

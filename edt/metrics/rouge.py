@@ -56,8 +56,11 @@ class RougeL:
 def rouge_l(texts: Sequence[str], references: Sequence[str], *, stem: bool) -> list[float]:
     """Return ROUGE-L F1 × 100 of each text against its best reference; 0 where a side has no token."""
     tokenize = _tokenizer(stem).tokenize
+
+    # Once per reference, since all samples of an example are compared with it.
     targets = [(position_masks(tokens), len(tokens)) for tokens in map(tokenize, references)]
     return [
+        # The best reference by F1, as `score_multi` takes it; the best recall could be another one's.
         max(_f1(lcs_length(masks, n, tokens), len(tokens), n) for masks, n in targets)
         for tokens in map(tokenize, texts)
     ]
@@ -91,6 +94,7 @@ def _f1(common: int, n_text: int, n_reference: int) -> float:
     """Return F1 × 100 from precision and recall, by the library's own function."""
     from rouge_score.scoring import fmeasure
 
+    # Without a common token 0, also for an empty side, whose precision or recall would be 0/0.
     return 100.0 * float(fmeasure(common / n_text, common / n_reference)) if common else 0.0
 
 

@@ -36,6 +36,7 @@ class SelfBleu:
 
     def statistics(self, samples: SampleSet) -> Statistics | None:
         """Return [E, 2] for the mean over examples; None with fewer than 2 samples."""
+        # Not 0, which would make a single sample the most diverse: it has nothing that it could repeat.
         if samples.n_samples < 2:
             return None
 
@@ -73,6 +74,8 @@ def self_bleu(groups: Sequence[Sequence[str]], tokenizer: BleuTokenizer) -> Floa
     correct = [_matches_with_others(counts, len(group_S)) for counts in corpus.ngram_counts()]
     length_GK = corpus.length_S.reshape(n_groups, n_samples)
     reference_length_S = closest_length(length_GK, _lengths_of_others(length_GK)).ravel()
+
+    # Effective order: else answers of two words would score 0 and look diverse, even where all are the same.
     scores_S = bleu_score(segment_statistics(corpus, correct, reference_length_S), effective_order=True)
 
     # sacrebleu scores an empty sentence 0, which would make a strategy that writes nothing the most diverse of all.
@@ -86,6 +89,7 @@ def _matches_with_others(counts: NgramCounts, n_sentences: int) -> Ints:
 
     That is the n-gram's largest count, or the second largest for the one sentence that holds the largest alone.
     """
+    # Two maxima per n-gram serve all samples; merging K − 1 references for each sample would take K² steps.
     gram_C, count_C = counts.gram_C, counts.count_C
     largest_C = largest_per_gram(gram_C, count_C, counts.n_grams)[gram_C]
     at_top = count_C == largest_C
@@ -99,4 +103,5 @@ def _matches_with_others(counts: NgramCounts, n_sentences: int) -> Ints:
 def _lengths_of_others(length_GK: Ints) -> Floats:
     """Return for each sample the lengths of its group, [G, K, K], with the sample itself absent (inf)."""
     n_samples = length_GK.shape[-1]
+    # Its own length would be the closest of all, and spare each sample its brevity penalty.
     return np.where(np.eye(n_samples, dtype=bool), np.inf, length_GK[:, None, :])

@@ -40,6 +40,8 @@ def _version(library: str) -> str:
 
 
 def _spell(value: str | bool | float) -> str:
+    # yes and no, as sacrebleu writes `eff:no`.
     if isinstance(value, bool):
         return "yes" if value else "no"
+    # repr, since it reads back as the same float.
     return value if isinstance(value, str) else repr(value)

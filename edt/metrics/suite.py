@@ -61,6 +61,7 @@ class BootstrapSpec:
             raise ConfigError(f"metrics.bootstrap.resamples is {self.resamples}; it must be 1 or more.")
         if not 0 < self.confidence < 1:
             raise ConfigError(f"metrics.bootstrap.confidence is {self.confidence}; it must be between 0 and 1.")
+        # NumPy's generators refuse a negative seed, but only when the bootstrap begins, after all texts were decoded.
         if self.seed < 0:
             raise ConfigError(f"metrics.bootstrap.seed is {self.seed}; it must be 0 or more.")
 
@@ -97,6 +98,8 @@ class MetricsSpec:
     """Metrics of your own by name, each with its class: my_metric: {_target_: my_package.MyMetric, option: 1}."""
     num_workers: int | None = None
     """Processes that score in parallel; null: one per processor when there is enough to score."""
+
+    # Fields without being options: each remembers what it scored, so they must live as long as the object.
     sacrebleu: SacreBleu = field(default_factory=SacreBleu, init=False)
     self_bleu: SelfBleu = field(default_factory=SelfBleu, init=False)
     factuality: Factuality = field(default_factory=Factuality, init=False)
@@ -107,11 +110,13 @@ class MetricsSpec:
 
         Raises ConfigError for a name that is not known.
         """
+        # Without Self-BLEU and the share of empty outputs, which every scoring has and no task needs to name.
         offered: list[Metric] = [self.rouge_l, self.sacrebleu, self.factuality, self.distinct_correct]
         known = {metric.name: metric for metric in offered}
         for name in (quality, *extra_metrics):
             if name not in known:
                 raise ConfigError(f"no metric is called '{name}'; a task can name: {', '.join(known)}.")
+
         own = [known[name] for name in extra_metrics]
         return [known[quality], self.self_bleu, *own, *self.extra.values(), EmptyShare()]
 
@@ -131,6 +136,7 @@ class MetricValue:
         if self.value is None or self.resampled_B is None:
             return None, None
         lo, hi = interval(self.resampled_B, confidence)
+        # A record has None for what is missing: NaN is no JSON, and does not equal itself when records are compared.
         return (None, None) if np.isnan(lo) else (lo, hi)
 
 
