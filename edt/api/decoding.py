@@ -95,6 +95,8 @@ def load_model(
         chat_template=chat_template,
         attention=attention,
     )
+
+    # The batched engine alone: `reference` exists to test it, and `hf_generate` draws other tokens.
     return Model(BatchedSpec().build(LanguageModel.load(spec)))
 
 
@@ -129,8 +131,10 @@ def decode(
     t_mean, t_min, t_max (temperature over the steps), h_mean (entropy in nats), floored_steps, prompt_tokens; for
     examples also their task, split, cluster_id and references.
     """
+    # All that needs no model is checked first: a mistake in the last argument must not wait for the tokenizer.
     settings = _checked_strategies(strategies)
     limits = Limits(max_new_tokens=_count("max_new_tokens", max_new_tokens), stop=_stop_texts(stop))
+    # The seed is whole, not a count: 0 is a seed like any other.
     sampling = Sampling(samples=_count("samples", samples), seed=_whole("seed", seed), noise=noise, trace=trace)
 
     items = _prompt_list(prompts)
@@ -157,6 +161,7 @@ class TraceView:
     trace: Trace
 
     def _repr_html_(self) -> str:
+        # Imported when shown, as below: decoding alone needs no templates.
         from edt.tracing.trace_page import trace_fragment
 
         return trace_fragment(self.trace)
@@ -219,6 +224,7 @@ def trace(
     if len(items) != 1:
         raise ConfigError(f"prompt holds {len(items)} prompts; a trace shows one. Call edt.trace for each.")
     encoded, _ = _encoded(model.engine.model, items[0], limits, prompt_id, unconditional_prompt)
+    # The check compares token ids, so it gets no text.
     _check_sources(settings, [(encoded, "")])
 
     example = items[0] if isinstance(items[0], Example) else None
@@ -228,6 +234,7 @@ def trace(
         references=() if example is None else example.references,
         limits=limits,
     )
+
     return TraceView(trace_prompt(model.engine, chosen, settings, sampling, top=_count("top", top)))
 
 
@@ -239,12 +246,15 @@ def _decoded_frame(
     trace: bool,
 ) -> pd.DataFrame:
     """Return the outputs with the text of each prompt, and with what an example says of itself."""
+    # By id, all that a generation knows of its prompt; `_check_distinct` made it unique.
     texts = {prompt.example_id: text for prompt, text in encoded}
     references = {item.example_id: list(item.references) for item in items if isinstance(item, Example)}
+
     rows = [
         {
             **as_row(generation),
             "prompt": texts[generation.example_id],
+            # Lists, as a frame that is read from a run has them.
             "token_ids": list(generation.token_ids),
             **({name: list(getattr(generation, name)) for name in TRACES} if trace else {}),
             "references": references.get(generation.example_id),
@@ -258,6 +268,7 @@ def _decoded_frame(
 
 def _prompt_list(prompts: PromptLike | Sequence[PromptLike]) -> list[PromptLike]:
     """Return the prompts as a list; a text, an example or one conversation is a list of one."""
+    # First, since a text is a sequence too, of its letters.
     if isinstance(prompts, str | Example):
         return [prompts]
     if isinstance(prompts, Mapping):
@@ -283,14 +294,17 @@ def _encoded(
                 f"example '{item.example_id}' has its id and its source already; leave prompt_ids and "
                 "unconditional_prompts at None for it."
             )
+        # Only an example has parts that can be shortened; a text that is too long is an error of the engine.
         budget = model.context - limits.max_new_tokens
         return encode(item, model.tokenize, budget=budget), prompt_text(item.parts)
 
+    # The template of a conversation writes the special tokens itself; its tokenizer must not add them again.
     text, tokenize = _text_and_tokenizer(model, item, "a prompt")
     if unconditional is None:
         prompt = text_prompt(text, tokenize)
     else:
         plain_text, _ = _text_and_tokenizer(model, unconditional, "an unconditional prompt")
+        # One of each would differ in the chat template as well, and KL would measure that in place of the source.
         if isinstance(item, str) != isinstance(unconditional, str):
             raise ConfigError("a prompt and its unconditional prompt must both be texts, or both be message lists.")
         prompt = text_prompt(text, tokenize, unconditional=plain_text)
@@ -311,6 +325,7 @@ def _text_and_tokenizer(model: LanguageModel, item: object, what: str) -> tuple[
 def _renamed(prompt: Prompt, prompt_id: str) -> Prompt:
     if not isinstance(prompt_id, str) or not prompt_id:
         raise ConfigError(f"prompt_ids holds {prompt_id!r}; a name must be text.")
+    # The cluster too: prompts of one's own are independent, each a cluster.
     return replace(prompt, example_id=prompt_id, cluster_id=prompt_id)
 
 
@@ -319,6 +334,8 @@ def _checked_strategies(strategies: Strategy | Sequence[Strategy]) -> list[Strat
     settings = [strategies] if isinstance(strategies, Strategy) else list(strategies)
     if not settings:
         raise ConfigError("strategies is empty; give at least one, as edt.EDT(t0=1, theta=0.5).")
+
+    # The class in place of a point of it is the usual slip, and deserves another message than any other object.
     for index, strategy in enumerate(settings):
         if isinstance(strategy, type) and issubclass(strategy, Strategy):
             raise ConfigError(
@@ -348,7 +365,10 @@ def _check_sources(strategies: Sequence[Strategy], encoded: Sequence[tuple[Promp
     guided = [strategy.strategy_id for strategy in strategies if "kl" in strategy.needs]
     if not guided:
         return
+
     for number, (prompt, _) in enumerate(encoded):
+        # `text_prompt` gives both contexts the same tokens where none was given: KL would be 0, and kld fixed
+        # temperature.
         if prompt.token_ids == prompt.unconditional_ids:
             raise ConfigError(
                 f"{guided[0]} compares each prompt with the same prompt without its source, which prompt {number} does "
@@ -360,6 +380,7 @@ def _per_prompt(name: str, values: Sequence[Any] | None, n_prompts: int) -> list
     """Return a value per prompt; None for each if there are none."""
     if values is None:
         return [None] * n_prompts
+    # A text has a length too: for 3 prompts, "abc" would be three names.
     if isinstance(values, str):
         raise ConfigError(f"{name} is the text {values!r}; it must be a list with an entry per prompt.")
     if len(values) != n_prompts:
@@ -368,6 +389,7 @@ def _per_prompt(name: str, values: Sequence[Any] | None, n_prompts: int) -> list
 
 
 def _stop_texts(stop: Sequence[str]) -> tuple[str, ...]:
+    # An empty text is part of every output, and would end each at its first token.
     if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
         raise ConfigError(f"stop is {stop!r}; it must be a list of texts that are not empty.")
     return tuple(stop)

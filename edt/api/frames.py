@@ -38,7 +38,9 @@ def samples_frame(rows: Iterable[Mapping[str, Any]], *, without: Iterable[str] =
     without: columns to leave out. The values of list columns stay lists, so that a cell can be compared and printed.
     """
     records = [{RENAMED.get(name, name): value for name, value in row.items()} for row in rows]
+    # A dict, not a set, which would order the parameters anew in each process.
     names = list(dict.fromkeys(name for record in records for name in record))
+    # What is in neither list is a parameter: a family of your own brings names that nothing here knows.
     params = [name for name in names if name not in _FIRST and name not in _LAST]
 
     hidden = set(without)

@@ -39,12 +39,14 @@ def read_scores(runs: PathLike | Sequence[PathLike]) -> pd.DataFrame:
     for run in find_runs(_paths(runs)):
         for score in parts.read_scores(run):
             content = asdict(score)
+            # The fields last: a parameter of a user's family must not replace one of the same name.
             rows.append({**content.pop("params"), **content})
 
     names = list(dict.fromkeys(name for row in rows for name in row))
     fields = ["model_name", "task", "split", "strategy_id", "family"]
     values = [name for name in parts.SCORE_TYPES if name not in fields]
     params = [name for name in names if name not in parts.SCORE_TYPES]
+    # Parameters stand next to the family, as in frames of samples.
     frame = pd.DataFrame(rows, columns=[*fields, *params, *values])
     return frame.rename(columns={**RENAMED, "model_name": "model"})
 
@@ -55,6 +57,7 @@ def _paths(runs: PathLike | Sequence[PathLike]) -> list[Path]:
 
 def _run_rows(run: Run, without: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a run: by example as in the subset, then by strategy as decoded, then by sample."""
+    # By split and id: a data set can number the examples of each split from 0.
     examples = {(example.split, example.example_id): example for example in parts.read_examples(run)}
     example_order = {key: index for index, key in enumerate(examples)}
     strategies = dict.fromkeys(strategy for planned in run.manifest.passes for strategy, _ in planned.rows)
@@ -67,5 +70,6 @@ def _run_rows(run: Run, without: Sequence[str]) -> Iterator[dict[str, Any]]:
     # Parts follow the chunks of each pass, in which prompts are sorted by length.
     for row in sorted(parts.read_generations(run, without=without).to_pylist(), key=position):
         example = examples[row["split"], row["example_id"]]
+        # The whole text, as the export has it; what the budget cut off is counted in truncated_tokens.
         own = {"model": run.manifest.model, "prompt": prompt_text(example.parts)}
         yield {**own, **row, "references": list(example.references)}

@@ -77,6 +77,7 @@ def score(
     spec = BootstrapSpec(resamples=resamples, confidence=confidence, seed=seed)
     evaluated = _evaluated(samples, references, quality, metrics, language, EdaSpec(q_star=q_star, s_star=s_star), spec)
 
+    # Long, not wide: signature, interval and note belong to each value.
     rows = []
     for entry in evaluated:
         for value in entry.metrics.values():
@@ -126,11 +127,14 @@ def compare(
 
     rows = []
     for strategy, entry in by_strategy.items():
+        # Against itself every difference is 0.
         if strategy == name:
             continue
         for metric, value in entry.metrics.items():
             difference = _difference(value, by_strategy[name].metrics[metric], confidence)
             rows.append({"strategy": strategy, "baseline": name, "metric": metric, **difference})
+
+    # Named, since a frame with the baseline alone has no row to take the columns from.
     return pd.DataFrame(rows, columns=["strategy", "baseline", "metric", "difference", "lo", "hi", "p_value"])
 
 
@@ -152,11 +156,13 @@ def _baseline_name(baseline: object, evaluated: Sequence[StrategyMetrics]) -> st
     names = [entry.outputs.strategy_id for entry in evaluated]
     if baseline is None:
         fixed = [entry.outputs.strategy_id for entry in evaluated if entry.is_baseline]
+        # Of several none is chosen: the best on these samples would be chosen on the data that it is then compared on.
         if len(fixed) == 1:
             return fixed[0]
         raise ConfigError(
             f"baseline is None, and the samples hold {len(fixed)} fixed temperatures; name one of: {', '.join(names)}."
         )
+
     name = str(getattr(baseline, "strategy_id", baseline))
     if name not in names:
         raise ConfigError(
@@ -180,6 +186,7 @@ def _evaluated(
     quality_metric = None if quality is None else _metric(quality)
     extra = [_metric(metric) for metric in ([metrics] if isinstance(metrics, str) else metrics)]
     examples = _examples(samples, references, needs_references=quality_metric is not None)
+    # sort=False: strategies in the frame's order, which is the caller's; sorted, t0=10 would precede t0=2.
     outputs = [_outputs(name, rows, examples) for name, rows in samples.groupby("strategy", sort=False)]
     _check_sample_counts(outputs)
 
@@ -207,6 +214,8 @@ def _values(
     values = {
         metric.name: metric_value(metric, sample_set, metric.statistics(sample_set), weights_BE) for metric in metrics
     }
+
+    # A dict of temperatures is empty where the frame has no t_mean, as one that another program wrote.
     if all(outputs.temperatures):
         mean_t = MeanTemperature()
         statistics = mean_t.statistics(outputs.mean_temperatures(n_samples))
@@ -221,6 +230,7 @@ def _with_eda(evaluated: Sequence[StrategyMetrics], spec: EdaSpec) -> list[Strat
     if spec.q_star is not None and spec.s_star is not None:
         constants: EdaConstants | None = EdaConstants(q_star=spec.q_star, s_star=spec.s_star, source="override")
     else:
+        # Provisional: a frame is one split, so its scale is set by the samples that are scored on it.
         own = maxima([entry for entry in evaluated if entry.is_baseline], PROVISIONAL)
         note = _EDA_MISSING
         if own is not None:
@@ -229,6 +239,7 @@ def _with_eda(evaluated: Sequence[StrategyMetrics], spec: EdaSpec) -> list[Strat
                 "temperatures in these samples; give q_star and s_star to take them from elsewhere."
             )
         constants = own
+
     return [with_eda(entry, constants, note, len(entry.outputs.texts[0])) for entry in evaluated]
 
 
@@ -236,6 +247,7 @@ def _metric(metric: MetricLike) -> Metric:
     """Return a metric by name, or the object itself. Raises ConfigError for what is neither."""
     if isinstance(metric, str):
         name = _ALIASES.get(metric, metric)
+        # EDA is computed from two metrics, and mean T reads no text: both are added where the samples allow it.
         known = {name: factory for name, factory in METRICS.items() if hasattr(factory, "statistics")}
         known.pop(MeanTemperature.name)
         if name not in known:
@@ -243,6 +255,8 @@ def _metric(metric: MetricLike) -> Metric:
             raise ConfigError(f"no metric is called '{metric}'{near}; there are: {', '.join(known)}.")
         built: Metric = known[name]()
         return built
+
+    # A class has the five members too, so the protocol alone would let it pass.
     if isinstance(metric, type) or not isinstance(metric, Metric):
         raise ConfigError(
             f"{metric!r} is no metric; give a name, as 'rouge_l', or an object with name, higher_is_better, "
@@ -263,6 +277,8 @@ def _check_frame(samples: pd.DataFrame) -> None:
     if samples["text"].isna().any():
         # pandas reads an empty cell of a CSV file as NaN, although an empty output is an output.
         raise DataError("samples has rows without a text; for empty outputs use samples['text'].fillna('').")
+
+    # Two models' samples of one prompt would pass for more samples, or fail below as repeated.
     for name in ("model", "task", "split"):
         values = samples[name].dropna().unique().tolist() if name in samples.columns else []
         if len(values) > 1:
@@ -271,6 +287,7 @@ def _check_frame(samples: pd.DataFrame) -> None:
                 f"a score; choose one: samples[samples['{name}'] == '{values[0]}'], or use groupby."
             )
     keys = ["prompt_id", "strategy", "sample"]
+    # Two frames joined by concat repeat rows: a sample next to itself makes Self-BLEU 100.
     if samples.duplicated(keys).any():
         first = samples[samples.duplicated(keys)].iloc[0]
         raise DataError(
@@ -283,12 +300,16 @@ def _examples(samples: pd.DataFrame, references: References | None, *, needs_ref
     """Return the prompts, in order of appearance, as examples with their references."""
     first_rows = samples.drop_duplicates("prompt_id").to_dict("records")
     ids = [str(row["prompt_id"]) for row in first_rows]
+
+    # With quality=None a column of references is not read, so it may be incomplete.
     by_id = _references_by_id(first_rows, ids, references) if needs_references else dict.fromkeys(ids, ())
     return [
         Example(
             task=str(_present(row.get("task"), "prompt")),
+            # A record needs a split; none of the numbers depends on it.
             split="test",
             example_id=prompt_id,
+            # Without clusters each prompt is one, which makes the bootstrap the ordinary one.
             cluster_id=str(_present(row.get("cluster_id"), prompt_id)),
             parts=PromptParts(head=str(_present(row.get("prompt"), "")), source="", tail=""),
             references=by_id[prompt_id],
@@ -302,12 +323,14 @@ def _references_by_id(
 ) -> dict[str, tuple[str, ...]]:
     if references is None:
         given = {name: row.get("references") for name, row in zip(ids, first_rows, strict=True)}
+        # An array where the frame was read from parquet; a missing cell is NaN, which is neither.
         if not all(isinstance(value, Sequence | np.ndarray) for value in given.values()):
             raise DataError(
                 "quality needs references, and the samples have none; give references=[…], a text or a list of texts "
                 "per prompt, or quality=None to score diversity alone."
             )
     elif isinstance(references, Mapping):
+        # As text, for a frame may number its prompts.
         given = {str(name): value for name, value in references.items()}
         if missing := [name for name in ids if name not in given]:
             raise DataError(f"references has no entry for prompt '{missing[0]}' ({len(missing)} are missing in all).")
@@ -332,6 +355,8 @@ def _outputs(strategy: Hashable, rows: pd.DataFrame, examples: Sequence[Example]
     for prompt_id, text in zip(ordered["prompt_id"].astype(str), ordered["text"].astype(str), strict=True):
         # Samples are numbered anew, so that a choice of rows (every second sample, say) can be scored.
         texts[prompt_id][len(texts[prompt_id])] = text
+
+    # All or none: a mean over the rows that have a temperature would pass for that of all.
     if "t_mean" in rows.columns and rows["t_mean"].notna().all():
         for prompt_id, t_mean in zip(ordered["prompt_id"].astype(str), ordered["t_mean"].tolist(), strict=True):
             temperatures[prompt_id][len(temperatures[prompt_id])] = t_mean
@@ -345,6 +370,7 @@ def _outputs(strategy: Hashable, rows: pd.DataFrame, examples: Sequence[Example]
     params = {
         str(name): value
         for name, value in first.items()
+        # A parameter of other families is NaN in this strategy's rows.
         if name not in _NOT_PARAMS and isinstance(value, str | float | int) and not pd.isna(value)
     }
     return StrategyOutputs(
@@ -372,8 +398,10 @@ def _check_sample_counts(outputs: Sequence[StrategyOutputs]) -> None:
 
 def _present(value: Any, default: str) -> Any:
     """Return the value of a cell, or the default where there is none."""
+    # Not pd.isna, which gives an array for a cell that holds a list.
     return default if value is None or (isinstance(value, float) and np.isnan(value)) else value
 
 
 def _number(value: float | None) -> float:
+    # NaN, so that the column stays one of floats.
     return float("nan") if value is None else float(value)

@@ -95,8 +95,10 @@ class Strategy(ABC):
     order: str = "temperature_first"
 
     def __post_init__(self) -> None:
+        # Before the checks, and past the frozen class: t0=1 and t0=1.0 must have one id, or a run would decode both.
         for field in fields(self):
             object.__setattr__(self, field.name, self._as_declared(field.name, getattr(self, field.name)))
+
         if self.top_k is not None:
             self.require(self.top_k >= 1, "top_k", "a number of tokens, 1 or more; null switches it off")
         if self.top_p is not None:
@@ -106,11 +108,13 @@ class Strategy(ABC):
         if self.top_n_sigma is not None:
             self.require(0 <= self.top_n_sigma < math.inf, "top_n_sigma", "a number of 0 or more; null is off")
         self.require(self.order in _ORDERS, "order", f"one of {', '.join(_ORDERS)}")
+        # Such a point would decode the same tokens as the one without an order, under another id.
         if self.order != _ORDERS[0] and not self.truncates:
             raise ConfigError(
                 f"strategy '{self.family}': order is '{self.order}', but nothing is truncated; set top_k, top_p, min_p "
                 f"or top_n_sigma, or leave order={_ORDERS[0]}."
             )
+        # Last, since a family may read the shared parameters: EDT allows entropy_of="kept" only with truncate_first.
         self.check()
 
     @property
@@ -151,6 +155,7 @@ class Strategy(ABC):
         The granularity is not among them: records have a separate column for it.
         """
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "granularity"}
+        # Scoring recognizes the baseline by t0 alone (edt.scoring.eda_constants): a default order must not join it.
         defaults = {field.name: field.default for field in fields(self)}
         return {
             name: value
@@ -178,6 +183,7 @@ class Strategy(ABC):
 
     def _as_declared(self, name: str, value: object) -> object:
         """Return a number as a float (top_k as an integer), so that 1 and 1.0 are the same point; text as it is."""
+        # The annotation is a text, as `from __future__ import annotations` leaves it: "float | None".
         declared = str(type(self).__dataclass_fields__[name].type)
         if value is None and "None" in declared:
             return None
@@ -186,10 +192,12 @@ class Strategy(ABC):
         # numbers.Real also takes NumPy's numbers, as of numpy.linspace; True would be the temperature 1.
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
             raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a number.")
+
         number = float(value)
         if "int" not in declared:
             return number
         # A rank is a 32-bit integer in the tensors of a batch.
+        # The range first, since int() of infinity raises OverflowError.
         if not -(2**31) < number < 2**31 or number != int(number):
             raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a whole number below 2³¹.")
         return int(number)
@@ -199,12 +207,14 @@ def _shortest_text(value: float | str) -> str:
     """Return the shortest text that reads back as the same value."""
     if isinstance(value, str):
         return value
+    # `g` keeps 6 digits: two points that differ in the seventh would share an id, and the second would not be decoded.
     short = f"{value:g}"
     return short if float(short) == value else repr(value)
 
 
 def check_upper_temperature(strategy: Strategy, t0: float) -> None:
     """Raise ConfigError unless T0 of a dynamic rule is above 0 and finite; greedy decoding is a point of `fixed`."""
+    # An error apart from the range: in a grid that begins at 0, all points of this t0 would be the same decoding.
     if t0 == 0:
         raise ConfigError(
             f"strategy '{strategy.family}': t0 is 0, which would be greedy decoding whatever the other parameters; "

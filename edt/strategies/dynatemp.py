@@ -52,4 +52,6 @@ class Dynatemp(Strategy):
         """Return the temperature per row."""
         # With one token left Hmax is 0: H/Hmax would be 0/0. Rounding can lift H above Hmax.
         share_R = torch.where(signals.max_entropy_R > 0, signals.entropy_R / signals.max_entropy_R, 0.0).clamp(max=1.0)
+
+        # At e = 0, 0⁰ is 1 in torch: T = Tmax also for a certain token, as `is_constant` promises.
         return params["t_min"] + (params["t_max"] - params["t_min"]) * share_R ** params["exponent"]

@@ -40,6 +40,8 @@ class EDT(Strategy):
         self.require(0 <= self.theta < math.inf, "theta", "a number of 0 (fixed temperature) or more")
         self.require(0 < self.n <= 1, "n", "a base in (0, 1]; the paper uses 0.8")
         self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
+
+        # With the temperature first, the kept tokens depend on T, and T would depend on their entropy.
         kept_only = self.entropy_of == "raw" or (self.entropy_of == "kept" and self.order == "truncate_first")
         self.require(kept_only, "entropy_of", "'raw', or 'kept' together with order=truncate_first")
 
@@ -54,4 +56,5 @@ class EDT(Strategy):
         rate_R = params["theta"] * params["n"].log()
         # θ = 0 is a fixed temperature even at H = 0, where rate/H would be 0/0 = NaN.
         exponent_R = torch.where(rate_R == 0, torch.zeros_like(rate_R), rate_R / signals.entropy_R)
+        # At H = 0 and θ > 0 the exponent is −inf and T = 0: the floor of the draw makes that the argmax.
         return params["t0"] * exponent_R.exp()

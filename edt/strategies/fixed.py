@@ -22,6 +22,7 @@ class Fixed(Strategy):
 
     def check(self) -> None:
         """Raise ConfigError unless the parameters are in the ranges of the class docstring."""
+        # 0 is greedy decoding: the draw takes it as argmax, and EDA's scale needs that point.
         self.require(0 <= self.t0 < math.inf, "t0", "a temperature of 0 (greedy) or more")
 
     @property

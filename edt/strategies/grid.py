@@ -17,8 +17,10 @@ def grid(family: type[Strategy], axes: Mapping[str, Any]) -> list[Strategy]:
     Raises ConfigError for a parameter that the family does not have (with a suggestion), one that is missing, or an
     empty axis.
     """
+    # Before the missing ones: of a misspelled parameter both are true, and only this message has the suggestion.
     check_unknown(family, axes)
     for field in fields(family):
+        # None is missing too: strategy.theta=null on the command line leaves a parameter unset.
         if field.default is MISSING and axes.get(field.name) is None:
             raise ConfigError(f"strategy '{family.family}' needs a value for '{field.name}': strategy.{field.name}=…")
 
@@ -40,6 +42,7 @@ def check_unknown(family: type[Strategy], names: Iterable[str]) -> None:
 
 def _axis_values(family: str, name: str, value: Any) -> list[Any]:
     """Return the values of one axis; a list keeps its order, anything else is a list of one."""
+    # A text is a sequence of its letters, but mode=dual is one value.
     if not isinstance(value, Sequence) or isinstance(value, str):
         return [value]
     if not value:
@@ -51,6 +54,7 @@ def check_repeats(strategies: Sequence[Strategy]) -> None:
     """Raise ConfigError when a setting appears twice: its rows would be one and the same."""
     seen: set[str] = set()
     for strategy in strategies:
+        # By id, in which 1 and 1.0 are the same.
         if strategy.strategy_id in seen:
             raise ConfigError(f"strategy {strategy.strategy_id} is given twice; remove the repeated value.")
         seen.add(strategy.strategy_id)

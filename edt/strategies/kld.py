@@ -41,6 +41,8 @@ class KLD(Strategy):
         self.require(self.sigma > 0, "sigma", "a divergence above 0, in nats; .inf is fixed temperature")
         self.require(self.mode in ("shared", "dual"), "mode", "'shared' (one model) or 'dual' (two models)")
         self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
+
+        # Not ignored: the model would be in the id and the records, and have changed no token.
         if self.model is not None and self.mode != "dual":
             raise ConfigError(
                 f"strategy 'kld': model is '{self.model}', but mode is '{self.mode}', which runs one model only; "
@@ -55,4 +57,5 @@ class KLD(Strategy):
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Return T0·2^(−KL/σ) per row. σ = inf gives T0 exactly."""
+        # Clipped probabilities keep KL finite: with σ = inf, exp2(−0) is exactly 1, where inf/inf would be NaN.
         return params["t0"] * torch.exp2(-signals.kl_R / params["sigma"])

@@ -18,7 +18,9 @@ def around(center: float, spread: float) -> RandomT:
     """Return a temperature uniform between center·(1 − spread) and center·(1 + spread), 0 <= spread <= 1."""
     if not 0 <= spread <= 1:
         raise ConfigError(f"spread is {spread}; it is a share of the center, from 0 to 1.")
+
     shares = (1 - spread, 1 - spread / 2, 1.0, 1 + spread / 2, 1 + spread)
+    # Rounded, since the numbers stand in the id: 0.7 · 1.3 would be 0.9099999999999999 there.
     q0, q25, q50, q75, q100 = (round(center * share, 6) for share in shares)
     return RandomT(q0=q0, q25=q25, q50=q50, q75=q75, q100=q100)
 
@@ -48,6 +50,7 @@ class RandomT(Strategy):
         self.require(self.q0 >= 0, "q0", "a temperature of 0 or more")
         self.require(self.q100 < math.inf, "q100", "a finite temperature")
         points = (self.q0, self.q25, self.q50, self.q75, self.q100)
+        # Equal neighbors are allowed: the quantiles of a rule that often sits at its upper bound have them.
         if list(points) != sorted(points):
             raise ConfigError(f"strategy 'random_t': its quantiles are {points}; they must not fall from q0 to q100.")
         self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")

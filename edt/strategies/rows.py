@@ -38,17 +38,19 @@ class StrategyTable:
         """Build the table; `dtype` is that of the signals."""
         families = tuple(dict.fromkeys(type(strategy) for strategy in strategies))
 
-        # A parameter that a point leaves unset is neutral: it changes nothing in a batch where others use it.
         def column(values: list[float]) -> Tensor:
             return torch.tensor(values, dtype=dtype, device=device)
 
         def values_of(family: type[Strategy], name: str) -> list[float]:
+            # NaN for other families: a row that was given to the wrong rule must not get a plausible temperature.
             return [float(s.params()[name]) if type(s) is family else float("nan") for s in strategies]
 
         params = tuple(
             {name: column(values_of(family, name)) for name in _numeric_params(strategies, family)}
             for family in families
         )
+
+        # A parameter that a point leaves unset is neutral: it changes nothing in a batch where others use it.
         top_k = [NO_TOP_K if s.top_k is None else s.top_k for s in strategies]
         return cls(
             strategies=tuple(strategies),
@@ -56,6 +58,7 @@ class StrategyTable:
             family_N=torch.tensor([families.index(type(s)) for s in strategies], device=device),
             params=params,
             truncation_N=Truncation(
+                # An integer, unlike the others: no float32 is NO_TOP_K exactly.
                 top_k_R=torch.tensor(top_k, device=device),
                 top_p_R=column([1.0 if s.top_p is None else s.top_p for s in strategies]),
                 min_p_R=column([0.0 if s.min_p is None else s.min_p for s in strategies]),
@@ -68,6 +71,7 @@ class StrategyTable:
 
     def temperature(self, strategy_R: Tensor, signals: Signals) -> Tensor:
         """Return the temperature per row; strategy_R holds each row's index into the table."""
+        # Left uninitialized: each row is of exactly one family, so the loop fills every row.
         temperature_R = torch.empty_like(signals.entropy_R)
         family_R = self.family_N[strategy_R]
 
@@ -91,4 +95,5 @@ class StrategyTable:
 def _numeric_params(strategies: Sequence[Strategy], family: type[Strategy]) -> list[str]:
     """Return the names of the family's parameters that are numbers in every one of its points."""
     points = [strategy.params() for strategy in strategies if type(strategy) is family]
+    # Truncation that only some points set drops out here: rules do not read it, and `truncation_N` has it for all.
     return [name for name, value in points[0].items() if not isinstance(value, str) and all(name in p for p in points)]

@@ -54,24 +54,29 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
     ordered_all_RV = ordered_RV
 
     # 1. top-k, with all tokens that tie with the k-th.
+    # Clamped: NO_TOP_K, or a k above V, would index past the last token.
     k_R = truncation.top_k_R.clamp(max=scaled_RV.shape[-1])
     threshold_R1 = ordered_RV.gather(-1, (k_R - 1).unsqueeze(-1))
     ordered_RV = ordered_RV.masked_fill(ordered_RV < threshold_R1, -torch.inf)
 
     # 2. top-p over what top-k kept; p = 1 is off, although rounding may leave the sum of all just below 1.
     probability_RV = ordered_RV.softmax(dim=-1)
+    # The mass ahead of a token, without it: the token that crosses p is kept (Holtzman et al. 2020).
     mass_before_RV = probability_RV.cumsum(dim=-1) - probability_RV
     keep_ordered_RV = (ordered_RV >= threshold_R1) & (
         (mass_before_RV < truncation.top_p_R.unsqueeze(-1)) | (truncation.top_p_R >= 1.0).unsqueeze(-1)
     )
 
     # 3. min-p and top-nσ.
+    # min-p is a ratio to the largest probability, so what top-k removed does not change it; top-nσ is of all tokens.
     keep_ordered_RV &= probability_RV >= truncation.min_p_R.unsqueeze(-1) * probability_RV[:, :1]
     keep_ordered_RV &= ordered_all_RV >= sigma_cutoffs(scaled_RV, truncation.top_n_sigma_R).unsqueeze(-1)
+    # As min_tokens_to_keep=1 of transformers: no rounding may leave a row without a token.
     keep_ordered_RV[:, 0] = True
 
     # Back from ranks to tokens by the value of the last one kept, so that ties with it stay.
     last_R1 = ordered_all_RV.masked_fill(~keep_ordered_RV, torch.inf).amin(dim=-1, keepdim=True)
+    # With nothing dropped the last one kept may be −inf: impossible tokens stay out all the same.
     return (scaled_RV >= last_R1) & ((scaled_RV > -torch.inf) | (last_R1 > -torch.inf))
 
 
@@ -79,8 +84,11 @@ def sigma_cutoffs(logits_RV: Tensor, top_n_sigma_R: Tensor) -> Tensor:
     """Return max − n·σ per row, [R]; −inf where n is infinite. Impossible tokens (−inf) do not count."""
     possible_RV = torch.isfinite(logits_RV)
     count_R = possible_RV.sum(dim=-1).clamp(min=1)
+    # Masked, not multiplied by 0: −inf · 0 is NaN.
     mean_R = logits_RV.masked_fill(~possible_RV, 0.0).sum(dim=-1) / count_R
     centred_RV = (logits_RV - mean_R.unsqueeze(-1)).masked_fill(~possible_RV, 0.0)
     sigma_R = (centred_RV.square().sum(dim=-1) / count_R).sqrt()
+
+    # Not n · σ alone: where all logits are equal σ is 0, and inf · 0 is NaN.
     reach_R = torch.where(torch.isfinite(top_n_sigma_R), top_n_sigma_R * sigma_R, torch.inf)
     return logits_RV.amax(dim=-1) - reach_R
