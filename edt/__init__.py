@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# For type checkers and editors, which do not run `__getattr__`: the names are listed a second time for them.
 if TYPE_CHECKING:
     from edt.adapters.transformers_processor import EDTLogitsProcessor
     from edt.api.decoding import Model, TraceView, decode, load_model, trace
@@ -54,4 +55,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    # Without it, dir() and completion would offer only the names that were used so far.
     return sorted(__all__)

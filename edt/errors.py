@@ -40,11 +40,13 @@ class MissingExtraError(EdtError):
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:
     """Return `" (did you mean 'x'?)"` for the closest allowed name, or an empty string when none is close."""
+    # 0.5, below difflib's 0.6: names of parameters are short, and "to" for "t0" is exactly 0.5.
     close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def one_line(error: Exception) -> str:
     """Return a library's message in one line, cut after 300 characters."""
+    # Messages of torch and CUDA fill many lines, and their beginning names the cause.
     text = " ".join(str(error).split())
     return text if len(text) <= 300 else text[:297] + "…"

@@ -46,6 +46,7 @@ def extra_imports(extra: str, purpose: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        # What is missing can be a submodule, as in `import plotly.graph_objects`.
         module = (error.name or "").partition(".")[0]
         # Any other missing module is a fault of the environment or of edt, which the extra would not repair.
         if module not in EXTRAS[extra]:
@@ -59,6 +60,7 @@ def _message(extra: str, purpose: str, module: str) -> str:
 
 def _installed(module: str) -> bool:
     try:
+        # Looked up, not imported: a check before long work must not take the seconds that plotly or optuna need.
         return importlib.util.find_spec(module) is not None
     except (ModuleNotFoundError, ValueError):  # ValueError: a stand-in without a spec in sys.modules
         return False

@@ -14,6 +14,7 @@ DIGEST_LENGTH = 16
 
 def canonical_json(content: Any) -> str:
     """Return JSON with sorted keys and no spaces. Raises ValueError for NaN, TypeError for what JSON cannot hold."""
+    # The spelling is part of every id on disk: with other separators or escapes no run would be found again.
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -25,15 +26,18 @@ def digest(content: Any) -> str:
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
+        # In blocks: weights of many gigabytes are never in memory as a whole.
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def files_digest(paths: Sequence[Path]) -> str:
     """Return one digest of the names and bytes of several files, whatever their order."""
+    # By name, not by path: the same files in another folder have the same digest.
     return digest(sorted((path.name, file_digest(path)) for path in paths))
 
 
 def seeded_rank(seed: int, identity: str) -> int:
     """Return a 64-bit number that ranks `identity` in the random order of `seed`, independent of other identities."""
     # A separator that no id holds, so that (1, "2x") and (12, "x") do not meet.
+    # Not hash(), which differs from process to process for texts.
     return int.from_bytes(hashlib.blake2b(f"{seed}\x1f{identity}".encode(), digest_size=8).digest(), "big")

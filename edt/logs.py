@@ -14,6 +14,7 @@ from typing import TextIO
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Print the package's messages on stderr, a line each; a second call changes only the level."""
     logger = logging.getLogger("edt")
+    # One handler, however often it is called: a second would print each message twice.
     if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
         logger.addHandler(_StderrHandler())
     logger.setLevel(level)
@@ -23,6 +24,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
     """Write to what sys.stderr is at that moment: a progress bar replaces it while it is on the screen."""
 
     def __init__(self) -> None:
+        # Not StreamHandler's, which assigns `stream`: a property here, so that the bar's stderr is seen.
         logging.Handler.__init__(self)
 
     @property

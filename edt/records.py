@@ -67,6 +67,7 @@ class Generation:
     cluster_id: str
     strategy_id: str
     family: str
+    # A column each on disk: families have different parameters, and some of them are texts.
     params: Mapping[str, float | str]
     granularity: str
     sample: int
@@ -81,6 +82,7 @@ class Generation:
     """Steps whose temperature fell to the floor, where the draw is the argmax."""
     prompt_tokens: int
     truncated_tokens: int
+    # Only on request: a trace takes as many bytes on disk as the token ids.
     trace_entropy: tuple[float, ...] | None = None
     """Entropy at each step, nats; None where tracing was off."""
     trace_temperature: tuple[float, ...] | None = None

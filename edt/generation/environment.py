@@ -41,6 +41,7 @@ def git_commit() -> str | None:
     """Return the commit of the source tree, with `+` when it has changes; None outside a checkout."""
     # The commit of the code, not of the folder in which the command runs.
     here = Path(__file__).parent
+
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
@@ -54,5 +55,6 @@ def git_commit() -> str | None:
             check=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
+        # OSError: git is not installed; CalledProcessError: an installed package is in no checkout.
         return None
     return commit + ("+" if changed else "")

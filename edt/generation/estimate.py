@@ -53,6 +53,7 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
     """Estimate the decoding of one task from its plan. Reads the run where there is one, and writes nothing."""
     # Planned as the decoding does, but never saved.
     run = Run.at(request.runs, prepared.manifest)
+    # Read without its lock: an estimate writes nothing, and must not fail while another command decodes.
     run = run.reread() if run.manifest_path.is_file() else run
     run = replace(run, manifest=with_missing_passes(run, request, prepared, engine))
 
@@ -64,6 +65,7 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
         rows += len(prompts) * len(planned.rows)
         prompt_tokens += sum(len(prompt.token_ids) for prompt in prompts)
         chunk_request = decode_request(request, prepared, planned.rows, prompts)
+        # The largest, not the sum: a chunk's memory is free before the next begins.
         peak_bytes = max(peak_bytes, _chunk_bytes(chunk_request, engine, planned.rows_per_batch))
     return Estimate(
         task=run.manifest.task,
@@ -89,4 +91,5 @@ def _chunk_bytes(request: DecodeRequest, engine: Engine, rows_per_batch: int) ->
 
 def _size(n_bytes: int) -> str:
     """Return a size in MB or GB."""
+    # At least 1 MB: "0 MB" would read as if nothing had been estimated.
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(1, round(n_bytes / 1e6)):,} MB"

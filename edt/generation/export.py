@@ -67,11 +67,14 @@ def export_samples(runs: Sequence[Run], to: str, out: Path | None = None, *, pro
             f"to is '{to}', which is no format of an export{suggestion(to, _FORMATS)}; "
             f"it must be one of {', '.join(_FORMATS)}."
         )
+
     name = f"samples.{to}"
     if out is None:
         files = {run.folder / name: [run] for run in runs}
     else:
+        # Only a folder that exists is one: a path without an extension can be the name of a file.
         files = {out / name if out.is_dir() else out: list(runs)}
+
     for path, of_file in files.items():
         _write_file(path, of_file, to, prompts=prompts)
     return list(files)
@@ -96,9 +99,11 @@ def _schema(runs: Sequence[Run], *, prompts: bool) -> pa.Schema:
     for run in runs:
         for path in run.parts():
             for field in read_schema(path):
+                # Text wins, since every number has a text, and not every text is a number.
                 if field.name not in _NOT_PARAMS and params.get(field.name) != pa.string():
                     params[field.name] = field.type
     prompt = {"prompt": pa.string()} if prompts else {}
+    # Sorted, so that the columns do not depend on which run was named first.
     return pa.schema({**_BEFORE_PARAMS, **dict(sorted(params.items())), **_AFTER_PARAMS, **prompt})
 
 
@@ -128,6 +133,7 @@ def _sample_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
 
 @contextmanager
 def _jsonl(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    # newline: else Windows would end lines with \r\n, and the same run would export other bytes there.
     with path.open("w", encoding="utf-8", newline="\n") as file:
 
         def write(table: pa.Table) -> None:
@@ -147,6 +153,7 @@ def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
 
         def write(table: pa.Table) -> None:
             for name in _LISTS:
+                # As JSON: CSV has no lists, and no separator is safe inside references.
                 texts = [json.dumps(value, ensure_ascii=False) for value in table[name].to_pylist()]
                 table = table.set_column(table.schema.get_field_index(name), name, pa.array(texts, pa.string()))
             writer.write_table(table)

@@ -35,6 +35,8 @@ def generate_task(request: GenerationRequest, prepared: Prepared, engine: Engine
         # Saved before the first token: a command that is stopped continues with the same plan.
         run = run.saved(with_missing_passes(run, request, prepared, engine))
         run = _decode_passes(run, request, prepared, engine, progress)
+
+    # After the lock is given back: the warning reads every part, and changes none.
     if request.sampling.trace:
         _warn_of_untraced_rows(run, request.rows, prepared.prompts)
     return run
@@ -48,10 +50,12 @@ def _with_second_models(manifest: Manifest, request: GenerationRequest, engine: 
     paths = {s.model for s in request.strategies if isinstance(s, KLD) and s.model is not None}
     # Not part of the identity: the strategies are rows, and only those of kld read a second model.
     known = dict(manifest.second_models)
+
     for path in sorted(paths):
         guided = [s for s in request.strategies if isinstance(s, KLD) and s.model == path]
         second = engine.second_models.for_strategies(guided)
         weights = digest(second.identity) if second is not None else ""
+        # Checked for every path anew: a folder can be trained further under the same name.
         if known.setdefault(path, weights) != weights:
             raise StoreError(
                 f"the second model '{path}' has other weights than when this run began; its generations would mix two "
@@ -83,6 +87,7 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
                     )
                 run = run.saved(run.manifest.with_changed_pass(number, smaller))
             else:
+                # Outside of the try, so that an error of writing is not taken for a chunk that was too large.
                 write_part(run, number, chunk, generations)
                 advance(len(generations), sum(len(generation.token_ids) for generation in generations))
             # Looked up again after each chunk, since a split adds chunks.
@@ -101,8 +106,10 @@ def _decode_chunk(
 
 def _warn_of_untraced_rows(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection[str]]) -> None:
     """Warn of requested rows that were decoded before tracing was on; they are not decoded again."""
+    # One of the two traces is enough: both are written together.
     table = read_generations(run, [*_ROW_KEYS, "trace_temperature"])
     wanted = set(rows)
+
     missing = [
         row
         for row in table.filter(pc.is_null(table["trace_temperature"])).select(list(_ROW_KEYS)).to_pylist()

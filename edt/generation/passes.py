@@ -54,6 +54,7 @@ def chunks_to_decode(run: Run, request: GenerationRequest, prepared: Prepared) -
     return [
         (number, chunk)
         for number, planned in enumerate(run.manifest.passes)
+        # `Prepared.only` leaves splits out; their chunks wait for a command that wants them.
         if planned.split in prepared.prompts and _is_wanted(planned, wanted)
         for chunk in range(len(planned.chunks))
         if not run.part(number, chunk).is_file()
@@ -69,6 +70,7 @@ def decode_request(
     request: GenerationRequest, prepared: Prepared, rows: Sequence[Row], prompts: Sequence[Prompt]
 ) -> DecodeRequest:
     """Return what the engine is to decode: these rows of these prompts, as indices into the request's strategies."""
+    # By id: the plan on disk names strategies, whose order in this request may be another.
     index = {strategy.strategy_id: i for i, strategy in enumerate(request.strategies)}
     return DecodeRequest(
         prompts=prompts,
@@ -107,6 +109,7 @@ def _new_pass(
         rows=rows,
         chunks=plan.chunks,
         rows_per_batch=plan.rows_per_batch,
+        # Per pass: a later command can run with other versions on another machine.
         environment=environment(),
     )
 

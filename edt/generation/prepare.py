@@ -55,6 +55,8 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         "limits": limits.identity(),
         "prompts": _prompts_digest(prompts),
     }
+
+    # The rest is recorded, but no part of the identity: with another quality metric it is the same run.
     manifest = Manifest(
         identity=identity,
         task=task.task.name,

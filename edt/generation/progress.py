@@ -27,6 +27,7 @@ class _Speed:
 
     def __init__(self, rows_to_do: int) -> None:
         self.rows_left = rows_to_do
+        # Not time(), which jumps where the system's clock is set, and could make a speed negative.
         self._began = monotonic()
         self._rows = self._tokens = 0
 
@@ -44,6 +45,7 @@ class _Speed:
     @property
     def tokens_per_second(self) -> float:
         """New tokens of all rows per second; shared prefixes count once for each of their rows."""
+        # A chunk can end within the resolution of the clock.
         return self._tokens / max(self.seconds, 1e-9)
 
     @property
@@ -65,6 +67,7 @@ class Progress:
     def task(self, label: str, *, total: int, done: int) -> Iterator[Advance]:
         """Show `total` rows, of which `done` are on disk already; give the function that advances it."""
         speed = _Speed(total - done)
+        # A bar in a log file would be a line for each time that it is redrawn.
         if not self.console.is_terminal:
             yield _line_by_line(label, total, speed)
             rate = f", {speed.tokens_per_second:,.0f} tokens/s" if done < total else ""
@@ -97,12 +100,14 @@ def _line_by_line(label: str, total: int, speed: _Speed) -> Advance:
     def advance(rows: int, tokens: int) -> None:
         nonlocal last_line
         speed.add(rows, tokens)
+
         now = monotonic()
         # The first line comes early, since a person decides on it whether to wait.
         if last_line is None:
             is_due = speed.seconds_left >= _SECONDS_WORTH_A_LINE
         else:
             is_due = now - last_line >= _SECONDS_BETWEEN_LINES
+        # The line of the end is logged by `Progress.task`, with the totals.
         if is_due and speed.rows_left > 0:
             last_line = now
             logger.info("%s: %d of %d rows, %s", label, total - speed.rows_left, total, _speed_text(speed))

@@ -61,4 +61,5 @@ class GenerationRequest:
     @property
     def rows(self) -> list[Row]:
         """The rows of every example, strategy by strategy."""
+        # The order is part of the plan on disk: a set of rows would be planned otherwise in each process.
         return [(strategy.strategy_id, k) for strategy in self.strategies for k in range(self.sampling.samples)]

@@ -52,6 +52,7 @@ class Session:
 
     def prepared(self, index: int) -> Prepared:
         """Return the task at `index` of the request, ready to decode."""
+        # By index: two tasks of a request can have one name, with other options.
         if index not in self._prepared:
             self._prepared[index] = prepare(self.request, self.request.tasks[index], self.engine)
             for note in shortening_notes(self._prepared[index].manifest):

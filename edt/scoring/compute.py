@@ -50,6 +50,7 @@ def compute_metrics(
         "weights": _resampling_weights(outputs, spec.bootstrap),
         "examples_ids": {split: digest([asdict(example) for example in given]) for split, given in examples.items()},
     }
+
     n_texts = n_samples * sum(len(entry.examples) for entry in outputs)
     n_processes = number_of_processes(spec.num_workers, n_texts=n_texts, n_items=len(outputs))
     return _map_in_processes(_metrics_of_strategy, context, outputs, n_processes)
@@ -77,6 +78,8 @@ def _metrics_of_strategy(
     # A user's metric may change under its name and signature, so its statistics are never stored.
     built_in = [metric for metric in metrics if metric not in spec.extra.values()]
     stored = _stored_statistics(run, outputs, samples, built_in, examples_ids[outputs.split])
+
+    # Each split has weights for its examples; strategies of one share them, so differences are paired.
     resampling = weights[outputs.split]
     values = {}
     for metric in metrics:
@@ -106,6 +109,7 @@ def _stored_statistics(
     # Of the exact texts: a part that was decoded again must not be scored by statistics of the old one.
     content_id = digest([examples_id, samples.target_language, [list(texts) for texts in samples.texts]])
     known = read_statistics(path, content_id) or {}
+
     signatures = [metric.signature(samples) for metric in metrics]
     fresh = {
         signature: metric.statistics(samples)
@@ -113,7 +117,9 @@ def _stored_statistics(
         if signature not in known
     }
     if fresh:
+        # With what was known: the file is replaced as a whole, and would else forget the other metrics.
         write_statistics(path, content_id, {**known, **fresh})
+
     by_signature = {**known, **fresh}
     return {metric.name: by_signature[signature] for signature, metric in zip(signatures, metrics, strict=True)}
 
@@ -150,10 +156,12 @@ def _map_in_processes(
 
     # Spawned, not forked: a process that has decoded with torch holds threads that a fork would lose.
     with ProcessPoolExecutor(n_processes, get_context("spawn"), _begin, (sent,)) as pool:
+        # map keeps the order of the items, whichever process ends first.
         return list(pool.map(_call, items))  # type: ignore[arg-type]
 
 
 def _begin(sent: bytes) -> None:
+    # A global, since the pool offers a process no other place that lasts from one item to the next.
     _state["work"] = pickle.loads(sent)  # noqa: S301  our own, from the parent process
 
 

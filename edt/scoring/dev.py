@@ -35,6 +35,7 @@ def evaluate_on_dev(run: Run, strategy_ids: Sequence[str], spec: MetricsSpec, n_
     The statistics are stored with the run, so the strategies that are chosen are not computed again.
     """
     by_id = {entry.strategy_id: entry for entry in read_outputs(run, [DEV], strategy_ids)}
+    # By name: a strategy without outputs is a KeyError here, not a row that is missing from the result.
     outputs = [by_id[strategy_id] for strategy_id in strategy_ids]
     metrics = compute_metrics(run, outputs, without_intervals(spec), n_samples)
     return [
@@ -60,6 +61,7 @@ def freeze_constants(
     # Naming them keeps the scale independent of what an earlier command froze or decoded.
     own = {entry.outputs.strategy_id for entry in baseline}
     constants, _ = constants_for(DEV, baseline, spec.eda, frozen, scale_key(run.manifest, spec, n_samples), own)
+    # Written at once, so that a later edt score of this run has the same scale.
     if constants is not None:
         frozen.write()
     return constants
@@ -78,11 +80,13 @@ def trial_metrics(
 
 def _on_scale(entry: StrategyMetrics, constants: EdaConstants) -> TrialMetrics:
     quality, self_bleu = entry.metrics[entry.quality].value, entry.metrics["self_bleu"].value
+    # An error, not a worst score: a setting without a value is neither better nor worse than others.
     if quality is None or self_bleu is None:
         raise ConfigError(
             f"{entry.outputs.strategy_id} has no {'quality' if quality is None else 'Self-BLEU'} on dev, so it cannot "
             "be compared; leave its part of the space out."
         )
+
     return TrialMetrics(
         quality=quality,
         self_bleu=self_bleu,

@@ -42,6 +42,7 @@ class StrategyMetrics:
     @property
     def is_greedy(self) -> bool:
         """Whether it is greedy decoding."""
+        # No family but `fixed` counts, although others can be greedy too: its points set EDA's scale.
         return self.is_baseline and self.outputs.params["t0"] == 0
 
     def eda_with(self, constants: EdaConstants) -> float | None:
@@ -82,6 +83,7 @@ class FrozenConstants:
     def write(self) -> None:
         """Write them, whole or not at all; where nothing was frozen, write nothing."""
         if self.by_scale:
+            # json writes a float by repr, so the constants that are read back are the same to the last bit.
             content = {key: asdict(constants) for key, constants in self.by_scale.items()}
             write_text(self.path, json.dumps(content, indent=1) + "\n")
 
@@ -107,8 +109,10 @@ def constants_for(
     """
     if spec.q_star is not None and spec.s_star is not None:
         return EdaConstants(q_star=spec.q_star, s_star=spec.s_star, source="override"), ""
+    # Ahead of what is frozen: a study's numbers must not depend on which command used the folder before it.
     if baseline_ids is not None:
         return _study_constants(entries, baseline_ids, frozen, key)
+    # Before what dev holds now: a temperature that is added later must not move the scale of earlier scores.
     known = frozen.get(key)
     if known is not None:
         return known, ""
@@ -139,6 +143,7 @@ def _study_constants(
     constants = maxima(own, "dev")
     if constants is None:
         return None, _MISSING
+
     known = frozen.get(key)
     # What the run had frozen stays for edt score; the study uses its own scale, and the note says so.
     if known is None:

@@ -52,6 +52,7 @@ class StrategyOutputs:
 
     def sample_set(self, samples: int | Sequence[int], target_language: str) -> SampleSet:
         """Return the first `samples` samples of every example, or those of the given indices."""
+        # A missing sample is a KeyError here, not a shorter row: `complete_samples` says how many there are.
         wanted = range(samples) if isinstance(samples, int) else samples
         texts = [[by_sample[k] for k in wanted] for by_sample in self.texts]
         return SampleSet(examples=self.examples, texts=texts, target_language=target_language)
@@ -74,6 +75,7 @@ def read_outputs(
 
     wanted = list(run.manifest.splits) if splits is None else splits
     parts = None if strategy_ids is None else parts_with(run, wanted, strategy_ids)
+    # Token ids and traces are the largest columns of a part, and no metric reads them.
     table = read_generations(run, without=_UNREAD, parts=parts)
     params = param_columns(table, GENERATION_TYPES)
 
@@ -142,6 +144,7 @@ def _group_by_example(
                 f"the generations hold example '{example_id}' of {split}, which is not in the run's examples.parquet; "
                 "a file of the run was replaced. Run the same edt run or edt generate again."
             )
+        # By sample index, not in order of rows: passes add samples in any order.
         texts[example_id][sample] = text
         temperatures[example_id][sample] = t_mean
 

@@ -104,6 +104,7 @@ def score_outputs(
 
 def scale_key(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> str:
     """Return what EDA's constants are frozen under: another quality metric or sample count has other maxima."""
+    # The stemmer too, which changes ROUGE-L under the same name; the bootstrap changes no value.
     return digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
 
 
@@ -112,6 +113,7 @@ def combine_eda(
 ) -> MetricValue:
     """Return EDA from quality and Self-BLEU, resample by resample; missing where either is."""
     if quality.value is None or self_bleu.value is None:
+        # Self-BLEU's first: that there is a single sample is the usual reason.
         missing = self_bleu.note or quality.note
         return MetricValue(metric="eda", value=None, resampled_B=None, signature=signature, note=missing)
     value = constants.score(quality.value, self_bleu.value)
@@ -162,6 +164,7 @@ def with_eda(entry: StrategyMetrics, constants: EdaConstants | None, note: str, 
     ordered = {}
     for name, value in entry.metrics.items():
         ordered[name] = value
+        # In the order of the tables' columns: next to the two metrics that it combines.
         if name == "self_bleu":
             ordered["eda"] = eda_value
     return replace(entry, metrics=ordered)
