@@ -79,7 +79,10 @@ def study(config: PlainConfig, *, command: str) -> None:
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, number_of_settings(request))
 
-    tasks = run_study(request).tasks.values()
+    finished = run_study(request)
+    if finished is None:  # a dry run
+        return
+    tasks = finished.tasks.values()
     print(f"experiments: {request.results}")
     scores = [score for task in tasks for score in task.scored.scores]
     track_study(tracking, scores, [task.scored.run for task in tasks])

@@ -19,6 +19,9 @@ from edt.strategies.base import Strategy
 
 logger = logging.getLogger(__name__)
 
+DRY_RUN = "dry_run=true: nothing was decoded, and nothing was written."
+"""What a command says at the end of a dry run."""
+
 
 def generate_runs(request: GenerationRequest) -> list[Run]:
     """Decode what is missing of every task; return a run per task, in the request's order.
@@ -30,7 +33,7 @@ def generate_runs(request: GenerationRequest) -> list[Run]:
     for line in session.estimate():
         logger.info("%s", line.text())
     if request.dry_run:
-        logger.info("dry_run=true: nothing was decoded, and nothing was written.")
+        logger.info("%s", DRY_RUN)
         return []
     return session.decode()
 

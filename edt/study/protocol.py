@@ -76,7 +76,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     """
     families = dict(protocol.families)
     test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
-    logger.info("%s", _plan_message(session, index, protocol, test_only))
+    logger.info("%s", plan_message(session, index, protocol))
 
     # The constants are frozen from the fixed family as configured, before dev adds to it: with EDA's scale moving
     # while settings are added, earlier and later ones could not be compared.
@@ -131,8 +131,9 @@ def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> 
     compute_metrics(run, complete, without_intervals(metrics), n_samples)
 
 
-def _plan_message(session: Session, index: int, protocol: StudyProtocol, test_only: Sequence[Strategy]) -> str:
-    """Return what will be decoded: settings × examples × samples of both splits."""
+def plan_message(session: Session, index: int, protocol: StudyProtocol) -> str:
+    """Return what will be decoded of task number `index`: settings × examples × samples of both splits."""
+    test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
     splits = session.prepared(index).manifest.splits
 
     # Known before anything is decoded, so that a study that is too long can be stopped here.

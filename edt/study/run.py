@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.console import Console
 from edt.errors import ConfigError
 from edt.extras import check_extra
 from edt.generation.request import GenerationRequest, TaskRequest
+from edt.generation.session import DRY_RUN, Session
 from edt.metrics.suite import MetricsSpec
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.outputs import read_outputs
@@ -21,10 +23,12 @@ from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
 from edt.study.manifest import check_not_larger, study_size, write_study_manifest
 from edt.study.page import Browser, write_page
-from edt.study.protocol import SPLITS, DecodedTask, StudyProtocol
+from edt.study.protocol import SPLITS, DecodedTask, StudyProtocol, plan_message
 from edt.study.refinement import RefinementBudget
 from edt.study.results import Study, TaskStudy
 from edt.study.workers import decode_tasks, resolve_num_workers
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +113,11 @@ def number_of_settings(request: StudyRequest) -> int:
     return sum(len(family.settings) for family in request.protocol.families.values())
 
 
-def run_study(request: StudyRequest) -> Study:
-    """Decode what is missing, score, and write every experiment with the study's page and manifest."""
+def run_study(request: StudyRequest) -> Study | None:
+    """Decode what is missing, score, and write every experiment with the study's page and manifest.
+
+    With `dry_run`, only log what there is to decode, and return None.
+    """
     # Before an hour of decoding, not when the first figure is drawn.
     check_extra("report", "edt study")
     console = Console(stderr=True)
@@ -122,6 +129,10 @@ def run_study(request: StudyRequest) -> Study:
     check_not_larger(request.home, size, list(request.experiments))
 
     protocol = request.protocol
+    if request.generation.dry_run:
+        _log_plan(request, protocol)
+        return None
+
     tasks = request.generation.tasks
     processes = resolve_num_workers(request.num_workers, len(tasks))
     decoded = decode_tasks(request.generation, protocol, request.metrics, processes)
@@ -157,6 +168,14 @@ def run_study(request: StudyRequest) -> Study:
         request.home, study, size, command=request.command, experiments=list(request.experiments), budget=request.budget
     )
     return study
+
+
+def _log_plan(request: StudyRequest, protocol: StudyProtocol) -> None:
+    """Log what there is to decode of each task. The model is loaded, since its tokenizer decides which prompts fit."""
+    session = Session.open(request.generation)
+    for index in range(len(request.generation.tasks)):
+        logger.info("%s", plan_message(session, index, protocol))
+    logger.info("%s", DRY_RUN)
 
 
 def _score_task(request: StudyRequest, task: TaskRequest, decoded: DecodedTask) -> TaskStudy:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edt.errors import ConfigError
 from edt.generation.request import GenerationRequest
-from edt.generation.session import Session
+from edt.generation.session import DRY_RUN, Session
 from edt.ids import digest
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
@@ -80,14 +80,40 @@ class TuneRequest:
 
 
 def tune(request: TuneRequest) -> list[SearchResult]:
-    """Search for one setting over all tasks, or for one per task; print, write and return the results."""
+    """Search for one setting over all tasks, or for one per task; print, write and return the results.
+
+    With `dry_run`, only log what there is to decode, and return [].
+    """
     progress = SearchProgress()
     session = Session.open(request.generation, progress)
     indices = range(len(request.generation.tasks))
+    if request.generation.dry_run:
+        for index in indices:
+            logger.info("%s", _plan_message(request, session, index))
+        logger.info("%s", DRY_RUN)
+        return []
+
     groups = [(index,) for index in indices] if request.search.per_task else [tuple(indices)]
     # listed before the first search, so that the searches of this command are not compared with each other
     earlier = search_folders(request.generation.runs)
     return [_search_tasks(request, session, group, progress, earlier) for group in groups]
+
+
+def _plan_message(request: TuneRequest, session: Session, index: int) -> str:
+    """Return what will be decoded of task number `index`: settings × examples × samples, at most."""
+    # The size of a grid is only needed, and may only be counted, where the sampler is the grid.
+    points = len(request.space.grid()) if request.search.sampler == "grid" else 0
+    trials, baseline = request.search.target(points), len(request.generation.strategies)
+    splits = session.prepared(index).manifest.splits
+    dev, test = (splits[split]["examples"] for split in (DEV, TEST))
+
+    samples = request.generation.sampling.samples
+    rows = (baseline + trials) * dev * samples
+    return (
+        f"{request.generation.tasks[index].task.name}: {baseline} fixed temperatures and {trials} trials × {dev} dev "
+        f"examples × {samples} samples: {rows:,} rows at most, since a setting that is drawn twice is decoded once; "
+        f"then the chosen settings × {test} test examples × {samples} samples, {test * samples:,} rows each"
+    )
 
 
 def _search_tasks(

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from edt.cli import main
 from edt.cli.app import config_folder
-from edt.cli.build import families
+from edt.cli.build import construct, families
 from edt.study.refinement import RefinementBudget, planned_settings
 from tests.support.small_study import EXPERIMENTS, FAMILIES
 
@@ -74,3 +74,24 @@ def test_the_small_study_goes_to_a_folder_of_its_own():
             assert (small.paths.results, small.task.limit, small.sampling.samples) == ("results/smoke", 60, 4)
             assert small.metrics.bootstrap.resamples == 1000
             assert list(small.task.split) == ["dev", "test"]
+
+
+@pytest.mark.parametrize("preset", ["full", "smoke"])
+@pytest.mark.parametrize("engine", ["batched", "reference", "hf_generate"])
+def test_a_preset_sets_only_what_the_engine_has(engine, preset):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        node = OmegaConf.to_container(compose("study", [f"engine={engine}", f"preset={preset}"]).engine)
+    assert construct(node, "engine").max_rows == 4096
+    assert node.get("compile") == ("if_found" if engine == "batched" else None)
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
+    folders = [f"paths.runs={tmp_path / 'runs'}", f"paths.results={tmp_path / 'results'}"]
+    words = ["task=mini_xlsum", "task.limit=3", "preset=smoke", "experiment=main_table", "engine=reference"]
+    assert main(["study", *words, "task.dev_size=5", *folders, "dry_run=true"]) == 0
+    shown = capsys.readouterr()
+    # 7 families of 8 settings each, as in the test of equal budgets
+    assert "mini_xlsum: 56 settings × 3 dev examples and 56 × 3 test examples, 4 samples each: 1,344 rows" in shown.err
+    assert "dry_run=true: nothing was decoded, and nothing was written." in shown.err
+    assert shown.out == ""
+    assert not list(tmp_path.iterdir())

@@ -101,3 +101,14 @@ def test_errors_are_one_sentence(case, capsys, tmp_path):
 def test_a_baseline_of_several_families_is_refused(capsys):
     assert main(["tune", "strategy@baseline=paper_grid"]) == 2
     assert "baseline.kld is KLD, but EDA's scale comes from fixed temperatures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("more", "trials"), [([], 48), (["search.trials=5"], 5), (["search.sampler=grid"], 144)])
+def test_a_dry_run_prints_the_plan_and_writes_nothing(more, trials, capsys, tmp_path):
+    assert main(words(tmp_path, *more, "dry_run=true")) == 0
+    shown = capsys.readouterr()
+    assert f"mini_xlsum: 2 fixed temperatures and {trials} trials × 3 dev examples × 2 samples" in shown.err
+    assert f": {(2 + trials) * 3 * 2:,} rows at most" in shown.err
+    assert "dry_run=true: nothing was decoded, and nothing was written." in shown.err
+    assert shown.out == ""
+    assert not list(tmp_path.iterdir())
