@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -62,6 +63,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         return 0
 
     overrides = argv.rewrite(command, _as_overrides(command, options))
+    _check_no_hydra_settings(overrides)
     shown_command = shlex.join(["edt", command, *arguments])
     points = _points(command, overrides, options) if options.multirun else [overrides]
     for number, point in enumerate(points, start=1):
@@ -102,6 +104,19 @@ def _as_overrides(command: str, options: argparse.Namespace) -> list[str]:
         return list(options.overrides)
     named = [f"{name}={value}" for name in ("to", "out") if (value := getattr(options, name)) is not None]
     return argv.positional_as_runs([*options.overrides, *named])
+
+
+def _check_no_hydra_settings(overrides: Sequence[str]) -> None:
+    """Raise ConfigError for an override of Hydra itself, which nothing here would read."""
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        if re.match(r"hydra(\W|$)", key):
+            is_launch = key in ("hydra/launcher", "hydra/sweeper")
+            kind = "launchers and sweepers" if is_launch else "settings of Hydra itself"
+            raise ConfigError(
+                f"'{key}={value}' has no effect, since {kind} are not supported; run several points one after the "
+                "other with --multirun, as in --multirun sampling.seed=1,2, and choose folders with paths.runs=FOLDER."
+            )
 
 
 def _points(command: str, overrides: Sequence[str], options: argparse.Namespace) -> list[list[str]]:

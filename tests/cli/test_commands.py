@@ -67,6 +67,11 @@ def test_folders_of_an_export_become_runs():
         (["sampling.seed.x=3"], "'sampling.seed' is a value"),
         (["~sampling"], "'sampling' cannot be removed"),
         (["sampling.seed=1,2"], "--multirun"),
+        (["hydra/launcher=joblib"], "launchers and sweepers are not supported; run several points"),
+        (["hydra/sweeper=optuna", "--multirun"], "launchers and sweepers are not supported"),
+        (["hydra.job.name=x"], "'hydra.job.name=x' has no effect"),
+        (["+hydra.run.dir=x"], "settings of Hydra itself are not supported"),
+        (["~hydra"], "not supported"),
     ],
 )
 def test_words_that_no_command_takes(words, said, capsys):
