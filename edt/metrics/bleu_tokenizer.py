@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from edt.errors import ConfigError
+from edt.extras import DISTRIBUTION
 
 EXTRAS = {"ja": "japanese", "ko": "korean"}
 """Languages whose tokenizer needs a package that is not installed by default, and the extra that brings it."""
@@ -41,7 +42,7 @@ def bleu_tokenizer(language: str) -> BleuTokenizer:
             raise
         raise ConfigError(
             f"BLEU for target language '{language}' needs a tokenizer that is not installed. "
-            f"Install it: pip install edt[{EXTRAS[code]}]"
+            f"Install it: pip install '{DISTRIBUTION}[{EXTRAS[code]}]'"
         ) from error
 
     tokenizer = metric.tokenizer

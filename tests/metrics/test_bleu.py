@@ -113,7 +113,7 @@ def test_a_segment_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_tokenizer_names_the_extra(language: str, package: str, extra: str) -> None:
     if importlib.util.find_spec(package) is not None:
         pytest.skip(f"{package} is installed")
-    with pytest.raises(ConfigError, match=rf"target language '{language}'.*pip install edt\[{extra}\]"):
+    with pytest.raises(ConfigError, match=rf"target language '{language}'.*pip install 'edt-sampling\[{extra}\]'"):
         SacreBleu().statistics(sample_set([["猫"]], [["猫"]], language))
 
 
