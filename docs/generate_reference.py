@@ -21,6 +21,8 @@ GROUPS = {
     "space": "For `edt tune`: ranges, choices and constants of a family's parameters.",
     "families": "For `edt study`: the grid of each family.",
     "preset": "For `edt study`: the sizes.",
+    "budget": "For `edt study`: the settings that dev adds to each family; its keys stand at the top.",
+    "browser": "For `edt study`: the outputs that report.html shows.",
     "experiment": "For `edt study`: the tables and figures.",
     "demo": "For `edt trace`: ready-made demonstrations.",
 }

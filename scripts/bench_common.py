@@ -19,7 +19,8 @@ from rich.table import Table
 
 from edt.benchmark.random_model import SHAPES, VOCABULARY, random_model, random_prompts
 from edt.benchmark.timing import median_ratio, peak_memory, seconds_of, synchronize
-from edt.models.language_model import LanguageModel, ModelSpec
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
 
 __all__ = [
     "alternate",

@@ -30,7 +30,8 @@ import torch  # isort: skip  after bench_common, which sets the threads' waiting
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from edt.decoding.batched_engine import BatchedEngine, BatchedSpec, Work
+from edt.decoding.batched_engine import BatchedEngine, Work
+from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.ops.signals import entropy
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling

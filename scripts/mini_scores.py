@@ -14,13 +14,14 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import Engine
+from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.metrics.base import SampleSet
 from edt.metrics.suite import MetricsSpec
-from edt.models.language_model import LanguageModel, ModelSpec
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
 from edt.records import Example, Split
 from edt.strategies.base import Strategy
 from edt.tasks.mini.generated_task import GeneratedTask, ideal_texts

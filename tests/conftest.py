@@ -55,7 +55,8 @@ def tiny_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder):
     """The random Llama in float64, where batch shape cannot move a draw."""
-    from edt.models.language_model import LanguageModel, ModelSpec
+    from edt.models.language_model import LanguageModel
+    from edt.models.spec import ModelSpec
 
     return LanguageModel.load(ModelSpec(path=str(tiny_folder), dtype="float64", device="cpu"))
 
@@ -117,10 +118,10 @@ def news(tmp_path_factory) -> Path:
 @pytest.fixture
 def ask(tiny_folder, news, tmp_path):
     """Makes requests for small runs of the random model on the news."""
-    from edt.decoding.batched_engine import BatchedSpec
+    from edt.decoding.engine_specs import BatchedSpec
     from edt.decoding.sampling import Sampling
     from edt.generation.request import GenerationRequest, TaskRequest
-    from edt.models.language_model import ModelSpec
+    from edt.models.spec import ModelSpec
     from edt.tasks.base import Template
     from edt.tasks.wmt19 import WMT19
     from tests.support.small_runs import FIXED

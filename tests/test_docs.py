@@ -121,7 +121,8 @@ def test_every_configuration_group_is_described():
 def test_the_generate_call_runs():
     import torch
 
-    from edt.models.language_model import LanguageModel, ModelSpec
+    from edt.models.language_model import LanguageModel
+    from edt.models.spec import ModelSpec
 
     loaded = LanguageModel.load(ModelSpec(path="edt:mini", device="cpu"))
     inputs = {"input_ids": torch.tensor([loaded.tokenize("Passages:\n[1] ")])}

@@ -101,6 +101,12 @@ def test_no_module_imports_itself_by_a_detour():
     [
         ("edt", ["torch", "numpy", "hydra", "pyarrow", "pandas"]),
         ("edt.cli", ["torch", "numpy", "hydra", "pyarrow"]),
+        ("edt.cli.schema", ["torch", "transformers", "datasets"]),
+        ("edt.strategies", ["torch", "numpy"]),
+        ("edt.models.spec", ["torch", "transformers"]),
+        ("edt.decoding.engine_specs", ["torch", "transformers"]),
+        ("edt.adapters.generate_spec", ["torch", "transformers"]),
+        ("edt.study.spec", ["torch", "transformers"]),
         ("edt.metrics.suite", ["torch", "transformers", "datasets"]),
         ("edt.store.parts", ["torch", "transformers", "datasets"]),
         ("edt.report.table", ["torch", "transformers", "datasets"]),

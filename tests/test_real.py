@@ -61,10 +61,11 @@ def test_dev_constants_on_real_text(words, real_data, capsys):
 
 
 def test_greedy_on_the_real_model_equals_transformers(real_model):
-    from edt.decoding.batched_engine import BatchedSpec
+    from edt.decoding.engine_specs import BatchedSpec
     from edt.decoding.request import DecodeRequest
     from edt.decoding.sampling import Limits, Sampling
-    from edt.models.language_model import LanguageModel, ModelSpec
+    from edt.models.language_model import LanguageModel
+    from edt.models.spec import ModelSpec
     from edt.records import Prompt
     from edt.strategies import Fixed
 

@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edt.adapters.generate_engine import HFGenerateEngine, HFGenerateSpec
+    from edt.adapters.generate_engine import HFGenerateEngine
+    from edt.adapters.generate_spec import HFGenerateSpec
     from edt.adapters.kld_generate import KLDGenerate
     from edt.adapters.transformers_processor import EDTLogitsProcessor
     from edt.adapters.vllm_processor import EDTProcessor
@@ -15,7 +16,7 @@ _MODULES = {
     "EDTLogitsProcessor": "transformers_processor",
     "EDTProcessor": "vllm_processor",
     "HFGenerateEngine": "generate_engine",
-    "HFGenerateSpec": "generate_engine",
+    "HFGenerateSpec": "generate_spec",
     "KLDGenerate": "kld_generate",
 }
 

@@ -16,28 +16,18 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from edt.adapters.generate_call import arguments, check_strategy, own_generation_config_hidden
 from edt.decoding.batching import Cost
-from edt.decoding.engine import Engine, EngineSpec, raise_non_finite
+from edt.decoding.engine import Engine, raise_non_finite
 from edt.decoding.loop import finish
 from edt.decoding.request import DecodeRequest, Pair, RowRequest
 from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import EXTERNAL, Limits, Sampling
 from edt.decoding.stops import StopWatch
 from edt.ids import canonical_json, seeded_rank
-from edt.models.language_model import LanguageModel
 from edt.records import Prompt
 from edt.strategies.base import Strategy
 
 LOGIT_COPIES = 4
 """Arrays of the logits' size that a row holds at the peak of a step: the model's, the warpers', the probabilities."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HFGenerateSpec(EngineSpec):
-    """The settings of the hf_generate engine: only those of the plan."""
-
-    def build(self, model: LanguageModel) -> HFGenerateEngine:
-        """Return the engine over a loaded model."""
-        return HFGenerateEngine(model=model, spec=self)
 
 
 @dataclass(frozen=True, kw_only=True)

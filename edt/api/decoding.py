@@ -16,11 +16,12 @@ from typing import Any
 import pandas as pd
 
 from edt.api.frames import samples_frame
-from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.engine import Engine
+from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, DataError
-from edt.models.language_model import LanguageModel, ModelSpec
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
 from edt.records import Example, Generation, Prompt, Trace
 from edt.store.parts import TRACES, as_row
 from edt.strategies.base import Strategy

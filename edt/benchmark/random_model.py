@@ -10,7 +10,8 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from edt.decoding.ops.signals import entropy
 from edt.errors import ConfigError, suggestion
-from edt.models.language_model import LanguageModel, ModelSpec
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
 from edt.records import Prompt
 
 SHAPES: dict[str, dict[str, Any]] = {

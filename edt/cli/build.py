@@ -203,9 +203,8 @@ def _task_request(node: PlainConfig, where: str) -> Any:
 def study_request(config: PlainConfig, command: str) -> Any:
     """Return the typed request of `edt study`. command: what the user typed, for the study's manifest."""
     from edt.store.layout import short_name
-    from edt.study.page import Browser
-    from edt.study.refinement import RefinementBudget
     from edt.study.run import StudyRequest
+    from edt.study.spec import RefinementBudget
 
     generation = generation_request(config)
     # the claims read the results of the other experiments, so they come last
@@ -217,7 +216,7 @@ def study_request(config: PlainConfig, command: str) -> Any:
         experiments={name: construct(node, f"experiments.{name}") for name, node in experiments.items()},
         results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
         command=command,
-        browser=Browser(**config["browser"]),
+        browser=construct(config["browser"], "browser"),
         budget=RefinementBudget(**{name: config[name] for name in ("refinements", "slices")}),
         num_workers=config["num_workers"],
     )

@@ -45,14 +45,16 @@ def metrics() -> Iterator[tuple[str, str]]:
 
 def options(group: str, user_folder: Path | None = None) -> Mapping[str, str]:
     """Return the options of a configuration group with their descriptions, the user's after the package's."""
-    folders = [config_folder(), *([user_folder] if user_folder else [])]
-    described = {
+    of_classes = {
         option: first_sentence(inspect.getdoc(cls) or "") for (owner, option), cls in OPTIONS.items() if owner == group
     }
-    for folder in folders:
-        for path in sorted((folder / group).glob("*.yaml")):
-            described[path.stem] = first_sentence(_first_comment(path))
-    return described
+    described = dict(sorted((of_classes | _options_in(config_folder() / group)).items()))
+    return described | (_options_in(user_folder / group) if user_folder else {})
+
+
+def _options_in(folder: Path) -> dict[str, str]:
+    """Return the options that are files of a folder, with the first sentence of their comment."""
+    return {path.stem: first_sentence(_first_comment(path)) for path in sorted(folder.glob("*.yaml"))}
 
 
 def _first_comment(path: Path) -> str:

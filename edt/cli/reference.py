@@ -19,7 +19,7 @@ from edt.cli.comments import commented_keys
 from edt.cli.composition import config_folder
 from edt.cli.help import command_help
 from edt.cli.listing import options
-from edt.cli.schema import OPTIONS, node
+from edt.cli.schema import OPTIONS, SCHEMAS, WITHOUT_TARGET, node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def keys() -> Iterator[Key]:
 
 
 def _keys_of_file(path: Path, group: str) -> Iterator[Key]:
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content = _with_schema(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     comments = commented_keys(path)
     prefix = f"{group}." if group else ""
     # a file with `@package _global_` sets keys of other groups, under their own names
@@ -98,15 +98,34 @@ def _keys_of_file(path: Path, group: str) -> Iterator[Key]:
         )
 
 
+def _with_schema(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a file's content over that of the class which its defaults list names, as Hydra composes them."""
+    merged: dict[str, Any] = {}
+    for entry in content.get("defaults", ()):
+        if isinstance(entry, str) and entry.startswith("/schema/"):
+            path = entry.removeprefix("/schema/").partition("@")[0]
+            merged |= node(SCHEMAS[path])
+    return _merged(merged, content)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(below)
+    for name, value in above.items():
+        inner = both.get(name)
+        both[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return both
+
+
 def _keys_of_class(cls: type, group: str, option: str) -> Iterator[Key]:
     content = node(cls)
+    prefix = "" if group in WITHOUT_TARGET else f"{group}."
     for key, value in _leaves(content):
         owner = _class_around(content, key)
         name = key.rpartition(".")[2]
         yield Key(
             group=group,
             option=option,
-            key=f"{group}.{key}",
+            key=prefix + key,
             type=_type(owner, name),
             default=_yaml(value),
             description=field_docs(owner).get(name, "") if owner is not None else "",

@@ -7,14 +7,21 @@ where `edt.cli.build.construct` says what is wrong with them. It checks each val
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from inspect import get_annotations
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+from edt.adapters.generate_spec import HFGenerateSpec
+from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.sampling import Sampling
 from edt.metrics.suite import MetricsSpec
+from edt.models.spec import ModelSpec
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
+from edt.study.spec import Browser, RefinementBudget
 from edt.tracking.spec import NoTracking, WandbSpec
 from edt.tuning.spec import SearchSpec
 
@@ -24,21 +31,60 @@ OPTIONS: Mapping[tuple[str, str], type] = {
     ("tracking", "none"): NoTracking,
     ("tracking", "wandb"): WandbSpec,
     ("search", "default"): SearchSpec,
+    ("model", "hf"): ModelSpec,
+    ("engine", "batched"): BatchedSpec,
+    ("engine", "reference"): ReferenceSpec,
+    ("engine", "hf_generate"): HFGenerateSpec,
+    ("budget", "default"): RefinementBudget,
+    ("browser", "default"): Browser,
 }
-"""The class of each (group, option). Classes that import torch stay out, so that `--cfg` and errors come at once."""
+"""The class of each (group, option). None may import torch, so that `--cfg` and errors come at once."""
+
+WITHOUT_TARGET = ("budget",)
+"""Groups whose keys stand at the top of a configuration, among others."""
+
+SCHEMAS: Mapping[str, type] = {
+    "strategy/dynatemp": Dynatemp,
+    "strategy/edt": EDT,
+    "strategy/fixed": Fixed,
+    "strategy/kld": KLD,
+    "strategy/random_t": RandomT,
+}
+"""Classes with arguments that have no default. A file gives those, over the class: `/schema/strategy/edt@_here_`."""
 
 
 def register() -> None:
-    """Store every option in Hydra's ConfigStore. Repeating it changes nothing."""
+    """Store every option and schema in Hydra's ConfigStore. Repeating it changes nothing."""
     store = ConfigStore.instance()
     for (group, option), cls in OPTIONS.items():
-        store.store(group=group, name=option, node=node(cls), provider="edt")
+        content = node(cls)
+        if group in WITHOUT_TARGET:
+            del content["_target_"]
+        store.store(group=group, name=option, node=content, provider="edt")
+    for path, cls in SCHEMAS.items():
+        group, _, name = path.rpartition("/")
+        store.store(group=f"schema/{group}", name=name, node=node(cls), provider="edt")
 
 
 def node(cls: type) -> dict[str, Any]:
-    """Return the configuration of a dataclass: `_target_`, and every argument with its default (`???`: none)."""
-    values = {field.name: _default(field) for field in fields(cls) if field.init}
-    return {"_target_": f"{cls.__module__}.{cls.__qualname__}", **values}
+    """Return the configuration of a dataclass: `_target_`, and every argument with its default (`???`: none).
+
+    The class's own arguments come before those of its bases: in a grid, the last axis varies fastest.
+    """
+    own_first = sorted((field for field in fields(cls) if field.init), key=lambda field: _depth(cls, field.name))
+    return {"_target_": _public_path(cls), **{field.name: _default(field) for field in own_first}}
+
+
+def _depth(cls: type, name: str) -> int:
+    """Return how far up a field is first declared: 0 for the class itself."""
+    return max(depth for depth, base in enumerate(cls.__mro__) if name in get_annotations(base))
+
+
+def _public_path(cls: type) -> str:
+    """Return the dotted path of a class: in the package that offers it, else in its own module."""
+    package = cls.__module__.rpartition(".")[0]
+    is_offered = vars(sys.modules.get(package, object)).get(cls.__name__) is cls
+    return f"{package if is_offered else cls.__module__}.{cls.__qualname__}"
 
 
 def _default(field: Field[Any]) -> Any:

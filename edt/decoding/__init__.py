@@ -8,9 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edt.decoding.batched_engine import BatchedEngine, BatchedSpec
-    from edt.decoding.engine import Engine, EngineSpec
-    from edt.decoding.reference import ReferenceEngine, ReferenceSpec
+    from edt.decoding.batched_engine import BatchedEngine
+    from edt.decoding.engine import Engine
+    from edt.decoding.engine_specs import BatchedSpec, EngineSpec, ReferenceSpec
+    from edt.decoding.reference import ReferenceEngine
     from edt.decoding.request import DecodeRequest, RowRequest
     from edt.decoding.sampling import Limits, Sampling
 
@@ -29,13 +30,13 @@ __all__ = [
 
 _MODULES = {
     "BatchedEngine": "batched_engine",
-    "BatchedSpec": "batched_engine",
+    "BatchedSpec": "engine_specs",
     "DecodeRequest": "request",
     "Engine": "engine",
-    "EngineSpec": "engine",
+    "EngineSpec": "engine_specs",
     "Limits": "sampling",
     "ReferenceEngine": "reference",
-    "ReferenceSpec": "reference",
+    "ReferenceSpec": "engine_specs",
     "RowRequest": "request",
     "Sampling": "sampling",
 }

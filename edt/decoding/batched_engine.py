@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,7 +14,7 @@ from edt.decoding.batching import Cost
 from edt.decoding.cache.branches import Prefilled
 from edt.decoding.cache.contexts import EncodedPrefill, ExpandedPrefill, Prefill, SharedPrefill
 from edt.decoding.cache.sharing_check import SharingCheck
-from edt.decoding.engine import Engine, EngineSpec, noise_key, raise_non_finite
+from edt.decoding.engine import Engine, noise_key, raise_non_finite
 from edt.decoding.loop import decode
 from edt.decoding.ops.kernels import Kernels
 from edt.decoding.request import DecodeRequest, Pair
@@ -22,24 +23,13 @@ from edt.models.language_model import LanguageModel
 from edt.strategies.base import Strategy
 from edt.strategies.rows import StrategyTable
 
+if TYPE_CHECKING:
+    from edt.decoding.engine_specs import BatchedSpec
+
 logger = logging.getLogger(__name__)
 
 LOGIT_COPIES = 4
 """Arrays of the logits' size that a row may hold at the peak of a step: the model's, the signals', noise, one more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchedSpec(EngineSpec):
-    """The settings of the batched engine.
-
-    compile: compile the passes over the vocabulary, see Kernels; None compiles large ones where a compiler is found.
-    """
-
-    compile: bool | str | None = None
-
-    def build(self, model: LanguageModel) -> BatchedEngine:
-        """Return the engine over a loaded model."""
-        return BatchedEngine(model=model, spec=self)
 
 
 @dataclass(kw_only=True)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edt.decoding.batching import Cost, Plan, default_budget, plan_chunks, translate_memory_errors
 from edt.decoding.ops.noise import GENERATOR, stream_key
@@ -20,29 +20,11 @@ from edt.models.second_model import SecondModels
 from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 
+if TYPE_CHECKING:
+    from edt.decoding.engine_specs import EngineSpec
+
 SIGNALS = frozenset({"entropy", "kl", "uniform"})
 """What a strategy may read: all that engine=batched computes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineSpec(ABC):
-    """The settings of an engine.
-
-    kv_budget: bytes for keys, values and logits of a batch; None derives it from the memory, once.
-    max_rows: the most rows in one batch.
-    """
-
-    kv_budget: int | None = None
-    max_rows: int = 1024
-
-    def __post_init__(self) -> None:
-        for key, value in (("kv_budget", self.kv_budget), ("max_rows", self.max_rows)):
-            if value is not None and value < 1:
-                raise ConfigError(f"engine.{key} is {value}; it must be 1 or more.")
-
-    @abstractmethod
-    def build(self, model: LanguageModel) -> Engine:
-        """Return the engine over a loaded model."""
 
 
 @dataclass(frozen=True, kw_only=True)

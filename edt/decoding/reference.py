@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from edt.decoding.batching import Cost
-from edt.decoding.engine import Engine, EngineSpec, noise_key, raise_non_finite
+from edt.decoding.engine import Engine, noise_key, raise_non_finite
 from edt.decoding.loop import check_temperatures, finish
 from edt.decoding.ops.draw import floored, scale
 from edt.decoding.ops.noise import gumbel_noise, uniform_noise
@@ -27,15 +27,6 @@ from edt.records import Prompt
 from edt.strategies.base import Signals, Strategy
 from edt.strategies.rows import StrategyTable
 from edt.strategies.truncation import keep_mask
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReferenceSpec(EngineSpec):
-    """The settings of the reference engine: only those of the plan."""
-
-    def build(self, model: LanguageModel) -> ReferenceEngine:
-        """Return the engine over a loaded model."""
-        return ReferenceEngine(model=model, spec=self)
 
 
 @dataclass(frozen=True, kw_only=True)

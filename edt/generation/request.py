@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edt.decoding.engine import EngineSpec
+from edt.decoding.engine_specs import EngineSpec
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError
-from edt.models.language_model import ModelSpec
+from edt.models.spec import ModelSpec
 from edt.records import Split
 from edt.strategies.base import Strategy
 from edt.tasks.base import Task

@@ -13,70 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edt.errors import ConfigError, ModelError, one_line
+from edt.errors import ModelError, one_line
 from edt.extras import extra_imports
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
-
-DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSpec:
-    """Which model to load, and how.
-
-    path: hub id, folder, or `edt:NAME` for a model embedded in the package.
-    revision: of a hub id.
-    dtype: "auto" (float32 on a CPU, the checkpoint's own elsewhere) or a name of `DTYPES`.
-    device: "auto" (a GPU if there is one) or a torch device.
-    adapter: folder of a PEFT adapter to merge.
-    chat_template: wrap each prompt as a user turn of the tokenizer's chat template.
-    attention: attention implementation, None for transformers' choice.
-    """
-
-    path: str
-    revision: str | None = None
-    dtype: str = "auto"
-    device: str = "auto"
-    adapter: str | None = None
-    trust_remote_code: bool = False
-    chat_template: bool = False
-    attention: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.dtype != "auto" and self.dtype not in DTYPES:
-            raise ConfigError(f"model.dtype is '{self.dtype}'; it must be auto or one of {', '.join(DTYPES)}.")
-
-    @property
-    def resolved_device(self) -> torch.device:
-        """The device to load onto."""
-        # With auto, a command moves between machines unchanged; the identity holds the type of the device.
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device)
-            # A name that torch parses may still be a device that this build of torch lacks.
-            if device.type != "cuda":
-                torch.empty(1, device=device)
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(
-                f"model.device is '{self.device}', which is not a device that torch has here; use auto, cpu or cuda."
-            ) from error
-
-        # torch.device("cuda:7") exists as a name whatever the machine has; the count of GPUs decides.
-        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise ConfigError(
-                f"model.device is '{self.device}', but torch sees {torch.cuda.device_count()} GPUs here; "
-                "use model.device=auto or cpu."
-            )
-        return device
-
-    @property
-    def resolved_dtype(self) -> torch.dtype | str:
-        """The dtype to load in; "auto" keeps the checkpoint's."""
-        # An explicit dtype wins on every device.
-        if self.dtype != "auto":
-            return DTYPES[self.dtype]
-        return torch.float32 if self.resolved_device.type == "cpu" else "auto"
+from edt.models.spec import ModelSpec
 
 
 @dataclass(frozen=True, kw_only=True)

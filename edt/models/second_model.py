@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edt.errors import ConfigError, ModelError
-from edt.models.language_model import LanguageModel, ModelSpec
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
 from edt.strategies.base import Strategy
 from edt.strategies.kld import KLD
 

@@ -10,12 +10,12 @@ import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from edt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _TRUNCATION_AXES = ("top_k", "top_p", "min_p", "top_n_sigma", "order")
 _ORDERS = ("temperature_first", "truncate_first")
@@ -53,6 +53,9 @@ class Signals:
 
         vocabulary: the number of tokens; given instead of max_entropy_R, it sets that to ln(vocabulary).
         """
+        # Imported here: the command line reads the strategies' parameters without torch.
+        import torch
+
         # NaN, not 0: a rule that reads a signal nobody computed must not return a plausible temperature.
         nan_R = torch.full_like(entropy_R, torch.nan)
         if max_entropy_R is None and vocabulary is not None:
@@ -80,8 +83,7 @@ class Strategy(ABC):
     """One point of a family, validated when built.
 
     A subclass adds its parameters as fields, checks them in `check`, and gives the rule in `temperature`.
-    Truncation: top_k >= 1, 0 < top_p <= 1, 0 < min_p <= 1, top_n_sigma >= 0; None is off. order: "temperature_first"
-    truncates the distribution at T; "truncate_first" the one at T = 1, whose kept tokens are then drawn at T.
+    Truncation: top_k >= 1, 0 < top_p <= 1, 0 < min_p <= 1, top_n_sigma >= 0; None is off.
     """
 
     family: ClassVar[str]
@@ -89,10 +91,15 @@ class Strategy(ABC):
     """Signals that the rule reads: a subset of {"entropy", "kl", "uniform"}."""
 
     top_k: int | None = None
+    """Keep the k most likely tokens."""
     top_p: float | None = None
+    """Keep the most likely tokens that hold the share p of the probability."""
     min_p: float | None = None
+    """Keep tokens of at least min_p times the largest probability."""
     top_n_sigma: float | None = None
+    """Keep logits within n standard deviations of the largest."""
     order: str = "temperature_first"
+    """temperature_first: truncate the distribution at T; truncate_first: truncate at T = 1, then draw at T."""
 
     def __post_init__(self) -> None:
         # Before the checks, and past the frozen class: t0=1 and t0=1.0 must have one id, or a run would decode both.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from edt.strategies.base import GRANULARITIES, Signals, Strategy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +26,13 @@ class Dynatemp(Strategy):
     needs: ClassVar[frozenset[str]] = frozenset({"entropy"})
 
     t_min: float
+    """T at entropy 0."""
     t_max: float
+    """T at the largest entropy."""
     exponent: float = 1.0
+    """Above 1: T rises late."""
     granularity: str = "token"
+    """token: T at each step; instance: once, at the last token of the prompt."""
 
     def check(self) -> None:
         """Raise ConfigError unless the parameters are in the ranges of the class docstring."""
@@ -51,7 +55,7 @@ class Dynatemp(Strategy):
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Return the temperature per row."""
         # With one token left Hmax is 0: H/Hmax would be 0/0. Rounding can lift H above Hmax.
-        share_R = torch.where(signals.max_entropy_R > 0, signals.entropy_R / signals.max_entropy_R, 0.0).clamp(max=1.0)
+        share_R = (signals.entropy_R / signals.max_entropy_R).where(signals.max_entropy_R > 0, 0.0).clamp(max=1.0)
 
         # At e = 0, 0⁰ is 1 in torch: T = Tmax also for a certain token, as `is_constant` promises.
         return params["t_min"] + (params["t_max"] - params["t_min"]) * share_R ** params["exponent"]

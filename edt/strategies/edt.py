@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from edt.strategies.base import GRANULARITIES, Signals, Strategy, check_upper_temperature
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,18 +21,23 @@ class EDT(Strategy):
     `fixed`. 0 < N <= 1; θ and N act only through θ·ln N, so N stays at the paper's 0.8 and is no axis.
     H is in nats, of all tokens (entropy_of "raw", as in the paper) or of those that truncation keeps ("kept", with
     order=truncate_first). The paper's log base is not known to us: were it bits, θ here would be 0.693 · θ there.
-    granularity: "token" computes T at each step; "instance" once, from H at the prompt's last position (our reading
-    of the paper's comparison).
+    With granularity "instance" T is computed once, from H at the prompt's last position (our reading of the paper's
+    comparison).
     """
 
     family: ClassVar[str] = "edt"
     needs: ClassVar[frozenset[str]] = frozenset({"entropy"})
 
     t0: float
+    """T0 > 0, the upper bound of T."""
     theta: float
+    """θ >= 0: how much T falls where the model is sure; 0 is a fixed temperature."""
     n: float = 0.8
+    """Base in (0, 1], the paper's."""
     entropy_of: str = "raw"
+    """raw: entropy of all tokens; kept: of those that truncation keeps (with order=truncate_first)."""
     granularity: str = "token"
+    """token: T at each step; instance: once, at the last token of the prompt."""
 
     def check(self) -> None:
         """Raise ConfigError unless the parameters are in the ranges of the class docstring."""
@@ -55,6 +60,6 @@ class EDT(Strategy):
         """Return T0·N^(θ/H) per row (Zhang et al. 2024, Eq. 7). θ = 0 gives T0 exactly; H = 0 gives 0."""
         rate_R = params["theta"] * params["n"].log()
         # θ = 0 is a fixed temperature even at H = 0, where rate/H would be 0/0 = NaN.
-        exponent_R = torch.where(rate_R == 0, torch.zeros_like(rate_R), rate_R / signals.entropy_R)
+        exponent_R = (rate_R / signals.entropy_R).where(rate_R != 0, 0.0)
         # At H = 0 and θ > 0 the exponent is −inf and T = 0: the floor of the draw makes that the argmax.
         return params["t0"] * exponent_R.exp()

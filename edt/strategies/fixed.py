@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from edt.strategies.base import Signals, Strategy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class Fixed(Strategy):
     family: ClassVar[str] = "fixed"
 
     t0: float
+    """The temperature; 0 is greedy."""
 
     def check(self) -> None:
         """Raise ConfigError unless the parameters are in the ranges of the class docstring."""

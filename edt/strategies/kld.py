@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from edt.errors import ConfigError
 from edt.strategies.base import GRANULARITIES, Signals, Strategy, check_upper_temperature
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,19 +21,24 @@ class KLD(Strategy):
     arXiv 2306.01286 and its public T5X code: probabilities clipped to [1e-7, 1], KL >= 0; σ > 0 is the divergence, in
     nats, that halves the temperature; σ = inf is `fixed`. T0 > 0.
 
-    mode: "shared" decodes both contexts in one batch of one model; "dual" runs q on a second model: `model`, or when
-    None the same weights loaded a second time, which is the cost of two parallel decodings. granularity: "token"
-    computes T at each step; "instance" once, at the prompts' last positions, and then drops the second context.
+    With mode "shared" both contexts are decoded in one batch of one model; with "dual" q runs on a second model:
+    `model`, or when None the same weights loaded a second time, which is the cost of two parallel decodings. With
+    granularity "instance" the second context is dropped after the prompts.
     """
 
     family: ClassVar[str] = "kld"
     needs: ClassVar[frozenset[str]] = frozenset({"kl"})
 
     t0: float
+    """T0 > 0, the upper bound of T."""
     sigma: float
+    """Divergence in nats at which T is halved."""
     mode: str = "shared"
+    """shared: one model, both contexts in one batch; dual: a second model."""
     model: str | None = None
+    """dual only: the second model; null loads the same weights again."""
     granularity: str = "token"
+    """token: T at each step; instance: once, at the last token of the prompts."""
 
     def check(self) -> None:
         """Raise ConfigError unless the parameters are in the ranges of the class docstring."""
@@ -58,4 +63,4 @@ class KLD(Strategy):
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Return T0·2^(−KL/σ) per row. σ = inf gives T0 exactly."""
         # Clipped probabilities keep KL finite: with σ = inf, exp2(−0) is exactly 1, where inf/inf would be NaN.
-        return params["t0"] * torch.exp2(-signals.kl_R / params["sigma"])
+        return params["t0"] * (-signals.kl_R / params["sigma"]).exp2()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from edt.errors import ConfigError
 from edt.strategies.base import GRANULARITIES, Signals, Strategy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def around(center: float, spread: float) -> RandomT:
@@ -39,11 +39,17 @@ class RandomT(Strategy):
     needs: ClassVar[frozenset[str]] = frozenset({"uniform"})
 
     q0: float
+    """The smallest T."""
     q25: float
+    """T below which a quarter of the draws are."""
     q50: float
+    """The median of T."""
     q75: float
+    """T below which three quarters of the draws are."""
     q100: float
+    """The largest T."""
     granularity: str = "token"
+    """token: T at each step; instance: once, at the last token of the prompt."""
 
     def check(self) -> None:
         """Raise ConfigError unless 0 <= q0 <= q25 <= q50 <= q75 <= q100."""
@@ -63,6 +69,8 @@ class RandomT(Strategy):
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Return Q(u) per row."""
+        import torch
+
         points_R5 = torch.stack([params[name] for name in ("q0", "q25", "q50", "q75", "q100")], dim=-1)
 
         # u = 1 itself belongs to the last of the four stretches between the points.

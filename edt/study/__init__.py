@@ -15,6 +15,7 @@ __all__ = [
     "results",
     "run",
     "selection",
+    "spec",
     "statistics",
     "verdicts",
     "workers",

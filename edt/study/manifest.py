@@ -13,8 +13,8 @@ from edt.generation.environment import environment
 from edt.generation.request import GenerationRequest
 from edt.metrics.suite import MetricsSpec
 from edt.store.atomic import write_text
-from edt.study.refinement import RefinementBudget
 from edt.study.results import Study
+from edt.study.spec import RefinementBudget
 
 MANIFEST_NAME = "manifest.json"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edt.generation.environment import environment
@@ -15,16 +14,9 @@ from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
 from edt.study.protocol import SPLITS
 from edt.study.results import QUALITY, Study, TaskStudy
+from edt.study.spec import Browser
 
 METRICS = (QUALITY, "self_bleu", "eda", "temperature", "factuality", "distinct_correct", "empty_share")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Browser:
-    """Size of the page's browser of outputs: test examples of each task, and samples of each chosen setting."""
-
-    examples: int = 8
-    samples: int = 4
 
 
 def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path], browser: Browser) -> None:

@@ -17,7 +17,8 @@ from edt.scoring.outputs import read_outputs
 from edt.store.run import Run
 from edt.strategies.base import Strategy
 from edt.study.families import Family, all_settings
-from edt.study.refinement import RefinementBudget, next_settings, planned_settings
+from edt.study.refinement import next_settings, planned_settings
+from edt.study.spec import RefinementBudget
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from edt.errors import ConfigError
 from edt.study.families import Coordinates, Family, GridAxis
 from edt.study.selection import EdaOnDev, best_of_slices, choose, without_missing
+from edt.study.spec import RefinementBudget
 
 ZERO_FACTOR = 4.0
 """Next to 0 or infinity there is no geometric mean; a fourth of the other value, or four times it, is taken."""
@@ -29,29 +29,6 @@ NEAR = 0.1
 
 DIGITS = 3
 """Significant digits of a new value, so that settings have readable names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefinementBudget:
-    """How many settings dev may add to each family within its grid; extensions are limited by the axes instead.
-
-    refinements: settings added to each slice, one at a time, around its current optimum. slices: interpolated slices,
-    between the best slice and its better neighbor.
-    """
-
-    refinements: int = 2
-    slices: int = 1
-
-    def __post_init__(self) -> None:
-        meanings = {
-            "refinements": "settings that dev adds to each slice",
-            "slices": "slices that dev adds to each family",
-        }
-        for name, meaning in meanings.items():
-            value = getattr(self, name)
-            # bool is an int in Python, so `refinements=true` would silently be 1
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ConfigError(f"{name} is {value!r}; it is the number of {meaning}, a whole number, 0 or more.")
 
 
 def planned_settings(family: Family, budget: RefinementBudget) -> int:

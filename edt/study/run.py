@@ -22,10 +22,10 @@ from edt.store.parts import write_scores
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
 from edt.study.manifest import check_not_larger, study_size, write_study_manifest
-from edt.study.page import Browser, write_page
+from edt.study.page import write_page
 from edt.study.protocol import SPLITS, DecodedTask, StudyProtocol, plan_message
-from edt.study.refinement import RefinementBudget
 from edt.study.results import Study, TaskStudy
+from edt.study.spec import Browser, RefinementBudget
 from edt.study.workers import decode_tasks, resolve_num_workers
 
 logger = logging.getLogger(__name__)

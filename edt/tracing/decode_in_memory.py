@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edt.decoding.engine import Engine, EngineSpec
+from edt.decoding.engine import Engine
+from edt.decoding.engine_specs import EngineSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import STORED_NOISE, Limits, Sampling
 from edt.ids import digest
-from edt.models.language_model import ModelSpec
+from edt.models.spec import ModelSpec
 from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 

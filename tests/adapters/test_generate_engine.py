@@ -9,13 +9,13 @@ import pytest
 import scipy.stats
 import torch
 
-from edt.adapters.generate_engine import HFGenerateSpec, calls
-from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.reference import ReferenceSpec
+from edt.adapters.generate_engine import calls
+from edt.adapters.generate_spec import HFGenerateSpec
+from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import RowRequest
 from edt.decoding.sampling import Limits
 from edt.errors import ConfigError, ModelError
-from edt.models.language_model import ModelSpec
+from edt.models.spec import ModelSpec
 from edt.records import Prompt
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Strategy
 from tests.support import engine_rows

@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from edt.adapters.generate_engine import HFGenerateSpec
-from edt.decoding.batched_engine import BatchedSpec
+from edt.adapters.generate_spec import HFGenerateSpec
+from edt.decoding.engine_specs import BatchedSpec
 from edt.errors import ConfigError
 from edt.strategies import Fixed, RandomT
 from tests.support.engine_rows import OF_GENERATE

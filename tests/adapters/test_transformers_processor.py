@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edt import EDTLogitsProcessor
-from edt.decoding.batched_engine import BatchedSpec
+from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.ops.kernels import MIN_COMPILED_VOCABULARY, compiler_found
 from edt.decoding.ops.signals import entropy
 from edt.decoding.request import DecodeRequest

@@ -1,14 +1,14 @@
 """`edt list` and `edt export`, the words that commands take, and defaults that stand in one place."""
 
-from dataclasses import MISSING, fields
-
 import pytest
 import yaml
 
 from edt.cli import argv, main
-from edt.cli.build import TARGET, import_class
+from edt.cli.build import TARGET
 from edt.cli.composition import config_folder
 from edt.cli.listing import first_sentence
+from edt.cli.schema import SCHEMAS, node
+from edt.strategies import EDT
 from tests.support.command_line import refused
 
 
@@ -88,17 +88,30 @@ def test_first_sentence():
     assert first_sentence("Of llama.cpp #4972, v. 2, a rule.\n\nMore.") == "Of llama.cpp #4972, v. 2, a rule"
 
 
-BASES = ["strategy/edt", "strategy/fixed", "strategy/kld", "strategy/dynatemp", "strategy/random_t", "model/hf"]
-BASES += ["engine/batched", "engine/hf_generate", "engine/reference"]
+def test_a_class_has_the_only_defaults_of_its_options():
+    """A file over a class's schema holds what differs from it; a value that only repeats the default is refused."""
+    for path in sorted(config_folder().glob("*/*.yaml")):
+        content = yaml.safe_load(path.read_text()) or {}
+        names = [word for word in content.pop("defaults", ()) if str(word).startswith("/schema/")]
+        for name in names:
+            repeated = _repeated(content, node(SCHEMAS[name.removeprefix("/schema/").partition("@")[0]]))
+            assert not repeated, f"{path}: {repeated}"
 
 
-@pytest.mark.parametrize("base", BASES)
-def test_a_file_for_a_class_that_imports_torch_repeats_its_defaults(base):
-    """Such a class is read by no `--cfg`, so its keys stand in a file; the file may not say something else."""
-    content = yaml.safe_load((config_folder() / f"{base}.yaml").read_text())
-    cls = import_class(content.pop(TARGET), base)
-    declared = {field.name: field.default for field in fields(cls) if field.init}
-    assert set(content) == set(declared)
-    assert {name: value for name, value in content.items() if declared[name] is not MISSING} == {
-        name: default for name, default in declared.items() if default is not MISSING
-    }
+def _repeated(content, defaults):
+    return [
+        name
+        for name, value in content.items()
+        if (
+            _repeated(value, defaults[name])
+            if isinstance(value, dict) and isinstance(defaults.get(name), dict)
+            else value == defaults.get(name, "???")
+        )
+    ]
+
+
+def test_the_arguments_of_a_class_come_before_those_of_its_bases():
+    """In a grid the last axis varies fastest: truncation, as a file of all keys had it."""
+    assert list(node(EDT))[:4] == [TARGET, "t0", "theta", "n"]
+    assert list(node(EDT))[-1] == "order"
+    assert node(EDT)[TARGET] == "edt.strategies.EDT"

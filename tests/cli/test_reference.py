@@ -26,8 +26,13 @@ def test_keys_have_type_default_and_description():
     assert (resamples.type, resamples.default) == ("a whole number", "1000")
     assert by_key["", "trace", "top"].default == "8"
     assert by_key["strategy", "edt", "strategy.entropy_of"].description.startswith("raw:")
-    classes = ("sampling", "metrics", "search", "tracking")
-    undescribed = [key.key for key in by_key.values() if key.group in classes and not key.description]
+    classes = ("sampling", "metrics", "search", "tracking", "strategy", "model", "engine", "budget", "browser")
+    assert by_key["strategy", "edt", "strategy.theta"].default == "0.5"
+    assert by_key["budget", "default", "refinements"].default == "2"
+    derived = ("gpt2", "mini", "mini_base", "compare_three", "edt_grid", "kld_grid", "fixed_grid", "fixed_sweep")
+    undescribed = [
+        key.key for key in by_key.values() if key.group in classes and key.option not in derived and not key.description
+    ]
     assert not undescribed
 
 

@@ -6,8 +6,7 @@ import pytest
 import scipy.stats
 import torch
 
-from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.reference import ReferenceSpec
+from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest, RowRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ModelError
@@ -202,7 +201,8 @@ def test_in_float32_only_near_ties_may_differ_between_batch_shapes(tiny_folder, 
     """Logits move by about 1e-5 with the batch's shape; a draw may then change only where the two best scores all but tie."""
     from edt.decoding.ops.noise import gumbel_noise, stream_key
     from edt.decoding.ops.signals import entropy
-    from edt.models.language_model import LanguageModel, ModelSpec
+    from edt.models.language_model import LanguageModel
+    from edt.models.spec import ModelSpec
 
     single = LanguageModel.load(ModelSpec(path=str(tiny_folder), dtype="float32", device="cpu"))
     strategies = [Fixed(t0=0.9), EDT(t0=1.2, theta=0.7)]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from edt.decoding.reference import ReferenceSpec
+from edt.decoding.engine_specs import ReferenceSpec
 from edt.errors import ConfigError, ModelError
 from edt.strategies import KLD, Fixed
 from tests.support.engine_rows import generate, tokens_of

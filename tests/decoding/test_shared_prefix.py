@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from edt.decoding.batched_engine import BatchedSpec
 from edt.decoding.cache.prefix_cache import Block, BranchCache, Layout, runs
 from edt.decoding.cache.sharing_check import SharingCheck
-from edt.decoding.reference import ReferenceSpec
+from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
-from edt.models.language_model import LanguageModel, ModelSpec
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
 from edt.records import Prompt
 from edt.strategies import EDT, KLD, Fixed
 

@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edt.cli import main
-from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.reference import ReferenceSpec
+from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.records import Prompt

@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from edt.cli import main
 from edt.cli.app import config_folder
 from edt.cli.build import construct, families
-from edt.study.refinement import RefinementBudget, planned_settings
+from edt.study.refinement import planned_settings
+from edt.study.spec import RefinementBudget
 from tests.support.small_study import EXPERIMENTS, FAMILIES
 
 

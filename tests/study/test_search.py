@@ -15,7 +15,8 @@ from edt.cli.build import families
 from edt.metrics.bootstrap import resample_weights
 from edt.study.experiments.primary import Primary, primary_comparisons
 from edt.study.families import all_settings
-from edt.study.refinement import RefinementBudget, next_settings
+from edt.study.refinement import next_settings
+from edt.study.spec import RefinementBudget
 from tests.study.test_protocol import CONSTANTS, EXAMPLES, RunScores, SimpleNamespace, TaskStudy, entry, study
 
 NODE = OmegaConf.load(Path(__file__).parents[2] / "configs" / "families" / "full.yaml")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from edt.decoding.batched_engine import BatchedSpec
+from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.records import Prompt

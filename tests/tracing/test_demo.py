@@ -7,8 +7,9 @@ import torch
 from rich.console import Console
 
 from edt.cli import main
-from edt.decoding.batched_engine import BatchedSpec
-from edt.models.language_model import LanguageModel, ModelSpec
+from edt.decoding.engine_specs import BatchedSpec
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
 from edt.strategies import EDT, Fixed
 from edt.tracing import demo as demos
 from edt.tracing.demo import Distribution, compare_distributions

@@ -5,12 +5,12 @@ import pytest
 import scipy.stats
 import torch
 
-from edt.decoding.batched_engine import BatchedSpec
-from edt.decoding.reference import ReferenceSpec
+from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, DataError
-from edt.models.language_model import LanguageModel, ModelSpec
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
 from edt.tasks.prompts import text_prompt
 from edt.tracing.distribution import ranks, sampling_probabilities, strategy_temperature

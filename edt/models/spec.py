@@ -1,0 +1,76 @@
+"""Which model to load, and how: the configuration group `model`. Importing this module does not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edt.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """Any causal language model that transformers loads: model=hf model.path=OWNER/NAME or a folder."""
+
+    path: str
+    """OWNER/NAME of the hub, a folder, or `edt:NAME` for a model that ships with the package."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub; null: main."""
+    dtype: str = "auto"
+    """auto: float32 on a CPU, the checkpoint's dtype on a GPU; or float64, float32, bfloat16, float16."""
+    device: str = "auto"
+    """auto: a GPU if there is one; or cpu, cuda, cuda:1, …"""
+    adapter: str | None = None
+    """Folder of a PEFT adapter, merged into the model after loading."""
+    trust_remote_code: bool = False
+    """true: run Python code that comes with the model."""
+    chat_template: bool = False
+    """true: make each prompt a user turn of the tokenizer's chat template."""
+    attention: str | None = None
+    """sdpa, eager or flash_attention_2; null: the choice of transformers."""
+
+    def __post_init__(self) -> None:
+        if self.dtype != "auto" and self.dtype not in DTYPES:
+            raise ConfigError(f"model.dtype is '{self.dtype}'; it must be auto or one of {', '.join(DTYPES)}.")
+
+    @property
+    def resolved_device(self) -> torch.device:
+        """The device to load onto."""
+        import torch
+
+        # With auto, a command moves between machines unchanged; the identity holds the type of the device.
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+            # A name that torch parses may still be a device that this build of torch lacks.
+            if device.type != "cuda":
+                torch.empty(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(
+                f"model.device is '{self.device}', which is not a device that torch has here; use auto, cpu or cuda."
+            ) from error
+
+        # torch.device("cuda:7") exists as a name whatever the machine has; the count of GPUs decides.
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(
+                f"model.device is '{self.device}', but torch sees {torch.cuda.device_count()} GPUs here; "
+                "use model.device=auto or cpu."
+            )
+        return device
+
+    @property
+    def resolved_dtype(self) -> torch.dtype | str:
+        """The dtype to load in; "auto" keeps the checkpoint's."""
+        import torch
+
+        # An explicit dtype wins on every device.
+        if self.dtype != "auto":
+            dtype: torch.dtype = getattr(torch, self.dtype)
+            return dtype
+        return torch.float32 if self.resolved_device.type == "cpu" else "auto"
