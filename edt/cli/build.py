@@ -29,14 +29,15 @@ def construct(node: PlainConfig, where: str) -> Any:
     _check_node(node, where)
     factory = import_class(node[TARGET], where)
     hints = get_type_hints(factory)
-    known = [field.name for field in fields(factory) if field.init]
+    defaults = {field.name: field.default for field in fields(factory) if field.init}
+    known = list(defaults)
 
     values = {}
     for name, value in node.items():
         if name == TARGET:
             continue
         _check_key(name, known, where)
-        values[name] = _value(value, f"{where}.{name}")
+        values[name] = _value(_over_default(value, defaults[name]), f"{where}.{name}")
         if not _fits(values[name], hints[name]):
             raise ConfigError(f"{where}.{name} is {value!r}; it must be {describe_type(hints[name])}.")
 
@@ -81,6 +82,15 @@ def _import_factory(target: Any, where: str) -> Callable[..., Any]:
             f"{where}.{TARGET} is '{target}', which cannot be imported ({reason}); is its folder on PYTHONPATH?"
         ) from error
     return cast("Callable[..., Any]", factory)
+
+
+def _over_default(value: Any, default: Any) -> Any:
+    """Return a mapping without `_target_` as a change of its field's default, so that `task.template.head=…` is one."""
+    if not isinstance(value, Mapping) or TARGET in value or not is_dataclass(default) or isinstance(default, type):
+        return value
+    cls = type(default)
+    unchanged = {field.name: getattr(default, field.name) for field in fields(default) if field.init}
+    return {TARGET: f"{cls.__module__}:{cls.__qualname__}", **unchanged, **value}
 
 
 def _value(value: Any, where: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,17 @@ from pathlib import Path
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
 import edt
-from edt.cli.schema import register
+from edt.cli.schema import has_argument, register
 from edt.errors import ConfigError
 
 register()
+
+BAD_OVERRIDE = re.compile(r"Could not override '([^']+)'")
+"""Hydra's message for a key that the configuration does not list."""
 
 
 def config_folder() -> Path:
@@ -28,9 +33,38 @@ def config_folder() -> Path:
 
 
 def compose(command: str, overrides: Sequence[str], user_folder: Path | None = None) -> DictConfig:
-    """Return the configuration of a command. Raises what Hydra and OmegaConf raise."""
+    """Return the configuration of a command. Raises what Hydra and OmegaConf raise.
+
+    An override may also set a key that a file of the user's does not list, if the class that it names has the key.
+    """
+    words = list(overrides)
     with _hydra_ready():
-        return hydra.compose(config_name=command, overrides=[*_search_path(user_folder), *overrides])
+        while True:
+            try:
+                return hydra.compose(config_name=command, overrides=[*_search_path(user_folder), *words])
+            except ConfigCompositionException as error:
+                unlisted = _unlisted_argument(error, command, words, user_folder)
+                if unlisted is None:
+                    raise
+                words[unlisted] = f"+{words[unlisted]}"
+
+
+def _unlisted_argument(
+    error: ConfigCompositionException, command: str, words: Sequence[str], user_folder: Path | None
+) -> int | None:
+    """Return which of the words Hydra refused although a class has its key; None where there is none."""
+    bad = BAD_OVERRIDE.search(str(error))
+    keys = [word.partition("=")[0] for word in words]
+    if bad is None or bad.group(1) not in keys:
+        return None
+
+    # Only what chooses the files: other overrides may have unlisted keys as well.
+    choices = [word for word, key in zip(words, keys, strict=True) if "." not in key]
+    try:
+        config = hydra.compose(config_name=command, overrides=[*_search_path(user_folder), *choices])
+    except ConfigCompositionException:
+        return None
+    return keys.index(bad.group(1)) if has_argument(config, bad.group(1).split(".")) else None
 
 
 def sweep_points(overrides: Sequence[str], user_folder: Path | None = None) -> list[list[str]]:

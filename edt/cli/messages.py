@@ -11,14 +11,14 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from edt.cli.composition import compose
+from edt.cli.composition import BAD_OVERRIDE, compose
 from edt.cli.renamed import renamed_key, renamed_option
+from edt.cli.schema import arguments
 from edt.errors import ConfigError, suggestion
 
 TRACKED_LATER = ("generate", "score", "tune")
 """Commands that leave run folders and export nothing by themselves."""
 
-BAD_OVERRIDE = re.compile(r"Could not override '([^']+)'")
 BAD_MERGE = re.compile(r"Error merging override \+{0,2}([^=]+)=(.*)", re.DOTALL)
 
 
@@ -109,7 +109,9 @@ def _known_keys(parent: str, command: str, overrides: Sequence[str], user_folder
     node: Any = OmegaConf.select(config, parent) if parent else config
     if not isinstance(node, DictConfig | Mapping):
         return []
-    return [str(name) for name in node if not str(name).startswith("_")]
+    # what the files list, and what the class has besides
+    names = [str(name) for name in node if not str(name).startswith("_")]
+    return list(dict.fromkeys([*names, *arguments(node)]))
 
 
 def _one_line(text: str) -> str:

@@ -7,8 +7,9 @@ where `edt.cli.build.construct` says what is wrong with them. It checks each val
 
 from __future__ import annotations
 
+import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from inspect import get_annotations
 from typing import Any
@@ -22,6 +23,7 @@ from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
 from edt.study.spec import Browser, RefinementBudget
+from edt.tasks.base import Task
 from edt.tracking.spec import NoTracking, WandbSpec
 from edt.tuning.spec import SearchSpec
 
@@ -73,6 +75,44 @@ def node(cls: type) -> dict[str, Any]:
     """
     own_first = sorted((field for field in fields(cls) if field.init), key=lambda field: _depth(cls, field.name))
     return {"_target_": _public_path(cls), **{field.name: _default(field) for field in own_first}}
+
+
+def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that the class of a node has, each with its default; none where the node names no such class.
+
+    The keys that every task has may also be set on a list of tasks.
+    """
+    cls = Task if "members" in config else _class_of(config.get("_target_"))
+    if cls is None:
+        return {}
+    of_class = {field.name: field.default for field in fields(cls) if field.init}
+    return {**of_class, "split": "test"} if issubclass(cls, Task) else of_class
+
+
+def has_argument(config: Any, names: Sequence[str]) -> bool:
+    """Return whether a dotted key can be set in a configuration, also where the configuration does not list it."""
+    for position, name in enumerate(names):
+        if isinstance(config, Mapping) and name in config:
+            config = config[name]
+            continue
+        # From here on the configuration says nothing: the classes decide, by the defaults of their fields.
+        known = arguments(config) if isinstance(config, Mapping) else {}
+        for inner in names[position:]:
+            if inner not in known:
+                return False
+            default = known[inner]
+            known = {field.name: field.default for field in fields(default)} if is_dataclass(default) else {}
+        return True
+    return True
+
+
+def _class_of(target: Any) -> type | None:
+    """Return the dataclass that `_target_` names; None where it cannot be imported, which is reported elsewhere."""
+    try:
+        cls = pkgutil.resolve_name(str(target))
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return cls if isinstance(cls, type) and is_dataclass(cls) else None
 
 
 def _depth(cls: type, name: str) -> int:

@@ -104,8 +104,8 @@ class Task(ABC):
         quality: name of the quality metric, "rouge_l" or "sacrebleu".
         extra_metrics: names of further metrics, computed from the examples' `meta`.
 
-    Keys of the config. All have a default here; your class may change it, and may add more keys. On the command line
-    `task.limit=10` changes a key that the config lists, `+task.limit=10` one that it does not list.
+    Keys of the config. All have a default here; your class may change it, and may add more keys. The config lists only
+    what differs; on the command line `task.limit=10` changes any of them.
         template: wording of the prompt; see `Template`.
         path: a file or folder with data; None where the task has another source.
         limit: largest number of examples, None for all. A smaller subset is contained in each larger one.
