@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from edt.cli.build import task_requests
+from edt.cli.composition import compose
 from edt.decoding.engine import Engine
 from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.request import DecodeRequest
@@ -38,9 +39,9 @@ def mini_tasks() -> dict[str, GeneratedTask]:
     """Return the four tasks as their files in `configs/task` define them, by name."""
     tasks: dict[str, GeneratedTask] = {}
     for name in TASKS:
-        content = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "task" / f"{name}.yaml"))
-        assert isinstance(content, dict)
-        tasks[name] = instantiate({key: value for key, value in content.items() if key != "split"})
+        content: Any = OmegaConf.to_container(compose("run", [f"task={name}"]).task)
+        (request,) = task_requests(content)
+        tasks[name] = request.task
     return tasks
 
 

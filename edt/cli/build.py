@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from edt.cli.renamed import renamed_key
+from edt.cli.schema import DEFAULT_SPLIT
 from edt.errors import ConfigError, suggestion
 
 PlainConfig = Mapping[str, Any]
@@ -204,7 +205,7 @@ def _task_request(node: PlainConfig, where: str) -> Any:
     from edt.generation.request import TaskRequest
 
     _check_node(node, where)
-    split = node.get("split", "test")
+    split = node.get("split", DEFAULT_SPLIT)
     splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
     task = construct({name: value for name, value in node.items() if name != "split"}, where)
     return TaskRequest(task=task, splits=splits)

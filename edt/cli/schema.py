@@ -24,6 +24,11 @@ from edt.models.spec import ModelSpec
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
 from edt.study.spec import Browser, RefinementBudget
 from edt.tasks.base import Task
+from edt.tasks.mini import MiniMSMarco, MiniQuAC, MiniWMT19, MiniXLSum
+from edt.tasks.msmarco import MSMarco
+from edt.tasks.quac import QuAC
+from edt.tasks.wmt19 import WMT19
+from edt.tasks.xlsum import XLSum
 from edt.tracking.spec import NoTracking, WandbSpec
 from edt.tuning.spec import SearchSpec
 
@@ -51,8 +56,20 @@ SCHEMAS: Mapping[str, type] = {
     "strategy/fixed": Fixed,
     "strategy/kld": KLD,
     "strategy/random_t": RandomT,
+    "task/mini_msmarco": MiniMSMarco,
+    "task/mini_quac": MiniQuAC,
+    "task/mini_wmt19": MiniWMT19,
+    "task/mini_xlsum": MiniXLSum,
+    "task/msmarco": MSMarco,
+    "task/quac": QuAC,
+    "task/wmt19": WMT19,
+    "task/xlsum": XLSum,
 }
-"""Classes with arguments that have no default. A file gives those, over the class: `/schema/strategy/edt@_here_`."""
+"""Classes under the files of the same name, which hold what differs from them: `/schema/strategy/edt@_here_`."""
+
+
+DEFAULT_SPLIT = "test"
+"""Which examples a task decodes where nothing else is said."""
 
 
 def register() -> None:
@@ -74,7 +91,10 @@ def node(cls: type) -> dict[str, Any]:
     The class's own arguments come before those of its bases: in a grid, the last axis varies fastest.
     """
     own_first = sorted((field for field in fields(cls) if field.init), key=lambda field: _depth(cls, field.name))
-    return {"_target_": _public_path(cls), **{field.name: _default(field) for field in own_first}}
+    values = {field.name: _default(field) for field in own_first}
+    # The splits are the request's and no argument of the task, but a key of its configuration.
+    split = {"split": DEFAULT_SPLIT} if issubclass(cls, Task) else {}
+    return {"_target_": _public_path(cls), **split, **values}
 
 
 def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +106,7 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     if cls is None:
         return {}
     of_class = {field.name: field.default for field in fields(cls) if field.init}
-    return {**of_class, "split": "test"} if issubclass(cls, Task) else of_class
+    return {**of_class, "split": DEFAULT_SPLIT} if issubclass(cls, Task) else of_class
 
 
 def has_argument(config: Any, names: Sequence[str]) -> bool:

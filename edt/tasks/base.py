@@ -106,13 +106,7 @@ class Task(ABC):
 
     Keys of the config. All have a default here; your class may change it, and may add more keys. The config lists only
     what differs; on the command line `task.limit=10` changes any of them.
-        template: wording of the prompt; see `Template`.
-        path: a file or folder with data; None where the task has another source.
-        limit: largest number of examples, None for all. A smaller subset is contained in each larger one.
-        seed: draws the subset.
-        max_new_tokens: budget of the output in tokens.
-        max_prompt_tokens: budget of the prompt in tokens; None: the model's context less `max_new_tokens`.
-        stop: texts that end an output, such as ["\n"]; they are not part of it.
+        template, path, limit, seed, max_new_tokens, max_prompt_tokens, stop: below.
         split: which examples are decoded: train, dev, test (the default), all, or a list; passed to `row_set`.
     """
 
@@ -121,12 +115,19 @@ class Task(ABC):
     extra_metrics: ClassVar[tuple[str, ...]] = ()
 
     template: Template = Template()
+    """Wording of the prompt: head, source, turns, tail."""
     path: str | None = None
+    """A file or folder with data; null: the task's own source."""
     limit: int | None = None
+    """Largest number of examples, drawn by the seed; null for all. A smaller subset is contained in each larger one."""
     seed: int = 0
+    """Draws the examples of the limit, and of a data set also the subsets and the halves of a single file."""
     max_new_tokens: int = 64
+    """Tokens of an output, at most."""
     max_prompt_tokens: int | None = None
+    """Longer prompts lose the end of their source; null: the context less max_new_tokens."""
     stop: tuple[str, ...] = ()
+    """Texts that end an output, such as a line break; they are not part of it."""
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:

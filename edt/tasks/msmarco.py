@@ -31,9 +31,10 @@ class MSMarco(DatasetTask):
     """Row schema: {query_id, query, answers, passages}; passages is {passage_text: [..], is_selected: [..]} as on
     the hub, or [{passage_text, is_selected}, ..] as published.
 
-    passages: "all" in file order, or only the "selected" ones that the annotators answered from.
     Template fields: `passages` (one numbered line each), `query`. References: all distinct answers.
     Splits: 10k of train; 1k of the other train rows; 1k of validation.
+
+    path: file or folder with JSON (lines) {query_id, query, passages, answers}; null: read the hub.
     """
 
     name: ClassVar[str] = "msmarco"
@@ -45,6 +46,7 @@ class MSMarco(DatasetTask):
     }
 
     passages: str = "all"
+    """all passages in file order, or only the selected ones, which the annotators answered from."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -46,6 +46,8 @@ class QuAC(DatasetTask):
     append the word to each section; we remove it there, and the template's instruction names it instead.
     Splits, by dialogue: 10k questions of train; 1k questions of the other train dialogues; 1k questions of validation.
     Dialogues are taken whole, so a split may have a few questions more.
+
+    path: file or folder with the official JSON; null: download the official files.
     """
 
     name: ClassVar[str] = "quac"

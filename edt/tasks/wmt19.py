@@ -26,11 +26,12 @@ __all__ = ["WMT19"]
 class WMT19(DatasetTask):
     """Row schema: {translation: {en, zh}, id?}.
 
-    direction: source and target language; "en-zh" translates from English to Chinese.
     An example's id is its row's `id`, or a hash of the two texts, so it depends on neither position nor direction.
     Further pairs with the same texts get the endings "-2", "-3", ..
     Template fields: `sentence`, `source_language`, `target_language` (English names).
     Splits: 10k of train; 1k of the validation rows that test does not take; 1k of validation.
+
+    path: NAME.eng and NAME.zho, or JSON lines {translation: {en, zh}}, or a folder with them; null: read the hub.
     """
 
     name: ClassVar[str] = "wmt19"
@@ -45,6 +46,7 @@ class WMT19(DatasetTask):
     }
 
     direction: str = "en-zh"
+    """SOURCE-TARGET: en-zh translates from English to Chinese; another pair needs another hub.config."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

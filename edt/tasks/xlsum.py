@@ -22,6 +22,8 @@ class XLSum(DatasetTask):
     """Row schema: {id, summary, text}. The columns url and title are not read: a title gives the summary away.
 
     Template fields: `text`. Splits: 10k of train, 1k of validation, 1k of test.
+
+    path: file or folder with JSON lines {id, summary, text}; null: read the hub.
     """
 
     name: ClassVar[str] = "xlsum"

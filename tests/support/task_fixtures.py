@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from edt.cli.composition import config_folder
 from edt.tasks.sources.dataset_task import DatasetTask
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "task"
@@ -15,7 +17,9 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "task"
 
 def task(name: str, **settings: Any) -> DatasetTask:
     """The task of `configs/task/NAME.yaml` with some settings changed, as the command line builds it."""
-    node = OmegaConf.load(CONFIGS / f"{name}.yaml")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        node = compose(overrides=[f"+task={name}"]).task
+    OmegaConf.set_struct(node, False)
     del node["split"]
     for key, value in settings.items():
         OmegaConf.update(node, key, value, force_add=True)

@@ -54,9 +54,10 @@ class TextSpec:
 class GeneratedTask(DatasetTask):
     """Base of the mini tasks: rows are generated, or read from `path` in the real data set's form.
 
-    seed: seed of the rows and of the subset.
-    train_size, dev_size, test_size: the splits' sizes in `size_unit`. A row does not depend on them, so a larger split
-        begins with the rows of a smaller one.
+    A row does not depend on the sizes of the splits, so a larger split begins with the rows of a smaller one.
+
+    path: a file or folder in the real data set's form; null: generate them. seed: seed of the generated rows and of the
+    subset. train_size: generated rows of the split train (mini_quac: questions).
     """
 
     extra_metrics: ClassVar[tuple[str, ...]] = ("factuality", "distinct_correct")

@@ -73,9 +73,7 @@ class DatasetTask(Task):
         official_splits: the splits of the official release.
         size_unit: what sizes count, for messages.
 
-    Keys of the config, beyond those of `Task`:
-        hub: the source that is read when `path` is None.
-        train_size, dev_size, test_size: sizes of the subsets, None for all rows.
+    Keys of the config, beyond those of `Task`: hub, and the sizes of the subsets.
     """
 
     plan: ClassVar[SubsetPlan] = ONE_TO_ONE
@@ -83,9 +81,13 @@ class DatasetTask(Task):
     size_unit: ClassVar[str] = "rows"
 
     hub: Source | None = None
+    """The source that is read when `path` is null."""
     train_size: int | None = 10_000
+    """Size of the split train, in rows (quac: questions); null for all."""
     dev_size: int | None = 1_000
+    """Size of the split dev; null for all."""
     test_size: int | None = 1_000
+    """Size of the split test; null for all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
