@@ -21,6 +21,9 @@ from edt.cli.help import command_help
 from edt.cli.listing import options
 from edt.cli.schema import OPTIONS, SCHEMAS, WITHOUT_TARGET, node
 
+SPLIT = "Which examples to decode: train, dev, test, all, or a list of them."
+"""What describes `task.split`, which is no field of a task."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
@@ -94,7 +97,7 @@ def _keys_of_file(path: Path, group: str) -> Iterator[Key]:
             key=prefix + key,
             type=_type(cls, name),
             default=_yaml(value),
-            description=comments.get(key, "") or documented,
+            description=comments.get(key, "") or documented or (SPLIT if key == "split" else ""),
         )
 
 
