@@ -123,17 +123,36 @@ def combine_eda(
 
 
 def _common_samples(outputs: Sequence[Sequence[StrategyOutputs]], runs: Sequence[Run]) -> int:
-    """Return the samples that every complete strategy of every run has. Raises StoreError where a run has none."""
-    counts = []
+    """Return the samples that every complete strategy of every run has; warn where some have more.
+
+    Raises StoreError where a run has none.
+    """
+    complete: list[tuple[str, StrategyOutputs]] = []
     for run, of_run in zip(runs, outputs, strict=True):
         # A strategy without one complete sample is unfinished; it does not set the number for all.
-        complete = [entry.complete_samples for entry in of_run if entry.complete_samples]
-        if not complete:
+        of_task = [(run.manifest.task, entry) for entry in of_run if entry.complete_samples]
+        if not of_task:
             raise StoreError(
                 f"{run.folder} holds no strategy with a sample of every example; finish edt generate first."
             )
-        counts.append(min(complete))
-    return min(counts)
+        complete += of_task
+
+    n_samples = min(entry.complete_samples for _, entry in complete)
+    most = max(entry.complete_samples for _, entry in complete)
+    if most > n_samples:
+        # The scores of before may be of more samples, and a smaller number changes Self-BLEU.
+        fewest = [f"{entry.strategy_id} of {task}" for task, entry in complete if entry.complete_samples == n_samples]
+        logger.warning(
+            "%d of up to %d samples are scored, since %s%s no more; to score %d, and leave out what has fewer, use "
+            "samples=%d.",
+            n_samples,
+            most,
+            fewest[0],
+            " has" if len(fewest) == 1 else f" and {len(fewest) - 1} more have",
+            most,
+            most,
+        )
+    return n_samples
 
 
 def _is_complete(outputs: StrategyOutputs, n_samples: int, task: str) -> bool:

@@ -34,16 +34,18 @@ class DecodeConfig:
         return Limits(max_new_tokens=_MAX_NEW_TOKENS if tokens is None else tokens, stop=stop)
 
     def output_folder(
-        self, name: str, prompts: Sequence[Prompt], strategies: Sequence[Strategy], limits: Limits
+        self, name: str, engine: Engine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], limits: Limits
     ) -> Path:
         """Return the folder for these outputs; the same request always has the same folder."""
         # The folder's name is a hash of everything that can change the outputs. A second call with the same request
         # overwrites its files; any other request gets another folder.
+        noise = STORED_NOISE[engine.noise(self.sampling)]
         content = [
-            [self.model.path, self.model.revision, self.model.adapter],
+            # As in a run's identity: the dtype, the device, the weights and the engine, not only the model's name.
+            engine.identity(),
             [[prompt.token_ids, prompt.unconditional_ids] for prompt in prompts],
             [strategy.strategy_id for strategy in strategies],
-            [self.sampling.samples, self.sampling.seed, STORED_NOISE[self.sampling.noise], limits.identity()],
+            [self.sampling.samples, self.sampling.seed, noise, limits.identity()],
         ]
         return self.folder / f"{name}-{digest(content)}"
 

@@ -110,7 +110,7 @@ def show_demo(demo: Demo, decoding: DecodeConfig) -> None:
         comparison=None if demo.distribution is None else compare_distributions(demo.distribution, engine),
         prompts=tuple(_group_samples(demo, prompts, strategies, generations)),
     )
-    folder = decoding.output_folder(f"{short_name(decoding.model.path)}-demo", prompts, strategies, limits)
+    folder = decoding.output_folder(f"{short_name(decoding.model.path)}-demo", engine, prompts, strategies, limits)
     write_text(folder / "demo.html", demo_page(results), setting=SETTING)
 
     console = result_console(TEXT_WIDTH)

@@ -88,7 +88,7 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
     trace = trace_prompt(engine, chosen, strategies, request.decoding.sampling, top=request.top)
 
     name = f"{short_name(request.decoding.model.path)}-{chosen.prompt.task}"
-    folder = request.decoding.output_folder(name, [chosen.prompt], strategies, chosen.limits)
+    folder = request.decoding.output_folder(name, engine, [chosen.prompt], strategies, chosen.limits)
     # The files are written before anything is printed: a closed terminal must not lose them.
     write_trace(folder / "trace.parquet", trace)
     write_text(folder / "trace.html", trace_page(trace), setting=SETTING)

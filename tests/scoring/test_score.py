@@ -92,6 +92,20 @@ def test_scores_with_fewer_samples_than_generated(ask):
     assert {s.n_samples for s in scores_of(run).values()} == {3}
 
 
+def test_a_strategy_with_fewer_samples_than_others_is_named(ask, caplog):
+    run_of(ask([Fixed(t0=1)], samples=3))
+    run = run_of(ask([EDT(t0=1, theta=1)], samples=2))
+    assert {s.n_samples for s in scores_of(run).values()} == {2}
+    (said,) = caplog.messages
+    assert "2 of up to 3 samples are scored, since edt(t0=1,theta=1) of wmt19 has no more" in said
+    assert "samples=3" in said
+
+    caplog.clear()
+    run_of(ask([EDT(t0=1, theta=1)], samples=3))
+    scores_of(run)
+    assert not caplog.messages
+
+
 def test_records_have_the_designs_columns(ask):
     run = run_of(ask([EDT(t0=1, theta=0.5, top_p=0.9)]))
     scores_of(run)

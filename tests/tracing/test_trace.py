@@ -60,6 +60,14 @@ def test_a_prompt_is_traced_printed_and_written(words, tmp_path, capsys):
     assert len(list(tmp_path.rglob("trace.html"))) == 1
 
 
+@pytest.mark.parametrize("other", ["model.dtype=float64", "engine=reference", "engine=hf_generate"])
+def test_another_dtype_or_engine_has_a_folder_of_its_own(other, words, tmp_path):
+    ask = [*words, "prompt=Hello", "strategy=fixed"]
+    assert main(["trace", *ask]) == 0
+    assert main(["trace", *ask, other]) == 0
+    assert len(list(tmp_path.rglob("trace.html"))) == 2
+
+
 def test_an_example_is_traced_with_the_tokens_of_its_run(words, tmp_path, capsys):
     """Common random numbers: looking at a row is looking at the row that a run scores."""
     (tmp_path / "news.eng").write_text("\n".join(f"Sentence {i}." for i in range(6)) + "\n")
