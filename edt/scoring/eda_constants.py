@@ -25,6 +25,13 @@ _MISSING = (
 )
 
 
+_SINGLE = (
+    "EDA is provisional and means little: its scale comes from a single fixed setting, {setting}, on this very split. "
+    "Repeat the command once with strategy=fixed_sweep in place of its strategy, then as it was (or add temperatures, "
+    "0 among them, as strategy.fixed.t0=[0,0.5,1]); task.split=[dev,test] in both takes the scale from dev."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StrategyMetrics:
     """One strategy on one split with its metrics by name; `quality` names the quality metric."""
@@ -103,7 +110,7 @@ def constants_for(
     1. those given in the configuration;
     2. in a study (baseline_ids is not None), the maxima of these strategies on dev, frozen if nothing was;
     3. those frozen in the run under `key`;
-    4. the maxima of the fixed family on dev, greedy among them; they are frozen now;
+    4. the maxima of the fixed family on dev, of two settings or more with greedy among them; they are frozen now;
     5. the maxima of the fixed family on the split itself, which are provisional;
     6. none, and EDA is missing.
     """
@@ -117,17 +124,21 @@ def constants_for(
     if known is not None:
         return known, ""
 
-    # Without greedy, the best quality on dev may be far below what the model can do: such a scale is not frozen.
+    # Without greedy, the best quality on dev may be far below what the model can do, and the maxima of one setting are
+    # its own values: such a scale is not frozen, since more temperatures could not repair it later.
     on_dev = _baseline(entries, "dev")
-    if any(entry.is_greedy for entry in on_dev):
+    if len(on_dev) > 1 and any(entry.is_greedy for entry in on_dev):
         constants = maxima(on_dev, "dev")
         if constants is not None:
             frozen.freeze(key, constants)
             return constants, ""
 
-    constants = maxima(_baseline(entries, split), PROVISIONAL)
+    on_split = _baseline(entries, split)
+    constants = maxima(on_split, PROVISIONAL)
     if constants is None:
         return None, _MISSING
+    if len(on_split) == 1:
+        return constants, _SINGLE.format(setting=on_split[0].outputs.strategy_id)
     remedy = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
     return constants, (
         f"EDA is provisional: Q* = {constants.q_star:.4g} and S* = {constants.s_star:.4g} are the best of the fixed "

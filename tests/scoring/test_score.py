@@ -71,9 +71,22 @@ def test_provisional_eda_is_labelled(ask, real_text):
 
 
 def test_dev_without_greedy_says_what_is_missing(ask, real_text):
-    score = scores_of(run_of(ask([Fixed(t0=1)], splits=("dev", "test"))))["test", "fixed(t0=1)", "eda"]
+    score = scores_of(run_of(ask([Fixed(t0=0.5), Fixed(t0=1)], splits=("dev", "test"))))["test", "fixed(t0=1)", "eda"]
     assert "provisional" in score.note
     assert "t0=0" in score.note
+
+
+@pytest.mark.parametrize("splits", [("test",), ("dev", "test")])
+def test_the_scale_of_a_single_fixed_setting_says_so_and_is_not_frozen(ask, real_text, splits):
+    greedy, edt = Fixed(t0=0), EDT(t0=1, theta=1)
+    score = scores_of(run_of(ask([greedy, edt], splits=splits)))["test", "edt(t0=1,theta=1)", "eda"]
+    assert "single fixed setting, fixed(t0=0)" in score.note
+    assert "strategy=fixed_sweep" in score.note
+    assert "provisional" in score.signature
+
+    more = scores_of(run_of(ask([*FIXED, edt], splits=splits)))["test", "edt(t0=1,theta=1)", "eda"]
+    assert "single" not in more.note
+    assert ("provisional" in more.signature) == (splits == ("test",))
 
 
 def test_constants_do_not_hang_on_what_is_scored_together(ask, real_text, tmp_path):
@@ -96,14 +109,14 @@ def test_a_strategy_with_fewer_samples_than_others_is_named(ask, caplog):
     run_of(ask([Fixed(t0=1)], samples=3))
     run = run_of(ask([EDT(t0=1, theta=1)], samples=2))
     assert {s.n_samples for s in scores_of(run).values()} == {2}
-    (said,) = caplog.messages
+    (said,) = [message for message in caplog.messages if "scored" in message]
     assert "2 of up to 3 samples are scored, since edt(t0=1,theta=1) of wmt19 has no more" in said
     assert "samples=3" in said
 
     caplog.clear()
     run_of(ask([EDT(t0=1, theta=1)], samples=3))
     scores_of(run)
-    assert not caplog.messages
+    assert not any("scored" in message for message in caplog.messages)
 
 
 def test_records_have_the_designs_columns(ask):
