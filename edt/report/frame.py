@@ -110,10 +110,15 @@ def _with_run_label(group: Group, groups: Iterable[Group], run_labels: Mapping[s
     if len(same_heading) == 1:
         return group
 
-    labels = [run_labels.get(generation_id, "") for generation_id in same_heading]
-    label = run_labels.get(group.generation_id, "")
+    return replace(group, run_label=distinct_label(group.generation_id, same_heading, run_labels))
+
+
+def distinct_label(generation_id: str, among: Sequence[str], run_labels: Mapping[str, str]) -> str:
+    """Return the label of a run, or its id where the label is empty or not unique among the runs with these ids."""
+    labels = [run_labels.get(other, "") for other in among]
+    label = run_labels.get(generation_id, "")
     # Two runs with the same label would look like one run; the id always distinguishes them.
-    return replace(group, run_label=label if label and labels.count(label) == 1 else group.generation_id)
+    return label if label and labels.count(label) == 1 else generation_id
 
 
 def _sorted_rows(rows: Sequence[TableRow]) -> list[TableRow]:

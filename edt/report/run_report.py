@@ -11,7 +11,16 @@ import pyarrow.compute as pc
 from edt.errors import MissingExtraError
 from edt.extras import check_extra
 from edt.records import ScoreRow
-from edt.report.frame import QUALITY_COLUMN, Group, Sections, TableRow, metric_column, quality_name, table_rows
+from edt.report.frame import (
+    QUALITY_COLUMN,
+    Group,
+    Sections,
+    TableRow,
+    distinct_label,
+    metric_column,
+    quality_name,
+    table_rows,
+)
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, Point, StudyPage
 from edt.report.run_labels import run_labels
@@ -59,8 +68,11 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
     except MissingExtraError as error:
         _logger.warning("No charts: %s", error)
         return
-    write_text(folder / "report.html", study_html(scores_page(sections, runs)))
-    console.print(f"charts and outputs: {folder}/report.html", highlight=False, soft_wrap=True)
+    page = scores_page(sections, runs)
+    write_text(folder / "report.html", study_html(page))
+    without = "" if page.outputs else " (without outputs: the page shows those of one model, with one run of each task)"
+    label = "charts and outputs" if page.outputs else "charts"
+    console.print(f"{label}: {folder}/report.html{without}", highlight=False, soft_wrap=True)
     for figure in write_step_figures(runs, scores, folder):
         console.print(f"steps: {figure}", highlight=False, soft_wrap=True)
 
@@ -80,12 +92,13 @@ def scores_page(sections: Sections, runs: Sequence[Run]) -> StudyPage:
             examples += run_examples
             outputs += run_outputs
 
+    labels = _task_labels(sections, run_labels([run.manifest for run in runs]))
     return StudyPage(
         title=f"Sampling temperature of {', '.join(models)}",
         about={"model": ", ".join(models), "examples × samples": _sizes(sections)},
-        quality={_task_label(group, sections): quality_name(rows) or "quality" for group, rows in sections.items()},
-        points=_points(sections),
-        ideal=_ideals(sections),
+        quality={labels[group]: quality_name(rows) or "quality" for group, rows in sections.items()},
+        points=_points(sections, labels),
+        ideal=_ideals(sections, labels),
         sections=(),
         examples=examples,
         outputs=outputs,
@@ -124,13 +137,10 @@ def _browsed_outputs(run: Run, families: Mapping[str, str]) -> tuple[list[PageEx
     return page_examples, page_outputs
 
 
-def _points(sections: Sections) -> list[Point]:
+def _points(sections: Sections, labels: Mapping[Group, str]) -> list[Point]:
     """Return a point for each strategy of each section."""
     return [
-        _point(group, row, _task_label(group, sections))
-        for group, rows in sections.items()
-        for row in rows
-        if row.family != _GRAMMAR
+        _point(group, row, labels[group]) for group, rows in sections.items() for row in rows if row.family != _GRAMMAR
     ]
 
 
@@ -148,16 +158,22 @@ def _point(group: Group, row: TableRow, task: str) -> Point:
     )
 
 
-def _task_label(group: Group, sections: Sections) -> str:
-    """Return the task, with its model if there are several, and its run if a model has several runs of it."""
-    # The page identifies a task by its label, so the label must be unique among the sections.
-    models = {other.model for other in sections}
-    runs = {other.generation_id for other in sections if (other.task, other.model) == (group.task, group.model)}
-    parts = [group.task, *([group.model] if len(models) > 1 else []), *([group.generation_id] if len(runs) > 1 else [])]
-    return " · ".join(parts)
+def _task_labels(sections: Sections, of_runs: Mapping[str, str]) -> dict[Group, str]:
+    """Return each section's task, with its model if there are several, and its run if a model has several runs of it.
+
+    of_runs: what distinguishes a run, by generation id, as in the table.
+    """
+    # The page identifies a task by its label, so the label must be unique; a run's splits share it.
+    several_models = len({group.model for group in sections}) > 1
+    labels = {}
+    for group in sections:
+        runs = list({g.generation_id: g for g in sections if (g.task, g.model) == (group.task, group.model)})
+        run = distinct_label(group.generation_id, runs, of_runs) if len(runs) > 1 else ""
+        labels[group] = " · ".join(filter(None, (group.task, group.model if several_models else "", run)))
+    return labels
 
 
-def _ideals(sections: Sections) -> dict[str, tuple[float, float]]:
+def _ideals(sections: Sections, labels: Mapping[Group, str]) -> dict[str, tuple[float, float]]:
     """Return quality and Self-BLEU of the grammar's answers for each generated task, of the last split with both."""
     ideals = {}
     for group, rows in sections.items():
@@ -165,7 +181,7 @@ def _ideals(sections: Sections) -> dict[str, tuple[float, float]]:
             quality, self_bleu = (_value(row.cells.get(column)) for column in (QUALITY_COLUMN, "self_bleu"))
             # A later split overwrites an earlier one: test comes last.
             if row.family == _GRAMMAR and quality is not None and self_bleu is not None:
-                ideals[_task_label(group, sections)] = (quality, self_bleu)
+                ideals[labels[group]] = (quality, self_bleu)
     return ideals
 
 

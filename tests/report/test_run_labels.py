@@ -1,11 +1,13 @@
 """Runs of one model and task in one table: headings and notes distinguish them, but only where necessary."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from edt.records import ScoreRow
+from edt.report import run_report
 from edt.report.frame import notes_in, table_rows
 from edt.report.run_labels import run_labels
 from edt.report.table import markdown, print_table
@@ -112,3 +114,19 @@ def test_a_note_names_the_model_where_there_are_several():
         "mini, mini_xlsum, test: EDA is provisional",
         "base, mini_xlsum, test: EDA is provisional",
     ]
+
+
+def test_the_page_names_tasks_as_the_table_does_and_says_that_outputs_are_left_out(monkeypatch, tmp_path, capsys):
+    manifests = [manifest(), manifest(model={**MODEL, "dtype": "bfloat16"})]
+    runs = [
+        SimpleNamespace(manifest=one, generation_id=one.generation_id, folder=tmp_path / one.generation_id)
+        for one in manifests
+    ]
+    scores = [score(run.generation_id) for run in runs]
+    page = run_report.scores_page(table_rows(scores, run_labels(manifests)), runs)
+    assert list(page.quality) == ["mini_xlsum · float32", "mini_xlsum · bfloat16"]
+    assert [point.task for point in page.points] == list(page.quality)
+
+    monkeypatch.setattr(run_report, "write_step_figures", lambda *arguments: [])
+    run_report.report_study(scores, runs)
+    assert "report.html (without outputs: " in capsys.readouterr().out
