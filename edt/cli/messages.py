@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from edt.cli.composition import BAD_OVERRIDE, compose
+from edt.cli.help import config_groups
 from edt.cli.renamed import renamed_key, renamed_option
 from edt.cli.schema import arguments
 from edt.errors import ConfigError, suggestion
@@ -19,6 +20,10 @@ from edt.errors import ConfigError, suggestion
 TRACKED_LATER = ("generate", "score", "tune")
 """Commands that leave run folders and export nothing by themselves."""
 
+_WORDS_OF_USERS = {"temperature": "t0"}
+"""Names by which a key is looked for in vain, with the key."""
+
+AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^=]+)=(.*?)'\n", re.DOTALL)
 BAD_MERGE = re.compile(r"Error merging override \+{0,2}([^=]+)=(.*)", re.DOTALL)
 
 
@@ -39,6 +44,9 @@ def explain(error: Exception, command: str, overrides: Sequence[str], user_folde
             return _explain_unknown_key(bad.group(1), command, overrides, user_folder)
         if merged := BAD_MERGE.search(str(error)):
             return _explain_merge(merged.group(1), merged.group(2), command, overrides, user_folder)
+
+        if ambiguous := AMBIGUOUS.search(str(error)):
+            return _explain_several_values(ambiguous.group(1), ambiguous.group(2), command)
 
     message = _one_line(str(error))
     if isinstance(error, ValueError | TypeError):
@@ -78,7 +86,61 @@ def _explain_unknown_key(key: str, command: str, overrides: Sequence[str], user_
     if name in neighbors:
         return f"'{parent}.{name}' is a value, which has no keys below it." if parent else f"'{name}' has no keys."
     where = f"'{parent}'" if parent else "the configuration"
-    return f"{where} has no key '{name}'{suggestion(name, neighbors)}; it has: {', '.join(neighbors)}."
+    name_here = _WORDS_OF_USERS.get(name, name)
+    hint = suggestion(name_here, neighbors)
+    # nothing below a key that does not exist can be meant, as in `samples.first=3`
+    if name_here not in neighbors and key.endswith(name):
+        node = _node(parent, command, others, user_folder)
+        hint = _hint_below(parent, name_here, node, _value_of(key, overrides)) or hint
+    return f"{where} has no key '{name}'{hint}; it has: {', '.join(neighbors)}."
+
+
+def explain_option(words: str, command: str) -> str:
+    """Return a hint for an option that does not exist, as `--dry-run`, if it is spelled like a key; else ""."""
+    option, _, value = words.partition("=")
+    name = option.lstrip("-").replace("-", "_")
+    node = _node("", command, (), None)
+    if name in _names(node):
+        return _did_you_mean([f"{name}={value or ('true' if isinstance(node[name], bool) else '…')}"])
+    return _hint_below("", _WORDS_OF_USERS.get(name, name), node, value or None)
+
+
+def _hint_below(parent: str, name: str, node: Any, value: str | None) -> str:
+    """Return " (did you mean …?)" for the keys of this name one or two levels below a node; "" if there are none."""
+    children = {f"{parent}.{child}".lstrip("."): node[child] for child in node}
+    keys = [f"{path}.{name}" for path, child in children.items() if name in _names(child)]
+    if not keys:
+        keys = [
+            f"{path}.{inner}.{name}"
+            for path, child in children.items()
+            if isinstance(child, DictConfig)
+            for inner in child
+            if name in _names(child[inner])
+        ]
+
+    # Fixed temperature first, the family that most people know; a family alone is chosen by its option.
+    keys.sort(key=lambda key: not key.startswith("strategy.fixed."))
+    shown = [f"{key}={value or '…'}" for key in keys[:3]]
+    family = re.fullmatch(r"strategy\.(fixed|edt|kld|dynatemp|random_t)\.\w+", keys[0]) if keys else None
+    if family:
+        shown = [f"strategy={family.group(1)} strategy.{name}={value or '…'}", shown[0]]
+    return _did_you_mean(shown)
+
+
+def _did_you_mean(overrides: Sequence[str]) -> str:
+    return f" (did you mean {' or '.join(overrides)}?)" if overrides else ""
+
+
+def _explain_several_values(key: str, values: str, command: str) -> str:
+    """Explain values with commas outside of a sweep."""
+    sweep = "to run the command once for each, add --multirun"
+    if key == "strategy":
+        return (
+            f"'strategy={values}' names several; {sweep}; to compare families in one run, use strategy=compare_three."
+        )
+    if key in config_groups(command):
+        return f"'{key}={values}' names several, and one can be chosen; {sweep}."
+    return f"'{key}={values}' is several values; for a list, write {key}=[{values}]; {sweep}."
 
 
 def _explain_merge(key: str, value: str, command: str, overrides: Sequence[str], user_folder: Path | None) -> str:
@@ -102,11 +164,20 @@ def _without(key: str, overrides: Sequence[str]) -> list[str]:
 
 def _known_keys(parent: str, command: str, overrides: Sequence[str], user_folder: Path | None) -> list[str]:
     """Return the keys below `parent` in the configuration that the other overrides make; empty when there is none."""
+    return _names(_node(parent, command, overrides, user_folder))
+
+
+def _node(parent: str, command: str, overrides: Sequence[str], user_folder: Path | None) -> Any:
+    """Return the configuration at `parent` that the overrides make; empty when there is none."""
     try:
         config = compose(command, overrides, user_folder)
     except (HydraException, OmegaConfBaseException, ConfigError):
-        return []
-    node: Any = OmegaConf.select(config, parent) if parent else config
+        return {}
+    return (OmegaConf.select(config, parent) if parent else config) or {}
+
+
+def _names(node: Any) -> list[str]:
+    """Return the keys that a node has; none for a plain value."""
     if not isinstance(node, DictConfig | Mapping):
         return []
     # what the files list, and what the class has besides

@@ -45,10 +45,19 @@ def local_folder(path: str, revision: str | None) -> Path:
     return folder
 
 
+def _embedded_names() -> list[str]:
+    # Found on disk, so that a model that is added to the package needs no list.
+    return sorted(config.parent.name for config in ASSETS.glob("*/config.json"))
+
+
+def _embedded_suggestion(path: str) -> str:
+    """Return `" (did you mean 'edt:mini'?)"` for the bare name of an embedded model, else an empty string."""
+    return f" (did you mean '{EMBEDDED}{path}'?)" if path in _embedded_names() else ""
+
+
 def _embedded_folder(name: str) -> Path:
     """Return the folder of a model that ships inside the package."""
-    # Found on disk, so that a model that is added to the package needs no list.
-    names = sorted(config.parent.name for config in ASSETS.glob("*/config.json"))
+    names = _embedded_names()
     if name not in names:
         raise ModelError(f"no model '{name}' ships with edt{suggestion(name, names)}; available: {', '.join(names)}.")
     return ASSETS / name
@@ -94,12 +103,14 @@ def fetch(hub_id: str, revision: str | None) -> Path:
     # The hub answers the same for a private and for a missing model.
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"model '{hub_id}' is not on the hub, or this account cannot read it (`hf auth login`)."
+            f"model '{hub_id}'{_embedded_suggestion(hub_id)} is not on the hub, or this account cannot read it "
+            "(`hf auth login`)."
         ) from error
     # Without a network the hub's client raises any of these.
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise ModelError(
-            f"model '{hub_id}' is not in the local cache and the hub cannot be reached ({type(error).__name__}); "
+            f"model '{hub_id}'{_embedded_suggestion(hub_id)} is not in the local cache and the hub cannot be reached "
+            f"({type(error).__name__}); "
             "give a folder instead: model=hf model.path=FOLDER."
         ) from error
 
