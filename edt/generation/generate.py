@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pyarrow.compute as pc
@@ -72,7 +73,11 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
     # Rows from before count as done, so that a resumed command shows its progress in the whole.
     rows_in_all = len(request.rows) * sum(len(prompts) for prompts in prepared.prompts.values())
 
-    with progress.task(run.manifest.task, total=rows_in_all, done=rows_in_all - rows_to_do) as advance:
+    finished = 0
+    with (
+        _count_at_interrupt(run.manifest.task, lambda: (finished, finished + len(todo))),
+        progress.task(run.manifest.task, total=rows_in_all, done=rows_in_all - rows_to_do, chunks=len(todo)) as advance,
+    ):
         while todo:
             number, chunk = todo[0]
             planned = run.manifest.passes[number]
@@ -89,10 +94,23 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
             else:
                 # Outside of the try, so that an error of writing is not taken for a chunk that was too large.
                 write_part(run, number, chunk, generations)
+                finished += 1
                 advance(len(generations), sum(len(generation.token_ids) for generation in generations))
             # Looked up again after each chunk, since a split adds chunks.
             todo = chunks_to_decode(run, request, prepared)
     return run
+
+
+@contextmanager
+def _count_at_interrupt(task: str, chunks: Callable[[], tuple[int, int]]) -> Iterator[None]:
+    """Log after Ctrl-C how many chunks are finished, of how many. chunks: returns the two when it happens."""
+    # Outermost, so that the bar is gone from the terminal when the line is printed.
+    try:
+        yield
+    except KeyboardInterrupt:
+        finished, planned = chunks()
+        logger.info("%s: %d of %d chunks are finished.", task, finished, planned)
+        raise
 
 
 def _decode_chunk(

@@ -64,11 +64,17 @@ class Progress:
         self.console = Console(stderr=True) if console is None else console
 
     @contextmanager
-    def task(self, label: str, *, total: int, done: int) -> Iterator[Advance]:
-        """Show `total` rows, of which `done` are on disk already; give the function that advances it."""
+    def task(self, label: str, *, total: int, done: int, chunks: int) -> Iterator[Advance]:
+        """Show `total` rows, of which `done` are on disk already; give the function that advances it.
+
+        chunks: the number that is left to decode.
+        """
         speed = _Speed(total - done)
         # A bar in a log file would be a line for each time that it is redrawn.
         if not self.console.is_terminal:
+            # The first chunk of a large run can take minutes, in which a log would show nothing.
+            if chunks > 1:
+                logger.info("%s: decoding the first chunk of %d; the estimate of the time follows.", label, chunks)
             yield _line_by_line(label, total, speed)
             rate = f", {speed.tokens_per_second:,.0f} tokens/s" if done < total else ""
             logger.info("%s: %d rows, %d of them from before, %.1f s%s", label, total, done, speed.seconds, rate)

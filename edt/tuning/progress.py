@@ -47,10 +47,10 @@ class SearchProgress(Progress):
                 self._bars = None
 
     @contextmanager
-    def task(self, label: str, *, total: int, done: int) -> Iterator[Advance]:
+    def task(self, label: str, *, total: int, done: int, chunks: int) -> Iterator[Advance]:
         """Show the rows of a pass. During a search the bar is removed at the end, and no line is printed."""
         if self._bars is None:
-            with super().task(label, total=total, done=done) as advance:
+            with super().task(label, total=total, done=done, chunks=chunks) as advance:
                 yield advance
             return
         bars = self._bars

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from edt.cli import main
+from edt.generation import generate
 from edt.generation import progress as progress_module
 from edt.generation.progress import Progress, duration
 from edt.generation.session import Session, generate_runs
@@ -28,7 +29,7 @@ def clock(monkeypatch):
 
 def test_lines_say_the_speed_and_the_time_left(clock, caplog):
     caplog.set_level(logging.INFO)
-    with Progress(Console(force_terminal=False)).task("xlsum", total=100, done=20) as advance:
+    with Progress(Console(force_terminal=False)).task("xlsum", total=100, done=20, chunks=3) as advance:
         clock[0] = 10.0
         advance(10, 500)  # the first chunk: 10 of 80 rows in 10 s
         clock[0] = 20.0
@@ -36,6 +37,7 @@ def test_lines_say_the_speed_and_the_time_left(clock, caplog):
         clock[0] = 80.0
         advance(60, 3000)  # nothing is left
     assert caplog.messages == [
+        "xlsum: decoding the first chunk of 3; the estimate of the time follows.",
         "xlsum: 30 of 100 rows, 50 tokens/s, about 70 s left",
         "xlsum: 100 rows, 20 of them from before, 80.0 s, 50 tokens/s",
     ]
@@ -43,7 +45,7 @@ def test_lines_say_the_speed_and_the_time_left(clock, caplog):
 
 def test_a_short_decoding_has_one_line(clock, caplog):
     caplog.set_level(logging.INFO)
-    with Progress(Console(force_terminal=False)).task("xlsum", total=4, done=0) as advance:
+    with Progress(Console(force_terminal=False)).task("xlsum", total=4, done=0, chunks=1) as advance:
         clock[0] = 1.0
         advance(2, 10)
         clock[0] = 2.0
@@ -53,11 +55,31 @@ def test_a_short_decoding_has_one_line(clock, caplog):
 
 def test_a_terminal_has_a_bar_with_the_same(clock):
     screen = io.StringIO()
-    with Progress(Console(file=screen, force_terminal=True, width=120)).task("xlsum", total=100, done=20) as advance:
+    with Progress(Console(file=screen, force_terminal=True, width=120)).task(
+        "xlsum", total=100, done=20, chunks=3
+    ) as advance:
         clock[0] = 10.0
         advance(10, 500)
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
     assert re.search(r"xlsum +\S* +30/100 rows \d:\d\d:\d\d 50 tokens/s, about 70 s left", shown)
+
+
+def test_an_interrupt_says_how_many_chunks_are_finished(ask, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    decode_chunk, calls = generate._decode_chunk, []
+
+    def interrupted_in_the_second(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return decode_chunk(*arguments)
+
+    monkeypatch.setattr(generate, "_decode_chunk", interrupted_in_the_second)
+    chunks = Session.open(ask()).estimate()[0].chunks
+    with pytest.raises(KeyboardInterrupt):
+        run_of(ask())
+    assert chunks > 1
+    assert caplog.messages[-1] == f"wmt19: 1 of {chunks} chunks are finished."
 
 
 @pytest.mark.parametrize(
