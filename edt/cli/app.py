@@ -20,7 +20,7 @@ from edt.cli import argv
 from edt.cli.command_names import USAGE_ERROR
 from edt.cli.composition import compose, config_folder, sweep_points
 from edt.cli.help import command_help, config_groups
-from edt.cli.messages import explain
+from edt.cli.messages import explain, explain_option
 from edt.errors import ConfigError, EdtError
 from edt.logs import log_to_stderr
 
@@ -70,6 +70,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         if len(points) > 1:
             logger.info("edt %s, %d of %d: %s", command, number, len(points), " ".join(point))
         config = _composed(command, point, options.config_dir)
+        _warn_without_effect(command, point)
         if options.cfg:
             print(OmegaConf.to_yaml(config, resolve=options.resolve), end="")
         else:
@@ -81,7 +82,9 @@ class _Parser(argparse.ArgumentParser):
     """Raises ConfigError in place of printing argparse's own usage."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; `{self.prog} --help` shows what it takes.")
+        unknown = re.match(r"unrecognized arguments: (--\S+)", message)
+        hint = explain_option(unknown.group(1), self.prog.split()[-1]) if unknown else ""
+        raise ConfigError(f"{message}{hint}; `{self.prog} --help` shows what it takes.")
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -117,6 +120,21 @@ def _check_no_hydra_settings(overrides: Sequence[str]) -> None:
                 f"'{key}={value}' has no effect, since {kind} are not supported; run several points one after the "
                 "other with --multirun, as in --multirun sampling.seed=1,2, and choose folders with paths.runs=FOLDER."
             )
+
+
+def _warn_without_effect(command: str, overrides: Sequence[str]) -> None:
+    """Warn of overrides of the task where edt trace reads a prompt, and so no task."""
+    values = {key.lstrip("+~"): value for key, _, value in (word.partition("=") for word in overrides)}
+    if command != "trace" or values.get("prompt", "null") == "null":
+        return
+    unused = [key for key in values if key == "task" or key.startswith("task.")]
+    if unused:
+        logger.warning(
+            "%s %s no effect with prompt=…, which belongs to no task; sampling.max_new_tokens is the length of its "
+            "outputs.",
+            " and ".join(unused),
+            "has" if len(unused) == 1 else "have",
+        )
 
 
 def _points(command: str, overrides: Sequence[str], options: argparse.Namespace) -> list[list[str]]:

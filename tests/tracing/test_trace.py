@@ -98,6 +98,13 @@ def test_guided_temperature_is_left_out_where_there_is_no_source(words, capsys, 
     assert "fixed(t0=1)" in said.out
 
 
+def test_a_key_of_the_task_has_no_effect_with_a_prompt_and_a_warning(words, capsys, caplog):
+    assert main(["trace", *words, "strategy=fixed", "prompt=Hello", "task.max_new_tokens=2", "task.limit=1"]) == 0
+    message = capsys.readouterr().err or caplog.text
+    assert "task.max_new_tokens and task.limit have no effect" in message
+    assert "sampling.max_new_tokens" in message
+
+
 ERRORS = {
     "only guided": (["prompt=Hello", "strategy=kld"], ["kld", "unconditional_prompt=", "another strategy"]),
     "no text": (["prompt=''"], ["the prompt '' has no token"]),
