@@ -33,7 +33,8 @@ def check_extra(extra: str, purpose: str) -> None:
 
     Call it before long work, so that a missing plotting library does not end a study after an hour of decoding.
 
-    purpose: what needs the extra, as the subject of a sentence: "edt study".
+    purpose: what needs the extra, as the subject of a sentence: "the page of a trace". It is not the command,
+        which begins the line that is printed: "edt trace: edt trace needs …".
     """
     module = missing_package(extra)
     if module is not None:

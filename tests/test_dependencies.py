@@ -153,7 +153,11 @@ def test_the_plain_install_runs_and_prints_the_table(session):
 
 @pytest.mark.parametrize(
     ("command", "message"),
-    [("tune", "edt tune needs"), ("trace", "edt trace needs"), ("tracking", "tracking=wandb needs wandb")],
+    [
+        ("tune", "edt tune: the search needs"),
+        ("trace", "edt trace: the page of a trace needs"),
+        ("tracking", "tracking=wandb needs wandb"),
+    ],
 )
 def test_a_command_that_needs_an_extra_says_so_before_it_works(command, message, session):
     results, folder = session

@@ -30,6 +30,7 @@ _LISTS = {"references": pa.list_(pa.string()), "token_ids": pa.list_(pa.int32())
 _BEFORE_PARAMS = {
     "run": pa.string(),
     "model": pa.string(),
+    "dtype": pa.string(),
     "task": pa.string(),
     "split": pa.string(),
     "example_id": pa.string(),
@@ -117,6 +118,8 @@ def _sample_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
         columns: dict[str, Any] = {name: table[name] for name in schema.names if name in table.column_names}
         columns["run"] = pa.repeat(run.folder.name, len(table))
         columns["model"] = pa.repeat(run.manifest.model, len(table))
+        # Runs that differ in it alone would be told apart by nothing but the hash in their folder's name.
+        columns["dtype"] = pa.repeat(run.manifest.identity["model"]["dtype"], len(table))
         columns["references"] = pa.array([list(examples[key].references) for key in keys], _LISTS["references"])
         if "prompt" in schema.names:
             columns["prompt"] = pa.array([prompt_text(examples[key].parts) for key in keys], pa.string())

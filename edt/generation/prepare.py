@@ -76,13 +76,13 @@ def shortening_notes(manifest: Manifest) -> list[str]:
     for split, facts in manifest.splits.items():
         if facts["shortened_prompts"]:
             notes.append(
-                f"{manifest.task}, {split}: {facts['shortened_prompts']} of {facts['examples']} prompts were shortened "
-                f"to fit the budget, by {facts['truncated_tokens']} tokens in all."
+                f"{manifest.task}, {split}: {facts['shortened_prompts']:,} of {facts['examples']:,} prompts were "
+                f"shortened to fit the budget, by {facts['truncated_tokens']:,} tokens in all."
             )
         if facts["prompts_without_source"]:
             notes.append(
-                f"{manifest.task}, {split}: {facts['prompts_without_source']} prompts have no source text left; there "
-                "both contexts of kld are the same, and it equals fixed temperature."
+                f"{manifest.task}, {split}: {facts['prompts_without_source']:,} prompts have no source text left; "
+                "there both contexts of kld are the same, and it equals fixed temperature."
             )
     return notes
 

@@ -119,7 +119,7 @@ def run_study(request: StudyRequest) -> Study | None:
     With `dry_run`, only log what there is to decode, and return None.
     """
     # Before an hour of decoding, not when the first figure is drawn.
-    check_extra("report", "edt study")
+    check_extra("report", "a study's report")
     console = Console(stderr=True)
 
     # Checked before hours of decoding, since the results are written at the end. The folder of all experiments is

@@ -95,7 +95,7 @@ class Demo:
 def show_demo(demo: Demo, decoding: DecodeConfig) -> None:
     """Decode the demo, print its results, and write them as a page."""
     # Before the model is loaded: what is missing is reported at once.
-    check_extra("report", "edt trace")
+    check_extra("report", "the page of a demo")
     # Fixed temperatures only: the demo shows what T does, before a rule chooses it.
     strategies = [Fixed(t0=temperature) for temperature in demo.temperatures]
     engine = decoding.engine.build(LanguageModel.load(decoding.model))

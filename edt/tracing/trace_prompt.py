@@ -80,7 +80,7 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
     details: print a table of the tokens below each output.
     """
     # Before the model is loaded: what is missing is reported at once.
-    check_extra("report", "edt trace")
+    check_extra("report", "the page of a trace")
     engine = request.decoding.engine.build(LanguageModel.load(request.decoding.model))
     chosen = _load_prompt(request, engine.model)
     # compare_three, the default, includes KLD, which a text without a source cannot use.

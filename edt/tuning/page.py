@@ -19,7 +19,7 @@ from edt.report.templating import render_template
 from edt.tuning.axes import Categorical, Range, SearchAxis
 from edt.tuning.results import SearchResult, TrialResult, best_so_far, distinct
 
-with extra_imports("tune", "edt tune"):
+with extra_imports("tune", "the search"):
     import plotly.graph_objects as go
     from plotly.offline import get_plotlyjs
 

@@ -21,7 +21,7 @@ from edt.tuning.results import TrialResult
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
 
-with extra_imports("tune", "edt tune"):
+with extra_imports("tune", "the search"):
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
     from optuna.exceptions import StorageInternalError

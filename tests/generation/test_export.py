@@ -57,6 +57,7 @@ def test_each_format_gives_back_every_sample(run, to):
         for name in ("t0", "theta", "top_p", "t_mean", "h_mean"):
             assert row[name] == pytest.approx(kept[name], rel=1e-15) if kept[name] is not None else pd.isna(row[name])
     assert set(frame["run"]) == {run.folder.name}
+    assert set(frame["dtype"]) == {"float32"}
     assert "prompt" not in frame
 
 
