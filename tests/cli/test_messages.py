@@ -165,7 +165,7 @@ def test_prompt_that_cannot_fit(capsys, local):
 
 def test_output_folder_in_the_way_of_a_file(capsys, tmp_path, local):
     (tmp_path / "file").write_text("")
-    said = refused(capsys, "run", *local, f"paths.runs={tmp_path / 'file' / 'runs'}")
+    said = refused(capsys, "run", *local, f"paths.runs={tmp_path / 'file' / 'runs'}", planned=True)
     assert "cannot write" in said
     assert "paths.runs=FOLDER" in said
 
@@ -173,7 +173,7 @@ def test_output_folder_in_the_way_of_a_file(capsys, tmp_path, local):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_read_only_output_folder(capsys, tmp_path, local):
     (tmp_path / "sealed").mkdir(mode=0o500)
-    said = refused(capsys, "run", *local, f"paths.runs={tmp_path / 'sealed' / 'runs'}")
+    said = refused(capsys, "run", *local, f"paths.runs={tmp_path / 'sealed' / 'runs'}", planned=True)
     assert "no permission" in said
 
 
@@ -200,6 +200,6 @@ def test_device_that_is_not_there(capsys, local):
 
 
 def test_a_rule_out_of_the_signals_range_is_an_error_not_a_draw(capsys, local):
-    said = refused(capsys, "run", *local, "strategy=fixed", "strategy.t0=1e39")
+    said = refused(capsys, "run", *local, "strategy=fixed", "strategy.t0=1e39", planned=True)
     assert "fixed(t0=1e+39)" in said
     assert "temperature inf" in said

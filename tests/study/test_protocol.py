@@ -242,7 +242,7 @@ def test_what_is_looked_at_is_no_fixed_temperature():
     entries = [
         SimpleNamespace(
             outputs=SimpleNamespace(split="dev", strategy_id=s.strategy_id),
-            measured={"eda": SimpleNamespace(value=losses.get((s.t0, getattr(s, "theta", None)), 40.0 + s.t0))},
+            metrics={"eda": SimpleNamespace(value=losses.get((s.t0, getattr(s, "theta", None)), 40.0 + s.t0))},
         )
         for s in settings
     ]

@@ -78,7 +78,7 @@ def test_commands_without_tracking_say_how_their_runs_are_exported(command, word
 
     assert main([command, word]) == 2
     message = capsys.readouterr().err
-    assert f"edt {command} has no tracking" in message
+    assert f"edt {command}: this command exports nothing itself" in message
     assert "edt report tracking=wandb" in message
 
 
