@@ -111,7 +111,7 @@ def _hint_below(parent: str, name: str, node: Any, value: str | None) -> str:
     keys = [f"{path}.{name}" for path, child in children.items() if name in _names(child)]
     if not keys:
         keys = [
-            f"{path}.{inner}.{name}"
+            f"{path}.{inner!s}.{name}"
             for path, child in children.items()
             if isinstance(child, DictConfig)
             for inner in child

@@ -118,7 +118,7 @@ def _sample_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
         columns: dict[str, Any] = {name: table[name] for name in schema.names if name in table.column_names}
         columns["run"] = pa.repeat(run.folder.name, len(table))
         columns["model"] = pa.repeat(run.manifest.model, len(table))
-        # Runs that differ in it alone would be told apart by nothing but the hash in their folder's name.
+        # Runs that differ in it alone would differ in nothing else but the hash in their folder's name.
         columns["dtype"] = pa.repeat(run.manifest.identity["model"]["dtype"], len(table))
         columns["references"] = pa.array([list(examples[key].references) for key in keys], _LISTS["references"])
         if "prompt" in schema.names:
