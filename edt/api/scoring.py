@@ -235,8 +235,9 @@ def _with_eda(evaluated: Sequence[StrategyMetrics], spec: EdaSpec) -> list[Strat
         note = _EDA_MISSING
         if own is not None:
             note = (
-                f"EDA is provisional: Q* = {own.q_star:.4g} and S* = {own.s_star:.4g} are the best of the fixed "
-                "temperatures in these samples; give q_star and s_star to take them from elsewhere."
+                f"EDA is provisional: Q* = {own.q_star:.4g} is the best quality and S* = {own.s_star:.4g} the largest "
+                "Self-BLEU of the fixed temperatures in these samples; give q_star and s_star to take them from "
+                "elsewhere."
             )
         constants = own
 

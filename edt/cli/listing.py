@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
+from edt.cli.build import TARGET, import_class
 from edt.cli.composition import config_folder
 from edt.cli.schema import OPTIONS
 from edt.errors import ConfigError, suggestion
@@ -53,17 +56,32 @@ def options(group: str, user_folder: Path | None = None) -> Mapping[str, str]:
 
 
 def _options_in(folder: Path) -> dict[str, str]:
-    """Return the options that are files of a folder, with the first sentence of their comment."""
-    return {path.stem: first_sentence(_first_comment(path)) for path in sorted(folder.glob("*.yaml"))}
+    """Return the options that are files of a folder, each with the first sentence of its comment or of its class."""
+    return {
+        path.stem: first_sentence(_first_comment(path) or _class_docstring(path))
+        for path in sorted(folder.glob("*.yaml"))
+    }
 
 
 def _first_comment(path: Path) -> str:
-    """Return the first comment line of a config file, without Hydra's own `@package`; empty where there is none."""
+    """Return the comment line at the beginning of a config file, empty where there is none."""
     for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("# @package") or not line.strip():
+        # Hydra's own `@package`, and a comment that is only the file's name, describe nothing.
+        if line.startswith("# @package") or not line.strip() or (line.startswith("#") and line.endswith(path.name)):
             continue
         return line.lstrip("# ") if line.startswith("#") else ""
     return ""
+
+
+def _class_docstring(path: Path) -> str:
+    """Return the docstring of the class that a config file names; empty where it names none.
+
+    Raises ConfigError for a class that cannot be imported.
+    """
+    target = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(target, dict) or TARGET not in target:
+        return ""
+    return inspect.getdoc(import_class(target[TARGET], path.stem)) or ""
 
 
 def first_sentence(text: str) -> str:

@@ -1,6 +1,8 @@
 """The decode loop: draw a token for every living row, then continue with the rows that have not ended, step by step.
 
 Shapes: A all rows of the batch, R rows alive, B branches, U noise streams, V vocabulary, N strategies of the table.
+A noise stream is the random numbers of one (example, sample), over all steps and tokens. All strategies share it,
+unless sampling.noise=per_strategy.
 """
 
 from __future__ import annotations

@@ -47,8 +47,9 @@ def eda(quality: ArrayLike | None, self_bleu: ArrayLike | None, *, q_star: float
 
 @dataclass(frozen=True, kw_only=True)
 class EdaConstants:
-    """Q* and S*, where they come from, and the family whose maxima they are; frozen for every later score.
+    """EDA, the distance from best quality at Self-BLEU 0 in percent (lower is better), with its constants Q* and S*.
 
+    They are frozen for every later score. family: the one whose maxima they are.
     source: "dev" (the study's development split), "override" (`metrics.eda.q_star`, `s_star`) or
     "own split (provisional)" (a single run outside a study). Raises ConfigError unless both are finite and above 0.
     """
@@ -90,8 +91,10 @@ def eda_constants(
     source: ConstantsSource,
     family: str = "fixed",
 ) -> EdaConstants | None:
-    """Return Q* and S* as the maxima over the settings of the baseline family, which must include greedy decoding.
+    """Return Q* and S* as the maxima over the settings of the baseline family.
 
+    Greedy decoding should be among them: it has the largest Self-BLEU, 100, and often the best quality. This is not
+    checked here: `edt run` and `edt score` freeze no constants without it.
     quality, self_bleu: one value per setting of the family. Returns None (EDA is missing) without a setting, or where a
     maximum is missing or 0: without a best quality there is no distance from it.
     """

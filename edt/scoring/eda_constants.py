@@ -18,10 +18,10 @@ BASELINE = "fixed"
 
 PROVISIONAL: ConstantsSource = "own split (provisional)"
 _MISSING = (
-    "EDA is missing: its constants are the best quality and the largest Self-BLEU of fixed temperatures, and there is "
-    "none above 0 here. They need 2 samples or more, and fixed temperatures in the same run: repeat the command once "
-    "with strategy=fixed strategy.t0=[0,0.4,0.7,1,1.3] in place of its strategy, then as it was (task.split=[dev,test] "
-    "in both takes the constants from dev). Or give metrics.eda.q_star and metrics.eda.s_star."
+    "EDA is missing: its constants are the best quality and the largest Self-BLEU of fixed temperatures in the same "
+    "run, and there are none above 0 here (Self-BLEU needs 2 samples or more). Run the command once with "
+    "strategy=fixed strategy.t0=[0,0.4,0.7,1,1.3] in place of its strategy, then again as it was; or add "
+    "metrics.eda.q_star=NUMBER metrics.eda.s_star=NUMBER to it."
 )
 
 
@@ -141,8 +141,8 @@ def constants_for(
         return constants, _SINGLE.format(setting=on_split[0].outputs.strategy_id)
     remedy = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
     return constants, (
-        f"EDA is provisional: Q* = {constants.q_star:.4g} and S* = {constants.s_star:.4g} are the best of the fixed "
-        f"temperatures on this very split; to take them from dev, {remedy}."
+        f"EDA is provisional: Q* = {constants.q_star:.4g} is the best quality and S* = {constants.s_star:.4g} the "
+        f"largest Self-BLEU of the fixed temperatures on this very split; to take them from dev, {remedy}."
     )
 
 

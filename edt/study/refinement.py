@@ -1,8 +1,8 @@
 """Add settings to a family on dev: refine every slice, extend the grid at a boundary, interpolate one slice.
 
 The search is adaptive, since a fixed grid is either too coarse for a fair comparison or too large to decode. It stops
-by itself: within the grid a family may add only its budget, beyond it only the values that its axes list. A worked
-example stands in docs/concepts/study_protocol.md.
+by itself: within the grid a family may have only its budget of settings, beyond it only the values that its axes list.
+A worked example stands in docs/concepts/study_protocol.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from edt.study.selection import EdaOnDev, best_of_slices, choose, without_missin
 from edt.study.spec import RefinementBudget
 
 ZERO_FACTOR = 4.0
-"""Next to 0 or infinity there is no geometric mean; a fourth of the other value, or four times it, is taken."""
+"""0 and infinity have no geometric mean with another value. Next to 0 the value divided by this is taken, next to
+infinity the value times this."""
 
 LEAST_DISTANCE = 0.05
 """Least distance between the first values of an interpolated slice, as a share of their mean."""
@@ -25,7 +26,8 @@ INTERPOLATED = 3
 """Settings of an interpolated slice. It is not refined: its neighbors show where its best is."""
 
 NEAR = 0.1
-"""A candidate nearer to the best value than this share of the way to its neighbor would add no information."""
+"""Least distance between a new value and the best one, as a share of the distance from the best one to its neighbor. A
+nearer one would have nearly the same EDA."""
 
 DIGITS = 3
 """Significant digits of a new value, so that settings have readable names."""
@@ -67,7 +69,7 @@ def refine(family: Family, on_dev: EdaOnDev, budget: RefinementBudget) -> Family
             extended.append(((family.first_axis, beyond), *others))
         elif others not in interpolated and spent.count(others) < budget.refinements:
             value = refinement_value(losses)
-            # a value may be in the slice without a loss: its score on dev is missing
+            # a value may be in the slice without EDA: its score on dev is missing
             if value is not None and value not in ids:
                 refined.append(((family.first_axis, value), *others))
 
@@ -97,9 +99,9 @@ def extend(family: Family, on_dev: EdaOnDev) -> Family:
 def interpolate(family: Family, on_dev: EdaOnDev, budget: RefinementBudget) -> Family:
     """Add one value of the second parameter: the geometric mean of the best value and its better neighbor.
 
-    On the first axis the new slice has three values between the two best ones (see starting_values). Returns the family
-    unchanged if it has not two axes, or if the best setting is already a fixed temperature (its neighbors would differ
-    only by noise).
+    On the first axis the new slice has three values between the best ones of these two slices (see starting_values).
+    Returns the family unchanged if it has not two axes, or if the best setting is already a fixed temperature (its
+    neighbors would differ only by noise).
     """
     best = family.settings[family.coordinates[choose(family, on_dev).strategy_id]]
     has_budget = len({coords[1:] for coords in family.interpolated}) < budget.slices
@@ -153,11 +155,15 @@ def middle_ratio(value: float, other: float) -> float:
 
 
 def extension_value(losses: Mapping[float, float], axis: GridAxis, tried: Sequence[float], goal: float) -> float | None:
-    """Return the axis' next value beyond the boundary at which the best of these is, or None.
+    """Return the axis' next value beyond the boundary, if the best of these values is at the boundary; else None.
 
-    losses: the known ones, by value. tried: all values so far, ascending, also those whose loss is missing. goal: the
-    loss to reach. None is returned where the best is inside, where the axis lists no further value, and where linear
-    extrapolation from the neighbor would not reach `goal`: a loss that flattens comes less far than its tangent.
+    losses: EDA on dev by value, where it is known. tried: all values so far, ascending, also those without EDA.
+    goal: the EDA to reach. None is returned
+
+    - where the best value is inside;
+    - where the axis lists no further value;
+    - where the straight line through the best value and its neighbor does not reach `goal` at the next value. EDA
+      falls more slowly towards its minimum, so it would not reach `goal` either.
     """
     values = sorted(losses)
     if len(values) < 2:  # one value has no slope
@@ -168,7 +174,7 @@ def extension_value(losses: Mapping[float, float], axis: GridAxis, tried: Sequen
     if beyond is None:
         return None
 
-    # The last step's slope is the most optimistic: a loss flattens towards its minimum.
+    # The last step's slope is the most optimistic: EDA flattens towards its minimum.
     neighbor = values[1] if best == values[0] else values[-2]
 
     # Between these two values alone: a line through more of them would be less steep.
@@ -177,11 +183,13 @@ def extension_value(losses: Mapping[float, float], axis: GridAxis, tried: Sequen
 
 
 def refinement_value(losses: Mapping[float, float]) -> float | None:
-    """Return the value to measure next between these, by their losses; None where no room is left.
+    """Return the value to measure next between these; None where no room is left.
 
-    Successive parabolic interpolation (Brent 1973): the vertex of the parabola through the best value and its
-    neighbors. Where the vertex is next to the best value, the middle of the wider side; at a boundary, the middle
-    between the best value and its neighbor.
+    losses: EDA on dev by value. The method is successive parabolic interpolation (Brent 1973):
+
+    - inside, the vertex of the parabola through the best value and its two neighbors;
+    - where the vertex nearly equals the best value (see NEAR), the middle of the wider side;
+    - at a boundary, the middle between the best value and its neighbor.
     """
     values = sorted(losses)
     if len(values) < 2:
@@ -198,9 +206,10 @@ def refinement_value(losses: Mapping[float, float]) -> float | None:
 
 
 def _inside(values: list[float], losses: list[float]) -> list[float]:
-    """Return the parabola's vertex, then the middles of the wider and of the other side.
+    """Return the parabola's vertex, then the middle of the wider side, then that of the other side.
 
-    values: the best one between its neighbors.
+    values: the best one between its two neighbors. losses: their EDA. The vertex is left out where it nearly equals the
+    best value.
     """
     # The wider side has more room for a better value.
     low, best, high = values

@@ -19,7 +19,7 @@ class Browser:
 
 @dataclass(frozen=True, kw_only=True)
 class RefinementBudget:
-    """How many settings dev may add to each family within its grid; extensions are limited by the axes instead."""
+    """How dev fills a family's budget, its number of settings within the grid; extensions are limited by the axes."""
 
     refinements: int = 2
     """Settings added on dev to each slice (each value of a family's second parameter), around its optimum."""

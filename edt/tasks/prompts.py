@@ -92,7 +92,8 @@ def _shorten(example: Example, tokenize: Tokenize, *, budget: int) -> PromptPart
         raise DataError(
             f"the prompt of example '{example.example_id}' of task '{example.task}' needs {length(bare)} tokens even "
             f"without its source, but the budget is {budget} (the context less the new tokens, or "
-            "task.max_prompt_tokens). Use a model with a longer context or lower sampling.max_new_tokens."
+            "task.max_prompt_tokens). Use a model with a longer context, lower sampling.max_new_tokens (it overrides "
+            "the task's own), or raise task.max_prompt_tokens where it is set."
         )
     # A dropped turn means that the source is gone: turns outlive the source.
     if len(bare.turns) < len(example.parts.turns):

@@ -50,6 +50,7 @@ def test_values_by_hand(samples):
     # EDA's scale is that of the fixed family, which greedy decoding heads in both: EDA = 100·sqrt((0² + 1²) / 2).
     assert cell(scores, "fixed(t0=0)", "eda") == pytest.approx(100 / np.sqrt(2), abs=1e-6)
     assert "provisional" in cell(scores, "fixed(t0=0)", "eda", "note")
+    assert "the largest Self-BLEU" in cell(scores, "fixed(t0=0)", "eda", "note")
     assert scores["strategy"].unique().tolist() == list(TEXTS)
 
 

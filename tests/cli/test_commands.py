@@ -19,6 +19,7 @@ from tests.support.command_line import refused
         ("tasks", "XL-Sum"),
         ("models", "ships with the package"),
         ("metrics", "Self-BLEU (Zhu et al. 2018)"),
+        ("metrics", "EDA, the distance from best quality"),
         ("experiments", "T0 × θ"),
     ],
 )
@@ -35,6 +36,20 @@ def test_list_knows_the_users_configs(capsys, tmp_path):
     assert main(["list", "strategies", "--config-dir", str(tmp_path)]) == 0
     assert "hot " in (shown := capsys.readouterr().out)
     assert "A temperature of 2\n" in shown
+
+
+def test_list_falls_back_to_the_docstring_of_the_class(capsys, tmp_path):
+    (tmp_path / "strategy").mkdir()
+    # The first comment is the file's name, as examples in the documentation have it, and describes nothing.
+    file = tmp_path / "strategy" / "hot.yaml"
+    file.write_text("# my_configs/strategy/hot.yaml\n_target_: edt.strategies.Fixed\nt0: 2\n")
+    assert main(["list", "strategies", "--config-dir", str(tmp_path)]) == 0
+    (shown,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("hot ")]
+    assert "T = T0" in shown
+    file.write_text("_target_: no_such_package.Hot\n")
+    assert "'no_such_package.Hot', which cannot be imported" in refused(
+        capsys, "list", "strategies", "--config-dir", str(tmp_path)
+    )
 
 
 def test_list_without_a_known_kind(capsys):

@@ -67,6 +67,8 @@ def test_eda_constants_come_from_dev_and_stay_frozen(ask, real_text):
 def test_provisional_eda_is_labelled(ask, real_text):
     score = scores_of(run_of(ask()))["test", "fixed(t0=1)", "eda"]
     assert "provisional" in score.note
+    assert "is the best quality" in score.note
+    assert "the largest Self-BLEU" in score.note
     assert "provisional" in score.signature
 
 

@@ -124,6 +124,6 @@ def test_a_prompt_that_cannot_fit_names_the_example_and_the_way_out():
         encode(example(parts), by_character, budget=5)
     assert str(raised.value) == (
         "the prompt of example 'e1' of task 'toy' needs 19 tokens even without its source, but the budget is 5 (the "
-        "context less the new tokens, or task.max_prompt_tokens). Use a model with a longer context or lower "
-        "sampling.max_new_tokens."
+        "context less the new tokens, or task.max_prompt_tokens). Use a model with a longer context, lower "
+        "sampling.max_new_tokens (it overrides the task's own), or raise task.max_prompt_tokens where it is set."
     )
