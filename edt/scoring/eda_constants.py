@@ -110,7 +110,7 @@ def constants_for(
     1. those given in the configuration;
     2. in a study (baseline_ids is not None), the maxima of these strategies on dev, frozen if nothing was;
     3. those frozen in the run under `key`;
-    4. the maxima of the fixed family on dev, of two settings or more with greedy among them; they are frozen now;
+    4. the maxima of the fixed family on dev, greedy among them; they are frozen now;
     5. the maxima of the fixed family on the split itself, which are provisional;
     6. none, and EDA is missing.
     """
@@ -124,10 +124,9 @@ def constants_for(
     if known is not None:
         return known, ""
 
-    # Without greedy, the best quality on dev may be far below what the model can do, and the maxima of one setting are
-    # its own values: such a scale is not frozen, since more temperatures could not repair it later.
+    # Without greedy, the best quality on dev may be far below what the model can do: such a scale is not frozen.
     on_dev = _baseline(entries, "dev")
-    if len(on_dev) > 1 and any(entry.is_greedy for entry in on_dev):
+    if any(entry.is_greedy for entry in on_dev):
         constants = maxima(on_dev, "dev")
         if constants is not None:
             frozen.freeze(key, constants)
@@ -137,7 +136,8 @@ def constants_for(
     constants = maxima(on_split, PROVISIONAL)
     if constants is None:
         return None, _MISSING
-    if len(on_split) == 1:
+    # Greedy alone is a scale: its quality is near the best, and its Self-BLEU is 100. Any other single setting is not.
+    if len(on_split) == 1 and not on_split[0].is_greedy:
         return constants, _SINGLE.format(setting=on_split[0].outputs.strategy_id)
     remedy = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
     return constants, (

@@ -31,7 +31,7 @@ TUNE += [
 ]
 TUNE += [*SAMPLING, RESAMPLES]
 IDENTITY = ("task", "split", "model_name", "strategy_id", "family", "granularity", "metric")
-NUMBERS = ("value", "lo", "hi", "confidence", "n_examples", "n_samples", "generation_id", "note")
+NUMBERS = ("value", "lo", "hi", "confidence", "n_examples", "n_samples", "generation_id")
 
 
 @pytest.fixture
@@ -44,7 +44,11 @@ def runs(tmp_path):
 def scores_of(folder):
     """The scores by what they are scores of, without their signatures, which name the version."""
     rows = pq.read_table(folder / "scores.parquet").to_pylist()
-    return {tuple(row[key] for key in IDENTITY): {key: row[key] for key in NUMBERS} for row in rows}
+    # Of a note, its presence: a qualified value stays qualified, in whatever words.
+    return {
+        tuple(row[key] for key in IDENTITY): {**{key: row[key] for key in NUMBERS}, "noted": bool(row["note"])}
+        for row in rows
+    }
 
 
 def check_scores(runs, name):

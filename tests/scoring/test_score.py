@@ -80,15 +80,22 @@ def test_dev_without_greedy_says_what_is_missing(ask, real_text):
 
 @pytest.mark.parametrize("splits", [("test",), ("dev", "test")])
 def test_the_scale_of_a_single_fixed_setting_says_so_and_is_not_frozen(ask, real_text, splits):
-    greedy, edt = Fixed(t0=0), EDT(t0=1, theta=1)
-    score = scores_of(run_of(ask([greedy, edt], splits=splits)))["test", "edt(t0=1,theta=1)", "eda"]
-    assert "single fixed setting, fixed(t0=0)" in score.note
+    warm, edt = Fixed(t0=1), EDT(t0=1, theta=1)
+    score = scores_of(run_of(ask([warm, edt], splits=splits)))["test", "edt(t0=1,theta=1)", "eda"]
+    assert "single fixed setting, fixed(t0=1)" in score.note
     assert "strategy=fixed_sweep" in score.note
     assert "provisional" in score.signature
 
     more = scores_of(run_of(ask([*FIXED, edt], splits=splits)))["test", "edt(t0=1,theta=1)", "eda"]
     assert "single" not in more.note
     assert ("provisional" in more.signature) == (splits == ("test",))
+
+
+def test_greedy_alone_is_a_scale(ask, real_text):
+    run = run_of(ask([Fixed(t0=0), EDT(t0=1, theta=1)], splits=("dev", "test")))
+    score = scores_of(run)["test", "edt(t0=1,theta=1)", "eda"]
+    assert score.note == ""
+    assert "constants:dev" in score.signature
 
 
 def test_constants_do_not_hang_on_what_is_scored_together(ask, real_text, tmp_path):
