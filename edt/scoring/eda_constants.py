@@ -26,7 +26,7 @@ _MISSING = (
 
 
 _SINGLE = (
-    "EDA is provisional and means little: its scale comes from a single fixed setting, {setting}, on this very split. "
+    "EDA is provisional and means little: its scale comes from a single fixed setting on this very split. "
     "Repeat the command once with strategy=fixed_sweep in place of its strategy, then as it was (or add temperatures, "
     "0 among them, as strategy.fixed.t0=[0,0.5,1]); task.split=[dev,test] in both takes the scale from dev."
 )
@@ -138,7 +138,7 @@ def constants_for(
         return None, _MISSING
     # Greedy alone is a scale: its quality is near the best, and its Self-BLEU is 100. Any other single setting is not.
     if len(on_split) == 1 and not on_split[0].is_greedy:
-        return constants, _SINGLE.format(setting=on_split[0].outputs.strategy_id)
+        return constants, _SINGLE
     remedy = "add strategy.t0=0 (greedy) to the fixed settings" if on_dev else "task.split=[dev,test]"
     return constants, (
         f"EDA is provisional: Q* = {constants.q_star:.4g} is the best quality and S* = {constants.s_star:.4g} the "
