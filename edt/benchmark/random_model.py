@@ -15,6 +15,8 @@ from edt.models.spec import ModelSpec
 from edt.records import Prompt
 
 SHAPES: dict[str, dict[str, Any]] = {
+    "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+             "num_attention_heads": 4, "num_key_value_heads": 2},
     "smollm-135m": {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
                     "num_attention_heads": 9, "num_key_value_heads": 3},
     "llama-1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
@@ -22,7 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "llama-8b": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
                  "num_attention_heads": 32, "num_key_value_heads": 8},
 }  # fmt: skip
-"""Shapes of random models: SmolLM-135M's, and those of two Llamas for a GPU."""
+"""Shapes of random models: a tiny one for exactness, SmolLM-135M's, and those of two Llamas for a GPU."""
 VOCABULARY = 49152
 TARGET_ENTROPY = 1.0
 """Mean entropy in nats to which a random model's logits are scaled: about that of real models."""

@@ -1,0 +1,385 @@
+"""Check a GPU machine in ten minutes: exactness, speed, memory, and a small comparison on a real model.
+
+    python -m scripts.gpu_check --out FOLDER [--model FOLDER] [--articles FILE] [--seconds 540] [--quick]
+
+Sections, in this order; each writes FOLDER/gpu_check.json as soon as it is done, so that a machine that goes away
+leaves what was measured, and an error in one section is recorded and does not end the others:
+
+    device      its name, memory, driver, versions of torch and transformers, the peak of a matrix product and of a copy
+    noise       the identity-keyed noise, eager and compiled, equal to the CPU's bit for bit
+    exactness   float64: the batched engine's tokens equal the reference engine's on this device, and those of the CPU;
+                float32 and bfloat16 on --model: greedy tokens equal to transformers' generate
+    rows        rows per second of a sweep as a function of engine.max_rows, with the share of time in the model
+    sweep       scripts.bench_sweep on a 1B shape in bfloat16, and on --model
+    step        scripts.bench_step on a 1B shape
+    study       `edt run` on --articles (XL-Sum's JSON lines) with --model: families, samples, scores, wall time
+
+Runs on a CPU as well (smaller, to try it out). The last line is one JSON object with the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+
+from edt.benchmark.random_model import random_model, random_prompts
+from edt.benchmark.timing import seconds_of, synchronize
+from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
+from edt.decoding.ops import noise
+from edt.decoding.ops.kernels import Kernels
+from edt.decoding.request import DecodeRequest
+from edt.decoding.sampling import Limits, Sampling
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
+from edt.records import Generation, Prompt
+from edt.strategies import EDT, KLD, Dynatemp, Fixed
+from edt.strategies.base import Strategy
+from scripts.bench_sweep import SETTINGS
+
+FAMILIES: list[Strategy] = [
+    Fixed(t0=0.0),
+    Fixed(t0=1.0),
+    Fixed(t0=1.0, top_k=20),
+    Fixed(t0=1.2, min_p=0.05),
+    EDT(t0=1.0, theta=0.5),
+    EDT(t0=1.2, theta=0.3, top_p=0.9),
+    EDT(t0=1.1, theta=0.4, granularity="instance"),
+    KLD(t0=1.0, sigma=1.0),
+    Dynatemp(t_min=0.2, t_max=1.5),
+]
+"""One or two of each family: what must be exact."""
+
+KEYS = 16
+WIDE_VOCABULARY = 151_936
+"""The vocabulary of Qwen's models, the widest in use."""
+
+
+class Check:
+    """The figures of all sections, written after each."""
+
+    def __init__(self, folder: Path, seconds: float, only: Sequence[str] | None) -> None:
+        """Begin; the sections together may take so many seconds. only: the sections to run, None for all."""
+        self.folder, self.deadline, self.only = folder, time.monotonic() + seconds, only
+        self.figures: dict[str, Any] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self.deadline - time.monotonic()
+
+    def section(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
+        """Run a section, note its figures or its error, and write all that is known by now."""
+        if self.only is not None and name not in self.only:
+            return
+        start = time.monotonic()
+        if self.left < 20:
+            self.figures[name] = {"skipped": "no time left"}
+        else:
+            try:
+                self.figures[name] = work()
+            # The machine may be gone in a minute: whatever a section raises is recorded, and the next one is tried.
+            except Exception as error:
+                self.figures[name] = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+        self.figures[name]["section_seconds"] = round(time.monotonic() - start, 1)
+        print(f"{name}: {json.dumps(self.figures[name])[:600]}", flush=True)
+        (self.folder / "gpu_check.json").write_text(json.dumps(self.figures, indent=1) + "\n", encoding="utf-8")
+
+
+def device_figures(device: torch.device) -> dict[str, Any]:
+    """Return what the machine is, and the two ceilings of everything else: matrix products and memory traffic."""
+    import transformers
+
+    figures: dict[str, Any] = {"torch": torch.__version__, "transformers": transformers.__version__}
+    if device.type != "cuda":
+        return figures | {"name": "CPU", "threads": torch.get_num_threads()}
+    properties = torch.cuda.get_device_properties(device)
+    size = 8192
+    a = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+    b = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+    wide = torch.empty(2**30, device=device, dtype=torch.uint8)
+    copy = torch.empty_like(wide)
+    for _ in range(3):
+        a @ b
+        copy.copy_(wide)
+    product = min(seconds_of(lambda: a @ b) for _ in range(10))
+    copied = min(seconds_of(lambda: copy.copy_(wide)) for _ in range(10))
+    return figures | {
+        "name": properties.name,
+        "memory_gib": round(properties.total_memory / 2**30, 1),
+        "multiprocessors": properties.multi_processor_count,
+        "capability": f"{properties.major}.{properties.minor}",
+        "cuda": torch.version.cuda,
+        "matmul_bf16_tflops": round(2 * size**3 / product / 1e12),
+        "copy_gb_per_s": round(2 * wide.numel() / copied / 1e9),
+    }
+
+
+def noise_figures(device: torch.device) -> dict[str, Any]:
+    """Compare the noise with the CPU's: the random words bit for bit, the Gumbel noise within its last digits."""
+    keys = [noise.stream_key(seed, "task", f"example-{seed}", seed % 8) for seed in range(KEYS)]
+    key_U2 = torch.tensor(keys, dtype=torch.int64)
+    equal, largest = True, 0.0
+    compiled = Kernels(compile="if_found", vocabulary=WIDE_VOCABULARY, device=device)
+    for step in (0, 1, 511):
+        words = noise.random_words(key_U2, step, WIDE_VOCABULARY)
+        there = noise.random_words(key_U2.to(device), step, WIDE_VOCABULARY).cpu()
+        equal &= torch.equal(words, there)
+        for dtype in (torch.float32, torch.float64):
+            ours = noise.gumbel(words, dtype)
+            other = compiled.gumbel_noise(key_U2.to(device), step, dtype).cpu()
+            largest = max(largest, float((ours - other).abs().max()))
+    return {
+        "words_equal": equal,
+        "words_compared": 3 * KEYS * WIDE_VOCABULARY,
+        "gumbel_largest_difference": largest,
+        "compiled": compiled.compiled,
+    }
+
+
+def decoded(
+    model: LanguageModel,
+    prompts: Sequence[Prompt],
+    strategies: Sequence[Strategy],
+    *,
+    spec: BatchedSpec | ReferenceSpec,
+    samples: int,
+    tokens: int,
+) -> dict[tuple[str, str, int], Generation]:
+    """Return what an engine decodes, by example, strategy and sample, chunk by chunk as a run would."""
+    engine = spec.build(model)
+    limits = Limits(max_new_tokens=tokens, stop=())
+    request = DecodeRequest.all_rows(prompts, strategies, sampling=Sampling(samples=samples), limits=limits)
+    results: dict[tuple[str, str, int], Generation] = {}
+    for chunk in request.chunks(engine.plan(request)):
+        for generation in engine.generate(chunk):
+            results[generation.example_id, generation.strategy_id, generation.sample] = generation
+    return results
+
+
+def tokens_of(results: dict[tuple[str, str, int], Generation]) -> dict[tuple[str, str, int], tuple[int, ...]]:
+    """Return the tokens alone."""
+    return {key: generation.token_ids for key, generation in results.items()}
+
+
+def exactness_figures(device: torch.device, model: str | None, quick: bool) -> dict[str, Any]:
+    """Compare tokens: batched with reference, this device with the CPU (float64), and greedy with transformers."""
+    sizes = {"samples": 2, "tokens": 8 if quick else 16}
+    made = {
+        where.type: random_model("tiny", vocabulary=4096, dtype="float64", device=where)
+        for where in (torch.device("cpu"), device)
+    }
+    prompts = random_prompts(made[device.type], 3, 48)
+    batched = tokens_of(decoded(made[device.type], prompts, FAMILIES, spec=BatchedSpec(), **sizes))
+    reference = tokens_of(decoded(made[device.type], prompts, FAMILIES, spec=ReferenceSpec(), **sizes))
+    figures: dict[str, Any] = {
+        "float64_rows": len(batched),
+        "float64_equal_to_reference": sum(batched[key] == reference[key] for key in batched),
+    }
+    if device.type != "cpu":
+        # The same weights: the random model is made on each device by its own generator, so they are copied over.
+        made["cpu"].model.load_state_dict(made[device.type].model.state_dict())
+        on_cpu = tokens_of(decoded(made["cpu"], prompts, FAMILIES, spec=BatchedSpec(), **sizes))
+        figures["float64_equal_to_cpu"] = sum(batched[key] == on_cpu[key] for key in batched)
+    if model is not None:
+        figures["greedy_equal_to_generate"] = {
+            dtype: greedy_agreement(model, dtype, device, quick) for dtype in ("float32", "bfloat16")
+        }
+    return figures
+
+
+@torch.inference_mode()
+def greedy_agreement(path: str, dtype: str, device: torch.device, quick: bool) -> dict[str, Any]:
+    """Return how many greedy rows of the batched engine equal transformers' generate, of texts of unequal length."""
+    model = LanguageModel.load(ModelSpec(path=path, dtype=dtype, device=str(device)))
+    texts = TEXTS[:3] if quick else TEXTS
+    prompts = [
+        Prompt(
+            task="check",
+            split="test",
+            example_id=str(number),
+            cluster_id=str(number),
+            token_ids=tuple(model.tokenize(text)),
+            unconditional_ids=tuple(model.tokenize(text[:8])),
+            truncated_tokens=0,
+        )
+        for number, text in enumerate(texts)
+    ]
+    tokens = 16 if quick else 48
+    ours = decoded(model, prompts, [Fixed(t0=0.0)], spec=BatchedSpec(), samples=1, tokens=tokens)
+    equal = 0
+    for prompt in prompts:
+        ids = torch.tensor([prompt.token_ids], device=device)
+        output = model.model.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=tokens, pad_token_id=model.pad_id
+        )
+        expected = output[0, ids.shape[1] :].tolist()
+        equal += list(ours[prompt.example_id, Fixed(t0=0.0).strategy_id, 0].token_ids) == expected
+    return {"equal": equal, "rows": len(prompts), "tokens": tokens}
+
+
+TEXTS = (
+    "The city council voted on Tuesday to",
+    "Once upon a time there was a lighthouse keeper who",
+    "In physics, entropy is",
+    "Q: What is the capital of France?\nA:",
+    "def fibonacci(n):\n    ",
+    "The weather over the northern coast will stay cold until the weekend, the service said, with snow expected in",
+    "She opened the letter and read:",
+    "Ingredients: two eggs, a cup of flour,",
+)
+"""Short texts of unequal length."""
+
+
+def rows_figures(device: torch.device, quick: bool, check: Check) -> dict[str, Any]:
+    """Measure rows × steps per second of a sweep for several engine.max_rows, and the share of the model in it."""
+    shape, dtype = ("llama-1b", "bfloat16") if device.type == "cuda" else ("smollm-135m", "float32")
+    model = random_model(shape, dtype=dtype, device=device)
+    prompts = random_prompts(model, 2 if quick else 64, 128 if quick else 512)
+    tokens, samples = (4, 2) if quick else (32, 8)
+    figures: dict[str, Any] = {"shape": shape, "dtype": dtype, "prompts": len(prompts), "settings": len(SETTINGS)}
+    for max_rows in (256, 512) if quick else (1024, 4096, 16384, 65536):
+        if check.left < 60:
+            break
+        spec = BatchedSpec(max_rows=max_rows)
+        decoded(model, prompts[:1], SETTINGS, spec=spec, samples=samples, tokens=4)  # compile the passes
+        timer = ModelTimer(model)
+        with timer:
+            start = time.perf_counter()
+            results = decoded(model, prompts, SETTINGS, spec=spec, samples=samples, tokens=tokens)
+            synchronize()
+            seconds = time.perf_counter() - start
+        steps = sum(len(generation.token_ids) for generation in results.values())
+        figures[str(max_rows)] = {
+            "seconds": round(seconds, 2),
+            "row_steps_per_s": round(steps / seconds),
+            "model_share": round(timer.seconds / seconds, 3),
+            "model_calls": timer.calls,
+            "peak_gib": round(torch.cuda.max_memory_allocated(device) / 2**30, 1) if device.type == "cuda" else None,
+        }
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+    return figures
+
+
+class ModelTimer:
+    """Add up the time of the model's forward passes; it waits for the device after each, so the whole is slower."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        """Time this model's forward passes while the block runs."""
+        self.model = model
+        self.seconds, self.calls = 0.0, 0
+
+    def __enter__(self) -> ModelTimer:
+        self.start = 0.0
+
+        def before(*_: Any) -> None:
+            synchronize()
+            self.start = time.perf_counter()
+
+        def after(*_: Any) -> None:
+            synchronize()
+            self.seconds += time.perf_counter() - self.start
+            self.calls += 1
+
+        self.handles = [
+            self.model.model.register_forward_pre_hook(before),
+            self.model.model.register_forward_hook(after),
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+
+def benchmark(module: str, arguments: Sequence[str], seconds: float) -> dict[str, Any]:
+    """Run a benchmark script in a process and return the JSON object of its last line."""
+    shown = subprocess.run(
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, timeout=max(10.0, seconds)
+    )
+    if shown.returncode:
+        raise RuntimeError(f"{module} {' '.join(arguments)} ended with {shown.returncode}: {shown.stderr[-400:]}")
+    figures: dict[str, Any] = json.loads(shown.stdout.strip().splitlines()[-1])
+    return figures
+
+
+def study_figures(model: str, articles: Path, folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
+    """Run a small comparison of fixed temperatures and EDT on real articles from the command line; scores and time."""
+    dtype = "bfloat16" if device.type == "cuda" else "float32"
+    words = [
+        "run",
+        "model=hf",
+        f"model.path={model}",
+        f"model.dtype={dtype}",
+        "model.chat_template=true",
+        "task=xlsum",
+        f"task.path={articles}",
+        f"task.limit={4 if quick else 100}",
+        "task.split=test",
+        "task.max_new_tokens=48",
+        "task.max_prompt_tokens=1024",
+        "task.stop=[]",
+        "strategy=paper_grid",
+        f"sampling.samples={2 if quick else 8}",
+        f"paths.runs={folder / 'runs'}",
+    ]
+    start = time.perf_counter()
+    shown = subprocess.run([sys.executable, "-m", "edt", *words], capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    (folder / "study.txt").write_text(shown.stdout + shown.stderr[-4000:], encoding="utf-8")
+    if shown.returncode:
+        raise RuntimeError(f"edt {' '.join(words)} ended with {shown.returncode}: {shown.stderr[-400:]}")
+    for table in (folder / "runs").glob("studies/*/table.*"):
+        (folder / f"study_{table.name}").write_bytes(table.read_bytes())
+    return {"command": "edt " + " ".join(words[:1] + words[5:-1]), "seconds": round(seconds, 1), "dtype": dtype}
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--model", help="folder of a real model (default: random ones only)")
+    parser.add_argument("--articles", type=Path, help="XL-Sum's JSON lines, for the study")
+    parser.add_argument("--seconds", type=float, default=540, help="for all sections together")
+    parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs")
+    parser.add_argument("--only", nargs="+", help="these sections alone")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run all sections and print one line of JSON."""
+    args = arguments()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    check = Check(args.out, args.seconds, args.only)
+    quick = ["--quick"] if args.quick else []
+    large = ["--shape", "llama-1b"] if device.type == "cuda" else []
+    check.section("device", lambda: device_figures(device))
+    check.section("noise", lambda: noise_figures(device))
+    check.section("exactness", lambda: exactness_figures(device, args.model, args.quick))
+    if args.model and args.articles:
+        check.section("study", lambda: study_figures(args.model, args.articles, args.out, device, args.quick))
+    check.section("rows", lambda: rows_figures(device, args.quick, check))
+    check.section("sweep", lambda: benchmark("scripts.bench_sweep", [*large, *quick], check.left))
+    if args.model:
+        real = ["--model", args.model, *quick]
+        check.section("sweep_real", lambda: benchmark("scripts.bench_sweep", real, check.left))
+    check.section("step", lambda: benchmark("scripts.bench_step", [*large, *quick], check.left))
+    print(json.dumps(check.figures))
+
+
+if __name__ == "__main__":
+    main()
