@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +13,8 @@ import torch
 from torch import Tensor
 
 from edt.errors import ModelError, one_line
-from edt.extras import extra_imports
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
+from edt.models.loading import load_tokenizer, load_weights
 from edt.models.spec import ModelSpec
 
 
@@ -35,8 +34,8 @@ class LanguageModel:
         folder = local_folder(spec.path, spec.revision)
         adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
         # The tokenizer first: it fails in a second where the weights take minutes.
-        tokenizer = _load_tokenizer(folder, spec)
-        model = _load_weights(folder, adapter, spec)
+        tokenizer = load_tokenizer(folder, spec)
+        model = load_weights(folder, adapter, spec)
         return cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
 
     @property
@@ -174,58 +173,3 @@ class LanguageModel:
             "chat_template": self.spec.chat_template,
             "eos": sorted(self.eos_ids),
         }
-
-
-def _load_weights(folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
-    """Return the model in evaluation mode on its device, with the adapter merged in."""
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
-    from transformers.utils import logging
-
-    # Its bar would be drawn over ours.
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-    device: Any = spec.resolved_device
-    # The config decides the class: AutoModelForCausalLM refuses a T5 checkpoint.
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    loader: Any = AutoModelForSeq2SeqLM if config.get("is_encoder_decoder") else AutoModelForCausalLM
-    try:
-        model = loader.from_pretrained(
-            folder,
-            dtype=spec.resolved_dtype,
-            # Never pickled weights, which can run code when loaded.
-            use_safetensors=True,
-            trust_remote_code=spec.trust_remote_code,
-            attn_implementation=spec.attention,
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            f"model '{spec.path}' cannot be loaded as a causal language model: {one_line(error)}"
-        ) from error
-    if adapter is not None:
-        model = _merge_adapter(model, adapter)
-    # No dropout, and no graph that would keep every step's activations.
-    return model.to(device).eval().requires_grad_(False)
-
-
-def _merge_adapter(model: Any, adapter: Path) -> Any:
-    """Return the model with a PEFT adapter's weights merged into its own."""
-    from safetensors import SafetensorError
-
-    with extra_imports("peft", "model.adapter"):
-        from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"model.adapter '{adapter}' cannot be loaded as a PEFT adapter: {one_line(error)}") from error
-
-
-def _load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
-    """Return the tokenizer from the folder of the weights."""
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"model '{spec.path}' has no tokenizer that can be loaded: {one_line(error)}") from error
