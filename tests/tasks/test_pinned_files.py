@@ -13,6 +13,7 @@ NOWHERE = "http://127.0.0.1:1/val_v0.2.json"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("EDT_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "edt"
 
@@ -32,6 +33,14 @@ def test_a_file_is_fetched_once_and_then_taken_from_the_cache(tmp_path, cache):
         DataError, match=r"data set 'quac' is not in the local cache and file:.*val\.json could not be downloaded"
     ):
         fetch(file, "quac")
+
+
+def test_the_cache_is_where_edt_cache_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDT_CACHE", str(tmp_path / "elsewhere"))
+    file = pinned(write_json(tmp_path / "val.json", {"data": []}))
+    assert fetch(file, "quac").is_relative_to(tmp_path / "elsewhere")
+    monkeypatch.setenv("EDT_CACHE", "")
+    assert fetch(file, "quac").is_relative_to(tmp_path / "cache" / "edt")
 
 
 def test_another_file_than_the_published_one_is_refused_and_not_kept(tmp_path, cache):

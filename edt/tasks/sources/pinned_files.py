@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edt.cache_folder import cache_folder
 from edt.errors import ConfigError, DataError
 from edt.ids import file_digest
 from edt.tasks.sources.dataset_task import OpenedSplit, local_alternative
@@ -54,18 +55,13 @@ class PinnedFiles:
         )
 
 
-def _cache_folder() -> Path:
-    """Return the folder of downloaded files: $XDG_CACHE_HOME/edt, by default ~/.cache/edt."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edt"
-
-
 def fetch(pinned: PinnedFile, name: str) -> Path:
     """Return the local copy of a pinned file, downloading it unless the cache has it.
 
     Raises DataError when it cannot be downloaded or is not the file that was published.
     """
     # In a folder named by the hash: another version of a file never replaces this one.
-    path = _cache_folder() / pinned.sha256[:16] / Path(pinned.url).name
+    path = cache_folder() / pinned.sha256[:16] / Path(pinned.url).name
     # A cached file is checked too: a disk error or an edit would change the scores silently.
     if path.is_file() and file_digest(path) == pinned.sha256:
         return path
