@@ -164,3 +164,5 @@ class ScoreRow:
     generation_id: str
     note: str = ""
     """The reason why a value is missing, or what qualifies it ("provisional")."""
+    is_quality: bool | None = None
+    """Whether the metric is the task's quality; None in scores of version 0.1, where its name says it."""

@@ -207,8 +207,13 @@ def _task_request(node: PlainConfig, where: str) -> Any:
     _check_node(node, where)
     split = node.get("split", DEFAULT_SPLIT)
     splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
-    task = construct({name: value for name, value in node.items() if name != "split"}, where)
-    return TaskRequest(task=task, splits=splits)
+
+    # A task's own field, where its class has one; else a class attribute, which only the request can replace.
+    cls = import_class(node[TARGET], where)
+    has_quality = is_dataclass(cls) and "quality" in {field.name for field in fields(cls)}
+    of_request = ("split",) if has_quality else ("split", "quality")
+    task = construct({name: value for name, value in node.items() if name not in of_request}, where)
+    return TaskRequest(task=task, splits=splits, quality=None if has_quality else node.get("quality"))
 
 
 def study_request(config: PlainConfig, command: str) -> Any:

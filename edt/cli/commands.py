@@ -25,6 +25,7 @@ def run(config: PlainConfig) -> None:
     """Decode, score and print the table."""
     from edt.generation.session import generate_runs
     from edt.report.run_report import report_study
+    from edt.scoring.compute import check_metrics
     from edt.scoring.outputs import GRAMMAR_ID
     from edt.scoring.score import score_runs
     from edt.tracking.export import check_tracking, track_study
@@ -33,6 +34,7 @@ def run(config: PlainConfig) -> None:
     metrics = build.construct(config["metrics"], "metrics")
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, len(request.strategies))
+    check_metrics(metrics, request.tasks)
 
     runs = generate_runs(request)
     if request.dry_run:

@@ -21,8 +21,11 @@ from edt.cli.help import command_help
 from edt.cli.listing import options
 from edt.cli.schema import OPTIONS, SCHEMAS, WITHOUT_TARGET, node
 
-SPLIT = "Which examples to decode: train, dev, test, all, or a list of them."
-"""What describes `task.split`, which is no field of a task."""
+OF_REQUEST = {
+    "split": "Which examples to decode: train, dev, test, all, or a list of them.",
+    "quality": "Name of the quality metric, a built-in one or one of metrics.extra; null: each task's own.",
+}
+"""Keys of a task's configuration that are no fields of its class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ def _keys_of_file(path: Path, group: str) -> Iterator[Key]:
             key=prefix + key,
             type=_type(cls, name),
             default=_yaml(value),
-            description=comments.get(key, "") or documented or (SPLIT if key == "split" else ""),
+            description=comments.get(key, "") or documented or OF_REQUEST.get(key, ""),
         )
 
 

@@ -92,9 +92,7 @@ def node(cls: type) -> dict[str, Any]:
     """
     own_first = sorted((field for field in fields(cls) if field.init), key=lambda field: _depth(cls, field.name))
     values = {field.name: _default(field) for field in own_first}
-    # The splits are the request's and no argument of the task, but a key of its configuration.
-    split = {"split": DEFAULT_SPLIT} if issubclass(cls, Task) else {}
-    return {"_target_": _public_path(cls), **split, **values}
+    return {"_target_": _public_path(cls), **_of_request(cls), **values}
 
 
 def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +104,12 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
     if cls is None:
         return {}
     of_class = {field.name: field.default for field in fields(cls) if field.init}
-    return {**of_class, "split": DEFAULT_SPLIT} if issubclass(cls, Task) else of_class
+    return {**_of_request(cls), **of_class}
+
+
+def _of_request(cls: type) -> dict[str, Any]:
+    """Return the keys of a task's configuration that are no arguments of its class but the request's."""
+    return {"split": DEFAULT_SPLIT, "quality": getattr(cls, "quality", None)} if issubclass(cls, Task) else {}
 
 
 def has_argument(config: Any, names: Sequence[str]) -> bool:

@@ -31,7 +31,7 @@ def generate_task(request: GenerationRequest, prepared: Prepared, engine: Engine
     """Decode what is missing of one task, in the splits that have prompts; return the run with all of its passes."""
     with Run.at(request.runs, prepared.manifest).writing() as run:
         # Checked before anything is written.
-        run = replace(run, manifest=_with_second_models(run.manifest, request, engine))
+        run = replace(run, manifest=_with_second_models(_as_scored_now(run, prepared), request, engine))
         write_examples(run, [e for subset in prepared.examples.values() for e in subset.examples])
         # Saved before the first token: a command that is stopped continues with the same plan.
         run = run.saved(with_missing_passes(run, request, prepared, engine))
@@ -41,6 +41,18 @@ def generate_task(request: GenerationRequest, prepared: Prepared, engine: Engine
     if request.sampling.trace:
         _warn_of_untraced_rows(run, request.rows, prepared.prompts)
     return run
+
+
+def _as_scored_now(run: Run, prepared: Prepared) -> Manifest:
+    """Return the run's manifest with what the command says of its scoring, which is no part of a run's identity."""
+    # The command that runs now decides: with another quality metric, a run that exists would be scored by the old one.
+    given = prepared.manifest
+    return replace(
+        run.manifest,
+        quality=given.quality,
+        target_language=given.target_language,
+        extra_metrics=given.extra_metrics,
+    )
 
 
 def _with_second_models(manifest: Manifest, request: GenerationRequest, engine: Engine) -> Manifest:

@@ -61,7 +61,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         identity=identity,
         task=task.task.name,
         model=request.model.path,
-        quality=task.task.quality,
+        quality=task.quality_metric,
         target_language=task.task.target_language,
         extra_metrics=task.task.extra_metrics,
         splits={split: _split_facts(examples[split], prompts[split]) for split in task.splits},

@@ -23,10 +23,14 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test", "all")
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRequest:
-    """A task and its splits to decode."""
+    """A task and its splits to decode.
+
+    quality: the name of the quality metric; None is the task's own.
+    """
 
     task: Task
     splits: tuple[Split, ...]
+    quality: str | None = None
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -34,6 +38,15 @@ class TaskRequest:
         for split in self.splits:
             if split not in SPLITS:
                 raise ConfigError(f"task.split is '{split}'; it must be one of {', '.join(SPLITS)}, or a list of them.")
+        if not isinstance(self.quality_metric, str):
+            raise ConfigError(
+                f"task.quality is {self.quality_metric!r}; it must be the name of a metric, as rouge_l or exact_match."
+            )
+
+    @property
+    def quality_metric(self) -> str:
+        """The name of the metric that the outputs are scored by."""
+        return self.task.quality if self.quality is None else self.quality
 
     def limits(self, sampling: Sampling) -> Limits:
         """Return where rows of this task end: the sampling's limit where it is set, else the task's."""

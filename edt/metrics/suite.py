@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edt.errors import ConfigError
+from edt.errors import ConfigError, suggestion
+from edt.metrics.answers import Contains, ExactMatch, TokenF1
 from edt.metrics.base import Floats, Metric, Presentation, SampleSet, Statistics
 from edt.metrics.bleu import SacreBleu
+from edt.metrics.bleu_tokenizer import bleu_tokenizer
 from edt.metrics.bootstrap import interval, resampled_values
+from edt.metrics.chrf import Chrf
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
 from edt.metrics.factuality import DistinctCorrect, Factuality
@@ -23,21 +26,23 @@ from edt.metrics.self_bleu import SelfBleu
 from edt.metrics.temperature import MeanTemperature
 
 METRICS: Mapping[str, type] = {
-    "rouge_l": RougeL,
-    "sacrebleu": SacreBleu,
     "self_bleu": SelfBleu,
     "eda": EdaConstants,
+    "rouge_l": RougeL,
+    "sacrebleu": SacreBleu,
+    "chrf": Chrf,
+    "exact_match": ExactMatch,
+    "contains": Contains,
+    "token_f1": TokenF1,
     "factuality": Factuality,
     "distinct_correct": DistinctCorrect,
     "empty_share": EmptyShare,
     "temperature": MeanTemperature,
 }
-"""What is scored, by name, in the order of a table's columns.
+"""What is scored, by name, in the order of a table's columns, after that of the quality metric.
 
 All are metrics of texts but two: `eda` combines quality and Self-BLEU, `temperature` reads the recorded temperatures.
 """
-QUALITY_METRICS = ("rouge_l", "sacrebleu")
-"""Of these a task has one, and tables give them one column."""
 
 
 def presentation(name: str) -> Presentation:
@@ -104,21 +109,74 @@ class MetricsSpec:
     self_bleu: SelfBleu = field(default_factory=SelfBleu, init=False)
     factuality: Factuality = field(default_factory=Factuality, init=False)
     distinct_correct: DistinctCorrect = field(default_factory=DistinctCorrect, init=False)
+    chrf: Chrf = field(default_factory=Chrf, init=False)
+    exact_match: ExactMatch = field(default_factory=ExactMatch, init=False)
+    contains: Contains = field(default_factory=Contains, init=False)
+    token_f1: TokenF1 = field(default_factory=TokenF1, init=False)
+
+    def __post_init__(self) -> None:
+        for key, metric in self.extra.items():
+            # A class has the five members too, so the protocol alone would let it pass.
+            if isinstance(metric, type) or not isinstance(metric, Metric):
+                raise ConfigError(
+                    f"metrics.extra.{key} is {type(metric).__name__}, which is no metric; it needs name, "
+                    "higher_is_better, statistics, aggregate and signature (see edt.metrics.base.Metric)."
+                )
 
     def metrics(self, quality: str, extra_metrics: tuple[str, ...]) -> list[Metric]:
         """Return the quality metric, Self-BLEU, the task's extra metrics, the user's, and the share of empty outputs.
 
-        Raises ConfigError for a name that is not known.
+        Raises ConfigError for a name that is not known, for a quality of which less is better, and for two metrics of
+        one name.
         """
-        # Without Self-BLEU and the share of empty outputs, which every scoring has and no task needs to name.
-        offered: list[Metric] = [self.rouge_l, self.sacrebleu, self.factuality, self.distinct_correct]
-        known = {metric.name: metric for metric in offered}
-        for name in (quality, *extra_metrics):
-            if name not in known:
-                raise ConfigError(f"no metric is called '{name}'; a task can name: {', '.join(known)}.")
+        own = [self._named(name) for name in extra_metrics]
+        metrics = [self.quality(quality), self.self_bleu, *own, *self.extra.values(), EmptyShare()]
+        # A metric of the user's that is the task's quality is listed once, and so is one that the task names twice.
+        distinct = list({id(metric): metric for metric in metrics}.values())
 
-        own = [known[name] for name in extra_metrics]
-        return [known[quality], self.self_bleu, *own, *self.extra.values(), EmptyShare()]
+        taken = [*(metric.name for metric in distinct), EdaConstants.name, MeanTemperature.name]
+        if repeated := next((name for name in taken if taken.count(name) > 1), None):
+            # Scores are kept by name: one of the two would replace the other without a word.
+            raise ConfigError(f"two metrics are called '{repeated}'; rename the one in metrics.extra (its `name`).")
+        return distinct
+
+    def quality(self, name: str) -> Metric:
+        """Return the metric that is a task's quality: a built-in one, or one of `extra` by its key or its name.
+
+        Raises ConfigError for an unknown name, and for a metric of which less is better.
+        """
+        metric = self._named(name)
+        # EDA is a distance from the *largest* quality; turned around, it would prefer the worst setting.
+        if metric.higher_is_better is not True:
+            raise ConfigError(
+                f"task.quality is '{name}', of which a higher value is not better; EDA needs a quality that grows. "
+                "Let the metric return, say, 100 minus its value, with higher_is_better=True."
+            )
+        return metric
+
+    def check(self, quality: str, extra_metrics: tuple[str, ...], language: str) -> None:
+        """Raise ConfigError for what would end a scoring, so that it shows before anything is decoded.
+
+        That is an unknown metric, or a language whose tokenizer is not installed.
+        """
+        self.metrics(quality, extra_metrics)
+        bleu_tokenizer(language)
+
+    def _named(self, name: str) -> Metric:
+        """Return a metric that a task can name. Raises ConfigError for another name."""
+        # Without Self-BLEU and the share of empty outputs, which every scoring has and no task needs to name.
+        offered: list[Metric] = [
+            self.rouge_l, self.sacrebleu, self.chrf, self.exact_match, self.contains, self.token_f1, self.factuality,
+            self.distinct_correct,
+        ]  # fmt: skip
+        # By its key first, which is what the user typed: metrics.extra.KEY.
+        known = {**{m.name: m for m in offered}, **{m.name: m for m in self.extra.values()}, **self.extra}
+        if name not in known:
+            raise ConfigError(
+                f"no metric is called '{name}'{suggestion(str(name), known)}; a task can name: {', '.join(known)}. "
+                "One of your own is given as metrics.extra.NAME."
+            )
+        return known[name]
 
 
 @dataclass(frozen=True, kw_only=True)

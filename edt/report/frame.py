@@ -6,16 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edt.errors import StoreError
-from edt.metrics.suite import METRICS, QUALITY_METRICS, presentation
+from edt.metrics.suite import METRICS, presentation
 from edt.records import ScoreRow
 
-QUALITY = {name: presentation(name).label for name in QUALITY_METRICS}
-"""Labels of the quality metrics. They share a column, and each section says which one it shows."""
 QUALITY_COLUMN = "quality"
-HEADINGS = {
-    QUALITY_COLUMN: "quality ↑",
-    **{name: presentation(name).heading for name in METRICS if name not in QUALITY_METRICS},
-}
+"""The column of each task's quality metric, whichever it is; a section says which one it shows."""
+HEADINGS = {QUALITY_COLUMN: "quality ↑", **{name: presentation(name).heading for name in METRICS}}
+_QUALITY_BY_NAME = ("rouge_l", "sacrebleu")
+"""The quality metrics of version 0.1, whose scores do not say which metric is the quality."""
 MEASURED_COLUMNS = ("metric", "value", "lo", "hi", "confidence", "n_examples", "n_samples", "signature")
 """Columns of a score in a table in long form; the columns that identify the score and its note are added around."""
 WITHOUT_INTERVAL = tuple(name for name in METRICS if not presentation(name).interval_in_table)
@@ -68,10 +66,16 @@ class TableRow:
 Sections = Mapping[Group, Sequence[TableRow]]
 
 
-def metric_column(metric: str) -> str:
-    """Return the column that shows a metric."""
+def metric_column(score: ScoreRow) -> str:
+    """Return the column that shows a score."""
     # ROUGE-L and SacreBLEU are never compared: a section has one task, and a task has one quality metric.
-    return QUALITY_COLUMN if metric in QUALITY else metric
+    is_quality = score.metric in _QUALITY_BY_NAME if score.is_quality is None else score.is_quality
+    return QUALITY_COLUMN if is_quality else score.metric
+
+
+def metric_label(name: str) -> str:
+    """Return the name of a metric that people read."""
+    return presentation(name).label
 
 
 def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
@@ -93,7 +97,7 @@ def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None 
     by_group: dict[Group, dict[str, dict[str, ScoreRow]]] = {}
     for score in scores:
         cells = by_group.setdefault(_group(score), {}).setdefault(score.strategy_id, {})
-        cells[metric_column(score.metric)] = score
+        cells[metric_column(score)] = score
 
     sections = {}
     for group, by_strategy in by_group.items():
@@ -150,7 +154,7 @@ def columns_in(sections: Sections) -> list[str]:
 def quality_name(rows: Sequence[TableRow]) -> str:
     """Return the label of the quality metric that a section shows."""
     metrics = {row.cells[QUALITY_COLUMN].metric for row in rows if QUALITY_COLUMN in row.cells}
-    return " and ".join(QUALITY[metric] for metric in sorted(metrics))
+    return " and ".join(metric_label(metric) for metric in sorted(metrics))
 
 
 def cell_text(score: ScoreRow | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from edt.metrics.pareto import pareto
 from edt.metrics.suite import presentation
 from edt.report.colors import family_style
-from edt.report.frame import HEADINGS, QUALITY, QUALITY_COLUMN
+from edt.report.frame import HEADINGS, QUALITY_COLUMN
 from edt.report.page import Interval, PageOutput, Point, StudyPage
 
 _BETTER = {"↑": "higher", "↓": "lower"}
@@ -198,4 +198,4 @@ def _output_data(output: PageOutput) -> dict[str, Any]:
 
 def _score_label(name: str) -> str:
     """Return the name of a score in the tables, without its arrow."""
-    return QUALITY.get(name) or HEADINGS.get(name, name.replace("_", " ")).rstrip(" ↑↓")
+    return HEADINGS.get(name, name.replace("_", " ")).rstrip(" ↑↓")

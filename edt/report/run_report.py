@@ -154,7 +154,7 @@ def _point(group: Group, row: TableRow, task: str) -> Point:
         family=f"{row.family}{granularity}",
         strategy_id=row.strategy_id,
         params=dict(score.params),
-        metrics={metric_column(cell.metric): (cell.value, cell.lo, cell.hi) for cell in row.cells.values()},
+        metrics={metric_column(cell): (cell.value, cell.lo, cell.hi) for cell in row.cells.values()},
     )
 
 

@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from edt.errors import ConfigError
+from edt.generation.request import TaskRequest
 from edt.ids import digest
 from edt.metrics.base import Floats, Metric, SampleSet, Statistics
 from edt.metrics.bootstrap import resample_weights
@@ -32,6 +33,12 @@ MIN_TEXTS_FOR_PROCESSES = 50_000
 
 _state: dict[str, Callable[..., object]] = {}
 """What a process was sent when it began."""
+
+
+def check_metrics(spec: MetricsSpec, tasks: Sequence[TaskRequest]) -> None:
+    """Raise ConfigError where a task cannot be scored, before anything is decoded (see `MetricsSpec.check`)."""
+    for entry in tasks:
+        spec.check(entry.quality_metric, entry.task.extra_metrics, entry.task.target_language)
 
 
 def compute_metrics(

@@ -38,8 +38,9 @@ def evaluate_on_dev(run: Run, strategy_ids: Sequence[str], spec: MetricsSpec, n_
     # By name: a strategy without outputs is a KeyError here, not a row that is missing from the result.
     outputs = [by_id[strategy_id] for strategy_id in strategy_ids]
     metrics = compute_metrics(run, outputs, without_intervals(spec), n_samples)
+    quality = spec.quality(run.manifest.quality).name
     return [
-        StrategyMetrics(outputs=entry, metrics=values, quality=run.manifest.quality)
+        StrategyMetrics(outputs=entry, metrics=values, quality=quality)
         for entry, values in zip(outputs, metrics, strict=True)
     ]
 

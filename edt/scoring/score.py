@@ -82,8 +82,9 @@ def score_outputs(
         )
     # Together with the strategies, so that all have the same resamples.
     with_grammar = [*complete, *grammar_outputs(complete, n_samples)]
+    quality = spec.quality(run.manifest.quality).name
     entries = [
-        StrategyMetrics(outputs=entry, metrics=values, quality=run.manifest.quality)
+        StrategyMetrics(outputs=entry, metrics=values, quality=quality)
         for entry, values in zip(with_grammar, compute_metrics(run, with_grammar, spec, n_samples), strict=True)
     ]
 
@@ -98,7 +99,7 @@ def score_outputs(
         scored += [with_eda(entry, constants[split], note, n_samples) for entry in of_split]
     frozen.write()
 
-    scores = [_score_row(run, e.outputs, value, spec, n_samples) for e in scored for value in e.metrics.values()]
+    scores = [_score_row(run, e, value, spec, n_samples) for e in scored for value in e.metrics.values()]
     return RunScores(run=run, n_samples=n_samples, entries=scored, constants=constants, scores=scores)
 
 
@@ -189,8 +190,9 @@ def with_eda(entry: StrategyMetrics, constants: EdaConstants | None, note: str, 
     return replace(entry, metrics=ordered)
 
 
-def _score_row(run: Run, outputs: StrategyOutputs, value: MetricValue, spec: MetricsSpec, n_samples: int) -> ScoreRow:
+def _score_row(run: Run, entry: StrategyMetrics, value: MetricValue, spec: MetricsSpec, n_samples: int) -> ScoreRow:
     """Return one metric of one strategy as a record."""
+    outputs = entry.outputs
     lo, hi = value.bounds(spec.bootstrap.confidence)
     return ScoreRow(
         task=run.manifest.task,
@@ -210,4 +212,5 @@ def _score_row(run: Run, outputs: StrategyOutputs, value: MetricValue, spec: Met
         signature=value.signature,
         generation_id=run.generation_id,
         note=value.note,
+        is_quality=value.metric == entry.quality,
     )

@@ -60,6 +60,7 @@ SCORE_TYPES: dict[str, pa.DataType] = {
     "signature": pa.string(),
     "generation_id": pa.string(),
     "note": pa.string(),
+    "is_quality": pa.bool_(),
 }
 _COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params"] for kind in (Generation, ScoreRow)}
 """The fields of a record that have a column each; a strategy parameter is a column as well."""
@@ -187,7 +188,7 @@ def read_scores(run: Run) -> list[ScoreRow]:
 def score_of(row: Mapping[str, Any], params: Sequence[str]) -> ScoreRow:
     """Return a score from its row; a null parameter is one of another strategy in the same table."""
     present = {name: row[name] for name in params if row[name] is not None}
-    return ScoreRow(**{name: row[name] for name in SCORE_TYPES}, params=present)
+    return ScoreRow(**{name: row[name] for name in SCORE_TYPES if name in row}, params=present)
 
 
 def as_row(record: Generation | ScoreRow) -> dict[str, Any]:

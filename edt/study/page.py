@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edt.generation.environment import environment
 from edt.records import Generation, Split
-from edt.report.frame import QUALITY as QUALITY_NAMES
+from edt.report.frame import metric_label
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, PageToken, Point, Section, StudyPage
 from edt.scoring.eda_constants import BASELINE
@@ -36,7 +36,7 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
             "commit": str(facts["git_commit"] or "–"),
             "device": str(facts["device_name"]),
         },
-        quality={name: QUALITY_NAMES[task.quality] for name, task in study.tasks.items()},
+        quality={name: metric_label(task.quality) for name, task in study.tasks.items()},
         points=[point for name, task in study.tasks.items() for point in _points(name, task, study.confidence)],
         ideal=_ideals(study.tasks),
         sections=sections,

@@ -45,7 +45,8 @@ class TaskStudy:
     @property
     def quality(self) -> str:
         """The quality metric's name."""
-        return self.scored.run.manifest.quality
+        # Of the entries: a run's manifest may have the key of a metric of the user's, in place of its name.
+        return self.scored.entries[0].quality
 
     def entry(self, split: Split, strategy_id: str) -> StrategyMetrics:
         """Return a setting's outputs and measurements."""

@@ -14,6 +14,7 @@ from edt.extras import check_extra
 from edt.generation.request import GenerationRequest, TaskRequest
 from edt.generation.session import DRY_RUN, Session
 from edt.metrics.suite import MetricsSpec
+from edt.scoring.compute import check_metrics
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.outputs import read_outputs
 from edt.scoring.score import score_outputs
@@ -66,6 +67,8 @@ class StudyRequest:
                     f"task '{task.task.name}' has the splits {', '.join(task.splits)}; a study chooses on dev and "
                     "reports on test, so it needs task.split=[dev,test]."
                 )
+
+        check_metrics(self.metrics, self.generation.tasks)
 
         # Checked here and not by the experiment, which would notice after hours.
         samples = self.generation.sampling.samples

@@ -101,13 +101,15 @@ class Task(ABC):
 
     Class attributes:
         name: what tables and run folders call the task.
-        quality: name of the quality metric, "rouge_l" or "sacrebleu".
+        quality: name of the quality metric, "rouge_l", "exact_match" or any other (docs/reference/metrics.md); it may
+            also be a field, so that it is a key of the config.
         extra_metrics: names of further metrics, computed from the examples' `meta`.
 
     Keys of the config. All have a default here; your class may change it, and may add more keys. The config lists only
     what differs; on the command line `task.limit=10` changes any of them.
         template, path, limit, seed, max_new_tokens, max_prompt_tokens, stop: below.
         split: which examples are decoded: train, dev, test (the default), all, or a list; passed to `row_set`.
+        quality: another quality metric than the task's own.
     """
 
     name: ClassVar[str]

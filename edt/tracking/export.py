@@ -211,7 +211,7 @@ def _study_facts(study_id: str, study: Sequence[_TrackedRun], scores: Sequence[S
         "tasks": list(dict.fromkeys(score.task for score in scores)),
         "splits": list(dict.fromkeys(score.split for score in scores)),
         "examples": {f"{score.task}/{score.split}": score.n_examples for score in scores},
-        "quality": {s.task: s.metric for s in scores if metric_column(s.metric) == QUALITY_COLUMN},
+        "quality": {s.task: s.metric for s in scores if metric_column(s) == QUALITY_COLUMN},
         "edt_version": edt.__version__,
     }
 

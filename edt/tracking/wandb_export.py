@@ -53,7 +53,7 @@ def setting_summary(scores: Iterable[ScoreRow]) -> dict[str, float]:
     scores = list(scores)
     summary: dict[str, float] = {}
     for score in scores:
-        name = f"{score.task}/{score.split}/{metric_column(score.metric)}"
+        name = f"{score.task}/{score.split}/{metric_column(score)}"
         # Flat names: W&B's panels select summary values by name.
         values = {name: score.value, f"{name}_lo": score.lo, f"{name}_hi": score.hi}
         summary.update({key: value for key, value in values.items() if value is not None})
@@ -65,11 +65,11 @@ def _means_over_tasks(scores: Sequence[ScoreRow]) -> dict[str, float]:
     means = {}
     for split in dict.fromkeys(score.split for score in scores):
         tasks = {score.task for score in scores if score.split == split}
-        for metric in dict.fromkeys(score.metric for score in scores):
+        for metric, column in dict.fromkeys((score.metric, metric_column(score)) for score in scores):
             values = [s.value for s in scores if s.split == split and s.metric == metric and s.value is not None]
             # A mean over some of the tasks would not be comparable between settings.
             if len(values) == len(tasks):
-                means[f"{_MEAN}/{split}/{metric_column(metric)}"] = fmean(values)
+                means[f"{_MEAN}/{split}/{column}"] = fmean(values)
     return means
 
 

@@ -14,6 +14,7 @@ from edt.ids import digest
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
 from edt.records import ScoreRow, Split
+from edt.scoring.compute import check_metrics
 from edt.scoring.dev import DEV, TrialMetrics, evaluate_on_dev, freeze_constants, trial_metrics
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.outputs import GRAMMAR_ID
@@ -67,6 +68,8 @@ class TuneRequest:
                     f"task.split is {list(task.splits)}; edt tune searches on dev and evaluates on test, so it needs "
                     "task.split=[dev,test], which is the default."
                 )
+
+        check_metrics(self.metrics, self.generation.tasks)
 
         # Truncation would change the largest Self-BLEU and the best quality, and so the meaning of EDA.
         for strategy in self.generation.strategies:

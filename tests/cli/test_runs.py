@@ -5,6 +5,8 @@ import os
 import pytest
 
 from edt.cli import main
+from edt.store.parts import read_scores
+from edt.store.run import find_runs
 from tests.support.command_line import refused
 
 
@@ -121,3 +123,35 @@ def test_generated_tasks_show_what_their_grammar_answers(capsys, tmp_path, tiny_
     assert set(ideal) == {"sacrebleu", "self_bleu", "eda", "factuality", "distinct_correct", "empty_share"}
     assert float(ideal["factuality"]) == 100
     assert float(ideal["distinct_correct"]) > 1
+
+
+QUALITY = ["task=mini_xlsum", "task.limit=3", "strategy=fixed_sweep", "strategy.t0=[0,1]", "sampling.samples=2"]
+QUALITY += ["sampling.max_new_tokens=8", "model=mini"]
+
+
+def test_any_metric_is_the_quality_by_name(capsys, tmp_path):
+    """A built-in one, then one of the user's on the run that exists: both set EDA's scale and fill the column."""
+    runs = f"paths.runs={tmp_path}"
+    assert main(["run", *QUALITY, runs, "task.quality=token_f1"]) == 0
+    first = capsys.readouterr().out
+    assert "token F1" in first
+    own = ["+metrics.extra.mine._target_=tests.metrics.test_suite.Brevity", "task.quality=mine"]
+    assert main(["run", *QUALITY, runs, *own]) == 0
+    second = capsys.readouterr().out
+    assert "brevity" in second
+    assert "token F1" not in second
+
+    (run,) = find_runs([tmp_path])
+    assert run.manifest.quality == "mine"
+    scores = {score.metric: score for score in read_scores(run) if score.strategy_id == "fixed(t0=1)"}
+    assert [name for name, score in scores.items() if score.is_quality] == ["brevity"]
+    assert "quality:brevity" in scores["eda"].signature
+    # a later scoring has to be given the metric again, and says so
+    assert "metrics.extra.NAME" in refused(capsys, "score", f"runs={tmp_path}")
+
+
+@pytest.mark.parametrize("command", ["run", "tune"])
+def test_an_unknown_quality_is_refused_before_anything_is_loaded(capsys, tmp_path, command):
+    words = ["task=mini_xlsum", "task.quality=rouge", "model=hf", "model.path=nowhere/at-all", f"paths.runs={tmp_path}"]
+    assert "no metric is called 'rouge' (did you mean 'rouge_l'?)" in refused(capsys, command, *words)
+    assert not list(tmp_path.iterdir())

@@ -14,14 +14,16 @@ import pytest
 
 import edt
 from edt.errors import DataError
+from edt.metrics.answers import Contains, ExactMatch, TokenF1
 from edt.metrics.base import Metric, SampleSet, mean_statistics, mean_value
 from edt.metrics.bleu import SacreBleu
+from edt.metrics.chrf import Chrf
 from edt.metrics.empty import EmptyShare
 from edt.metrics.rouge import RougeL
 from edt.metrics.self_bleu import SelfBleu
 from tests.support.metric_samples import sample_set
 
-METRICS = [RougeL(), SacreBleu(), SelfBleu(), EmptyShare()]
+METRICS = [RougeL(), SacreBleu(), SelfBleu(), EmptyShare(), Chrf(), ExactMatch(), Contains(), TokenF1()]
 TEXTS = [["the cat sat on the mat", "a dog"], ["", "the cat sat"], ["over the hill we go", "over the hill we went"]]
 REFERENCES = [["the cat sat on a mat"], ["the cat sat", "a cat"], ["over the hills we go"]]
 
@@ -60,7 +62,7 @@ def test_signatures_name_options_size_and_library() -> None:
     assert EmptyShare().signature(samples) == f"emptyShare|empty:whitespace|n:3x2|edt:{edt.__version__}"
 
 
-@pytest.mark.parametrize("metric", [RougeL(), SacreBleu()], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [RougeL(), SacreBleu(), Chrf(), ExactMatch()], ids=lambda metric: metric.name)
 def test_quality_without_a_reference_is_refused(metric: Metric) -> None:
     with pytest.raises(DataError, match=r"example 'e0' of task 't' has no reference"):
         metric.statistics(sample_set([["x"]], [[]]))
@@ -92,7 +94,7 @@ def test_metrics_import_without_torch_and_the_contract_without_scorers() -> None
     code = (
         "import sys, edt.metrics.base; assert not {'sacrebleu', 'nltk', 'rouge_score'} & set(sys.modules);"
         "import edt.metrics.rouge, edt.metrics.bleu, edt.metrics.self_bleu, edt.metrics.eda, edt.metrics.bootstrap;"
-        "import edt.metrics.empty; assert not {'torch', 'sacrebleu', 'nltk', 'rouge_score'} & set(sys.modules)"
+        "import edt.metrics.suite; assert not {'torch', 'sacrebleu', 'nltk', 'rouge_score'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

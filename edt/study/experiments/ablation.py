@@ -10,7 +10,7 @@ from typing import Any
 
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import heat_map, panels, save
-from edt.report.frame import QUALITY as QUALITY_NAMES
+from edt.report.frame import metric_label
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
@@ -76,7 +76,7 @@ def _present(task: TaskStudy) -> dict[str, bool]:
 
 
 def _heading(task: TaskStudy, metric: str) -> str:
-    names = {QUALITY: QUALITY_NAMES[task.quality], "self_bleu": "Self-BLEU", "eda": "EDA"}
+    names = {QUALITY: metric_label(task.quality), "self_bleu": "Self-BLEU", "eda": "EDA"}
     return names.get(metric, metric)
 
 

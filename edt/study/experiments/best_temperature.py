@@ -107,7 +107,7 @@ def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
 
 
 def _instance_losses(task: TaskStudy, outputs: StrategyOutputs, study: Study, samples: range) -> Floats:
-    """Return the EDA of each instance from these samples alone, [E]; quality is ROUGE-L or sentence BLEU."""
+    """Return the EDA of each instance from these samples alone, [E]; of BLEU, quality is sentence BLEU."""
     language = task.scored.run.manifest.target_language
     chosen = outputs.sample_set(samples, language)
     spec = study.metrics

@@ -13,7 +13,7 @@ from edt.metrics.bootstrap import interval
 from edt.metrics.pareto import pareto
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import family_color, family_marker, legend_below, panels, save
-from edt.report.frame import QUALITY as QUALITY_NAMES
+from edt.report.frame import metric_label
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
@@ -91,7 +91,7 @@ def _draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) -
             zorder=5,
         )
         handles["the grammar itself"] = star
-    axis.set(title=name, xlabel="Self-BLEU (lower is more diverse)", ylabel=QUALITY_NAMES[task.quality])
+    axis.set(title=name, xlabel="Self-BLEU (lower is more diverse)", ylabel=metric_label(task.quality))
 
 
 def _values(task: TaskStudy, strategy_id: str) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.frame import QUALITY as QUALITY_NAMES
+from edt.report.frame import metric_label
 from edt.report.page import PageTable, Section
 from edt.report.table import csv_text
 from edt.scoring.eda_constants import BASELINE
@@ -70,7 +70,7 @@ def _chosen_table(study: Study) -> PageTable:
             rows.append(
                 [
                     name,
-                    QUALITY_NAMES[task.quality],
+                    metric_label(task.quality),
                     family.replace("_", " "),
                     setting_cell(choice),
                     str(choice.tried),
@@ -85,7 +85,7 @@ def _chosen_table(study: Study) -> PageTable:
             cells = [task.ideal.metrics.get(task.quality if m == QUALITY else m) for m in METRICS]
             texts = [value_cell(cell, study.confidence) for cell in cells]
             rows.append(
-                [name, QUALITY_NAMES[task.quality], "the grammar itself", MISSING, MISSING, *texts, MISSING, MISSING]
+                [name, metric_label(task.quality), "the grammar itself", MISSING, MISSING, *texts, MISSING, MISSING]
             )
     columns = ["task", "quality is", "family", "setting chosen on dev", "settings tried", "quality ↑", "Self-BLEU ↓"]
     return PageTable(
