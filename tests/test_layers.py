@@ -12,7 +12,7 @@ import edt
 
 PACKAGE = Path(edt.__file__).parent
 LAYERS = [
-    {"records", "ids", "errors", "logs", "cache_folder"},
+    {"records", "ids", "errors", "logs", "cache_folder", "paths"},
     {"extras"},
     {"strategies", "metrics", "tasks", "store"},
     {"models"},

@@ -12,6 +12,7 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 from edt.cli.renamed import renamed_key
 from edt.cli.schema import DEFAULT_SPLIT
 from edt.errors import ConfigError, suggestion
+from edt.paths import typed_path
 
 PlainConfig = Mapping[str, Any]
 TARGET = "_target_"
@@ -334,4 +335,4 @@ def folder(value: Any, where: str) -> Path:
     """Return a path of the configuration. Raises ConfigError for anything but text."""
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{where} is {value!r}; it must be the path of a folder.")
-    return Path(value).expanduser()
+    return typed_path(value)

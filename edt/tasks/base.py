@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from edt.errors import ConfigError, DataError, suggestion
+from edt.errors import ConfigError, DataError, one_line, suggestion
 from edt.ids import seeded_rank
 from edt.records import Example, PromptParts, Split
 
@@ -166,9 +166,13 @@ class Task(ABC):
 
         Raises DataError when there is none, or when two have the same id.
         """
-        row_set = self.row_set(split)
-        # Before the limit, which counts examples: a row may give several, or none.
-        parsed = [item for row in row_set.rows for item in self.parse(row, split)]
+        # A task of the user's own may open files by itself. Other errors are mistakes in its code, and keep their trace.
+        try:
+            row_set = self.row_set(split)
+            # Before the limit, which counts examples: a row may give several, or none.
+            parsed = [item for row in row_set.rows for item in self.parse(row, split)]
+        except (OSError, UnicodeError) as error:
+            raise DataError(f"the rows of task '{self.name}' cannot be read: {one_line(error)}.") from error
         examples = [item for item in parsed if isinstance(item, Example)]
         dropped = dict(Counter(item.reason for item in parsed if isinstance(item, DroppedRow)))
 
@@ -207,6 +211,8 @@ class Task(ABC):
             turns=tuple(_fill("turn", self.template.turn, turn) for turn in turns),
             tail=_fill("tail", self.template.tail, fields),
         )
+        _check_characters(self.name, example_id, (example_id, parts.head, parts.source, *parts.turns, parts.tail))
+        _check_characters(self.name, example_id, references)
 
         return Example(
             task=self.name,
@@ -238,6 +244,18 @@ def _fill(part: str, wording: str, fields: Mapping[str, str]) -> str:
             f"task.template.{part} is not a format string ({error}): {wording!r}. Write a field in {{braces}} and a "
             "literal brace twice."
         ) from error
+
+
+def _check_characters(task: str, example_id: str, texts: Iterable[str]) -> None:
+    """Raise DataError for a text that no file can hold: half of a surrogate pair is no character."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"task '{task}', example {ascii(example_id)}: a text holds {ascii(text[error.start])}, half of a "
+                "surrogate pair, which is no character. Correct or remove the row."
+            ) from error
 
 
 def check_unique_ids(ids: Iterable[str], task: str) -> None:

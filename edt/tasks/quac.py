@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from edt.errors import DataError
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row
-from edt.tasks.sources.columns import Columns, check_columns, check_equal_lengths
+from edt.tasks.sources.columns import Columns, check_columns, check_equal_lengths, check_texts
 from edt.tasks.sources.dataset_task import DatasetTask
 from edt.tasks.sources.files import LocatedRow
 from edt.tasks.sources.subsets import OfficialSplit, SubsetPlan, SubsetRule
@@ -141,6 +141,8 @@ def _check_dialogue(dialogue: Any, where: str) -> dict[str, Any]:
         question = f"{where}.qas[{number}]"
         for answer in check_columns(qa, _QUESTION, question)["answers"]:
             check_columns(answer, _ANSWER, f"{question}.answers")
+        if qa.get("orig_answer"):
+            check_columns(qa["orig_answer"], _ANSWER, f"{question}.orig_answer")
     return dict(dialogue)
 
 
@@ -156,6 +158,10 @@ def _from_hub_row(row: Any, where: str) -> Row:
     }
     # Before the zip below, whose error would not name the row.
     check_equal_lengths(lists, where)
+    for name in ("turn_ids", "questions", "orig_answers"):
+        check_texts(lists[name], f"{where}, column '{name}'")
+    for texts in lists["answers"]:
+        check_texts(texts, f"{where}, column 'answers'")
 
     qas = [
         {

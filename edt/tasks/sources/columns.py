@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ Columns = Mapping[str, type | tuple[type, ...]]
 _JSON_NAMES = {
     str: "text",
     int: "a number",
+    float: "a number",
     list: "a list",
     dict: "an object",
     type(None): "null",
@@ -40,7 +42,7 @@ def check_columns(row: Any, columns: Columns, where: str) -> Mapping[str, Any]:
         # In Python True is an int; in a data set it is not a number.
         if not isinstance(row[name], allowed) or isinstance(row[name], bool):
             raise DataError(
-                f"{where}: column '{name}' is {_json_name(type(row[name]))}, but must be "
+                f"{where}: column '{name}' is {_value_name(row[name])}, but must be "
                 f"{' or '.join(_json_name(kind) for kind in allowed)}. Correct the row or remove it."
             )
     return row
@@ -67,6 +69,14 @@ def check_texts(items: Any, where: str) -> None:
 
 def _list(names: Mapping[str, Any]) -> str:
     return ", ".join(map(str, names)) or "none"
+
+
+def _value_name(value: Any) -> str:
+    """Return what a value is, for a message."""
+    # What pandas writes for a missing text is a number in every file format.
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN, which stands for a missing value,"
+    return _json_name(type(value))
 
 
 def _json_name(kind: type) -> str:

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Protocol
 from edt.errors import ConfigError, DataError
 from edt.records import Split
 from edt.tasks.base import Row, RowSet, Task, check_unique_ids
-from edt.tasks.sources.files import LocatedRow, is_data_file, read_rows
+from edt.tasks.sources.files import DATA_FILE_ENDINGS, LocatedRow, is_data_file, read_rows
 from edt.tasks.sources.local import FileGroup, LocalFiles, find_files, local_origin, read_groups
 from edt.tasks.sources.subsets import (
     OFFICIAL_SPLITS,
@@ -72,6 +72,7 @@ class DatasetTask(Task):
         plan: which official split each split draws from.
         official_splits: the splits of the official release.
         size_unit: what sizes count, for messages.
+        endings: of the files that the task reads, for messages.
 
     Keys of the config, beyond those of `Task`: hub, and the sizes of the subsets.
     """
@@ -79,6 +80,7 @@ class DatasetTask(Task):
     plan: ClassVar[SubsetPlan] = ONE_TO_ONE
     official_splits: ClassVar[frozenset[OfficialSplit]] = frozenset(OFFICIAL_SPLITS)
     size_unit: ClassVar[str] = "rows"
+    endings: ClassVar[tuple[str, ...]] = DATA_FILE_ENDINGS
 
     hub: Source | None = None
     """The source that is read when `path` is null."""
@@ -124,7 +126,7 @@ class DatasetTask(Task):
         """Return the rows of one split, with their origin."""
         # First, because a config names its hub even where the user gives a path.
         if self.path is not None:
-            return self._local_rows(find_files(self.path, self.group_files), split)
+            return self._local_rows(find_files(self.path, self.group_files, self.endings), split)
         if self.hub is None:
             raise ConfigError(f"task '{self.name}' has neither task.path nor task.hub; give a file or folder as path.")
 

@@ -1,28 +1,46 @@
-"""Read the rows of one data file: JSON, JSON lines (both also gzipped) or parquet. Each row knows its file and line."""
+"""Read the rows of one data file: JSON, JSON lines, CSV, TSV (all also gzipped) or parquet.
+
+Each row knows its file and line. Whatever a library raises on the way becomes a DataError that names them.
+"""
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
+import re
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
-from edt.errors import DataError
+from edt.errors import DataError, EdtError, one_line
+from edt.tasks.sources.file_kinds import check_kind, text_encoding
 
-__all__ = ["DATA_FILE_ENDINGS", "LocatedRow", "is_data_file", "read_lines", "read_rows"]
+__all__ = ["DATA_FILE_ENDINGS", "TABLE_ENDINGS", "LocatedRow", "is_data_file", "is_table", "read_lines", "read_rows"]
 
 LocatedRow = tuple[str, Any]
 """The place of a row ("file.jsonl, line 3"), and the row."""
 
 _JSON_ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 DATA_FILE_ENDINGS = (*_JSON_ENDINGS, ".parquet")
+TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def is_data_file(path: Path) -> bool:
-    """Return whether the name ends like a data file."""
+    """Return whether the name ends like a data file of the published data sets: JSON or parquet."""
     return path.name.lower().endswith(DATA_FILE_ENDINGS)
+
+
+def is_table(path: Path) -> bool:
+    """Return whether the name ends like a table of comma- or tab-separated values."""
+    return path.name.lower().endswith(TABLE_ENDINGS)
 
 
 def read_rows(path: Path) -> Iterator[LocatedRow]:
@@ -30,25 +48,55 @@ def read_rows(path: Path) -> Iterator[LocatedRow]:
 
     Raises DataError when the file cannot be read, is damaged, or has no row.
     """
-    if not is_data_file(path):
-        raise DataError(f"data file {path} must end in one of {', '.join(DATA_FILE_ENDINGS)}. Convert it or rename it.")
-    rows = _read_parquet(path) if path.name.lower().endswith(".parquet") else _read_json(path)
+    name = path.name.lower()
+    if not (is_data_file(path) or is_table(path)):
+        allowed = ", ".join((*DATA_FILE_ENDINGS, *TABLE_ENDINGS))
+        raise DataError(f"data file {path} must end in one of {allowed}. Convert it or rename it.")
+    reader: Callable[[Path], Iterator[LocatedRow]] = _read_json
+    if name.endswith(".parquet"):
+        reader = _read_parquet
+    elif is_table(path):
+        reader = _read_table
+
     empty = True
-    for row in rows:
-        empty = False
-        yield row
+    with _reading(path):
+        check_kind(path)
+        for row in reader(path):
+            empty = False
+            yield row
     # A file without rows is more often a failed download than what someone wanted to score.
     if empty:
         raise DataError(f"data file {path} is empty: it has no row. Check how it was made or give another task.path.")
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text, without line endings. Raises DataError when it cannot be read."""
-    try:
-        with _open_text(path) as file:
-            for line in file:
+def read_lines(path: Path, *, newline: str = "\n") -> Iterator[str]:
+    """Yield the lines of a text, without line endings. Raises DataError when it cannot be read.
+
+    newline: the only line ending, since texts contain other separators; "" takes \\r, \\n and \\r\\n alike.
+    """
+    with _reading(path):
+        check_kind(path)
+        with _open_text(path, newline=newline) as file:
+            for number, line in enumerate(file, start=1):
+                text = line.rstrip("\r\n")
+                # Inside a line a lone \r may belong to the text; a file of one such line is one of old Macs.
+                if number == 1 and "\r" in text and not line.endswith("\n"):
+                    raise DataError(
+                        f"data file {path} ends its lines by \\r alone, as old Macs did. Convert it: "
+                        f"tr '\\r' '\\n' < '{path.name}' > new.txt"
+                    )
                 # Only the line ending (\r\n in files from Windows); other white space belongs to the text.
-                yield line.rstrip("\r\n")
+                yield text
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what a library raises while it reads a file into a DataError that names the file and the remedy."""
+    try:
+        yield
+    # What we say ourselves is more precise.
+    except EdtError:
+        raise
     except UnicodeDecodeError as error:
         raise DataError(
             f"data file {path} is not UTF-8 text: {error.reason} at byte {error.start}. Convert it to UTF-8."
@@ -57,19 +105,29 @@ def read_lines(path: Path) -> Iterator[str]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"data file {path} is damaged: {error}. Download it again.") from error
     except OSError as error:
-        raise DataError(f"data file {path} cannot be read: {error.strerror or error}.") from error
+        raise DataError(f"data file {path} cannot be read: {error.strerror or one_line(error)}.") from error
+    # A library may raise anything over a damaged file; Ctrl-C and the like are no Exception.
+    except Exception as error:
+        reason = one_line(error).rstrip(".") or type(error).__name__
+        raise DataError(f"data file {path} cannot be read ({reason}). Download it again or convert it.") from error
 
 
-def _open_text(path: Path) -> IO[str]:
-    # utf-8-sig drops a byte order mark. newline="\n": texts contain other separators, which must not end a line.
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
-    return path.open(encoding="utf-8-sig", newline="\n")
+def _open_text(path: Path, *, newline: str) -> IO[str]:
+    packed = path.suffix.lower() == ".gz"
+    # Several members, as `cat a.gz b.gz` makes them, are read one after the other.
+    stream = cast(io.BufferedReader, gzip.open(path, "rb") if packed else path.open("rb"))
+    try:
+        encoding = text_encoding(stream.peek(4), path)
+    except BaseException:
+        stream.close()
+        raise
+    return io.TextIOWrapper(cast(BinaryIO, stream), encoding=encoding, newline=newline)
 
 
 def _read_json(path: Path) -> Iterator[LocatedRow]:
     """Yield the rows of a JSON array, of JSON lines, or of a single JSON object; the first line decides which."""
-    lines = read_lines(path)
+    # JSON texts hold no bare line ending, so any of the three kinds ends a line, also the lone \r of old Macs.
+    lines = read_lines(path, newline="")
     skipped, first = 0, ""
     for first in lines:
         if first.strip():
@@ -81,29 +139,46 @@ def _read_json(path: Path) -> Iterator[LocatedRow]:
 
     # A whole object on the first line: JSON lines, read one by one, so that a large file is never in memory.
     if isinstance(_value_or_none(first), dict):
-        yield f"{path}, line {skipped + 1}", _value_or_none(first)
-        yield from _json_lines(path, lines, skipped + 2)
+        yield _json_line(path, first, skipped + 1)
+        for number, line in enumerate(lines, start=skipped + 2):
+            if line.strip():
+                yield _json_line(path, line, number)
         return
 
     # Blank lines stay, so that an error names the right line.
-    document = _parse_document(path, [*[""] * skipped, first, *lines], first)
-    if not isinstance(document, list):
-        yield f"{path}", document
-        return
-    for index, row in enumerate(document):
-        yield f"{path}, row {index + 1}", row
+    text = "\n".join([*[""] * skipped, first, *lines])
+    document = _parse_document(path, text, first, skipped)
+    rows = [(f"{path}", document)]
+    if isinstance(document, list):
+        rows = [(f"{path}, row {number}", row) for number, row in enumerate(document, start=1)]
+    suspect = _SURROGATE_ESCAPE.search(text) is not None
+    for where, row in rows:
+        if suspect:
+            _check_surrogates(row, where)
+        yield where, row
 
 
-def _parse_document(path: Path, lines: list[str], first: str) -> Any:
+def _json_line(path: Path, line: str, number: int) -> LocatedRow:
+    """Return the row of one line."""
+    where = f"{path}, line {number}"
+    row = _parse_json(line, f"{path}", where, line_offset=number - 1)
+    # Escapes of emoji look alike, and are common; only where there are some is the row searched.
+    if _SURROGATE_ESCAPE.search(line):
+        _check_surrogates(row, where)
+    return where, row
+
+
+def _parse_document(path: Path, text: str, first: str, skipped: int) -> Any:
     """Return the one JSON value that all lines form."""
+    # A damaged first line of JSON lines looks like a row: report that line, not the whole text.
+    # A lone "{" is no such line: it begins one object over many lines.
+    looks_like_a_row = first.lstrip().startswith("{") and len(first.strip()) > 1
     try:
-        return json.loads("\n".join(lines))
-    except json.JSONDecodeError:
-        # A damaged first line of JSON lines looks like a row: report that line, not the whole text.
-        # A lone "{" is no such line: it begins one object over many lines.
-        looks_like_a_row = first.lstrip().startswith("{") and len(first.strip()) > 1
-        text, offset = (first, lines.index(first)) if looks_like_a_row else ("\n".join(lines), 0)
-        return _parse_json(text, f"{path}", line_offset=offset)
+        return _parse_json(text, f"{path}", f"{path}")
+    except DataError:
+        if looks_like_a_row:
+            _parse_json(first, f"{path}", f"{path}, line {skipped + 1}", line_offset=skipped)
+        raise
 
 
 def _value_or_none(text: str) -> Any:
@@ -112,16 +187,16 @@ def _value_or_none(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return None
+    # Complete, and refused for another reason: `_parse_json` says which.
+    except (ValueError, RecursionError):
+        return {}
 
 
-def _json_lines(path: Path, lines: Iterator[str], start: int) -> Iterator[LocatedRow]:
-    for number, line in enumerate(lines, start=start):
-        if line.strip():
-            yield f"{path}, line {number}", _parse_json(line, f"{path}", line_offset=number - 1)
+def _parse_json(text: str, name: str, where: str, *, line_offset: int = 0) -> Any:
+    """Return the value of a JSON text; an error names the file and the line.
 
-
-def _parse_json(text: str, name: str, *, line_offset: int = 0) -> Any:
-    """Return the value of a JSON text; an error names the file and the line."""
+    where: the place of the text, for errors that have no line of their own.
+    """
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -129,6 +204,67 @@ def _parse_json(text: str, name: str, *, line_offset: int = 0) -> Any:
             f"{name}, line {error.lineno + line_offset} is damaged or not JSON: {error.msg} at column {error.colno}. "
             "Download the file again or remove the line."
         ) from error
+    except RecursionError as error:
+        raise DataError(f"{where} is nested too deeply to be read. Remove or flatten the row.") from error
+    # Python converts no more than some thousand digits, since that takes quadratic time.
+    except ValueError as error:
+        raise DataError(
+            f"{where} holds a number of more than {sys.get_int_max_str_digits():,} digits. Write it as text, or remove "
+            "the row."
+        ) from error
+
+
+def _check_surrogates(value: Any, where: str, column: str = "") -> None:
+    """Raise DataError for half of a surrogate pair in a text: it is no character, and no file or model can hold it."""
+    if isinstance(value, str):
+        if _SURROGATE.search(value):
+            shown = f", column '{column}'" if column else ""
+            raise DataError(
+                f"{where}{shown}: the text holds half of a surrogate pair ({ascii(_SURROGATE.findall(value)[0])}), "
+                "which is no character; a text that was cut in the middle of an emoji has one. Correct or remove it."
+            )
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            _check_surrogates(name, where, "names of columns")
+            _check_surrogates(inner, where, f"{column}.{name}" if column else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            _check_surrogates(inner, where, column)
+
+
+def _read_table(path: Path) -> Iterator[LocatedRow]:
+    """Yield the rows of a CSV or TSV file; its first line names the columns, and every value is a text."""
+    delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
+    # The module's limit of 128 KiB per value is less than a long article has.
+    csv.field_size_limit(2**31 - 1)
+    # newline="": a quoted value may hold line breaks, which belong to it.
+    with _open_text(path, newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            header = [name.strip() for name in next(reader, [])]
+            _check_header(header, path)
+            for values in reader:
+                where = f"{path}, line {reader.line_num}"
+                # A blank line, as at the end of many files.
+                if not values:
+                    continue
+                if len(values) != len(header):
+                    raise DataError(
+                        f"{where} has {len(values)} values, but the first line names {len(header)} columns. "
+                        "Quote values that hold the delimiter, or correct the line."
+                    )
+                yield where, dict(zip(header, values, strict=True))
+        except csv.Error as error:
+            raise DataError(f"{path}, line {reader.line_num} cannot be read: {error}. Correct its quotes.") from error
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    """Raise DataError for a first line that does not name each column once."""
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{path}, line 1 must name the columns, but has '{repeated[0]}' twice. Add a line with names, or rename one."
+        )
 
 
 def _read_parquet(path: Path) -> Iterator[LocatedRow]:
@@ -144,6 +280,8 @@ def _read_parquet(path: Path) -> Iterator[LocatedRow]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}, row {number}", row
+    except UnicodeDecodeError as error:
+        raise DataError(f"data file {path}, after row {number}: a text is not UTF-8. Write the file anew.") from error
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise DataError(f"data file {path} is damaged or not parquet: {reason}. Download it again.") from error

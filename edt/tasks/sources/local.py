@@ -9,9 +9,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from edt.errors import DataError
+from edt.errors import DataError, one_line
 from edt.ids import file_digest
-from edt.tasks.sources.files import DATA_FILE_ENDINGS, LocatedRow
+from edt.paths import typed_path
+from edt.tasks.sources.file_kinds import remedy_for
+from edt.tasks.sources.files import LocatedRow
 from edt.tasks.sources.subsets import OFFICIAL_SPLITS, OfficialSplit
 
 __all__ = ["FileGroup", "LocalFiles", "find_files", "local_origin", "member_path", "read_groups", "split_from_name"]
@@ -55,17 +57,25 @@ class LocalFiles:
         return tuple(group for split in OFFICIAL_SPLITS for group in self.by_split.get(split, ()))
 
 
-def find_files(path: str, group_files: GroupFiles) -> LocalFiles:
-    """Return the files of a path by official split. Raises DataError when there is none that the task can read."""
-    root = Path(path).expanduser()
-    if root.is_dir():
-        return _find_in_folder(root, group_files)
+def find_files(path: str, group_files: GroupFiles, endings: Sequence[str]) -> LocalFiles:
+    """Return the files of a path by official split. Raises DataError when there is none that the task can read.
 
-    groups = group_files([root]) if root.is_file() else _find_by_stem(root, group_files)
-    if not groups and root.is_file():
+    endings: of the files that the task reads, for messages.
+    """
+    root = typed_path(path)
+    # A folder that may not be listed, a name that is too long for the file system.
+    try:
+        if root.is_dir():
+            return _find_in_folder(root, group_files, endings)
+        is_file = root.is_file()
+        groups = group_files([root]) if is_file else _find_by_stem(root, group_files)
+    except OSError as error:
+        raise DataError(f"task.path={path} cannot be read: {error.strerror or one_line(error)}.") from error
+
+    if not groups and is_file:
         raise DataError(
-            f"data file {root} is of a kind that the task does not read; it reads {', '.join(DATA_FILE_ENDINGS)}. "
-            "Convert it."
+            f"data file {root} is of a kind that the task does not read; it reads {', '.join(endings)}. "
+            f"{remedy_for([root.name], endings)}"
         )
     if not groups:
         raise DataError(f"task.path={path} does not exist; give a file or folder in the data set's original form.")
@@ -81,12 +91,15 @@ def _find_by_stem(stem: Path, group_files: GroupFiles) -> list[FileGroup]:
     return [group for group in group_files(siblings) if len(group) > 1]
 
 
-def _find_in_folder(root: Path, group_files: GroupFiles) -> LocalFiles:
+def _find_in_folder(root: Path, group_files: GroupFiles, endings: Sequence[str]) -> LocalFiles:
     # Sorted, so that the parts of a split are read in order. Hidden files, such as .DS_Store, are no data.
     files = sorted(file for file in root.iterdir() if file.is_file() and not file.name.startswith("."))
     groups = group_files(files)
     if not groups:
-        raise DataError(f"folder {root} has no data file (it has: {_names(files)}). Give a file or another folder.")
+        raise DataError(
+            f"folder {root} has no data file (it has: {_names(files)}); the task reads {', '.join(endings)}. "
+            + (remedy_for([file.name for file in files], endings) if files else "Give a file or another folder.")
+        )
     readable = {file for group in groups for file in group}
     # Whatever its name: "test.jsonl" alone is split in halves too, for dev has nothing else to take.
     if len(groups) == 1:
@@ -134,13 +147,16 @@ def local_origin(files: LocalFiles, groups: Iterable[FileGroup]) -> dict[str, An
 
     Paths are left out: the same files in another folder are the same data.
     """
-    read = [{"file": file.name, "sha256": file_digest(file)} for group in groups for file in group]
+    try:
+        read = [{"file": file.name, "sha256": file_digest(file)} for group in groups for file in group]
+    except OSError as error:
+        raise DataError(f"data file {error.filename} cannot be read: {error.strerror or one_line(error)}.") from error
     return {"kind": "local", "files": read, "ignored": list(files.ignored)}
 
 
 def member_path(folder: str, task_name: str) -> str:
     """Return the subfolder of one task of a list: the one with its name, or the only one whose name begins with it."""
-    root = Path(folder).expanduser()
+    root = typed_path(folder)
     if not root.is_dir():
         raise DataError(
             f"task.path={folder} is not a folder; for a list of tasks it must be a folder with one subfolder per task."

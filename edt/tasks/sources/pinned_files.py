@@ -7,6 +7,7 @@ import shutil
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from edt.cache_folder import cache_folder
@@ -78,7 +79,8 @@ def fetch(pinned: PinnedFile, name: str) -> Path:
                 f"not {pinned.sha256}. {local_alternative(name)}"
             )
         part.replace(path)
-    except OSError as error:
+    # A server that breaks off in the middle is no OSError.
+    except (OSError, HTTPException) as error:
         # A URLError keeps what happened in `reason`; its text would be "<urlopen error …>".
         reason = getattr(error, "reason", None) or error
         raise DataError(

@@ -1,0 +1,17 @@
+"""Paths as people type them: taken as they stand, with `~` for the home folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def typed_path(text: str) -> Path:
+    """Return the path of a text; a leading `~` or `~user` is the home folder, unless a file has this very name."""
+    path = Path(text)
+    if not text.startswith("~") or path.exists():
+        return path
+    try:
+        return path.expanduser()
+    # Nobody is called so: the name is a new file's.
+    except RuntimeError:
+        return path
