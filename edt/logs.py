@@ -8,24 +8,33 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 
-def log_to_stderr(level: int = logging.INFO) -> None:
-    """Print the package's messages on stderr, a line each; a second call changes only the level."""
+def log_to_stderr(level: int = logging.INFO, *, clean: Callable[[str], str] = str) -> None:
+    """Print the package's messages on stderr, a line each; a second call changes only the level.
+
+    clean: makes a message safe for a terminal.
+    """
     logger = logging.getLogger("edt")
     # One handler, however often it is called: a second would print each message twice.
     if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
-        logger.addHandler(_StderrHandler())
+        logger.addHandler(_StderrHandler(clean))
     logger.setLevel(level)
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
     """Write to what sys.stderr is at that moment: a progress bar replaces it while it is on the screen."""
 
-    def __init__(self) -> None:
+    def __init__(self, clean: Callable[[str], str]) -> None:
+        self.clean = clean
         # Not StreamHandler's, which assigns `stream`: a property here, so that the bar's stderr is seen.
         logging.Handler.__init__(self)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message as it is printed."""
+        return self.clean(super().format(record))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

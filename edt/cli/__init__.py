@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from edt.cli.command_names import COMMANDS, EXAMPLES, USAGE_ERROR
+from edt.cli.streams import survive_any_encoding
 
 __all__ = ["COMMANDS", "EXAMPLES", "USAGE_ERROR", "entry_point", "main", "overview"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 for success, 2 for an error that the user can correct."""
+    survive_any_encoding()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview())
@@ -50,10 +52,11 @@ def overview() -> str:
 def _unknown_command(name: str) -> str:
     from edt.cli.renamed import renamed_command
     from edt.errors import suggestion
+    from edt.report.escape_control_chars import visible
 
     renamed = renamed_command(name)
     commands = ", ".join(COMMANDS)
-    return renamed or f"no command '{name}'{suggestion(name, COMMANDS)}; commands are: {commands}."
+    return renamed or f"no command '{visible(name)}'{suggestion(name, COMMANDS)}; commands are: {commands}."
 
 
 def entry_point() -> None:

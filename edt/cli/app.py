@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,8 @@ from edt.cli.help import command_help, config_groups
 from edt.cli.messages import explain, explain_option
 from edt.errors import ConfigError, EdtError
 from edt.logs import log_to_stderr
+from edt.paths import typed_path
+from edt.report.escape_control_chars import visible_lines
 
 __all__ = ["config_folder", "run_command"]
 
@@ -34,14 +37,14 @@ logger = logging.getLogger(__name__)
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
     """Run a command and return its exit status: 2 after an error, which is printed as one sentence."""
-    log_to_stderr()
+    # Ids, columns and file names are other people's texts: none may move the cursor or color the terminal.
+    log_to_stderr(clean=visible_lines)
     try:
         return _run(command, arguments)
     except EdtError as error:
-        # Hydra's own switch for tracebacks, for whoever looks for a bug
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if _wants_traceback():
             raise
-        print(f"edt {command}: {error}", file=sys.stderr)
+        _print_error(command, error)
         return USAGE_ERROR
     except KeyboardInterrupt:
         print(
@@ -51,7 +54,17 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+def _wants_traceback() -> bool:
+    """Return whether Hydra's own switch for tracebacks is on, for whoever looks for a bug."""
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def _print_error(command: str, error: EdtError) -> None:
+    print(f"edt {command}: {visible_lines(str(error))}", file=sys.stderr)
+
+
 def _run(command: str, arguments: Sequence[str]) -> int:
+    _check_characters(arguments)
     options = _parser(command).parse_intermixed_args(list(arguments))
     if options.help:
         print(command_help(command, options.config_dir))
@@ -62,20 +75,65 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         print_list(options.overrides, options.config_dir)
         return 0
 
-    overrides = argv.rewrite(command, _as_overrides(command, options))
+    overrides = argv.rewrite(command, _as_overrides(command, options), multirun=options.multirun)
     _check_no_hydra_settings(overrides)
     shown_command = shlex.join(["edt", command, *arguments])
     points = _points(command, overrides, options) if options.multirun else [overrides]
+    if len(points) == 1:
+        _run_point(command, points[0], options, shown_command)
+        return 0
+    return _run_points(command, points, options, shown_command)
+
+
+def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespace, shown_command: str) -> None:
+    """Run a command with one configuration, or print this."""
+    config = _composed(command, overrides, options.config_dir)
+    _warn_without_effect(command, overrides)
+    if options.cfg:
+        print(OmegaConf.to_yaml(config, resolve=options.resolve), end="")
+    else:
+        _execute(command, _plain(command, config, overrides), shown_command)
+
+
+def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse.Namespace, shown_command: str) -> int:
+    """Run a command at each point of a sweep; one that fails does not end the others. Return the exit status."""
+    failed = []
     for number, point in enumerate(points, start=1):
-        if len(points) > 1:
-            logger.info("edt %s, %d of %d: %s", command, number, len(points), " ".join(point))
-        config = _composed(command, point, options.config_dir)
-        _warn_without_effect(command, point)
-        if options.cfg:
-            print(OmegaConf.to_yaml(config, resolve=options.resolve), end="")
-        else:
-            _execute(command, _plain(command, config, point), shown_command)
-    return 0
+        logger.info("edt %s, %d of %d: %s", command, number, len(points), " ".join(point))
+        try:
+            _run_point(command, point, options, shown_command)
+        # The reader of the output has gone: no other point can print anything either.
+        except BrokenPipeError:
+            raise
+        except EdtError as error:
+            if _wants_traceback():
+                raise
+            _print_error(command, error)
+            failed.append(point)
+        # A mistake in the code, of ours or of the user's; the other points may not meet it.
+        except Exception:
+            traceback.print_exc()
+            failed.append(point)
+
+    if not failed:
+        return 0
+    # What all points share says nothing about which one failed.
+    swept = [index for index, words in enumerate(zip(*points, strict=True)) if len(set(words)) > 1]
+    shown = "; ".join(" ".join(point[index] for index in swept) for point in failed)
+    logger.error("edt %s: %d of %d points failed: %s.", command, len(failed), len(points), shown)
+    return USAGE_ERROR
+
+
+def _check_characters(arguments: Sequence[str]) -> None:
+    """Raise ConfigError for a word whose bytes are no UTF-8, which no manifest can hold."""
+    for word in arguments:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"the word {word!a} is not valid UTF-8; a file or folder of such a name must be renamed, or "
+                "linked to under another name."
+            ) from error
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,7 +149,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=f"edt {command}", add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--help", "-h", action="store_true")
-    parser.add_argument("--config-dir", "-cd", type=Path)
+    parser.add_argument("--config-dir", "-cd", type=typed_path)
     parser.add_argument("--cfg", "-c", choices=["job"])
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("--multirun", "-m", action="store_true")

@@ -1,12 +1,35 @@
-"""Rewrite a command's words before Hydra reads them: texts are quoted, ranges replaced, options become overrides."""
+"""Rewrite a command's words before Hydra reads them: paths and texts are quoted, ranges replaced, options translated.
+
+Hydra's grammar gives a meaning to commas, braces, brackets, quotes, `=`, `#` and more. A path or a text is taken as it
+was typed instead. What keeps a meaning in a path:
+
+- null and the empty value, and a value in quotes as a whole, as Hydra reads it;
+- `runs=[a,b]`, a list;
+- commas, choice(…) and glob(…) in a --multirun, which list the points of the sweep;
+- `${oc.env:NAME}`, an environment variable. Any other `$` is a character.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 TEXT_KEYS = {"trace": ("prompt", "unconditional_prompt", "example")}
 """Per command, the keys whose value is text as it stands: a prompt holds commas, colons and braces."""
+
+_TASK_TEXT = re.compile(r"\+{0,2}task(\.members\.\w+)?\.(template\.\w+|shot_separator)")
+"""Keys of every command whose value is text: a template's fields are in braces."""
+
+_PATH = re.compile(
+    r"\+{0,2}(task(\.members\.\w+)?\.path|model\.(path|adapter)|strategy(\.\w+)?\.model|paths\.\w+|tracking\.dir|out)"
+)
+_PATHS = re.compile(r"\+{0,2}runs")
+"""Keys whose value is a path, and the one that may have a list of them."""
+
+_FUNCTION = re.compile(r"(choice|glob)\(.*\)", re.DOTALL)
+"""Hydra's functions that list the points of a sweep."""
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 
 REPLACEABLE = {"tune": re.compile(r"(\+{0,2})(space\.\w+)=(?!\{)")}
 """Per command, the overrides of values that may be a mapping as well as something else. One by a mapping is merged."""
@@ -15,19 +38,50 @@ QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 """A value that is quoted for Hydra as a whole."""
 
 
-def rewrite(command: str, words: Sequence[str]) -> list[str]:
-    """Return the overrides of a command as Hydra should read them."""
-    return _empty_ranges(command, quote_texts(command, words))
+def rewrite(command: str, words: Sequence[str], *, multirun: bool = False) -> list[str]:
+    """Return the overrides of a command as Hydra should read them. multirun: commas list the points of a sweep."""
+    return _empty_ranges(command, quote_paths(quote_texts(command, words, multirun=multirun), multirun=multirun))
+
+
+def quote_paths(words: Sequence[str], *, multirun: bool = False) -> list[str]:
+    """Return the words with the values of path keys quoted for Hydra."""
+    return [_quoted_path(word, multirun=multirun) for word in words]
+
+
+def _quoted_path(word: str, *, multirun: bool) -> str:
+    """Return an override with its path quoted, or each of its paths; other words as they are."""
+    key, equals, value = word.partition("=")
+    is_list = _PATHS.fullmatch(key) is not None
+    if not equals or not (is_list or _PATH.fullmatch(key)) or _keeps_meaning(value):
+        return word
+
+    # A folder may have brackets in its name.
+    if is_list and value.startswith("[") and value.endswith("]") and not Path(value).exists():
+        return f"{key}=[{','.join(_quoted_paths(value[1:-1]))}]"
+    if multirun and ("," in value or _FUNCTION.fullmatch(value)):
+        return word if _FUNCTION.fullmatch(value) else f"{key}={','.join(_quoted_paths(value))}"
+    return f"{key}={quoted(value, environment=True)}"
+
+
+def _keeps_meaning(value: str) -> bool:
+    """Return whether Hydra is to read a value as it is: none, or quoted as a whole."""
+    return value in ("", "null") or QUOTED.fullmatch(value) is not None
+
+
+def _quoted_paths(values: str) -> list[str]:
+    """Return the paths between commas, each quoted; a path with a comma is in quotes already."""
+    items = (item.strip() for item in re.findall(rf"\s*(?:{QUOTED.pattern})\s*|[^,]+", values, re.DOTALL))
+    return [item if _keeps_meaning(item) else quoted(item, environment=True) for item in items]
 
 
 def positional_as_runs(words: Sequence[str]) -> list[str]:
     """Return the words with folders (words without `=`) joined to `runs=[…]`, as in `edt export results/runs`."""
-    folders = [word for word in words if "=" not in word]
-    overrides = [word for word in words if "=" in word]
+    # A folder may be called `part=1`; what exists is a folder.
+    folders = [word for word in words if "=" not in word or Path(word).exists()]
+    overrides = [word for word in words if word not in folders]
     if not folders:
         return overrides
-    quoted = ",".join(f'"{_escape_quotes(_escape_interpolations(folder))}"' for folder in folders)
-    return [f"runs=[{quoted}]", *overrides]
+    return [f"runs=[{','.join(quoted(folder) for folder in folders)}]", *overrides]
 
 
 def _empty_ranges(command: str, words: Sequence[str]) -> list[str]:
@@ -48,23 +102,37 @@ def _empty_ranges(command: str, words: Sequence[str]) -> list[str]:
     return rewritten
 
 
-def quote_texts(command: str, words: Sequence[str]) -> list[str]:
+def quote_texts(command: str, words: Sequence[str], *, multirun: bool = False) -> list[str]:
     """Return the words with the values of text keys quoted for Hydra; null and quoted values stay as they are."""
-    return [_quoted_override(word) if _is_text(command, word) else word for word in words]
+    return [_quoted_override(word) if _is_text(command, word, multirun=multirun) else word for word in words]
 
 
-def _is_text(command: str, word: str) -> bool:
+def _is_text(command: str, word: str, *, multirun: bool) -> bool:
     """Return whether a word sets a text key to text that is not quoted."""
     key, equals, value = word.partition("=")
-    if not equals or key not in TEXT_KEYS.get(command, ()) or value in ("", "null"):
+    of_command, of_task = key in TEXT_KEYS.get(command, ()), _TASK_TEXT.fullmatch(key) is not None
+    if not equals or not (of_command or of_task) or _keeps_meaning(value):
         return False
-    return QUOTED.fullmatch(value) is None
+    # Quoted texts with commas between them are a sweep.
+    return not (of_task and multirun and re.fullmatch(rf"(?:(?:{QUOTED.pattern}),?)+", value, re.DOTALL))
 
 
 def _quoted_override(word: str) -> str:
-    """Return `key=value` with the value in double quotes, so that Hydra and OmegaConf read it as the same text."""
+    """Return `key=value` with the value quoted."""
     key, _, value = word.partition("=")
-    return f'{key}="{_escape_quotes(_escape_interpolations(value))}"'
+    return f"{key}={quoted(value)}"
+
+
+def quoted(value: str, *, environment: bool = False) -> str:
+    """Return a value in double quotes, so that Hydra and OmegaConf read it as the same text.
+
+    environment: leave `${oc.env:NAME}` to OmegaConf, which puts in the variable's value.
+    """
+    if not environment or not _ENVIRONMENT.search(value):
+        return f'"{_escape_quotes(_escape_interpolations(value))}"'
+    texts, variables = _ENVIRONMENT.split(value), [*_ENVIRONMENT.findall(value), ""]
+    pieces = zip(map(_escape_interpolations, texts), variables, strict=True)
+    return f'"{_escape_quotes("".join(text + variable for text, variable in pieces))}"'
 
 
 def _escape_interpolations(value: str) -> str:

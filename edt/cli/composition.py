@@ -16,6 +16,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
 import edt
+from edt.cli import argv
 from edt.cli.schema import has_argument, register
 from edt.errors import ConfigError
 
@@ -96,4 +97,4 @@ def _search_path(user_folder: Path | None) -> list[str]:
         return []
     if not user_folder.is_dir():
         raise ConfigError(f"--config-dir is {user_folder}, which is not a folder.")
-    return [f'hydra.searchpath=["file://{user_folder.resolve()}"]']
+    return [f"hydra.searchpath=[{argv.quoted(f'file://{user_folder.resolve()}')}]"]

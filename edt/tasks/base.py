@@ -166,7 +166,7 @@ class Task(ABC):
 
         Raises DataError when there is none, or when two have the same id.
         """
-        # A task of the user's own may open files by itself. Other errors are mistakes in its code, and keep their trace.
+        # A task of the user's own may open files by itself. Other errors are mistakes in its code: they keep their trace.
         try:
             row_set = self.row_set(split)
             # Before the limit, which counts examples: a row may give several, or none.
@@ -253,7 +253,7 @@ def _check_characters(task: str, example_id: str, texts: Iterable[str]) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise DataError(
-                f"task '{task}', example {ascii(example_id)}: a text holds {ascii(text[error.start])}, half of a "
+                f"task '{task}', example {example_id!a}: a text holds {text[error.start]!a}, half of a "
                 "surrogate pair, which is no character. Correct or remove the row."
             ) from error
 

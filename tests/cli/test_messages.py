@@ -71,7 +71,7 @@ ERRORS = {
     "list of seeds": (["sampling.seed=[1,2]"], ["sampling.seed", "whole number"]),
     "missing point of an axis": (["strategy=edt", "strategy.t0=[0.5,null]"], ["t0 is None", "number"]),
     "endless top-k": (["strategy=edt", "strategy.top_k=inf"], ["top_k is inf", "whole number"]),
-    "number as a path": (["task=wmt19", "task.path=5"], ["task.path is 5", "text"]),
+    "number as a path": (["task=wmt19", "task.path=5"], ["task.path=5 does not exist"]),
     "empty path": (["task=wmt19", "task.path=''"], ["task.path", "empty"]),
     "empty stop": (["task=wmt19", "task.stop=['']"], ["task.stop", "empty"]),
     "no runs folder": (["paths.runs=null"], ["paths.runs is None"]),

@@ -61,7 +61,7 @@ _UNPACK = "Unpack it, or pack it again by gzip (.gz), which is read as it is"
 
 def remedy_for(names: Sequence[str], endings: Sequence[str]) -> str:
     """Return what to do with files that no task reads, by their names. endings: those that the task reads."""
-    packed = tuple(ending for _, ending in _PACKED.values() if ending != ".gz") + (".tar.gz", ".tgz", ".rar")
+    packed = (*(ending for _, ending in _PACKED.values() if ending != ".gz"), ".tar.gz", ".tgz", ".rar")
     if any(name.lower().endswith(packed) for name in names):
         return f"{_UNPACK}."
     tables = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -73,7 +73,7 @@ def remedy_for(names: Sequence[str], endings: Sequence[str]) -> str:
 def text_encoding(head: bytes, path: Path) -> str:
     """Return the encoding of a text that begins with these bytes: UTF-8, or what its byte order mark states.
 
-    Raises DataError for UTF-16 without a mark, which nothing can tell from other encodings for sure.
+    Raises DataError for UTF-16 without a mark, which cannot be distinguished from other encodings for sure.
     """
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):

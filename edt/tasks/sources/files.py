@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO, cast
 from edt.errors import DataError, EdtError, one_line
 from edt.tasks.sources.file_kinds import check_kind, text_encoding
 
-__all__ = ["DATA_FILE_ENDINGS", "TABLE_ENDINGS", "LocatedRow", "is_data_file", "is_table", "read_lines", "read_rows"]
+__all__ = ["DATA_FILE_ENDINGS", "TABLE_ENDINGS", "LocatedRow", "is_data_file", "read_lines", "read_rows"]
 
 LocatedRow = tuple[str, Any]
 """The place of a row ("file.jsonl, line 3"), and the row."""
@@ -38,7 +38,7 @@ def is_data_file(path: Path) -> bool:
     return path.name.lower().endswith(DATA_FILE_ENDINGS)
 
 
-def is_table(path: Path) -> bool:
+def _is_table(path: Path) -> bool:
     """Return whether the name ends like a table of comma- or tab-separated values."""
     return path.name.lower().endswith(TABLE_ENDINGS)
 
@@ -49,13 +49,13 @@ def read_rows(path: Path) -> Iterator[LocatedRow]:
     Raises DataError when the file cannot be read, is damaged, or has no row.
     """
     name = path.name.lower()
-    if not (is_data_file(path) or is_table(path)):
+    if not (is_data_file(path) or _is_table(path)):
         allowed = ", ".join((*DATA_FILE_ENDINGS, *TABLE_ENDINGS))
         raise DataError(f"data file {path} must end in one of {allowed}. Convert it or rename it.")
     reader: Callable[[Path], Iterator[LocatedRow]] = _read_json
     if name.endswith(".parquet"):
         reader = _read_parquet
-    elif is_table(path):
+    elif _is_table(path):
         reader = _read_table
 
     empty = True
@@ -72,7 +72,7 @@ def read_rows(path: Path) -> Iterator[LocatedRow]:
 def read_lines(path: Path, *, newline: str = "\n") -> Iterator[str]:
     """Yield the lines of a text, without line endings. Raises DataError when it cannot be read.
 
-    newline: the only line ending, since texts contain other separators; "" takes \\r, \\n and \\r\\n alike.
+    newline: the only line ending, since texts contain other separators; "" takes each of the three kinds.
     """
     with _reading(path):
         check_kind(path)
@@ -115,7 +115,7 @@ def _reading(path: Path) -> Iterator[None]:
 def _open_text(path: Path, *, newline: str) -> IO[str]:
     packed = path.suffix.lower() == ".gz"
     # Several members, as `cat a.gz b.gz` makes them, are read one after the other.
-    stream = cast(io.BufferedReader, gzip.open(path, "rb") if packed else path.open("rb"))
+    stream = cast(io.BufferedReader, gzip.open(path, "rb") if packed else path.open("rb"))  # noqa: SIM115  closed with the text
     try:
         encoding = text_encoding(stream.peek(4), path)
     except BaseException:
@@ -220,7 +220,7 @@ def _check_surrogates(value: Any, where: str, column: str = "") -> None:
         if _SURROGATE.search(value):
             shown = f", column '{column}'" if column else ""
             raise DataError(
-                f"{where}{shown}: the text holds half of a surrogate pair ({ascii(_SURROGATE.findall(value)[0])}), "
+                f"{where}{shown}: the text holds half of a surrogate pair ({_SURROGATE.findall(value)[0]!a}), "
                 "which is no character; a text that was cut in the middle of an emoji has one. Correct or remove it."
             )
     elif isinstance(value, Mapping):
@@ -263,7 +263,7 @@ def _check_header(header: list[str], path: Path) -> None:
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise DataError(
-            f"{path}, line 1 must name the columns, but has '{repeated[0]}' twice. Add a line with names, or rename one."
+            f"{path}, line 1 must name the columns, but has '{repeated[0]}' twice. Add a line of names, or rename one."
         )
 
 

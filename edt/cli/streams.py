@@ -1,0 +1,43 @@
+"""Make output survive any terminal, file or pipe: what its encoding lacks is written in a readable ASCII form."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+import unicodedata
+
+_HANDLER = "edt.readable"
+"""Name of the error handler, for Python's registry of codecs."""
+
+_ASCII = {
+    **{"→": "->", "←": "<-", "↑": "^", "↓": "v", "↔": "<->", "⇥": "|", "⏎": "|"},
+    **{"–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "·": ".", "•": "*"},
+    **{"×": "x", "±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "÷": "/", "√": "sqrt"},
+    **{"θ": "theta", "σ": "sigma", "Δ": "delta", "τ": "tau", "ε": "epsilon", "π": "pi", "█": "#", "━": "-", "─": "-"},
+}
+"""Signs of our own output that Unicode does not decompose into ASCII."""
+
+
+def survive_any_encoding() -> None:
+    """Let stdout and stderr write characters that their encoding lacks, as `->` for an arrow or `?`."""
+    codecs.register_error(_HANDLER, _readable)
+    for stream in (sys.stdout, sys.stderr):
+        # A notebook or a test may have put something else in their place, which encodes nothing.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_HANDLER)
+
+
+def _readable(error: UnicodeError) -> tuple[str, int]:
+    """Return the replacement of what could not be encoded, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
+
+
+def _in_ascii(character: str) -> str:
+    if character in _ASCII:
+        return _ASCII[character]
+    # "₀" is "0", "…" is "...", "é" is "e" with a mark that is dropped.
+    decomposed = unicodedata.normalize("NFKD", character)
+    return decomposed.encode("ascii", "ignore").decode() or "?"
