@@ -166,7 +166,7 @@ class Task(ABC):
 
         Raises DataError when there is none, or when two have the same id.
         """
-        # A task of the user's own may open files by itself. Other errors are mistakes in its code: they keep their trace.
+        # A task of the user's own may open files itself. Other errors are mistakes in its code: they keep their trace.
         try:
             row_set = self.row_set(split)
             # Before the limit, which counts examples: a row may give several, or none.
