@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,14 +17,34 @@ LEVELS = "₀₁₂₃₄₅₆₇₈₉"
 """Tenths of a scale as marks, for readers and terminals without color."""
 
 # Tests check both constraints in each color vision, so a color can be changed safely.
-LIGHT = ("#1256cb", "#f9321b", "#149954", "#c52973", "#688f21", "#71448c", "#471e91", "#522d20")
-"""Family colors on a white page: contrast of at least 3:1 with it, and a CIELAB distance of at least 15 from each other
-in each color vision deficiency of Machado et al. (2009).
+LIGHT = ("#1256cb", "#f9321b", "#149954", "#c52973", "#688f21", "#71448c", "#471e91")
+"""Colors of the known families on a white page: contrast of at least 3:1 with it, and a CIELAB distance of at least 15
+from each other in each color vision deficiency of Machado et al. (2009).
 """
-DARK = ("#629ae0", "#ff6823", "#4df691", "#c08b9d", "#fffd49", "#c8faff", "#945afd", "#a55438")
+DARK = ("#629ae0", "#ff6823", "#4df691", "#c08b9d", "#fffd49", "#c8faff", "#945afd")
 """The same for a dark page."""
-MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "pentagon", "x", "hourglass")
-"""Plotly's marker names. There is one more than there are colors, so color and mark together repeat only after 72."""
+OTHERS_LIGHT = ("#522d20", "#ac81dd", "#850eff", "#032835", "#7a2d06")
+"""Colors of all other families on a white page, under the same constraints, also against the known families."""
+OTHERS_DARK = ("#a55438", "#53648e", "#b3bde6", "#73605e", "#e28756")
+"""The same for a dark page."""
+KNOWN_FAMILIES = ("fixed", "kld", "kld instance", "edt", "edt instance", "dynatemp", "random t")
+"""The families that come with the package, each with the color at its place."""
+_MARKS = (
+    ("circle", "o"),
+    ("square", "s"),
+    ("diamond", "D"),
+    ("triangle-up", "^"),
+    ("cross", "P"),
+    ("triangle-down", "v"),
+    ("pentagon", "p"),
+)
+"""The mark of each known family, as plotly and as matplotlib name it."""
+_OTHER_MARKS = (("x", "X"), ("triangle-left", "<"), ("triangle-right", ">"), ("hexagon", "h"), ("octagon", "8"))
+
+GOOD_LIGHT = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
+"""matplotlib's viridis in eight steps, from the best value to the worst: dark is good in every map."""
+GOOD_DARK = ("#8062d9", "#5f7fe0", "#3f9bd1", "#35b0b0", "#4dc48f", "#86d56c", "#c3e36a", "#f7f1a8")
+"""The same direction for a dark page, on which the darkest color must still be visible."""
 
 
 @lru_cache(maxsize=1)
@@ -84,10 +105,40 @@ def relative_luminance(color: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def family_style(index: int) -> dict[str, str]:
-    """Return the color on a light and on a dark page, and the mark, of the family with this index."""
-    return {
-        "light": LIGHT[index % len(LIGHT)],
-        "dark": DARK[index % len(DARK)],
-        "mark": MARKS[index % len(MARKS)],
-    }
+@dataclass(frozen=True)
+class FamilyStyle:
+    """How charts show a family: its color on a light and on a dark page, and its mark in plotly and in matplotlib."""
+
+    light: str
+    dark: str
+    mark: str
+    marker: str
+
+
+def family_style(name: str) -> FamilyStyle:
+    """Return the style of a family, which depends on its name alone: it is the same on every page and figure.
+
+    "edt" and "edt token" are one family. A family of the user's has its color and mark by a hash of its name.
+    """
+    family = name.lower().replace("_", " ").removesuffix(" token")
+    if family in KNOWN_FAMILIES:
+        index = KNOWN_FAMILIES.index(family)
+        return FamilyStyle(LIGHT[index], DARK[index], *_MARKS[index])
+
+    # Not hash(): Python's differs in each process.
+    number = int.from_bytes(hashlib.sha256(family.encode()).digest()[:4])
+    color, mark = number % len(OTHERS_LIGHT), number // len(OTHERS_LIGHT) % len(_OTHER_MARKS)
+    return FamilyStyle(OTHERS_LIGHT[color], OTHERS_DARK[color], *_OTHER_MARKS[mark])
+
+
+def family_of(strategy_id: str) -> str:
+    """Return the family of a strategy by its id: "edt" of `edt(t0=0.7,theta=0.5)`, with "instance" where it is that."""
+    granularity = " instance" if "granularity=instance" in strategy_id else ""
+    return strategy_id.partition("(")[0] + granularity
+
+
+def color_scale(*, dark: bool = False, low_is_good: bool = True) -> list[tuple[float, str]]:
+    """Return the scale of every map, from the lowest value to the highest; the color of good values is the darkest."""
+    colors = GOOD_DARK if dark else GOOD_LIGHT
+    ordered = colors if low_is_good else tuple(reversed(colors))
+    return [(index / (len(ordered) - 1), color) for index, color in enumerate(ordered)]

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from edt.extras import extra_imports
-from edt.report.colors import LIGHT
+from edt.report.colors import color_scale, family_style, text_color_on
 from edt.report.page import PageFigure
 from edt.store.atomic import write_atomically, write_text
 
-_FAMILIES = ("fixed", "kld token", "kld instance", "edt token", "edt instance", "dynatemp", "random t")
-"""The study's families, in the order in which the charts of its page assign their colors."""
-_MARKERS = ("o", "s", "D", "^", "P", "v", "p", "X")
 _STYLE: Any = {
     "svg.hashsalt": "edt",  # else ids in the SVG are random
     "svg.fonttype": "none",
@@ -31,13 +28,13 @@ _DPI = 150
 
 
 def family_color(family: str) -> str:
-    """Return the color of a family; grey for a family that is not among the study's."""
-    return LIGHT[_FAMILIES.index(family)] if family in _FAMILIES else "#777777"
+    """Return the color of a family, the same as on the pages."""
+    return family_style(family).light
 
 
 def family_marker(family: str) -> str:
     """Return the marker of a family."""
-    return _MARKERS[_FAMILIES.index(family)] if family in _FAMILIES else _MARKERS[-1]
+    return family_style(family).marker
 
 
 @contextmanager
@@ -79,22 +76,31 @@ def save(figure: Any, folder: Path, name: str, *, title: str, caption: str = "")
 def heat_map(
     axis: Any, values: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str], *, low_is_good: bool
 ) -> None:
-    """Draw a table as cells with their values; better values have lighter cells."""
+    """Draw a table as cells with their values; better values have darker cells, and the best one has a frame."""
     import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap, to_hex
+    from matplotlib.patches import Rectangle
 
     table = np.array(values, dtype=float)
-    axis.imshow(table, cmap="viridis_r" if low_is_good else "viridis", aspect="auto")
+    colors = LinearSegmentedColormap.from_list("good", color_scale(low_is_good=low_is_good))
+    image = axis.imshow(table, cmap=colors, aspect="auto")
     axis.set_xticks(range(len(columns)), columns)
     axis.set_yticks(range(len(rows)), rows)
     axis.grid(visible=False)
 
-    # Dark text on light cells, light text on dark ones.
-    middle = np.nanmin(table) + (np.nanmax(table) - np.nanmin(table)) / 2
-    for row, column in np.ndindex(table.shape):
+    # Missing values have no cell, and a table of nothing else has no best one.
+    present = np.argwhere(~np.isnan(table))
+    for row, column in present:
         value = table[row, column]
-        light = value < middle if low_is_good else value > middle
-        color = "black" if light else "white"
+        color = text_color_on(to_hex(image.cmap(image.norm(value))))
         axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=color, fontsize=7)
+    if len(present):
+        best = np.nanargmin(table) if low_is_good else np.nanargmax(table)
+        row, column = np.unravel_index(best, table.shape)
+        # White within red is visible on every color of the scale.
+        for color, width in (("#d1001c", 3.0), ("white", 1.0)):
+            frame = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=color, linewidth=width)
+            axis.add_patch(frame)
 
 
 def legend_below(figure: Any, handles: Mapping[str, Any]) -> None:

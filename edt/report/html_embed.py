@@ -72,10 +72,9 @@ def source_hash(script: str) -> str:
 
 def content_policy(scripts: Sequence[str]) -> str:
     """Return a Content-Security-Policy under which only these scripts run and nothing is loaded."""
-    # 'unsafe-eval' is for plotly's WebGL traces, which compile their drawing functions.
     # A hash allows exactly one script, so a script that a model's text smuggled in would not run.
     # Styles need no hash: they cannot run code, and plotly sets style attributes.
-    allowed = " ".join(["'unsafe-eval'", *map(source_hash, scripts)])
+    allowed = " ".join(map(source_hash, scripts))
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"

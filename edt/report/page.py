@@ -32,12 +32,17 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class PageTable:
-    """A table of texts; cells that begin with a number are sorted as numbers."""
+    """A table of texts; cells that begin with a number are sorted as numbers.
+
+    secondary: columns that are shown on request. filters: columns by whose values a reader can filter the rows.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    secondary: Sequence[str] = ()
+    filters: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,16 @@ class PageFigure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageChart:
+    """An interactive chart: plotly's traces and layout. A trace whose `meta` names a family has the family's style."""
+
+    title: str
+    traces: Sequence[Mapping[str, object]]
+    layout: Mapping[str, object]
+    caption: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """One experiment. name: the anchor of links to it. text: paragraphs."""
 
@@ -58,6 +73,7 @@ class Section:
     text: Sequence[str] = ()
     tables: Sequence[PageTable] = ()
     figures: Sequence[PageFigure] = ()
+    charts: Sequence[PageChart] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +87,10 @@ class PageToken:
 
 @dataclass(frozen=True, kw_only=True)
 class PageOutput:
-    """One output; `tokens` is None if it was not traced."""
+    """One output; `tokens` is None if it was not traced.
+
+    n_tokens, finish_reason: its length, and what ended it ("eos", "stop" or "length"), where they are known.
+    """
 
     task: str
     example_id: str
@@ -81,16 +100,24 @@ class PageOutput:
     text: str
     scores: Mapping[str, float] = field(default_factory=dict)
     tokens: Sequence[PageToken] | None = None
+    n_tokens: int | None = None
+    finish_reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageExample:
-    """The prompt and references of the outputs of one example."""
+    """The prompt and references of the outputs of one example.
+
+    prompt_note: what else a reader must know of the prompt, such as that it is shown without the chat template.
+    shortened_by: tokens of the prompt that the model did not read, because the budget cut them off.
+    """
 
     task: str
     example_id: str
     prompt: str
     references: Sequence[str]
+    prompt_note: str = ""
+    shortened_by: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

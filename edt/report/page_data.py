@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from edt.metrics.pareto import pareto
 from edt.metrics.suite import presentation
-from edt.report.colors import family_style
+from edt.report.colors import color_scale, family_style, text_color_on
 from edt.report.frame import HEADINGS, QUALITY_COLUMN
 from edt.report.page import Interval, PageOutput, Point, StudyPage
 
 _BETTER = {"↑": "higher", "↓": "lower"}
 _NO_INTERVAL: Interval = (None, None, None)
+_FIRST_COLUMNS = (QUALITY_COLUMN, "self_bleu", "eda")
+_SHOWN_COLUMNS = 7
+"""Metrics in the table of settings that need no request: more do not fit a window of 1280 pixels."""
 
 
 def chart_data(page: StudyPage) -> dict[str, Any]:
@@ -22,7 +26,12 @@ def chart_data(page: StudyPage) -> dict[str, Any]:
         "tasks": [_task_data(page, task) for task in _distinct(point.task for point in page.points)],
         "families": _family_data(page),
         "metrics": [_metric_data(name) for name in _metric_names(page.points)],
+        "columns": setting_columns(page.points),
         "points": _points_data(page.points),
+        "scales": {name: _scale_data(dark=name == "dark") for name in ("light", "dark")},
+        "charts": [
+            {"traces": chart.traces, "layout": chart.layout} for section in page.sections for chart in section.charts
+        ],
     }
 
 
@@ -54,6 +63,8 @@ def browser_data(page: StudyPage) -> dict[str, Any]:
                 "id": example.example_id,
                 "prompt": example.prompt,
                 "references": list(example.references),
+                "note": example.prompt_note,
+                "shortened_by": example.shortened_by,
             }
             for example in page.examples
         ],
@@ -67,6 +78,64 @@ def varied_parameters(points: Sequence[Point]) -> list[str]:
     names = _distinct(name for point in points for name in point.params)
     # A parameter that has the same value everywhere is no axis.
     return [name for name in names if len({point.params.get(name) for point in points}) > 1]
+
+
+def setting_columns(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """Return the metrics in the order of the table of settings, each with whether a reader must ask for its column.
+
+    Quality, Self-BLEU and EDA come first, then differences to the baseline; what is 0 everywhere comes last.
+    """
+
+    def rank(name: str) -> int:
+        if name in _FIRST_COLUMNS:
+            return _FIRST_COLUMNS.index(name)
+        # A difference says more than any further metric; an empty share of 0 says nothing.
+        if name.startswith("delta_"):
+            return len(_FIRST_COLUMNS)
+        zero = all(_value(point, name) in (None, 0.0) for point in points)
+        return len(_FIRST_COLUMNS) + (2 if zero else 1)
+
+    # sorted() keeps the order of the tables within a rank.
+    names = sorted(_metric_names(points), key=rank)
+    return [{"metric": name, "secondary": index >= _SHOWN_COLUMNS} for index, name in enumerate(names)]
+
+
+def setting_texts(points: Sequence[Point]) -> list[str]:
+    """Return each point's setting, with the parameters that vary in its family and have their default in the id.
+
+    In a grid of c, `tempered(t0=0.9)` becomes `tempered(t0=0.9,c=1)`, and stands in line with `tempered(t0=0.9,c=2)`.
+    """
+    written = [_written_parameters(point.strategy_id) for point in points]
+    # A parameter that no id of the family writes has another meaning there: random_t writes its bounds, not its center.
+    known: dict[str, set[str]] = {}
+    for point, names in zip(points, written, strict=True):
+        known.setdefault(point.family, set()).update(names)
+
+    texts = []
+    for point, names in zip(points, written, strict=True):
+        added = [name for name in point.params if name in known[point.family] and name not in names]
+        inside = [f"{name}={_parameter_text(point.params[name])}" for name in added]
+        # An id without parameters has no comma before the first one.
+        head = point.strategy_id.removesuffix(")")
+        joint = "" if head.endswith("(") else ","
+        texts.append(f"{head}{joint}{','.join(inside)})" if added else point.strategy_id)
+    return texts
+
+
+def _written_parameters(strategy_id: str) -> list[str]:
+    """Return the names of the parameters that an id such as `edt(t0=0.7,theta=0.5)` writes; none for another form."""
+    _, opened, inside = strategy_id.removesuffix(")").partition("(")
+    complete = opened and strategy_id.endswith(")")
+    return [part.partition("=")[0] for part in inside.split(",") if "=" in part] if complete else []
+
+
+def _parameter_text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _scale_data(*, dark: bool) -> list[list[str]]:
+    """Return the color scale of maps from the best value to the worst, each color with that of a text on it."""
+    return [[color, text_color_on(color)] for _, color in color_scale(dark=dark)]
 
 
 def _distinct(values: Iterable[str]) -> list[str]:
@@ -84,19 +153,18 @@ def _task_data(page: StudyPage, task: str) -> dict[str, Any]:
 
 
 def _family_data(page: StudyPage) -> list[dict[str, Any]]:
-    """Return the families in order of appearance, each with its axes, colors and mark.
-
-    Families that only have outputs come last, so that they do not change the colors of the charts.
-    """
-    # Outputs can be of families without points, such as a case study's.
-    names = _distinct([*(point.family for point in page.points), *(output.family for output in page.outputs)])
+    """Return the families in order of appearance, each with its axes, colors and mark."""
+    # Outputs can be of families without points, such as a case study's, and so can the traces of a search's charts.
+    charted = (str(trace["meta"]) for s in page.sections for c in s.charts for trace in c.traces if "meta" in trace)
+    of_outputs = (output.family for output in page.outputs)
+    names = _distinct([*(point.family for point in page.points), *of_outputs, *charted])
     return [
         {
             "name": name,
             "axes": varied_parameters([point for point in page.points if point.family == name]),
-            **family_style(index),
+            **asdict(family_style(name)),
         }
-        for index, name in enumerate(names)
+        for name in names
     ]
 
 
@@ -109,13 +177,14 @@ def _metric_names(points: Sequence[Point]) -> list[str]:
 
 
 def _metric_data(name: str) -> dict[str, Any]:
-    """Return a metric's label, its better direction ("" if there is none) and its number of digits."""
+    """Return how a metric is shown: label, better direction ("" if it has none), digits, whether with its interval."""
     heading = HEADINGS.get(name, name.replace("_", " "))
     return {
         "name": name,
         "label": heading.rstrip(" ↑↓"),
         "better": _BETTER.get(heading[-1], ""),
         "digits": presentation(name).digits,
+        "interval": presentation(name).interval_in_table,
     }
 
 
@@ -126,15 +195,17 @@ def _points_data(points: Sequence[Point]) -> list[dict[str, Any]]:
         # Fronts are per family: the chart compares families by their fronts.
         groups.setdefault((point.task, point.split, point.family), []).append(index)
     on_front = {index for group in groups.values() for index in _front(points, group)}
-    return [_point_data(point, on_front=index in on_front) for index, point in enumerate(points)]
+    texts = setting_texts(points)
+    return [_point_data(point, texts[index], on_front=index in on_front) for index, point in enumerate(points)]
 
 
-def _point_data(point: Point, *, on_front: bool) -> dict[str, Any]:
+def _point_data(point: Point, text: str, *, on_front: bool) -> dict[str, Any]:
     return {
         "task": point.task,
         "split": point.split,
         "family": point.family,
         "id": point.strategy_id,
+        "text": text,
         # An infinite parameter is a value like others and keeps a place on its axis.
         "params": {name: _parameter(value) for name, value in point.params.items()},
         "metrics": {name: interval for name, interval in point.metrics.items() if _is_number(interval[0])},
@@ -185,6 +256,8 @@ def _output_data(output: PageOutput) -> dict[str, Any]:
         "id": output.strategy_id,
         "sample": output.sample,
         "text": output.text,
+        "n_tokens": output.n_tokens,
+        "finish_reason": output.finish_reason,
         "scores": {_score_label(name): score for name, score in output.scores.items()},
         "tokens": None
         if tokens is None

@@ -36,7 +36,10 @@ _GRAMMAR = "grammar"
 """Family of a generated task's own answers: the ideal point of its charts, not a strategy."""
 _BROWSED_EXAMPLES, _BROWSED_SAMPLES = 8, 4
 """Examples of each task, and samples of each setting, in the page's browser of outputs."""
-_BROWSED_COLUMNS = ("task", "split", "example_id", "strategy_id", "sample", "text", "t_mean", "h_mean")
+_BROWSED_COLUMNS = (
+    *("task", "split", "example_id", "strategy_id", "sample", "text", "t_mean", "h_mean"),
+    *("token_ids", "finish_reason", "truncated_tokens"),
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -116,8 +119,16 @@ def _browsed_outputs(run: Run, families: Mapping[str, str]) -> tuple[list[PageEx
     of_examples = pc.and_(pc.equal(table["split"], split), pc.is_in(table["example_id"], value_set=ids))
     rows = table.filter(pc.and_(of_examples, pc.less(table["sample"], _BROWSED_SAMPLES))).to_pylist()
 
+    shortened = {row["example_id"]: row["truncated_tokens"] for row in rows}
     page_examples = [
-        PageExample(task=e.task, example_id=e.example_id, prompt=prompt_text(e.parts), references=e.references)
+        PageExample(
+            task=e.task,
+            example_id=e.example_id,
+            prompt=prompt_text(e.parts),
+            references=e.references,
+            prompt_note=_prompt_note(run, shortened=shortened.get(e.example_id, 0)),
+            shortened_by=shortened.get(e.example_id, 0),
+        )
         for e in examples
     ]
     page_outputs = [
@@ -129,12 +140,24 @@ def _browsed_outputs(run: Run, families: Mapping[str, str]) -> tuple[list[PageEx
             sample=row["sample"],
             text=row["text"],
             scores={"mean T": round(row["t_mean"], 3), "mean H": round(row["h_mean"], 3)},
+            n_tokens=len(row["token_ids"]),
+            finish_reason=row["finish_reason"],
         )
         # A run can have strategies without scores, if scoring was limited to some of them.
         for row in rows
         if row["strategy_id"] in families
     ]
     return page_examples, page_outputs
+
+
+def _prompt_note(run: Run, *, shortened: int) -> str:
+    """Return how the text of a prompt on the page differs from what the model read."""
+    # A run stores the task's text; the template and the cut belong to the model's tokenizer, which is not loaded here.
+    notes = ["This is the whole text, before it was shortened."] if shortened else []
+    model = run.manifest.config.get("model")
+    if isinstance(model, Mapping) and model.get("chat_template"):
+        notes.append("The model read it inside its chat template, which is not shown; edt trace prints the whole.")
+    return " ".join(notes)
 
 
 def _points(sections: Sections, labels: Mapping[Group, str]) -> list[Point]:

@@ -111,6 +111,8 @@ def _browser_contents(study: Study, browser: Browser) -> tuple[list[PageExample]
                 example_id=e.example_id,
                 prompt=_prompt_text(study, name, e.example_id),
                 references=e.references,
+                # The text is decoded from the tokens that the model reads, so it is that after shortening.
+                shortened_by=study.tracer.prompt(name, e.example_id).truncated_tokens,
             )
             for e in shown
         ]
@@ -143,6 +145,8 @@ def _page_output(study: Study, task: str, generation: Generation, families: Mapp
         sample=generation.sample,
         text=generation.text,
         scores={"mean T": round(generation.t_mean, 3), "mean H": round(generation.h_mean, 3)},
+        n_tokens=len(generation.token_ids),
+        finish_reason=generation.finish_reason,
         tokens=[
             PageToken(text=text, temperature=round(temperature, 4), entropy=round(entropy, 4))
             for text, temperature, entropy in columns

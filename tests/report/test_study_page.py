@@ -11,11 +11,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from plotly.offline import get_plotlyjs
 
 from edt.report import html
 from edt.report.html import study_html
-from edt.report.page import PageFigure, PageTable, Section
+from edt.report.page import PageChart, PageFigure, PageTable, Section
+from edt.report.plotly_library import library_source, packed_library
 from tests.support.study_page_fixture import HOSTILE, SVG, VERDICTS, study_page
 
 TEMPLATES = Path(html.__file__).parent / "templates"
@@ -66,7 +66,7 @@ def hostile():
 
 def test_hostile_texts_stay_texts(hostile):
     kinds = [attributes.get("type") for attributes, _ in hostile.scripts]
-    assert kinds == ["application/json", None, None]
+    assert kinds == ["application/json", "application/gzip", None]
     words = "".join(hostile.words)
     assert (
         words.count(HOSTILE) == 11
@@ -86,8 +86,9 @@ def test_the_policy_names_the_scripts_that_may_run(hostile):
         for attributes, text in hostile.scripts
         if not attributes
     ]
-    assert re.findall(r"'sha256-([^']+)'", policy) == digests
-    assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
+    unpacked = hashlib.sha256(library_source().encode()).digest()
+    assert re.findall(r"'sha256-([^']+)'", policy) == [*digests, base64.b64encode(unpacked).decode()]
+    assert "unsafe" not in policy.split("script-src")[1].split(";")[0]
 
 
 def test_nothing_is_loaded(hostile):
@@ -100,12 +101,12 @@ def test_nothing_is_loaded(hostile):
     assert "@import" not in styles
 
 
-def test_plotly_is_there_once_and_only_where_something_is_drawn():
-    library = get_plotlyjs()
+def test_the_library_is_there_once_and_only_where_something_is_drawn():
     page = study_page(examples=1)
-    assert study_html(page).count(library) == 1
+    assert study_html(page).count(packed_library()) == 1
     bare = study_html(replace(page, points=(), outputs=(), examples=()))
-    assert len(bare) < 300_000
+    assert packed_library() not in bare
+    assert len(bare) < 360_000
     assert 'id="edt-explore"' not in bare
     assert 'id="edt-outputs"' not in bare
 
@@ -115,7 +116,7 @@ def test_the_contents_lead_to_every_section():
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     links = [attributes["href"][1:] for tag, attributes in page.elements if tag == "a"]
-    assert links == ["edt-content", "verdicts", "front", "steps", "edt-explore", "edt-outputs"]
+    assert links == ["edt-content", "verdicts", "front", "steps", "edt-settings", "edt-explore", "edt-outputs"]
     assert set(links) <= set(ids)
 
 
@@ -149,5 +150,56 @@ def test_a_large_study_makes_a_page_in_seconds():
     assert len(page.outputs) >= 2000
     assert len(points) >= 170 * 8
     assert time.process_time() - began < 30
-    assert len(text) - len(get_plotlyjs()) < 6_000_000
+    assert len(text) - len(packed_library()) < 6_000_000
     assert len(Page(text).data()["points"]) == len(points)
+
+
+def test_a_page_of_125_settings_has_less_than_one_and_a_half_megabytes():
+    page = study_page(examples=8)
+    points = [point for point in page.points if point.task == page.points[0].task][:125]
+    of_task = [each for each in page.examples if each.task == points[0].task]
+    shown = [each for each in page.outputs if each.task == points[0].task]
+    text = study_html(replace(page, points=points, sections=(), examples=of_task, outputs=shown))
+    assert len(points) == 125
+    assert len(text.encode()) < 1_500_000
+
+
+def test_the_library_is_the_part_of_plotly_that_the_charts_use():
+    source = library_source()
+    assert len(source) < 2_000_000
+    assert "</script" not in source
+    for word in ("heatmap", "parcoords", "scatter"):
+        assert word in source
+    assert "new Function" not in source  # the page's policy allows no code made of text
+
+
+def test_a_chart_of_a_section_has_its_place_and_its_data():
+    chart = PageChart(title="C", traces=[{"x": [1], "y": [2], "meta": "my family"}], layout={"xaxis": {"title": "x"}})
+    section = Section(name="a", title="A", charts=(chart, chart))
+    page = Page(study_html(replace(study_page(examples=1), sections=(section,), points=(), outputs=(), examples=())))
+    ids = [attributes.get("id") for _, attributes in page.elements]
+    assert [name for name in ids if name and name.startswith("edt-chart-")] == ["edt-chart-0", "edt-chart-1"]
+    assert page.data()["charts"][1]["traces"][0]["x"] == [1]
+    assert [family["name"] for family in page.data()["families"]] == ["my family"]
+    assert packed_library() in "".join(text for _, text in page.scripts)
+
+
+def test_columns_can_be_filtered_by_or_wait_for_a_request():
+    table = PageTable(title="t", columns=("a", "b", "c"), rows=(("x", "1", "y"),), secondary=("b",), filters=("a",))
+    page = replace(
+        study_page(examples=1),
+        sections=(Section(name="a", title="A", tables=(table,)),),
+        points=(),
+        outputs=(),
+        examples=(),
+    )
+    headings = [attributes for tag, attributes in Page(study_html(page)).elements if tag == "th"]
+    assert ["data-filter" in each for each in headings] == [True, False, False]
+    assert ["secondary" in each["class"] for each in headings] == [False, True, False]
+
+
+def test_texts_of_people_and_models_set_their_own_direction():
+    """Arabic and Hebrew read from the right, which the browser sees by itself with dir=auto."""
+    program = (TEMPLATES / "outputs.js").read_text() + (TEMPLATES / "tokens.js").read_text()
+    for name in ("output-text", "prompt", "output-text tokens"):
+        assert re.search(rf"class: [`']{name}[^;]*?dir: 'auto'", program, re.DOTALL), name

@@ -6,7 +6,16 @@ import pytest
 
 from edt.report.html import study_html
 from tests.support.study_page_fixture import HOSTILE
-from tests.support.study_page_shown import BROWSER, DRIVER, PAGE, Shown, headless, output_of, points_of
+from tests.support.study_page_shown import (
+    BROWSER,
+    DRIVER,
+    PAGE,
+    Shown,
+    headless,
+    output_of,
+    points_of,
+    wait_until_drawn,
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +33,7 @@ def shown(chrome, tmp_path_factory) -> Shown:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(study_html(PAGE), encoding="utf-8")
     chrome.get(path.as_uri())
+    wait_until_drawn(chrome)
     yield Shown(chrome, path)
     severe = [entry["message"] for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
     assert severe == []
@@ -32,7 +42,7 @@ def shown(chrome, tmp_path_factory) -> Shown:
 def test_everything_is_in_the_file(shown):
     assert shown.js("return performance.getEntriesByType('resource').map(each => each.name)") == []
     assert shown.texts("h1")[0].startswith("Sampling temperatures")
-    assert len(shown.texts(".toc a")) == 5
+    assert len(shown.texts(".toc a")) == 6
     assert shown.js("return document.querySelectorAll('.drawing svg path').length") == 4
 
 
@@ -70,13 +80,13 @@ def test_texts_sort_as_texts(shown):
 
 def test_every_setting_is_a_point_of_the_front(shown):
     traces = shown.traces("front")
-    dots = {trace["name"]: trace for trace in traces if trace["mode"] == "markers"}
+    dots = {trace["name"]: trace for trace in traces if trace["mode"] == "markers" and "intervals" not in trace["uid"]}
     families = {p.family for p in PAGE.points}
-    assert set(dots) == {*families, "chosen on dev, 95 % interval", "ideal: the grammar"}
+    assert set(dots) == {*families, "chosen on dev, 95 % interval", "answers of the grammar"}
     for family in families:
         expected = {round(p.metrics["quality"][0], 2) for p in points_of("mini_xlsum", "test", family)}
         assert {round(y, 2) for y in dots[family]["y"]} == expected
-    assert (dots["ideal: the grammar"]["x"], dots["ideal: the grammar"]["y"]) == ([57.9], [58.7])
+    assert (dots["answers of the grammar"]["x"], dots["answers of the grammar"]["y"]) == ([57.9], [58.7])
     assert len(dots["chosen on dev, 95 % interval"]["x"]) == len(families)
     for line in (trace for trace in traces if trace["mode"] == "lines"):
         assert line["x"] == sorted(line["x"])
@@ -113,18 +123,21 @@ def test_a_map_of_two_parameters(shown):
     shown.choose("heat-family", "kld token")
     shown.choose("heat-metric", "self_bleu")
     shown.choose("heat-x", "sigma")
-    (trace,) = shown.traces("heat")
+    trace, texts = shown.traces("heat")
     assert (trace["x"], trace["y"]) == (["0.5", "2", "8", "32"], ["0.3", "0.5", "0.7", "0.9", "1", "1.2"])
     for p in points_of("mini_xlsum", "test", "kld token"):
         cell = trace["z"][trace["y"].index(f"{p.params['t0']:g}")][trace["x"].index(f"{p.params['sigma']:g}")]
         assert cell == pytest.approx(p.metrics["self_bleu"][0], rel=1e-5)
-    assert sum("★" in text for row in trace["text"] for text in row) == 1
+    assert sum("★" in text for text in texts["text"]) == 1
+    frames = shown.js("return document.getElementById('edt-heat').layout.shapes")
+    best = min(range(24), key=lambda n: trace["z"][n // 4][n % 4])
+    assert {(round(frame["x0"] + 0.47), round(frame["y0"] + 0.46)) for frame in frames} == {(best % 4, best // 4)}
 
 
 def test_a_map_of_three_parameters_shows_the_best_over_the_third(shown):
     shown.choose("heat-family", "random_t token")
     shown.choose("heat-metric", "quality")
-    (trace,) = shown.traces("heat")
+    trace, _ = shown.traces("heat")
     assert (trace["x"], trace["y"]) == (["0.1", "0.3", "0.5"], ["0.8", "1", "1.2", "1.4"])
     pair = [
         p
@@ -299,3 +312,86 @@ def test_without_webgl_the_page_says_so(shown):
     shown.choose("lines-family", "edt token")
     shown.js("window.kept.getContext = window.had")
     assert "needs WebGL, which this browser does not have" in shown.text("lines")
+
+
+def test_points_are_labeled_and_have_intervals(shown):
+    traces = {trace["uid"]: trace for trace in shown.traces("front")}
+    fixed = traces["fixed labels"]
+    assert {"0", "1.5"} <= set(fixed["text"])  # both ends, by their temperature
+    for family in {p.family for p in PAGE.points} - {"fixed"}:
+        own = {p.strategy_id: p for p in points_of("mini_xlsum", "test", family)}
+        best = min(own.values(), key=lambda p: p.metrics["eda"][0])
+        place = [round(best.metrics[name][0], 2) for name in ("self_bleu", "quality")]
+        labels = traces.get(f"{family} labels", {"x": [], "y": []})
+        assert not labels["x"] or place in [
+            [round(v, 2) for v in each] for each in zip(labels["x"], labels["y"], strict=True)
+        ]
+    assert sum(uid.endswith(" intervals") for uid in traces) == len({p.family for p in PAGE.points})
+    shown.js("document.getElementById('edt-front-intervals').click()")
+    assert not any(trace["uid"].endswith(" intervals") for trace in shown.traces("front"))
+    shown.js("document.getElementById('edt-front-intervals').click()")
+
+
+def visible_rows(shown):
+    return shown.js(
+        "return [...document.querySelectorAll('#edt-settings tbody tr:not([hidden])')].map(row => row.innerText)"
+    )
+
+
+def control(shown, label):
+    return shown.js(
+        "return [...document.querySelectorAll('#edt-settings .controls label')].find(each => each.textContent.startsWith(arguments[0])).firstElementChild",
+        label,
+    )
+
+
+def test_the_table_of_settings_is_filtered_and_sorted(shown):
+    assert len(visible_rows(shown)) == len(points_of("mini_xlsum", "test"))
+    pick = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
+    shown.js(pick, control(shown, "family"), "kld token")
+    assert len(visible_rows(shown)) == 24
+    headings = shown.js("return [...document.querySelectorAll('#edt-settings th')].map(each => each.innerText.trim())")
+    eda = next(index for index, text in enumerate(headings) if text.startswith("EDA"))
+    shown.js("document.querySelectorAll('#edt-settings th button')[arguments[0]].click()", eda)
+    own = points_of("mini_xlsum", "test", "kld token")
+    assert min(own, key=lambda p: p.metrics["eda"][0]).strategy_id in visible_rows(shown)[0]
+    shown.js("document.querySelectorAll('#edt-settings th button')[arguments[0] - 2].click()", eda)
+    assert (
+        max(own, key=lambda p: p.metrics["quality"][0]).strategy_id in visible_rows(shown)[0]
+    )  # best first, whichever way that is
+    shown.js(pick, control(shown, "Filter"), "sigma=32 t0=1.2")
+    assert len(visible_rows(shown)) == 1
+    shown.js(pick, control(shown, "Filter"), "")
+    shown.js(pick, control(shown, "family"), "")
+
+
+def test_quality_self_bleu_and_eda_are_seen_without_scrolling_at_1280(shown):
+    metrics = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    shown.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    time.sleep(0.3)
+    try:
+        box = "const box = document.getElementById('edt-settings-table');"
+        right = (
+            box
+            + "return [...box.querySelectorAll('th')].filter(each => /quality|Self-BLEU|EDA/.test(each.textContent)).map(each => each.getBoundingClientRect().right <= box.getBoundingClientRect().right)"
+        )
+        assert shown.js(right) == [True] * 3
+    finally:
+        shown.chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_texts_have_their_own_direction(shown):
+    for selector in ("#edt-prompt .prompt", "#edt-columns .output-text"):
+        assert set(shown.js("return [...document.querySelectorAll(arguments[0])].map(each => each.dir)", selector)) == {
+            "auto"
+        }
+
+
+def test_texts_on_cells_are_legible(shown):
+    shown.choose("heat-family", "edt token")
+    code = (
+        "const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);"
+        "const luminance = (rgb) => rgb.match(/[0-9.]+/g).slice(0, 3).map(Number).map(v => linear(v / 255)).reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);"
+        "return [...document.querySelectorAll('#edt-heat .textpoint text')].map(each => luminance(getComputedStyle(each).fill))"
+    )
+    assert set(map(round, shown.js(code))) == {0, 1}  # black on light cells, white on dark ones

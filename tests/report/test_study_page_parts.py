@@ -12,11 +12,23 @@ import numpy as np
 import pytest
 
 from edt.report import html
-from edt.report.colors import DARK, LIGHT, MARKS, family_style
-from edt.report.html import leading_number, table_cells
+from edt.report.colors import (
+    DARK,
+    KNOWN_FAMILIES,
+    LIGHT,
+    OTHERS_DARK,
+    OTHERS_LIGHT,
+    color_scale,
+    family_of,
+    family_style,
+    relative_luminance,
+    text_color_on,
+)
+from edt.report.figures import family_color, family_marker
+from edt.report.html import breakable, leading_number, table_cells
 from edt.report.html_embed import inline_svg, plain, script_json, script_text
 from edt.report.page import PageTable, Point
-from edt.report.page_data import browser_data, chart_data, varied_parameters
+from edt.report.page_data import browser_data, chart_data, setting_columns, setting_texts, varied_parameters
 from tests.support.study_page_fixture import HOSTILE, study_page
 
 TEMPLATES = Path(html.__file__).parent / "templates"
@@ -143,13 +155,13 @@ VISION = {
 
 
 @pytest.mark.parametrize("vision", VISION)
-@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("palette", [LIGHT + OTHERS_LIGHT, DARK + OTHERS_DARK], ids=["light", "dark"])
 def test_families_differ_to_every_eye(palette, vision):
     seen = [cielab(VISION[vision] @ linear(color)) for color in palette]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) >= 15
 
 
-@pytest.mark.parametrize(("palette", "page"), [(LIGHT, "#ffffff"), (DARK, "#15181c")])
+@pytest.mark.parametrize(("palette", "page"), [(LIGHT + OTHERS_LIGHT, "#ffffff"), (DARK + OTHERS_DARK, "#15181c")])
 def test_families_stand_out_from_the_page(palette, page):
     assert "--card: light-dark(#ffffff, #15181c)" in (TEMPLATES / "page.css").read_text()
     weights = np.array([0.2126, 0.7152, 0.0722])
@@ -158,9 +170,107 @@ def test_families_stand_out_from_the_page(palette, page):
         assert (high + 0.05) / (low + 0.05) >= 3  # WCAG 2.2, 1.4.11
 
 
-def test_no_two_of_72_families_look_alike():
-    styles = {tuple(family_style(place).values()) for place in range(len(LIGHT) * len(MARKS))}
-    assert len(styles) == 72
+def test_a_family_looks_the_same_whatever_stands_next_to_it():
+    point = a_point({"t0": 0.5}, quality=1.0)
+    orders = (["fixed", "edt", "tempered"], ["tempered", "edt", "fixed"], ["edt"])
+    styles = {}
+    for names in orders:
+        page = replace(study_page(examples=1), points=[replace(point, family=name) for name in names], outputs=())
+        for family in chart_data(page)["families"]:
+            styles.setdefault(family["name"], set()).add((family["light"], family["dark"], family["mark"]))
+    assert all(len(looks) == 1 for looks in styles.values())
+    assert len(set().union(*styles.values())) == 3
+
+
+def test_one_family_has_one_look_under_each_of_its_names():
+    assert family_style("edt") == family_style("edt token") == family_style("EDT_token")
+    assert family_style("random_t") == family_style("random t")
+    assert family_style("edt instance") != family_style("edt")
+    assert family_of("edt(t0=1,theta=0.5,granularity=instance)") == "edt instance"
+    assert family_of("fixed(t0=1)") == "fixed"
+    assert (family_color("fixed"), family_marker("fixed")) == (LIGHT[0], "o")
+
+
+def test_known_families_and_those_of_users_look_different():
+    names = [*KNOWN_FAMILIES, "tempered", "mirostat", "my_rule instance"]
+    assert len({(family_style(name).light, family_style(name).mark) for name in names}) == len(names)
+    assert {family_style(f"own {n}").light for n in range(50)} == set(OTHERS_LIGHT)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_dark_is_good_in_every_map(dark):
+    scales = color_scale(dark=dark), color_scale(dark=dark, low_is_good=False)
+    brightness = [[relative_luminance(color) for _, color in scale] for scale in scales]
+    assert brightness[0] == sorted(brightness[0])  # lowest value first: EDA
+    assert brightness[1] == sorted(brightness[1], reverse=True)  # quality
+    assert [position for position, _ in scales[0]][:: len(scales[0]) - 1] == [0, 1]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_figure_is_legible_on_its_cell(dark):
+    for _, color in color_scale(dark=dark):
+        low, high = sorted(relative_luminance(each) for each in (color, text_color_on(color)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5  # WCAG 2.2, 1.4.3
+    scales = chart_data(study_page(examples=1))["scales"]
+    assert scales["dark" if dark else "light"] == [[color, text_color_on(color)] for _, color in color_scale(dark=dark)]
+
+
+def test_the_map_of_a_figure_marks_its_best_cell():
+    from edt.report.figures import heat_map, panels
+
+    with panels(2) as (_, axes):
+        for axis, low, expected in ((axes[0], True, (1, 0)), (axes[1], False, (0, 1))):
+            heat_map(axis, [[3.0, 9.0], [1.0, math.nan]], ["a", "b"], ["c", "d"], low_is_good=low)
+            row, column = expected
+            assert {frame.get_xy() for frame in axis.patches} == {(column - 0.46, row - 0.46)}
+            assert [text.get_text() for text in axis.texts] == ["3.0", "9.0", "1.0"]
+
+
+# The table of settings
+
+
+def test_the_deciding_figures_come_first():
+    names = (
+        "temperature",
+        "empty_share",
+        "mine",
+        "factuality",
+        "delta_eda",
+        "eda",
+        "self_bleu",
+        "quality",
+        "one",
+        "two",
+    )
+    points = [a_point({}, **{name: 0.0 if name == "empty_share" else 1.0 for name in names})]
+    columns = setting_columns(points)
+    assert [column["metric"] for column in columns][:4] == ["quality", "self_bleu", "eda", "delta_eda"]
+    assert columns[-1] == {"metric": "empty_share", "secondary": True}
+    assert [column["secondary"] for column in columns] == [False] * 7 + [True] * 3
+    emptier = [replace(points[0], metrics={**points[0].metrics, "empty_share": (12.0, None, None)})]
+    assert "empty_share" in [column["metric"] for column in setting_columns(emptier) if not column["secondary"]]
+
+
+def test_a_default_that_others_vary_is_written_out():
+    def of(strategy_id, **params):
+        return replace(a_point(params), strategy_id=strategy_id)
+
+    grid = [of("tempered(t0=0.9,c=0.5)", t0=0.9, c=0.5), of("tempered(t0=0.9)", t0=0.9, c=1.0), of("plain()", c=2.0)]
+    assert setting_texts(grid) == ["tempered(t0=0.9,c=0.5)", "tempered(t0=0.9,c=1)", "plain(c=2)"]
+    # random_t is given by center and spread, and writes its bounds.
+    drawn = [of(f"random_t(low={low})", center=low + 1, spread=1.0) for low in (0.1, 0.2)]
+    assert setting_texts(drawn) == ["random_t(low=0.1)", "random_t(low=0.2)"]
+    assert setting_texts([of("greedy", t0=0.0)]) == ["greedy"]
+
+
+def test_a_setting_can_break_after_its_commas_and_stays_a_text():
+    assert breakable("edt(t0=1,theta=<b>)") == "edt(<wbr>t0=1,<wbr>theta=&lt;b&gt;)"
+    assert breakable("1, 2 (3)") == "1, 2 (<wbr>3)"
+
+
+def test_a_column_that_a_table_does_not_have_is_an_error():
+    with pytest.raises(ValueError, match=r"table 't' has no column 'd'; it has: a"):
+        table_cells(PageTable(title="t", columns=("a",), rows=(), filters=("d",)))
 
 
 # Drawings

@@ -35,6 +35,14 @@ def headless(profile: Path):
     return webdriver.Chrome(options=options, service=Service(DRIVER))
 
 
+def wait_until_drawn(chrome):
+    """Wait until the page has unpacked its library and drawn its charts."""
+    deadline = time.monotonic() + 30
+    while not chrome.execute_script("return document.documentElement.dataset.drawn === 'true'"):
+        assert time.monotonic() < deadline, chrome.get_log("browser")
+        time.sleep(0.1)
+
+
 class Shown:
     """What a person does to the page and sees of it."""
 

@@ -1,4 +1,4 @@
-// Starts the page, and draws again when the task, the split, the theme or the paper changes.
+// Starts the page, unpacks the drawing library, and draws again when the task, the split, the theme or the paper changes.
 let linesSeen = false; // without a GPU WebGL takes seconds to start, so that chart waits until it is scrolled to
 
 function drawAll() {
@@ -21,6 +21,7 @@ function startCharts() {
   const redraw = (drawing) => () => drawing(byId('task').value, byId('split').value);
   for (const name of ['heat-family', 'heat-metric', 'heat-x', 'heat-y']) byId(name).addEventListener('change', redraw(drawHeat));
   byId('lines-family').addEventListener('change', redraw(drawLines));
+  byId('front-intervals').addEventListener('change', redraw(drawFront));
   drawAll();
   const observer = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
@@ -31,8 +32,25 @@ function startCharts() {
   observer.observe(byId('lines'));
 }
 
+/** Unpacks plotly, and runs it as a script whose hash the page's policy names. */
+async function loadPlotly() {
+  const packed = Uint8Array.from(atob(byId('library').textContent), (character) => character.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+  document.head.append(element('script', {}, await new Response(stream).text()));
+}
+
+let loaded = false; // the library is there, so charts can be drawn again
+async function startDrawing() {
+  await loadPlotly();
+  loaded = true;
+  if (DATA.points.length) startCharts();
+  drawFigures();
+  document.documentElement.dataset.drawn = 'true';
+}
+
 function redrawColors() {
-  if (DATA.points.length) drawAll();
+  if (loaded && DATA.points.length) drawAll();
+  if (loaded) drawFigures();
   if (DATA.outputs.length) showOutputs();
 }
 
@@ -41,8 +59,9 @@ function changeTheme() {
   redrawColors();
 }
 
-document.querySelectorAll('table.sortable').forEach(makeSortable);
-if (DATA.points.length) startCharts();
+document.querySelectorAll('table.sortable').forEach((table) => startTable(table));
+if (DATA.points.length) startSettings();
+if (byId('library')) startDrawing();
 if (DATA.outputs.length) startOutputs();
 byId('theme').addEventListener('click', changeTheme);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redrawColors);

@@ -49,15 +49,22 @@ function strategySelect(strategies, column) {
   return select;
 }
 
+/** Returns a note on an output that the limit cut off. */
+function cutNote(output) {
+  if (output.finish_reason !== 'length') return [];
+  const length = output.n_tokens === null ? 'the limit' : `${output.n_tokens} tokens`;
+  return [element('span', {class: 'cut', title: 'The output reached the largest number of new tokens, so its end is missing.'}, `cut at ${length}`)];
+}
+
 function outputCard(output) {
   const searchText = isSearched('outputs') ? query() : '';
   const scores = Object.entries(output.scores).map(([name, score]) => element('span', {}, `${name} `, element('b', {}, numberText(score, name.startsWith('mean ') ? 2 : 1))));
   const faded = searchText && !contains(output.text, searchText);
   let body;
   if (output.tokens && output.tokens.text.length) body = tokenBlock(output.tokens, searchText, byId('out-heat').checked);
-  else if (output.text) body = element('div', {class: 'output-text'}, ...markedText(output.text, searchText));
+  else if (output.text) body = element('div', {class: 'output-text', dir: 'auto'}, ...markedText(output.text, searchText));
   else body = element('div', {class: 'empty'}, 'empty');
-  return element('article', {class: `output${faded ? ' faded' : ''}`}, element('div', {class: 'output-head'}, element('span', {}, `sample ${output.sample}`), ...scores), body);
+  return element('article', {class: `output${faded ? ' faded' : ''}`}, element('div', {class: 'output-head'}, element('span', {}, `sample ${output.sample}`), ...scores, ...cutNote(output)), body);
 }
 
 function strategyColumn(strategies, example, samples, index) {
@@ -73,8 +80,11 @@ function strategyColumn(strategies, example, samples, index) {
 
 function showPrompt(example) {
   const searchText = isSearched('prompt') ? query() : '';
-  const block = (title, texts) => element('div', {}, element('h3', {}, title), ...texts.map((text) => element('div', {class: 'prompt', tabindex: 0}, ...markedText(text, searchText))));
-  byId('prompt').replaceChildren(block('Prompt', [example.prompt]), block(example.references.length === 1 ? 'Reference' : 'References', example.references));
+  const block = (title, texts, notes) => element('div', {}, element('h3', {}, title), ...notes.map((note) => element('p', {class: 'note'}, note)),
+    ...texts.map((text) => element('div', {class: 'prompt', dir: 'auto', tabindex: 0}, ...markedText(text, searchText))));
+  const shortened = example.shortened_by ? [element('span', {class: 'cut'}, `shortened by ${example.shortened_by} tokens`)] : [];
+  const notes = [...shortened, ...(example.note ? [example.note] : [])];
+  byId('prompt').replaceChildren(block('Prompt', [example.prompt], notes), block(example.references.length === 1 ? 'Reference' : 'References', example.references, []));
 }
 
 /** Lists other strategies whose outputs contain the search text, as buttons that show them. */

@@ -43,14 +43,47 @@ function bestCells(points, x, y) {
 const value = (point, metric) => point?.metrics[metric]?.[0] ?? null;
 
 function heatTrace({xs, ys, cells}, metric, task) {
-  const digits = metric.digits;
-  const text = cells.map((row) => row.map((point) => (point ? (point.chosen ? '★ ' : '') + numberText(value(point, metric.name), digits) : '')));
   return {
-    type: 'heatmap', x: xs.map(label), y: ys.map(label), z: cells.map((row) => row.map((point) => value(point, metric.name))), text,
-    texttemplate: xs.length <= 14 ? '%{text}' : undefined, customdata: cells.map((row) => row.map((point) => (point ? hoverText(point) : ''))),
+    type: 'heatmap', x: xs.map(label), y: ys.map(label), z: cells.map((row) => row.map((point) => value(point, metric.name))),
+    customdata: cells.map((row) => row.map((point) => (point ? hoverText(point) : ''))),
     hovertemplate: '%{customdata}<extra></extra>', hoverongaps: false, colorscale: colorScale(metric), xgap: 2, ygap: 2,
     colorbar: {title: {text: plotText(metricTitle(metric.name, task)), side: 'right'}, thickness: 14, outlinewidth: 0},
   };
+}
+
+/** Returns the color of a text on a cell: that which the nearest step of the scale has. */
+function cellTextColor(share) {
+  const colors = scaleColors();
+  return colors[Math.round(share * (colors.length - 1))][1];
+}
+
+/** Writes the values into the cells of a map, each in the color that is legible there. */
+function cellTexts({xs, ys, cells}, metric) {
+  const filled = cells.flatMap((row, y) => row.map((point, x) => ({point, x: label(xs[x]), y: label(ys[y])})))
+    .filter(({point}) => value(point, metric.name) !== null);
+  const values = filled.map(({point}) => value(point, metric.name));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const fromBest = (number) => (high > low ? (metric.better === 'lower' ? number - low : high - number) / (high - low) : 0);
+  return {
+    type: 'scatter', mode: 'text', uid: 'texts', showlegend: false, hoverinfo: 'skip', x: filled.map((cell) => cell.x), y: filled.map((cell) => cell.y),
+    text: filled.map(({point}) => (point.chosen ? '★ ' : '') + numberText(value(point, metric.name), metric.digits)),
+    textfont: {size: xs.length > 10 ? 10 : 12, color: values.map((number) => cellTextColor(fromBest(number)))},
+  };
+}
+
+/** Returns a frame around the best cell of a map, or none for a metric without a better direction. */
+function bestFrame({cells}, metric) {
+  const sign = {lower: 1, higher: -1}[metric.better];
+  if (!sign) return [];
+  let best = null;
+  for (const [y, row] of cells.entries()) for (const [x, point] of row.entries()) {
+    const number = value(point, metric.name);
+    if (number !== null && (best === null || sign * number < best.number)) best = {x, y, number: sign * number};
+  }
+  if (best === null) return [];
+  // White within red is visible on every color of the scale. On a category axis, positions are counted from 0.
+  const [x0, x1, y0, y1] = [best.x - 0.47, best.x + 0.47, best.y - 0.46, best.y + 0.46];
+  return [['#d1001c', 5], ['#ffffff', 1.5]].map(([color, width]) => ({type: 'rect', x0, x1, y0, y1, line: {color, width}, fillcolor: 'rgba(0,0,0,0)'}));
 }
 
 const category = (title, names) => ({...axis(title), type: 'category', categoryorder: 'array', categoryarray: names, showgrid: false});
@@ -63,17 +96,23 @@ function drawMap(points, metric, x, y, axes) {
     ? `Settings of one cell differ in ${others.join(' and ')}; it shows the one with the best ${points.some((point) => point.metrics.eda) ? 'EDA' : 'quality'}.`
     : 'Each cell is a setting.') + (map.cells.flat().includes(null) ? ' Empty cells were not tried.' : '')
     + (map.omitted.length ? ` Not shown: ${map.omitted.length} settings with a value that no other setting has.` : '') + chosen;
-  const parts = {xaxis: category(x, map.xs.map(label)), yaxis: category(y, map.ys.map(label))};
-  draw('heat', [heatTrace(map, metric, points[0].task)], parts);
+  const shapes = bestFrame(map, metric);
+  if (shapes.length) byId('heat-note').textContent += ' Dark is good. Frame: the best value.';
+  const parts = {xaxis: category(x, map.xs.map(label)), yaxis: category(y, map.ys.map(label)), shapes};
+  const texts = map.xs.length <= 14 ? [cellTexts(map, metric)] : [];
+  draw('heat', [heatTrace(map, metric, points[0].task), ...texts], parts);
 }
 
 /** Draws a metric of a family with one parameter, or none, as a curve with intervals. */
 function drawCurve(points, family, metric, x) {
   const ofFamily = withMetrics(points, [metric.name]);
-  const order = levels(ofFamily, x);
-  ofFamily.sort((a, b) => order.indexOf(a.params[x] ?? null) - order.indexOf(b.params[x] ?? null));
-  const numbers = order.every((level) => typeof level === 'number');
-  const positions = ofFamily.map((point) => (numbers ? point.params[x] : label(point.params[x])));
+  // A family with one setting has no parameter that varies: its place on the axis is the setting itself.
+  const level = (point) => (x ? point.params[x] ?? null : point.text);
+  const order = x ? levels(ofFamily, x) : ofFamily.map(level);
+  ofFamily.sort((a, b) => order.indexOf(level(a)) - order.indexOf(level(b)));
+  const numbers = order.every((each) => typeof each === 'number');
+  const position = (point) => (numbers ? level(point) : label(level(point)));
+  const positions = ofFamily.map(position);
   const interval = {type: 'data', array: boundDistances(ofFamily, metric.name, 2), arrayminus: boundDistances(ofFamily, metric.name, 1), thickness: 1.25, width: 4};
   const trace = {
     ...scatter(ofFamily, family, metric.name, metric.name, {}), x: positions, mode: 'lines+markers', error_y: interval, line: {color: familyColor(family), width: 1.75},
@@ -81,7 +120,7 @@ function drawCurve(points, family, metric, x) {
   };
   const chosen = ofFamily.filter((point) => point.chosen);
   const ring = {
-    ...trace, x: chosen.map((point) => (numbers ? point.params[x] : label(point.params[x]))), y: valuesOf(chosen, metric.name), mode: 'markers', uid: 'chosen',
+    ...trace, x: chosen.map(position), y: valuesOf(chosen, metric.name), mode: 'markers', uid: 'chosen',
     error_y: undefined, hoverinfo: 'skip', hovertemplate: undefined, marker: {symbol: 'circle-open', size: 17, color: inkColor(0.9), line: {width: 2}},
   };
   byId('heat-note').textContent = `${x ? `${family} has one parameter, so this is a curve` : `${family} has one setting`}, with 95 % intervals.${chosen.length ? ' Ring: chosen on dev.' : ''}`;
@@ -124,6 +163,8 @@ function metricDimension(metric, points, task) {
   return {label: plotText(metricTitle(metric.name, task)), values: valuesOf(points, metric.name), tickformat: `.${metric.digits}f`};
 }
 
+const AXIS_WIDTH = 96; // pixels that an axis with its heading and labels needs
+
 function dimensions(points, family, task, metrics) {
   const all = family === ALL_FAMILIES;
   const families = distinct(points.map((point) => point.family));
@@ -143,6 +184,7 @@ function constantNote(metrics, varied, points) {
   return constant.map((metric) => `All settings have the same ${metric.label}: ${numberText(value(points[0], metric.name), metric.digits)}.`).join(' ');
 }
 
+const NO_WEBGL = 'This chart needs WebGL, which this browser does not have. The other charts show the same settings.';
 function hasWebgl() {
   return Boolean(document.createElement('canvas').getContext('webgl'));
 }
@@ -157,10 +199,14 @@ function drawLines(task, split) {
   const varied = metrics.filter(({name}) => new Set(valuesOf(complete, name)).size > 1);
   const color = METRICS.get(['eda', 'quality'].find((name) => metrics.some((metric) => metric.name === name)));
   byId('lines-note').textContent = [color ? `Colored by ${metricTitle(color.name, task)}.` : '', constantNote(metrics, varied, complete), missingNote(points, complete)].join(' ');
-  if (!hasWebgl()) return showMessage('lines', 'This chart needs WebGL, which this browser does not have. The other charts show the same settings.');
-  const axes = dimensions(complete, family, task, varied);
-  byId('lines').style.minWidth = `${axes.length * 92}px`;
-  draw('lines', complete.length ? [linesTrace(complete, axes, color, task)] : [], {margin: {l: 56, r: 40, t: 84, b: 24}});
+  if (!hasWebgl()) return showMessage('lines', NO_WEBGL);
+  // In a narrow window the last metrics would be cut off: quality, Self-BLEU and EDA come first.
+  const most = Math.max(3, Math.floor(byId('lines').parentElement.clientWidth / AXIS_WIDTH) - dimensions(complete, family, task, []).length);
+  const kept = varied.slice(0, most);
+  const axes = dimensions(complete, family, task, kept);
+  if (kept.length < varied.length) byId('lines-note').textContent += ` A wider window shows ${varied.slice(most).map((metric) => metric.label).join(', ')} too.`;
+  byId('lines').style.minWidth = `${axes.length * AXIS_WIDTH}px`;
+  draw('lines', complete.length ? [linesTrace(complete, axes, color, task)] : [], {margin: {l: 72, r: 96, t: 84, b: 24}});
 }
 
 function linesTrace(points, axes, color, task) {

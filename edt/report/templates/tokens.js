@@ -79,7 +79,7 @@ function tokenBlock(tokens, query, colored) {
     step(event.currentTarget, tokens, by);
   };
   const attributes = {
-    class: `output-text tokens${colored ? ' colored' : ''}`, tabindex: 0, role: 'group', 'aria-label': 'tokens; move with the arrow keys', mouseover: show,
+    class: `output-text tokens${colored ? ' colored' : ''}`, tabindex: 0, dir: 'auto', role: 'group', 'aria-label': 'tokens; move with the arrow keys', mouseover: show,
     click: show, mouseleave: hideTip, blur: hideTip, keydown: keys,
   };
   return element('div', attributes, ...tokenSpans(tokens, query));

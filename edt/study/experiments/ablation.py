@@ -89,7 +89,7 @@ def _heat_maps(grid: Ablation, name: str, task: TaskStudy, folder: Path) -> Page
             cells = [[_value(task, t0, theta, metric) for theta in grid.theta] for t0 in grid.t0]
             heat_map(axis, cells, [f"{v:g}" for v in grid.t0], [f"{v:g}" for v in grid.theta], low_is_good=low)
             axis.set(title=_heading(task, metric), xlabel="θ", ylabel="T0")
-        caption = "On test; light is good. θ = 0 is fixed temperature."
+        caption = "On test; dark is good, and a frame marks the best cell. θ = 0 is fixed temperature."
         return save(figure, folder, f"heat_maps_{name}", title=f"{name}: T0 × θ", caption=caption)
 
 
