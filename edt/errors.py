@@ -30,6 +30,10 @@ class StoreError(EdtError):
     """A run folder that cannot be written, or whose contents do not belong together."""
 
 
+class NotScoredError(StoreError):
+    """A run without scores of its present generations; another command makes them."""
+
+
 class TrackingError(EdtError):
     """An export to a tracker that failed; the run folder is whole, and the export can be repeated."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from edt.api.frames import RENAMED, samples_frame
+from edt.report.run_report import read_study
 from edt.store import parts
 from edt.store.run import Run, find_runs
 from edt.tasks.prompts import prompt_text
@@ -33,14 +34,14 @@ def read_samples(runs: PathLike | Sequence[PathLike], *, trace: bool = False) ->
 def read_scores(runs: PathLike | Sequence[PathLike]) -> pd.DataFrame:
     """Return the scores of one or more run folders, one row per (strategy, split, metric), with intervals.
 
-    Raises StoreError for a run that was not scored, or whose outputs have changed since.
+    A run that was not scored, or whose outputs have changed since, is left out with a warning. Raises StoreError where
+    no run remains.
     """
     rows = []
-    for run in find_runs(_paths(runs)):
-        for score in parts.read_scores(run):
-            content = asdict(score)
-            # The fields last: a parameter of a user's family must not replace one of the same name.
-            rows.append({**content.pop("params"), **content})
+    for score in read_study(find_runs(_paths(runs))):
+        content = asdict(score)
+        # The fields last: a parameter of a user's family must not replace one of the same name.
+        rows.append({**content.pop("params"), **content})
 
     names = list(dict.fromkeys(name for row in rows for name in row))
     fields = ["model_name", "task", "split", "strategy_id", "family"]

@@ -32,6 +32,9 @@ __all__ = ["config_folder", "run_command"]
 INTERRUPTED = 130
 """The shell's exit status of a program that Ctrl-C has stopped."""
 
+COMMAND_RECORDED = ("generate", "run", "study", "tune")
+"""Commands that decode into run folders, whose manifests record what the user typed."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -77,12 +80,11 @@ def _run(command: str, arguments: Sequence[str]) -> int:
 
     overrides = argv.rewrite(command, _as_overrides(command, options), multirun=options.multirun)
     _check_no_hydra_settings(overrides)
-    shown_command = shlex.join(["edt", command, *arguments])
     points = _points(command, overrides, options) if options.multirun else [overrides]
     if len(points) == 1:
-        _run_point(command, points[0], options, shown_command)
+        _run_point(command, points[0], options, shlex.join(["edt", command, *arguments]))
         return 0
-    return _run_points(command, points, options, shown_command)
+    return _run_points(command, points, options)
 
 
 def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespace, shown_command: str) -> None:
@@ -95,11 +97,13 @@ def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespa
         _execute(command, _plain(command, config, overrides), shown_command)
 
 
-def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse.Namespace, shown_command: str) -> int:
+def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse.Namespace) -> int:
     """Run a command at each point of a sweep; one that fails does not end the others. Return the exit status."""
     failed = []
     for number, point in enumerate(points, start=1):
         logger.info("edt %s, %d of %d: %s", command, number, len(points), " ".join(point))
+        # Of a sweep the point alone is recorded, which can be repeated without the others.
+        shown_command = shlex.join(["edt", command, *_config_dir_words(options), *point])
         try:
             _run_point(command, point, options, shown_command)
         # The reader of the output has gone: no other point can print anything either.
@@ -134,6 +138,10 @@ def _check_characters(arguments: Sequence[str]) -> None:
                 f"the word {word!a} is not valid UTF-8; a file or folder of such a name must be renamed, or "
                 "linked to under another name."
             ) from error
+
+
+def _config_dir_words(options: argparse.Namespace) -> list[str]:
+    return [] if options.config_dir is None else ["--config-dir", str(options.config_dir)]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -229,7 +237,7 @@ def _plain(command: str, config: DictConfig, overrides: Sequence[str]) -> dict[s
 def _execute(command: str, config: dict[str, Any], shown_command: str) -> None:
     from edt.cli import commands
 
-    if command == "study":
-        commands.study(config, command=shown_command)
+    if command in COMMAND_RECORDED:
+        getattr(commands, command)(config, command=shown_command)
     else:
         getattr(commands, command)(config)

@@ -130,9 +130,10 @@ def describe_type(hint: Any) -> str:
     return TYPES_IN_WORDS.get(hint, str(hint))
 
 
-def generation_request(config: PlainConfig) -> Any:
+def generation_request(config: PlainConfig, command: str = "") -> Any:
     """Return the typed request to decode. What is cheap to check is checked here, before anything is loaded.
 
+    command: what the user typed.
     A study has no `strategy` node: its strategies are those of its families.
     """
     from edt.generation.request import GenerationRequest
@@ -148,6 +149,7 @@ def generation_request(config: PlainConfig) -> Any:
         sampling=construct(config["sampling"], "sampling"),
         runs=_runs_folder(config),
         config=config,
+        command=command,
         dry_run=dry_run,
     )
 
@@ -223,7 +225,7 @@ def study_request(config: PlainConfig, command: str) -> Any:
     from edt.study.run import StudyRequest
     from edt.study.spec import RefinementBudget
 
-    generation = generation_request(config)
+    generation = generation_request(config, command)
     # the claims read the results of the other experiments, so they come last
     experiments = dict(sorted((config.get("experiments") or {}).items(), key=lambda item: item[0] == "claims"))
     return StudyRequest(
@@ -269,7 +271,7 @@ def _grid_axis(values: PlainConfig, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def tune_request(config: PlainConfig) -> Any:
+def tune_request(config: PlainConfig, command: str = "") -> Any:
     """Return the typed request of `edt tune`; the baseline of fixed temperatures takes the place of the strategies."""
     from edt.tuning.run import TuneRequest
 
@@ -278,7 +280,7 @@ def tune_request(config: PlainConfig) -> Any:
         search=construct(config["search"], "search"),
         space=search_space(config["space"]),
         metrics=construct(config["metrics"], "metrics"),
-        generation=generation_request({**config, "strategy": config["baseline"]}),
+        generation=generation_request({**config, "strategy": config["baseline"]}, command),
     )
 
 

@@ -13,15 +13,15 @@ from edt.errors import ConfigError
 PlainConfig = dict[str, Any]
 
 
-def generate(config: PlainConfig) -> None:
-    """Decode what is missing and print the run folders."""
+def generate(config: PlainConfig, *, command: str) -> None:
+    """Decode what is missing and print the run folders. command: what the user typed, here and below."""
     from edt.generation.session import generate_runs
 
-    for run in generate_runs(build.generation_request(config)):
+    for run in generate_runs(build.generation_request(config, command)):
         print(run.folder)
 
 
-def run(config: PlainConfig) -> None:
+def run(config: PlainConfig, *, command: str) -> None:
     """Decode, score and print the table."""
     from edt.generation.session import generate_runs
     from edt.report.run_report import report_study
@@ -30,7 +30,7 @@ def run(config: PlainConfig) -> None:
     from edt.scoring.score import score_runs
     from edt.tracking.export import check_tracking, track_study
 
-    request = build.generation_request(config)
+    request = build.generation_request(config, command)
     metrics = build.construct(config["metrics"], "metrics")
     tracking = build.construct(config["tracking"], "tracking")
     check_tracking(tracking, len(request.strategies))
@@ -49,31 +49,33 @@ def run(config: PlainConfig) -> None:
 
 def score(config: PlainConfig) -> None:
     """Score run folders again."""
-    from edt.report.run_report import report_study
+    from edt.report.run_report import report_study, runs_with_scores
     from edt.scoring.score import score_runs
     from edt.store.run import find_runs
 
     runs = find_runs(build.run_paths(config["runs"]))
     metrics = build.construct(config["metrics"], "metrics")
-    report_study(score_runs(runs, metrics, samples=config["samples"]), runs)
+    scores = score_runs(runs, metrics, samples=config["samples"])
+    report_study(scores, runs_with_scores(runs, scores))
 
 
 def report(config: PlainConfig) -> None:
     """Print and write the tables of scores that exist already."""
-    from edt.report.run_report import read_study, report_study
+    from edt.report.run_report import read_study, report_study, runs_with_scores
     from edt.store.run import find_runs
     from edt.tracking.export import check_study, track_study
 
     runs = find_runs(build.run_paths(config["runs"]))
     tracking = build.construct(config["tracking"], "tracking")
     scores = read_study(runs)
+    runs = runs_with_scores(runs, scores)
     check_study(tracking, scores, runs)
     report_study(scores, runs)
     track_study(tracking, scores, runs)
 
 
 def study(config: PlainConfig, *, command: str) -> None:
-    """Decode what the experiments need, once, and write them. command: what the user typed."""
+    """Decode what the experiments need, once, and write them."""
     from edt.study.run import number_of_settings, run_study
     from edt.tracking.export import check_tracking, track_study
 
@@ -90,11 +92,11 @@ def study(config: PlainConfig, *, command: str) -> None:
     track_study(tracking, scores, [task.scored.run for task in tasks])
 
 
-def tune(config: PlainConfig) -> None:
+def tune(config: PlainConfig, *, command: str) -> None:
     """Search for a setting on dev, and evaluate it on test."""
     from edt.tuning.run import tune
 
-    tune(build.tune_request(config))
+    tune(build.tune_request(config, command))
 
 
 def trace(config: PlainConfig) -> None:

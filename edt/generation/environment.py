@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import edt
+from edt.store.unfinished import COMMAND
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
 
 
-def environment() -> dict[str, Any]:
-    """Return what produced a pass, as plain JSON for the manifest."""
+def environment(command: str = "") -> dict[str, Any]:
+    """Return what produced a pass, as plain JSON for the manifest. command: what the user typed, where it is known."""
     import torch
 
     return {
@@ -26,6 +27,7 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
+        **({COMMAND: command} if command else {}),
     }
 
 

@@ -110,7 +110,7 @@ def _new_pass(
         chunks=plan.chunks,
         rows_per_batch=plan.rows_per_batch,
         # Per pass: a later command can run with other versions on another machine.
-        environment=environment(),
+        environment=environment(request.command),
     )
 
 

@@ -68,6 +68,8 @@ class GenerationRequest:
     runs: Path
     config: Mapping[str, Any]
     """The resolved configuration, for the manifest."""
+    command: str = ""
+    """What the user typed, for the manifest: the same command finishes a run that was interrupted."""
     dry_run: bool = False
     """Stop after the estimate, before anything is decoded or written."""
 

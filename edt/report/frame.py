@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edt.errors import StoreError
 from edt.metrics.suite import METRICS, presentation
 from edt.records import ScoreRow
 
@@ -24,7 +23,7 @@ WITHOUT_INTERVAL = tuple(name for name in METRICS if not presentation(name).inte
 class Group:
     """Identifies a section of the table, whose scores can be compared with each other.
 
-    run_label: distinguishes its run from another of the same model, task, split and size; empty if there is no other.
+    run_label: in what its run differs from the others of the same model and task; empty if there is no other.
     """
 
     model: str
@@ -81,19 +80,9 @@ def metric_label(name: str) -> str:
 def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
     """Return the sections in order of appearance, each with its rows sorted by family and parameters.
 
-    run_labels: what distinguishes a run from the others, by generation id. Used only where two sections would have the
-        same heading; a run without a label is named by its id there.
-    Raises StoreError if the scores have different numbers of samples: Self-BLEU, and with it EDA, grows with that
-    number.
+    run_labels: in what a run differs from the others of its model and task, by generation id. Used wherever there are
+        several of them; a run without a label is named by its id there.
     """
-    counts = sorted({score.n_samples for score in scores})
-    if len(counts) > 1:
-        raise StoreError(
-            f"the scores are of {' and '.join(map(str, counts))} samples per example, and Self-BLEU grows with that "
-            f"number, so they cannot share a table. Score all runs with the same number: edt score runs=[…] "
-            f"samples={counts[0]}."
-        )
-
     by_group: dict[Group, dict[str, dict[str, ScoreRow]]] = {}
     for score in scores:
         cells = by_group.setdefault(_group(score), {}).setdefault(score.strategy_id, {})
@@ -107,14 +96,12 @@ def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None 
 
 
 def _with_run_label(group: Group, groups: Iterable[Group], run_labels: Mapping[str, str]) -> Group:
-    """Return the group, with its run's label if another group has the same heading."""
-    # Groups differ at least in their run's id; without it, equal groups are those with the same heading.
-    anonymous = replace(group, generation_id="")
-    same_heading = [other.generation_id for other in groups if replace(other, generation_id="") == anonymous]
-    if len(same_heading) == 1:
+    """Return the group, with its run's label if there is another run of the same model and task."""
+    # Also where sizes or splits differ: they alone do not say why the numbers do.
+    runs = dict.fromkeys(g.generation_id for g in groups if (g.model, g.task) == (group.model, group.task))
+    if len(runs) == 1:
         return group
-
-    return replace(group, run_label=distinct_label(group.generation_id, same_heading, run_labels))
+    return replace(group, run_label=distinct_label(group.generation_id, list(runs), run_labels))
 
 
 def distinct_label(generation_id: str, among: Sequence[str], run_labels: Mapping[str, str]) -> str:
@@ -170,7 +157,10 @@ def cell_text(score: ScoreRow | None) -> str:
 
 
 def notes_in(sections: Sections) -> list[str]:
-    """Return the notes of the scores, each once, with task and split, and with the model if there are several."""
+    """Return what a reader must know of these numbers: what cannot be compared, and the notes of the scores.
+
+    Each note of a score is there once, with task and split, and with the model if there are several.
+    """
     # With one model, its name would only repeat in every note.
     several = len({group.label for group in sections}) > 1
     notes = [
@@ -181,4 +171,29 @@ def notes_in(sections: Sections) -> list[str]:
         if score.note
     ]
     # The same note is on every score of a run: "EDA is provisional" is printed once.
-    return list(dict.fromkeys(notes))
+    return [*_comparability_notes(sections), *dict.fromkeys(notes)]
+
+
+def _comparability_notes(sections: Sections) -> list[str]:
+    """Return between which sections Self-BLEU and EDA cannot be compared."""
+    notes = []
+    counts = sorted({group.n_samples for group in sections})
+    if len(counts) > 1:
+        numbers = f"{', '.join(map(str, counts[:-1]))} and {counts[-1]}"
+        notes.append(
+            f"The sections have {numbers} samples per example, and Self-BLEU and EDA grow with that number: do not "
+            f"compare them between such sections. edt score samples={counts[0]} scores all with {counts[0]}."
+        )
+
+    # Two tasks of one model are two subjects anyway, and nobody compares their EDA.
+    with_eda = {g.label for g, rows in sections.items() if any(_has_value(row.cells.get("eda")) for row in rows)}
+    if len(with_eda) > 1:
+        notes.append(
+            "EDA is on a scale of each run's own fixed temperatures: do not compare it between models or runs, only "
+            "between strategies of one section."
+        )
+    return notes
+
+
+def _has_value(score: ScoreRow | None) -> bool:
+    return score is not None and score.value is not None

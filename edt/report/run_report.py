@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from edt.errors import MissingExtraError
+from edt.errors import MissingExtraError, NotScoredError
 from edt.extras import check_extra
 from edt.records import ScoreRow
 from edt.report.frame import (
@@ -23,6 +23,7 @@ from edt.report.frame import (
 )
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, Point, StudyPage
+from edt.report.run_facts import eda_scales, run_facts
 from edt.report.run_labels import run_labels
 from edt.report.steps import write_step_figures
 from edt.report.table import csv_text, markdown, print_table, result_console
@@ -45,9 +46,30 @@ _logger = logging.getLogger(__name__)
 
 
 def read_study(runs: Sequence[Run]) -> list[ScoreRow]:
-    """Return the scores of several runs. Raises StoreError if a run has none, or has scores of other generations."""
-    # read_scores checks that the scores are of the run's present generations.
-    return [score for run in runs for score in read_scores(run)]
+    """Return the scores of several runs. A run that has none of its present generations is left out with a warning.
+
+    Raises NotScoredError where no run remains.
+    """
+    scores: list[ScoreRow] = []
+    left_out = []
+    for run in runs:
+        try:
+            # read_scores checks that the scores are of the run's present generations.
+            scores += read_scores(run)
+        except NotScoredError as error:
+            left_out.append(str(error))
+
+    if not scores:
+        raise NotScoredError("; ".join(text.rstrip(".") for text in left_out) + ".")
+    for text in left_out:
+        _logger.warning("left out: %s", text)
+    return scores
+
+
+def runs_with_scores(runs: Sequence[Run], scores: Sequence[ScoreRow]) -> list[Run]:
+    """Return the runs that some of the scores are of."""
+    scored = {score.generation_id for score in scores}
+    return [run for run in runs if run.generation_id in scored]
 
 
 def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
@@ -55,10 +77,11 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
 
     The files, with a figure of the steps of each run that has traces, go into the study's folder next to the first run.
     """
-    sections = table_rows(scores, run_labels([run.manifest for run in runs]))
+    labels = run_labels([run.manifest for run in runs])
+    sections = table_rows(scores, labels)
     folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
     write_text(folder / "table.md", markdown(sections))
-    write_text(folder / "table.csv", csv_text(scores))
+    write_text(folder / "table.csv", csv_text(scores, labels))
 
     # The files are written first: a closed terminal must not lose them.
     console = result_console()
@@ -80,25 +103,31 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
         console.print(f"steps: {figure}", highlight=False, soft_wrap=True)
 
 
-def scores_page(sections: Sections, runs: Sequence[Run]) -> StudyPage:
-    """Return the page of these scores: charts of every setting, and outputs of the first examples of the runs."""
+def scores_page(sections: Sections, runs: Sequence[Run], *, browser: bool = True) -> StudyPage:
+    """Return the page of these scores: charts of every setting, and outputs of the first examples of the runs.
+
+    browser: whether outputs are shown.
+    """
     models = list(dict.fromkeys(group.model for group in sections))
     examples: list[PageExample] = []
     outputs: list[PageOutput] = []
 
     # The browser identifies examples by task and id, so it cannot show two runs of one task.
     tasks = [run.manifest.task for run in runs]
-    if len(models) == 1 and len(set(tasks)) == len(tasks):
+    if browser and len(models) == 1 and len(set(tasks)) == len(tasks):
         families = {row.strategy_id: row.family for rows in sections.values() for row in rows}
         for run in runs:
             run_examples, run_outputs = _browsed_outputs(run, families)
             examples += run_examples
             outputs += run_outputs
 
-    labels = _task_labels(sections, run_labels([run.manifest for run in runs]))
+    manifests = [run.manifest for run in runs]
+    labels = _task_labels(sections, run_labels(manifests))
+    about = {"model": ", ".join(models), "examples × samples": _sizes(sections), **run_facts(manifests)}
+    scales = eda_scales(sections, labels)
     return StudyPage(
         title=f"Sampling temperature of {', '.join(models)}",
-        about={"model": ", ".join(models), "examples × samples": _sizes(sections)},
+        about=about | ({"EDA's scale": scales} if scales else {}),
         quality={labels[group]: quality_name(rows) or "quality" for group, rows in sections.items()},
         points=_points(sections, labels),
         ideal=_ideals(sections, labels),

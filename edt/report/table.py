@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -30,7 +30,7 @@ TABLE_WIDTH, TEXT_WIDTH = 176, 120
 """Characters per line of a table, and of running text, in a pipe or a file."""
 _WIDE_TERMINAL = 140
 """On a narrower terminal an interval is printed below its value, and columns without intervals are left out."""
-_EDA = "EDA: Euclidean distance from the ideal of best quality at Self-BLEU 0."
+_EDA = "EDA: Euclidean distance from the ultimate aim, best quality at Self-BLEU 0."
 
 
 def print_table(sections: Sections, console: Console) -> None:
@@ -73,7 +73,8 @@ def legend(sections: Sections) -> str:
 def section_label(group: Group, rows: Sequence[TableRow]) -> str:
     """Return what a section shows, one fact per line."""
     size = f"{group.n_examples} × {group.n_samples} samples"
-    run_label = [group.run_label] if group.run_label else []
+    # A fact per line: the first column is no wider than the longest.
+    run_label = group.run_label.split(", ") if group.run_label else []
     return "\n".join([group.task, f"{group.split} · {group.model}", *run_label, size, quality_name(rows)])
 
 
@@ -110,20 +111,24 @@ def markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def csv_text(scores: Sequence[ScoreRow]) -> str:
-    """Return all scores as CSV in long form, one per line, with their parameters and signatures."""
+def csv_text(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None) -> str:
+    """Return all scores as CSV in long form, one per line, with their parameters and signatures.
+
+    run_labels: by generation id, in what a run differs from the others of its model and task; the column `run`.
+    """
     # Families have different parameters; a family without one has an empty cell there.
     params = sorted({name for score in scores for name in score.params})
     identity = ["model_name", "task", "split", "strategy_id", "family", "granularity"]
 
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*identity, *params, *_CSV_COLUMNS])
+    writer.writerow([*identity, *params, *_CSV_COLUMNS, "run"])
     for score in scores:
         parameters = [score.params.get(name, "") for name in params]
         # None as an empty cell: pandas and spreadsheets read it as missing.
         values = ["" if value is None else value for value in (getattr(score, name) for name in _CSV_COLUMNS)]
-        writer.writerow([*(getattr(score, name) for name in identity), *parameters, *values])
+        run = (run_labels or {}).get(score.generation_id, "")
+        writer.writerow([*(getattr(score, name) for name in identity), *parameters, *values, run])
     return buffer.getvalue()
 
 

@@ -17,6 +17,7 @@ from edt.scoring.outputs import StrategyOutputs, grammar_outputs, read_outputs
 from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
 from edt.store.run import Run
+from edt.store.unfinished import unfinished_text
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +45,31 @@ def score_runs(
 ) -> list[ScoreRow]:
     """Score every run, write each run's scores, and freeze EDA's constants where dev gives them.
 
-    samples: per example; None takes as many as every strategy of every run has. baseline_ids: see score_outputs.
-    Raises StoreError where a run has no strategy with so many.
+    samples: per example; None takes, in each run, as many as every strategy of the run has. baseline_ids: see
+        score_outputs.
+    A run without a strategy that has so many is left out with a warning; its scores are left as they were. Raises
+    StoreError where no run remains.
     """
     if samples is not None and (not isinstance(samples, int) or samples < 1):
         raise ConfigError(f"samples is {samples!r}; it is a number of samples per example, 1 or more, or null for all.")
-    runs = [run.reread() for run in runs]  # what is on disk now, whenever the caller opened them
-    outputs = [read_outputs(run) for run in runs]
 
-    # One number for all runs: Self-BLEU grows with the samples, so scores of different numbers share no table.
-    n_samples = _common_samples(outputs, runs) if samples is None else samples
     scores: list[ScoreRow] = []
-    for run, of_run in zip(runs, outputs, strict=True):
-        scored = score_outputs(run, of_run, spec, n_samples, baseline_ids)
+    left_out = []
+    # One run after the other: what one of them holds must not change the numbers of another.
+    for run in (run.reread() for run in runs):  # what is on disk now, whenever the caller opened them
+        outputs = read_outputs(run)
+        n_samples = _samples_of_all(outputs, run) if samples is None else samples
+        if n_samples is None or all(entry.complete_samples < n_samples for entry in outputs):
+            left_out.append(_left_out_text(run, samples))
+            continue
+        scored = score_outputs(run, outputs, spec, n_samples, baseline_ids)
         write_scores(run, scored.scores)
         scores.extend(scored.scores)
+
+    if not scores:
+        raise StoreError(f"nothing to score: {'; '.join(left_out)}.")
+    for text in left_out:
+        logger.warning("left out: %s.", text)
     return scores
 
 
@@ -76,10 +87,7 @@ def score_outputs(
     complete = [entry for entry in outputs if _is_complete(entry, n_samples, run.manifest.task)]
     if not complete:
         # Writing no row would replace the scores of before by nothing.
-        raise StoreError(
-            f"{run.folder} holds no strategy with {n_samples} samples of every example; its scores are left as they "
-            "were. Use fewer (samples=…), or generate more (sampling.samples=…)."
-        )
+        raise StoreError(f"{_left_out_text(run, n_samples)}.")
     # Together with the strategies, so that all have the same resamples.
     with_grammar = [*complete, *grammar_outputs(complete, n_samples)]
     quality = spec.quality(run.manifest.quality).name
@@ -123,37 +131,40 @@ def combine_eda(
     return MetricValue(metric="eda", value=float(value), resampled_B=resampled, signature=signature, note=note)
 
 
-def _common_samples(outputs: Sequence[Sequence[StrategyOutputs]], runs: Sequence[Run]) -> int:
-    """Return the samples that every complete strategy of every run has; warn where some have more.
+def _samples_of_all(outputs: Sequence[StrategyOutputs], run: Run) -> int | None:
+    """Return the samples that every complete strategy of a run has, None without one; warn where some have more."""
+    # A strategy without one complete sample is unfinished; it does not set the number for all.
+    complete = [entry for entry in outputs if entry.complete_samples]
+    if not complete:
+        return None
 
-    Raises StoreError where a run has none.
-    """
-    complete: list[tuple[str, StrategyOutputs]] = []
-    for run, of_run in zip(runs, outputs, strict=True):
-        # A strategy without one complete sample is unfinished; it does not set the number for all.
-        of_task = [(run.manifest.task, entry) for entry in of_run if entry.complete_samples]
-        if not of_task:
-            raise StoreError(
-                f"{run.folder} holds no strategy with a sample of every example; finish edt generate first."
-            )
-        complete += of_task
-
-    n_samples = min(entry.complete_samples for _, entry in complete)
-    most = max(entry.complete_samples for _, entry in complete)
+    n_samples = min(entry.complete_samples for entry in complete)
+    most = max(entry.complete_samples for entry in complete)
     if most > n_samples:
         # The scores of before may be of more samples, and a smaller number changes Self-BLEU.
-        fewest = [f"{entry.strategy_id} of {task}" for task, entry in complete if entry.complete_samples == n_samples]
+        fewest = [entry.strategy_id for entry in complete if entry.complete_samples == n_samples]
         logger.warning(
-            "%d of up to %d samples are scored, since %s%s no more; to score %d, and leave out what has fewer, use "
-            "samples=%d.",
+            "%d of up to %d samples are scored, since %s of %s%s no more; to score %d, and leave out what has fewer, "
+            "use samples=%d.",
             n_samples,
             most,
             fewest[0],
+            run.manifest.task,
             " has" if len(fewest) == 1 else f" and {len(fewest) - 1} more have",
             most,
             most,
         )
     return n_samples
+
+
+def _left_out_text(run: Run, samples: int | None) -> str:
+    """Return why a run cannot be scored, and what to do."""
+    if samples is None:
+        return f"{unfinished_text(run)}, since no strategy has a sample of every example yet"
+    return (
+        f"{run.folder} holds no strategy with {samples} samples of every example; its scores are left as they were. "
+        "Use fewer (samples=…), or generate more (sampling.samples=…)"
+    )
 
 
 def _is_complete(outputs: StrategyOutputs, n_samples: int, task: str) -> bool:

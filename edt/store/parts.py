@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from edt.errors import StoreError
+from edt.errors import NotScoredError, StoreError
 from edt.ids import files_digest
 from edt.records import Example, Generation, PromptParts, ScoreRow
 from edt.store.atomic import write_atomically
 from edt.store.run import Run
+from edt.store.unfinished import unfinished_text
 
 # The types are fixed, not inferred: parts of different families must concatenate, also where a column is all null.
 GENERATION_TYPES: dict[str, pa.DataType] = {
@@ -169,20 +170,38 @@ def write_scores(run: Run, scores: Sequence[ScoreRow]) -> None:
 
 
 def read_scores(run: Run) -> list[ScoreRow]:
-    """Read the scores back. Raises StoreError when they were made from other generations than those on disk."""
+    """Read the scores back.
+
+    Raises NotScoredError where there are none, or they were made from other generations than those on disk.
+    """
     if not run.scores_path.is_file():
-        raise StoreError(f"{run.folder} has no scores yet; run edt score runs={run.folder}.")
+        # Without a finished setting edt score would only refuse: what helps is to finish the run.
+        if _has_finished_setting(run):
+            raise NotScoredError(f"{run.folder} has no scores yet; run edt score runs={run.folder}.")
+        raise NotScoredError(f"{unfinished_text(run)} has no scores yet, and no setting that could be scored.")
     table = read_table(run.scores_path)
     metadata = table.schema.metadata or {}
     stamp = (metadata.get(_GENERATION_ID, b"").decode(), metadata.get(_PARTS_DIGEST, b"").decode())
     # Scores of a run that has grown since would lack settings, or mix old texts with new ones.
     if stamp != (run.generation_id, _parts_digest(run)):
-        raise StoreError(
+        raise NotScoredError(
             f"{run.scores_path} was made from other generations than those in {run.generations_folder}; "
             f"score them again: edt score runs={run.folder}."
         )
     params = param_columns(table, SCORE_TYPES)
     return [score_of(row, params) for row in table.to_pylist()]
+
+
+def _has_finished_setting(run: Run) -> bool:
+    """Return whether some strategy has sample 0 of every example of a split, so that `edt score` has something."""
+    examples = {split: set(facts["ids"]) for split, facts in run.manifest.splits.items()}
+    names = ("split", "strategy_id", "sample", "example_id")
+    table = read_generations(run, names)
+    seen: dict[tuple[str, str], set[str]] = {}
+    for split, strategy_id, sample, example_id in zip(*(table[name].to_pylist() for name in names), strict=True):
+        if sample == 0:
+            seen.setdefault((split, strategy_id), set()).add(example_id)
+    return any(examples[split] <= ids for (split, _), ids in seen.items())
 
 
 def score_of(row: Mapping[str, Any], params: Sequence[str]) -> ScoreRow:

@@ -10,16 +10,18 @@ from typing import Any
 from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.report.html import study_html
+from edt.report.run_labels import run_labels
 from edt.report.run_report import scores_page
 from edt.report.table import csv_text, markdown
 from edt.store.layout import study_folder
 from edt.store.run import Run
+from edt.store.unfinished import COMMAND
 from edt.tracking.redact import HIDDEN, Redactor
 
 _STEP_FIGURES = ("steps-*.png", "steps-*.svg")
 """Files that are taken from the study's folder; all others, such as its page with outputs, are not sent."""
-_TEMPLATE = "template"
-"""Key of a task's configuration that holds the text around its prompts."""
+_HIDDEN_KEYS = ("template", COMMAND)
+"""Keys of a manifest that can hold text around prompts: of a task's configuration, and what the user typed."""
 
 
 def report_files(scores: Sequence[ScoreRow], runs: Sequence[Run], redactor: Redactor) -> dict[str, bytes]:
@@ -27,12 +29,12 @@ def report_files(scores: Sequence[ScoreRow], runs: Sequence[Run], redactor: Reda
 
     The page has no browser of outputs. Figures are those in the study's folder.
     """
-    sections = table_rows(scores)
+    labels = run_labels([run.manifest for run in runs])
+    sections = table_rows(scores, labels)
     texts = {
         "table.md": markdown(sections),
-        "table.csv": csv_text(scores),
-        # Without runs the page has no outputs to browse.
-        "report.html": study_html(scores_page(sections, runs=())),
+        "table.csv": csv_text(scores, labels),
+        "report.html": study_html(scores_page(sections, runs, browser=False)),
     }
     folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
     # Figures of the steps show no text of a prompt or output.
@@ -52,10 +54,10 @@ def manifest_file(path: Path, redactor: Redactor, *, templates: bool) -> bytes:
 
 
 def without_templates(value: Any) -> Any:
-    """Return the same JSON with every template of prompts hidden."""
+    """Return the same JSON with every template of prompts hidden, and with the commands, which can set one."""
     # Templates can be anywhere in the configuration: each task of a list has one.
     if isinstance(value, Mapping):
-        return {name: HIDDEN if name == _TEMPLATE else without_templates(inner) for name, inner in value.items()}
+        return {name: HIDDEN if name in _HIDDEN_KEYS else without_templates(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [without_templates(inner) for inner in value]
     return value

@@ -1,5 +1,7 @@
-"""Runs of one model and task in one table: headings and notes distinguish them, but only where necessary."""
+"""Runs of one model and task in one table: headings, notes, CSV and page say in what they differ."""
 
+import csv
+import io
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,7 +12,7 @@ from edt.records import ScoreRow
 from edt.report import run_report
 from edt.report.frame import notes_in, table_rows
 from edt.report.run_labels import run_labels
-from edt.report.table import markdown, print_table
+from edt.report.table import csv_text, markdown, print_table
 from edt.store.manifest import Manifest
 
 MODEL = {"weights": "w", "dtype": "float32", "device": "cpu"}
@@ -22,16 +24,16 @@ IDENTITY = {
     "seed": 0,
     "coupling": "identity",
     "limits": {"max_new_tokens": 32, "stop": []},
-    "prompts": "p",
+    "prompts": "0123456789abcdef",
 }
 GENERATE = {"engine": "generate", "noise": "torch", "coupling": "engine"}
 
 
-def manifest(path="edt:mini", **changes):
+def manifest(path="edt:mini", config=None, **changes):
     identity = {**IDENTITY, **changes}
     return Manifest(
         identity=identity, task=identity["task"], model=path, quality="rouge_l", target_language="en",
-        extra_metrics=(), splits={}, config={},
+        extra_metrics=(), splits={}, config=config or {},
     )  # fmt: skip
 
 
@@ -50,12 +52,47 @@ def labels(*manifests):
         ([{}, {"limits": {"max_new_tokens": 64, "stop": []}}], ["max_new_tokens 32", "max_new_tokens 64"]),
         ([{}, {"coupling": "independent"}], ["noise shared", "noise per_strategy"]),
         ([{}, GENERATE, {"seed": 1}], ["batched, seed 0", "hf_generate, seed 0", "batched, seed 1"]),
-        ([{}, {"prompts": "other"}], ["", ""]),
+        ([{}, {"model": {**MODEL, "chat_template": True}}], ["no chat template", "chat template"]),
+        ([{}, {"limits": {**IDENTITY["limits"], "answer": "first_line"}}], ["default answer", "answer first_line"]),
+        ([{}, {"prompts": "fedcba9876543210"}], ["other prompts (0123456)", "other prompts (fedcba9)"]),
+        ([{}, {"model": {**MODEL, "weights": "ab" * 8}}], ["other weights (7265b87)", "other weights (abababa)"]),
+        (
+            [{}, {"seed": 1, "model": {**MODEL, "weights": "ab" * 8}}],
+            ["seed 0, other weights (7265b87)", "seed 1, other weights (abababa)"],
+        ),
+        (
+            [{}, {"limits": {"max_new_tokens": 64, "stop": []}, "prompts": "fedcba9876543210"}],
+            ["max_new_tokens 32", "max_new_tokens 64"],
+        ),
         ([{}, {"task": "mini_quac", "seed": 1}], ["", ""]),
     ],
 )
-def test_runs_are_distinguished_by_few_facts(changes, expected):
+def test_runs_are_distinguished_by_what_a_person_can_read(changes, expected):
     assert labels(*(manifest(**change) for change in changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ({"limit": 2}, {"limit": None}, ["limit 2", "no limit"]),
+        ({"path": "a/x.jsonl", "shots": 0}, {"path": "b/x.jsonl", "shots": 2},
+         ["data a/x.jsonl, shots 0", "data b/x.jsonl, shots 2"]),
+        ({"template": {"head": "Short"}}, {"template": {"head": "L" + 40 * "o" + "ng"}},
+         ['template {"head": "Short"}', "template fc04377"]),
+        ({"limit": 2}, {"limit": 2, "answer": "all"}, ["other prompts (0123456)", "other prompts (fedcba9)"]),
+    ],
+)  # fmt: skip
+def test_options_of_the_task_explain_other_prompts(one, other, expected):
+    changed = {"prompts": "fedcba9876543210"}
+    assert labels(manifest(config={"task": one}), manifest(config={"task": other}, **changed)) == expected
+    # In a list of tasks an option is the member's, and the list's own value has precedence.
+    listed = [{"task": {"members": {"mini_xlsum": {"limit": 9, **of_run}}, "limit": None}} for of_run in (one, other)]
+    assert labels(manifest(config=listed[0]), manifest(config=listed[1], **changed)) == expected
+
+
+def test_options_that_changed_no_prompt_are_not_named():
+    configs = [{"task": {"max_prompt_tokens": value}} for value in (None, 4096)]
+    assert labels(manifest(config=configs[0]), manifest(config=configs[1], seed=1)) == ["seed 0", "seed 1"]
 
 
 def test_models_with_the_same_name_are_named_by_their_paths():
@@ -100,17 +137,43 @@ def test_runs_without_a_label_are_named_by_their_ids(names):
     assert [group.run_label for group in table_rows([score("a"), score("b")], names)] == ["a", "b"]
 
 
-@pytest.mark.parametrize(
-    "other", [{"task": "mini_quac"}, {"split": "dev"}, {"n_examples": 4}, {"model_name": "edt:mini_base"}]
-)
-def test_headings_that_differ_anyway_stay_as_they_are(other):
+@pytest.mark.parametrize("other", [{"task": "mini_quac"}, {"model_name": "edt:mini_base"}])
+def test_headings_of_other_tasks_and_models_need_no_label(other):
     sections = table_rows([score("a"), score("b", **other)], NAMES)
     assert [group.run_label for group in sections] == ["", ""]
 
 
+@pytest.mark.parametrize("other", [{"split": "dev"}, {"n_examples": 4}, {"n_samples": 4}])
+def test_two_runs_are_named_also_where_their_sizes_differ(other):
+    sections = table_rows([score("a"), score("b", **other)], NAMES)
+    assert [group.run_label for group in sections] == ["batched", "hf_generate"]
+
+
+def test_the_csv_names_the_run():
+    rows = list(csv.DictReader(io.StringIO(csv_text([score("a"), score("b"), score("c", task="other")], NAMES))))
+    assert [row["run"] for row in rows] == ["batched", "hf_generate", ""]
+
+
+def test_sections_of_different_sample_counts_say_what_cannot_be_compared():
+    shown = markdown(table_rows([score("a", n_samples=2), score("b", n_samples=4, task="other", note="")]))
+    assert "| 3 × 2 |" in shown
+    assert "| 3 × 4 |" in shown
+    assert "2 and 4 samples per example" in shown
+    assert "edt score samples=2" in shown
+    assert "samples per example" not in markdown(table_rows([score("a"), score("b", task="other")]))
+
+
+def test_eda_of_several_models_is_marked_as_not_comparable():
+    several = markdown(table_rows([score("a"), score("b", model_name="org/base")]))
+    assert "do not compare it between models" in several
+    without = [score("a", metric="rouge_l"), score("b", metric="rouge_l", model_name="org/base")]
+    for sections in (table_rows([score("a"), score("b", task="other")]), table_rows(without)):
+        assert "between models" not in markdown(sections)
+
+
 def test_a_note_names_the_model_where_there_are_several():
     assert notes_in(table_rows([score()])) == ["mini_xlsum, test: EDA is provisional"]
-    assert notes_in(table_rows([score(), score("b", model_name="org/base")])) == [
+    assert notes_in(table_rows([score(), score("b", model_name="org/base")]))[1:] == [
         "mini, mini_xlsum, test: EDA is provisional",
         "base, mini_xlsum, test: EDA is provisional",
     ]
