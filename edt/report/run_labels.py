@@ -63,7 +63,7 @@ def chat_template_text(uses_template: object) -> str:
     return "chat template" if uses_template else "no chat template"
 
 
-def task_config(manifest: Manifest) -> Mapping[str, object]:
+def _task_config(manifest: Manifest) -> Mapping[str, object]:
     """Return the configuration of the run's task; of a list of tasks, that of its member with the list's own values."""
     node = _as_mapping(manifest.config.get("task"))
     members = _as_mapping(node.get("members"))
@@ -132,7 +132,7 @@ def _facts(manifest: Manifest) -> _Facts:
 def _task_facts(manifest: Manifest) -> _Facts:
     """Return the task's options by name, without those that the identity holds and those that a heading shows."""
     of_identity = {"_target_", "split", *_as_mapping(manifest.identity.get("limits"))}
-    options = {name: value for name, value in task_config(manifest).items() if name not in of_identity}
+    options = {name: value for name, value in _task_config(manifest).items() if name not in of_identity}
     # Both would be taken for the model's path and the seed of the draws.
     clear = {"path": "data", "seed": "subset seed"}
     return {clear.get(name, name): value for name, value in options.items()}
