@@ -60,7 +60,7 @@ class Engine(ABC):
         return SecondModels(self.model)
 
     @cached_property
-    def _watches(self) -> dict[tuple[str, ...], StopWatch]:
+    def _watches(self) -> dict[Limits, StopWatch]:
         return {}
 
     def identity(self) -> dict[str, Any]:
@@ -89,10 +89,12 @@ class Engine(ABC):
     def plan(self, request: DecodeRequest) -> Plan:
         """Return the chunk plan of a request, whose rows_per_batch is not read.
 
-        Raises ConfigError for a strategy that the engine cannot decode, ModelError for a prompt that is too long.
+        Raises ConfigError for a strategy or a stop that the engine cannot decode, ModelError for a prompt that is too
+        long.
         """
         self.check_strategies(request.strategies)
         self._check_lengths(request)
+        self.stop_watch(request.limits)  # raises for a stop that cannot be found
         new_tokens = request.limits.max_new_tokens
         # The cost may depend on the length: a sliding window can be too short for sharing.
         longest = max(len(prompt.token_ids) for prompt in request.prompts) + new_tokens
@@ -131,7 +133,9 @@ class Engine(ABC):
 
     def _records(self, request: DecodeRequest, pairs: Sequence[Pair], rows: RowBatch) -> Iterator[Generation]:
         tokens = [ids[:length] for ids, length in zip(rows.tokens_AS.tolist(), rows.length_A.tolist(), strict=True)]
-        texts = self.model.decode(tokens)
+        # The token that ends a text is no part of it, also where it has a text of its own.
+        ended = [reason == "eos" for reason in rows.reason_A]
+        texts = self.model.decode([ids[:-1] if at_eos else ids for ids, at_eos in zip(tokens, ended, strict=True)])
         summary = rows.summary()
         # A batch has many rows of few strategies, whose ids and parameters are text to build: once each.
         used = {row.strategy: request.strategies[row.strategy] for _, row in pairs}
@@ -155,7 +159,7 @@ class Engine(ABC):
                 granularity=strategy.granularity,
                 sample=row.sample,
                 token_ids=tuple(tokens[index]),
-                text=cut_at_stop(texts[index], request.limits.stop).strip(),
+                text=cut_at_stop(texts[index], request.limits).strip(),
                 finish_reason=rows.reason_A[index],
                 t_mean=summary["t_mean"][index],
                 t_min=summary["t_min"][index],
@@ -170,11 +174,17 @@ class Engine(ABC):
 
     def stop_watch(self, limits: Limits) -> StopWatch:
         """Return the watch for the limits' stop strings; kept, since building one decodes the whole vocabulary."""
-        # The tokenizer may know fewer tokens than the model has logits (a padded vocabulary).
-        if limits.stop not in self._watches:
-            watch = StopWatch(limits.stop, self.model.decode, self.model.vocabulary, len(self.model.tokenizer))
-            self._watches[limits.stop] = watch
-        return self._watches[limits.stop]
+        if limits not in self._watches:
+            model = self.model
+            self._watches[limits] = StopWatch(
+                limits,
+                model.decode,
+                vocabulary=model.vocabulary,
+                # The tokenizer may know fewer tokens than the model has logits (a padded vocabulary).
+                tokens=len(model.tokenizer),
+                special=model.special_tokens if limits.stop else {},
+            )
+        return self._watches[limits]
 
 
 def noise_key(prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling) -> tuple[int, int]:

@@ -48,11 +48,17 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Where the rows of one task end: at the model's EOS, at one of the `stop` strings, or after so many new tokens."""
+    """Where the rows of one task end: at the model's EOS, at one of the `stop` strings, or after so many new tokens.
+
+    stops_before_text: a stop string also ends a text that has no visible character yet, as in edt 0.1.0.
+    """
 
     max_new_tokens: int
     stop: tuple[str, ...]
+    stops_before_text: bool = False
 
     def identity(self) -> dict[str, Any]:
         """Return plain JSON for the run's identity."""
-        return {"max_new_tokens": self.max_new_tokens, "stop": list(self.stop)}
+        plain = {"max_new_tokens": self.max_new_tokens, "stop": list(self.stop)}
+        # Without stop strings both rules are the same, and so is the identity that edt 0.1.0 wrote.
+        return plain if self.stops_before_text or not self.stop else {**plain, "stop_rule": "after_text"}

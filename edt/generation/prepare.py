@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +15,11 @@ from edt.ids import digest
 from edt.models.language_model import LanguageModel
 from edt.records import Prompt, Split
 from edt.store.manifest import Manifest
+from edt.store.run import Run
 from edt.tasks.base import ExampleSet
 from edt.tasks.prompts import encode
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,23 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         splits={split: _split_facts(examples[split], prompts[split]) for split in task.splits},
         config=request.config,
     )
+    manifest, limits = _as_begun(request, manifest, limits)
     return Prepared(examples=examples, prompts=prompts, limits=limits, manifest=manifest)
+
+
+def _as_begun(request: GenerationRequest, manifest: Manifest, limits: Limits) -> tuple[Manifest, Limits]:
+    """Return the manifest and limits with the stop rule of edt 0.1.0, where that version began the run in the folder."""
+    before = replace(limits, stops_before_text=True)
+    begun = replace(manifest, identity={**manifest.identity, "limits": before.identity()})
+    # One folder has one rule: settings that were decoded under two could not be compared.
+    if not limits.stop or not Run.at(request.runs, begun).manifest_path.is_file():
+        return manifest, limits
+    logger.info(
+        "%s continues a run of edt 0.1.0 by its rule, that a stop also ends a text before its first character; another "
+        "paths.runs begins a run in which stops count only after it.",
+        manifest.task,
+    )
+    return begun, before
 
 
 def shortening_notes(manifest: Manifest) -> list[str]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from edt.errors import ModelError, one_line
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
+from edt.models.end_tokens import end_tokens
 from edt.models.loading import load_tokenizer, load_weights
 from edt.models.spec import ModelSpec
 
@@ -67,14 +68,16 @@ class LanguageModel:
 
     @cached_property
     def eos_ids(self) -> frozenset[int]:
-        """Tokens that end a text: those of the generation config, else the tokenizer's."""
-        # The generation config wins: chat models list several ends there, the tokenizer only one.
-        configured = self.model.generation_config.eos_token_id
-        if configured is None:
-            configured = self.tokenizer.eos_token_id
-        if configured is None:
-            return frozenset()
-        return frozenset([configured] if isinstance(configured, int) else configured)
+        """Tokens that end a text: those of the generation config, the config and the tokenizer together."""
+        return end_tokens(self.folder, self.model.generation_config, self.tokenizer)
+
+    @cached_property
+    def special_tokens(self) -> dict[str, int]:
+        """The tokens that `decode` leaves out of a text, by what the tokenizer calls them."""
+        named = zip(self.tokenizer.all_special_tokens, self.tokenizer.all_special_ids, strict=True)
+        # Most chat markers are only here: added to the vocabulary, in no role of their own.
+        added = {str(token): index for index, token in self.tokenizer.added_tokens_decoder.items() if token.special}
+        return {**dict(named), **added}
 
     @cached_property
     def forward_arguments(self) -> frozenset[str]:

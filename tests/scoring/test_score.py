@@ -47,7 +47,7 @@ def real_text(monkeypatch):
     """A random model translates nothing, so quality would be 0 and EDA missing: put words into its mouth."""
     from edt.decoding import engine
 
-    monkeypatch.setattr(engine, "cut_at_stop", lambda text, stops: f"第{len(text) % 12}句话,的确。")
+    monkeypatch.setattr(engine, "cut_at_stop", lambda text, limits: f"第{len(text) % 12}句话,的确。")
 
 
 def test_eda_constants_come_from_dev_and_stay_frozen(ask, real_text):

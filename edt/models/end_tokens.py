@@ -1,0 +1,56 @@
+"""Which tokens end a text: all that a checkpoint's files name."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+def end_tokens(folder: Path, generation_config: Any, tokenizer: Any) -> frozenset[int]:
+    """Return the end tokens of the generation config, the config and the tokenizer together.
+
+    Each of them may be incomplete: the generation config of a chat model often names the end of a document alone, and
+    its tokenizer the end of a turn. A text that runs on behind one of them is another document or another turn. An info
+    is logged where `transformers` alone, which reads the generation config, would end texts at fewer tokens.
+    """
+    named = {
+        "generation config": _ids(getattr(generation_config, "eos_token_id", None)),
+        "config": _configured_ids(folder),
+        "tokenizer": _ids(getattr(tokenizer, "eos_token_id", None)),
+    }
+    every = frozenset().union(*named.values())
+    first = next((ids for ids in named.values() if ids), frozenset())
+    if every != first:
+        texts = ", ".join(
+            f"{source}: {' '.join(_shown(token, tokenizer) for token in sorted(ids)) or 'none'}"
+            for source, ids in named.items()
+        )
+        logger.info("The files of the model name different end tokens (eos_token_id), and each ends a text: %s.", texts)
+    return every
+
+
+def _configured_ids(folder: Path) -> frozenset[int]:
+    """Return the end tokens that config.json names, at its top or for its text model."""
+    path = folder / "config.json"
+    # From the file: a loaded config has its class's default where the file names none, and in this model's vocabulary
+    # that may be an ordinary token.
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    text_config = config.get("text_config")
+    nested = text_config.get("eos_token_id") if isinstance(text_config, Mapping) else None
+    return _ids(config.get("eos_token_id")) | _ids(nested)
+
+
+def _ids(value: int | list[int] | None) -> frozenset[int]:
+    """Return one id or several as a set."""
+    if value is None:
+        return frozenset()
+    return frozenset([value] if isinstance(value, int) else value)
+
+
+def _shown(token: int, tokenizer: Any) -> str:
+    return f"{token} {tokenizer.convert_ids_to_tokens(token)!r}"
