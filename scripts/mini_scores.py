@@ -54,7 +54,7 @@ def decode_samples(
     engine: Engine, task: GeneratedTask, examples: Sequence[Example], strategies: Sequence[Strategy], samples: int
 ) -> dict[str, SampleSet]:
     """Return each strategy's samples of the examples, by strategy id."""
-    limits = Limits(max_new_tokens=task.max_new_tokens, stop=task.stop)
+    limits = Limits(max_new_tokens=task.max_new_tokens, stop=task.stops(chat_template=False))
     budget = engine.model.context - limits.max_new_tokens
     prompts = {example.example_id: encode(example, engine.model.tokenize, budget=budget) for example in examples}
     request = DecodeRequest.all_rows(

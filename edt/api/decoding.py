@@ -26,6 +26,8 @@ from edt.records import Example, Generation, Prompt, Trace
 from edt.store.parts import TRACES, as_row
 from edt.strategies.base import Strategy
 from edt.strategies.grid import check_repeats
+from edt.tasks.answers import answer as find_answer
+from edt.tasks.answers import check_rule, default_rule
 from edt.tasks.prompts import encode, prompt_text, text_prompt
 from edt.tracing.decode_in_memory import decode_traced
 from edt.tracing.trace_prompt import PromptToTrace, trace_prompt
@@ -110,6 +112,7 @@ def decode(
     max_new_tokens: int = 64,
     seed: int = 0,
     stop: Sequence[str] = (),
+    answer: str | None = None,
     noise: str = "shared",
     prompt_ids: Sequence[str] | None = None,
     unconditional_prompts: Sequence[str | Messages | None] | None = None,
@@ -120,7 +123,10 @@ def decode(
     prompts: texts, chat message lists, or examples of a task or a run; one, or a list of them.
     strategies: one, or a list; a list of values becomes strategies with `edt.grid`.
     samples: outputs per prompt and strategy.
-    stop: texts that end an output.
+    stop: texts that end an output once it has text; a special token's name ends it at that token.
+    answer: what of a text `edt.score` reads: "all", "first_line", "first_paragraph" or "after_colon", which leaves out
+        an introduction ("Here is a summary:"). None: "after_colon" where a prompt goes through the chat template, else
+        "all".
     noise: "shared" gives all strategies the same noise, so they can be compared in pairs; "per_strategy" does not.
     prompt_ids: a name per prompt; with the seed and the sample's number it determines the noise. By default a digest of
         the text, as in `edt trace`; an example has its own.
@@ -130,7 +136,7 @@ def decode(
 
     Columns: prompt_id, prompt, strategy, family, the strategies' parameters, sample, text, token_ids, finish_reason,
     t_mean, t_min, t_max (temperature over the steps), h_mean (entropy in nats), floored_steps, prompt_tokens; for
-    examples also their task, split, cluster_id and references.
+    examples also their task, split, cluster_id and references; and `answer` where a rule other than "all" holds.
     """
     # All that needs no model is checked first: a mistake in the last argument must not wait for the tokenizer.
     settings = _checked_strategies(strategies)
@@ -138,6 +144,8 @@ def decode(
     # The seed is whole, not a count: 0 is a seed like any other.
     sampling = Sampling(samples=_count("samples", samples), seed=_whole("seed", seed), noise=noise, trace=trace)
 
+    if answer is not None:
+        check_rule(answer, "answer")
     items = _prompt_list(prompts)
     ids = _per_prompt("prompt_ids", prompt_ids, len(items))
     unconditional = _per_prompt("unconditional_prompts", unconditional_prompts, len(items))
@@ -149,7 +157,18 @@ def decode(
     _check_sources(settings, encoded)
 
     generations = decode_traced(model.engine, [prompt for prompt, _ in encoded], settings, sampling, limits)
-    return _decoded_frame(generations, items, encoded, trace=trace)
+    rules = {
+        prompt.example_id: _answer_rule(model.engine.model, item, answer)
+        for item, (prompt, _) in zip(items, encoded, strict=True)
+    }
+    return _decoded_frame(generations, items, encoded, rules, trace=trace)
+
+
+def _answer_rule(model: LanguageModel, item: PromptLike, rule: str | None) -> str:
+    """Return the rule of a prompt's answers: as given, or by its form as in a task."""
+    if rule is not None:
+        return rule
+    return default_rule(chat_template=model.spec.chat_template or not isinstance(item, str | Example))
 
 
 @dataclass(frozen=True)
@@ -243,13 +262,18 @@ def _decoded_frame(
     generations: Sequence[Generation],
     items: Sequence[PromptLike],
     encoded: Sequence[tuple[Prompt, str]],
+    rules: Mapping[str, str],
     *,
     trace: bool,
 ) -> pd.DataFrame:
-    """Return the outputs with the text of each prompt, and with what an example says of itself."""
+    """Return the outputs with the text of each prompt, and with what an example says of itself.
+
+    rules: by prompt id, the rule of the answers.
+    """
     # By id, all that a generation knows of its prompt; `_check_distinct` made it unique.
     texts = {prompt.example_id: text for prompt, text in encoded}
     references = {item.example_id: list(item.references) for item in items if isinstance(item, Example)}
+    has_answers = any(rule != "all" for rule in rules.values())
 
     rows = [
         {
@@ -259,6 +283,7 @@ def _decoded_frame(
             "token_ids": list(generation.token_ids),
             **({name: list(getattr(generation, name)) for name in TRACES} if trace else {}),
             "references": references.get(generation.example_id),
+            **({"answer": find_answer(generation.text, rules[generation.example_id])} if has_answers else {}),
         }
         for generation in generations
     ]

@@ -17,6 +17,7 @@ _LAST = (
     "granularity",
     "sample",
     "text",
+    "answer",
     "token_ids",
     "finish_reason",
     "t_mean",

@@ -13,6 +13,7 @@ from edt.api.frames import RENAMED, samples_frame
 from edt.report.run_report import read_study
 from edt.store import parts
 from edt.store.run import Run, find_runs
+from edt.tasks.answers import answer
 from edt.tasks.prompts import prompt_text
 
 PathLike = str | Path
@@ -68,9 +69,12 @@ def _run_rows(run: Run, without: Sequence[str]) -> Iterator[dict[str, Any]]:
         example = example_order[row["split"], row["example_id"]]
         return example, strategy_order[row["strategy_id"]], row["sample"]
 
+    rule = run.manifest.answer_rule
     # Parts follow the chunks of each pass, in which prompts are sorted by length.
     for row in sorted(parts.read_generations(run, without=without).to_pylist(), key=position):
         example = examples[row["split"], row["example_id"]]
         # The whole text, as the export has it; what the budget cut off is counted in truncated_tokens.
         own = {"model": run.manifest.model, "prompt": prompt_text(example.parts)}
+        if rule != "all":
+            own["answer"] = answer(row["text"], rule)
         yield {**own, **row, "references": list(example.references)}

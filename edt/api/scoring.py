@@ -39,7 +39,7 @@ MetricLike = str | Metric
 
 _NEEDED = ("prompt_id", "strategy", "sample", "text")
 _ALIASES = {"bleu": "sacrebleu", "rouge": "rouge_l", "rougeL": "rouge_l"}
-_NOT_PARAMS = {*GENERATION_TYPES, *RENAMED.values(), "prompt", "model", "references"}
+_NOT_PARAMS = {*GENERATION_TYPES, *RENAMED.values(), "prompt", "model", "references", "answer"}
 _EDA_MISSING = (
     "EDA is missing: its scale is set by the best quality and the largest Self-BLEU of fixed temperatures, and these "
     "samples hold none above 0. Decode edt.Fixed(t0=…) too, with 2 samples or more, or give q_star and s_star."
@@ -62,6 +62,7 @@ def score(
     """Score each strategy; return one row per (strategy, metric) with its interval and signature.
 
     samples: a frame from `edt.decode` or `edt.read_samples`, or one with the columns prompt_id, strategy, sample, text.
+        Where it has a column `answer`, that is scored in place of the text.
     references: for each prompt, in order of appearance, a text or a list of texts; or a mapping from prompt_id. None
         takes the column `references`, which examples and runs have.
     quality: "rouge_l", "sacrebleu" or a metric of your own; None if there is nothing to compare the outputs with.
@@ -353,7 +354,9 @@ def _outputs(strategy: Hashable, rows: pd.DataFrame, examples: Sequence[Example]
     temperatures: dict[str, dict[int, float]] = {example.example_id: {} for example in examples}
     # BLEU is corpus BLEU per sample index, so the order of samples matters.
     ordered = rows.sort_values("sample", kind="stable")
-    for prompt_id, text in zip(ordered["prompt_id"].astype(str), ordered["text"].astype(str), strict=True):
+    # The answer in a text is scored, where a rule of the task or of `edt.decode` has found one.
+    scored = ordered["answer"].fillna(ordered["text"]) if "answer" in ordered.columns else ordered["text"]
+    for prompt_id, text in zip(ordered["prompt_id"].astype(str), scored.astype(str), strict=True):
         # Samples are numbered anew, so that a choice of rows (every second sample, say) can be scored.
         texts[prompt_id][len(texts[prompt_id])] = text
 

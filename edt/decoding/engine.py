@@ -133,7 +133,7 @@ class Engine(ABC):
 
     def _records(self, request: DecodeRequest, pairs: Sequence[Pair], rows: RowBatch) -> Iterator[Generation]:
         tokens = [ids[:length] for ids, length in zip(rows.tokens_AS.tolist(), rows.length_A.tolist(), strict=True)]
-        # The token that ends a text is no part of it, also where it has a text of its own.
+        # The token that ends a text is no part of it, also where it is spelled out.
         ended = [reason == "eos" for reason in rows.reason_A]
         texts = self.model.decode([ids[:-1] if at_eos else ids for ids, at_eos in zip(tokens, ended, strict=True)])
         summary = rows.summary()

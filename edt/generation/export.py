@@ -24,6 +24,7 @@ from edt.errors import ConfigError, suggestion
 from edt.store.atomic import write_atomically
 from edt.store.parts import GENERATION_TYPES, read_examples, read_generations, read_schema
 from edt.store.run import Run
+from edt.tasks.answers import answer
 from edt.tasks.prompts import prompt_text
 
 _LISTS = {"references": pa.list_(pa.string()), "token_ids": pa.list_(pa.int32())}
@@ -57,6 +58,8 @@ def export_samples(runs: Sequence[Run], to: str, out: Path | None = None, *, pro
 
     out: the file for all runs together, or an existing folder for a file `samples.<to>`; None writes
         `samples.<to>` into each run's folder.
+    A column `answer`, what metrics read of `text`, is there where a run's answers are not its texts (task.answer).
+
     prompts: add the column `prompt`, the text before the token budget shortened it. Without it no source text is
         exported; the references are.
 
@@ -104,8 +107,10 @@ def _schema(runs: Sequence[Run], *, prompts: bool) -> pa.Schema:
                 if field.name not in _NOT_PARAMS and params.get(field.name) != pa.string():
                     params[field.name] = field.type
     prompt = {"prompt": pa.string()} if prompts else {}
+    # What was scored, where any run scores something else than its texts.
+    scored = {"answer": pa.string()} if any(run.manifest.answer_rule != "all" for run in runs) else {}
     # Sorted, so that the columns do not depend on which run was named first.
-    return pa.schema({**_BEFORE_PARAMS, **dict(sorted(params.items())), **_AFTER_PARAMS, **prompt})
+    return pa.schema({**_BEFORE_PARAMS, **dict(sorted(params.items())), **_AFTER_PARAMS, **scored, **prompt})
 
 
 def _sample_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -121,6 +126,8 @@ def _sample_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
         # Runs that differ in it alone would differ in nothing else but the hash in their folder's name.
         columns["dtype"] = pa.repeat(run.manifest.identity["model"]["dtype"], len(table))
         columns["references"] = pa.array([list(examples[key].references) for key in keys], _LISTS["references"])
+        if "answer" in schema.names:
+            columns["answer"] = pa.array([answer(text, run.manifest.answer_rule) for text in table["text"].to_pylist()])
         if "prompt" in schema.names:
             columns["prompt"] = pa.array([prompt_text(examples[key].parts) for key in keys], pa.string())
         yield pa.table(

@@ -41,7 +41,9 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     """Load the examples, encode the prompts, and derive the run's identity from them."""
     # First, since loading the data can take minutes.
     engine.check_strategies(request.strategies)
-    limits = task.limits(request.sampling)
+    chat_template = request.model.chat_template
+    limits = task.limits(request.sampling, chat_template=chat_template)
+    rule = task.task.answer_rule(chat_template=chat_template)
     budget = prompt_budget(engine.model, task, limits)
 
     examples = {split: task.task.load(split) for split in task.splits}
@@ -58,6 +60,8 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         "coupling": STORED_NOISE[engine.noise(request.sampling)],
         "limits": limits.identity(),
         "prompts": _prompts_digest(prompts),
+        # It changes no token, but all that is scored. Without it, as edt 0.1.0 wrote, all of an output is the answer.
+        **({} if rule == "all" else {"answer": rule}),
     }
 
     # The rest is recorded, but no part of the identity: with another quality metric it is the same run.
@@ -76,7 +80,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
 
 
 def _as_begun(request: GenerationRequest, manifest: Manifest, limits: Limits) -> tuple[Manifest, Limits]:
-    """Return the manifest and limits with the stop rule of edt 0.1.0, where that version began the run in the folder."""
+    """Return the manifest and limits with the stop rule of edt 0.1.0, where that version began the run."""
     before = replace(limits, stops_before_text=True)
     begun = replace(manifest, identity={**manifest.identity, "limits": before.identity()})
     # One folder has one rule: settings that were decoded under two could not be compared.

@@ -48,12 +48,12 @@ class TaskRequest:
         """The name of the metric that the outputs are scored by."""
         return self.task.quality if self.quality is None else self.quality
 
-    def limits(self, sampling: Sampling) -> Limits:
-        """Return where rows of this task end: the sampling's limit where it is set, else the task's."""
+    def limits(self, sampling: Sampling, *, chat_template: bool) -> Limits:
+        """Return where rows of this task end: the sampling's limit where it is set, else the task's; and its stops."""
         # A limit of 0 is an error of Sampling, so only None means "not set".
         configured = sampling.max_new_tokens
         max_new_tokens = self.task.max_new_tokens if configured is None else configured
-        return Limits(max_new_tokens=max_new_tokens, stop=self.task.stop)
+        return Limits(max_new_tokens=max_new_tokens, stop=self.task.stops(chat_template=chat_template))
 
 
 @dataclass(frozen=True, kw_only=True)

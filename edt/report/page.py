@@ -90,6 +90,7 @@ class PageOutput:
     """One output; `tokens` is None if it was not traced.
 
     n_tokens, finish_reason: its length, and what ended it ("eos", "stop" or "length"), where they are known.
+    answer: what of the text is scored, None if all of it.
     """
 
     task: str
@@ -98,6 +99,7 @@ class PageOutput:
     strategy_id: str
     sample: int
     text: str
+    answer: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     tokens: Sequence[PageToken] | None = None
     n_tokens: int | None = None

@@ -258,6 +258,7 @@ def _output_data(output: PageOutput) -> dict[str, Any]:
         "text": output.text,
         "n_tokens": output.n_tokens,
         "finish_reason": output.finish_reason,
+        "answer": output.answer,
         "scores": {_score_label(name): score for name, score in output.scores.items()},
         "tokens": None
         if tokens is None

@@ -31,6 +31,7 @@ from edt.store.atomic import write_text
 from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations, read_scores
 from edt.store.run import Run
+from edt.tasks.answers import answer_apart
 from edt.tasks.prompts import prompt_text
 
 _GRAMMAR = "grammar"
@@ -168,6 +169,7 @@ def _browsed_outputs(run: Run, families: Mapping[str, str]) -> tuple[list[PageEx
             strategy_id=row["strategy_id"],
             sample=row["sample"],
             text=row["text"],
+            answer=answer_apart(row["text"], run.manifest.answer_rule),
             scores={"mean T": round(row["t_mean"], 3), "mean H": round(row["h_mean"], 3)},
             n_tokens=len(row["token_ids"]),
             finish_reason=row["finish_reason"],

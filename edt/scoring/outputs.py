@@ -14,6 +14,7 @@ from edt.metrics.base import SampleSet
 from edt.records import Example
 from edt.store.parts import GENERATION_TYPES, TRACES, param_columns, parts_with, read_examples, read_generations
 from edt.store.run import Run
+from edt.tasks.answers import answer
 from edt.tasks.mini.generated_task import has_grammar, ideal_texts
 
 GRAMMAR_ID = "grammar"
@@ -25,7 +26,7 @@ _UNREAD = (*TRACES, "token_ids", "finish_reason", "h_mean", "floored_steps", "pr
 
 @dataclass(frozen=True, kw_only=True)
 class StrategyOutputs:
-    """What one strategy wrote for one split: `texts[e]`, `temperatures[e]` map a sample index to its text and mean T.
+    """What one strategy wrote for one split: `texts[e]`, `temperatures[e]` map a sample index to its answer and mean T.
 
     It may have gaps, since a run can be unfinished. A `SampleSet`, which is what metrics take, has none: it is cut out
     of this one with as many samples as every example has.
@@ -85,7 +86,10 @@ def read_outputs(
     for split in wanted:
         rows = _rows_by_strategy(table.filter(pc.equal(table["split"], split)))
         present = [name for name in order if name in rows and (strategy_ids is None or name in strategy_ids)]
-        outputs += [_group_by_example(split, name, rows[name], params, examples[split]) for name in present]
+        outputs += [
+            _group_by_example(split, name, rows[name], params, examples[split], run.manifest.answer_rule)
+            for name in present
+        ]
     return outputs
 
 
@@ -132,9 +136,12 @@ def _rows_by_strategy(table: pa.Table) -> dict[str, pa.Table]:
 
 
 def _group_by_example(
-    split: str, strategy_id: str, rows: pa.Table, params: Sequence[str], examples: Sequence[Example]
+    split: str, strategy_id: str, rows: pa.Table, params: Sequence[str], examples: Sequence[Example], rule: str
 ) -> StrategyOutputs:
-    """Group one strategy's rows by example. Raises StoreError for a row of an example that the run does not have."""
+    """Group one strategy's rows by example, with the answer in each text.
+
+    Raises StoreError for a row of an example that the run does not have.
+    """
     texts: dict[str, dict[int, str]] = {example.example_id: {} for example in examples}
     temperatures: dict[str, dict[int, float]] = {example.example_id: {} for example in examples}
     columns = (rows[name].to_pylist() for name in ("example_id", "sample", "text", "t_mean"))
@@ -145,7 +152,7 @@ def _group_by_example(
                 "a file of the run was replaced. Run the same edt run or edt generate again."
             )
         # By sample index, not in order of rows: passes add samples in any order.
-        texts[example_id][sample] = text
+        texts[example_id][sample] = answer(text, rule)
         temperatures[example_id][sample] = t_mean
 
     # All rows of a strategy agree in these columns.

@@ -75,6 +75,11 @@ class Manifest:
         """The hash of the identity."""
         return digest(self.identity)
 
+    @property
+    def answer_rule(self) -> str:
+        """What of an output is scored: see edt.tasks.answers."""
+        return str(self.identity.get("answer", "all"))
+
     def with_pass(self, added: Pass) -> Manifest:
         """Return the manifest with one more pass."""
         return replace(self, passes=(*self.passes, added))

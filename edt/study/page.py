@@ -15,6 +15,7 @@ from edt.store.atomic import write_text
 from edt.study.protocol import SPLITS
 from edt.study.results import QUALITY, Study, TaskStudy
 from edt.study.spec import Browser
+from edt.tasks.answers import answer_apart
 
 METRICS = (QUALITY, "self_bleu", "eda", "temperature", "factuality", "distinct_correct", "empty_share")
 
@@ -144,6 +145,7 @@ def _page_output(study: Study, task: str, generation: Generation, families: Mapp
         strategy_id=generation.strategy_id,
         sample=generation.sample,
         text=generation.text,
+        answer=answer_apart(generation.text, study.tasks[task].scored.run.manifest.answer_rule),
         scores={"mean T": round(generation.t_mean, 3), "mean H": round(generation.h_mean, 3)},
         n_tokens=len(generation.token_ids),
         finish_reason=generation.finish_reason,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from edt.errors import ConfigError, DataError, one_line, suggestion
 from edt.ids import seeded_rank
 from edt.records import Example, PromptParts, Split
+from edt.tasks.answers import check_rule, default_rule
 
 __all__ = ["DroppedRow", "ExampleSet", "Row", "RowSet", "Task", "Template", "check_unique_ids"]
 
@@ -104,10 +105,11 @@ class Task(ABC):
         quality: name of the quality metric, "rouge_l", "exact_match" or any other (docs/reference/metrics.md); it may
             also be a field, so that it is a key of the config.
         extra_metrics: names of further metrics, computed from the examples' `meta`.
+        plain_stop: the stops of prompts without a chat template, where `stop` is null.
 
     Keys of the config. All have a default here; your class may change it, and may add more keys. The config lists only
     what differs; on the command line `task.limit=10` changes any of them.
-        template, path, limit, seed, max_new_tokens, max_prompt_tokens, stop: below.
+        template, path, limit, seed, max_new_tokens, max_prompt_tokens, stop, answer: below.
         split: which examples are decoded: train, dev, test (the default), all, or a list; passed to `row_set`.
         quality: another quality metric than the task's own.
     """
@@ -115,6 +117,7 @@ class Task(ABC):
     name: ClassVar[str]
     quality: ClassVar[str]
     extra_metrics: ClassVar[tuple[str, ...]] = ()
+    plain_stop: ClassVar[tuple[str, ...]] = ()
 
     template: Template = Template()
     """Wording of the prompt: head, source, turns, tail."""
@@ -128,8 +131,14 @@ class Task(ABC):
     """Tokens of an output, at most."""
     max_prompt_tokens: int | None = None
     """Longer prompts lose the end of their source; null: the context less max_new_tokens."""
-    stop: tuple[str, ...] = ()
-    """Texts that end an output, such as a line break; they are not part of it."""
+    stop: tuple[str, ...] | None = None
+    """Texts that end an output once it has text, such as a line break; they are not part of it. A special token ends it
+    too. null: with a chat template none, where the model ends its turn itself; else the task's own.
+    """
+    answer: str | None = None
+    """What of an output is scored: all, first_line, first_paragraph, or after_colon (without "Here is a summary:").
+    null: after_colon with a chat template, else all.
+    """
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -141,10 +150,13 @@ class Task(ABC):
         # tuple("END") would be three stops of one letter each.
         if isinstance(self.stop, str):
             raise ConfigError(f"task.stop is the text {self.stop!r}; it must be a list, such as [{self.stop!r}].")
-        object.__setattr__(self, "stop", tuple(self.stop))
+        if self.stop is not None:
+            object.__setattr__(self, "stop", tuple(self.stop))
+        if self.answer is not None:
+            check_rule(self.answer, "task.answer")
 
         # An empty path would be the current folder; an empty stop is in every text and would leave nothing of it.
-        for name, texts in (("path", [self.path]), ("stop", self.stop)):
+        for name, texts in (("path", [self.path]), ("stop", self.stop or ())):
             if "" in texts:
                 raise ConfigError(f"task.{name} has an empty text; give a text, or null ([] for a list).")
 
@@ -152,6 +164,17 @@ class Task(ABC):
     def target_language(self) -> str:
         """Two-letter code of the language of the references; it sets the tokenizer of BLEU and Self-BLEU."""
         return "en"
+
+    def stops(self, *, chat_template: bool) -> tuple[str, ...]:
+        """Return the texts that end an output, as configured or by the form of the prompt."""
+        if self.stop is not None:
+            return self.stop
+        # A chat model ends its turn itself, and often writes several lines; a base model would begin the next example.
+        return () if chat_template else self.plain_stop
+
+    def answer_rule(self, *, chat_template: bool) -> str:
+        """Return what of an output is scored, as configured or by the form of the prompt."""
+        return default_rule(chat_template=chat_template) if self.answer is None else self.answer
 
     @abstractmethod
     def row_set(self, split: Split) -> RowSet:

@@ -39,6 +39,7 @@ class MSMarco(DatasetTask):
 
     name: ClassVar[str] = "msmarco"
     quality: ClassVar[str] = "rouge_l"
+    plain_stop: ClassVar[tuple[str, ...]] = ("\n",)
     plan: ClassVar[SubsetPlan] = {
         "train": SubsetRule(official="train"),
         "dev": SubsetRule(official="train", excluding="train"),

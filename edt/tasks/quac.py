@@ -52,6 +52,7 @@ class QuAC(DatasetTask):
 
     name: ClassVar[str] = "quac"
     quality: ClassVar[str] = "rouge_l"
+    plain_stop: ClassVar[tuple[str, ...]] = ("\n",)
     official_splits: ClassVar[frozenset[OfficialSplit]] = frozenset({"train", "dev"})
     size_unit: ClassVar[str] = "questions"
     # The official test set is not public: test takes the validation dialogues, dev what train leaves.

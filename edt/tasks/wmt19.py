@@ -36,6 +36,7 @@ class WMT19(DatasetTask):
 
     name: ClassVar[str] = "wmt19"
     quality: ClassVar[str] = "sacrebleu"
+    plain_stop: ClassVar[tuple[str, ...]] = ("\n",)
     # The hub has no test split. Test takes the first places of the validation rows and dev the next ones, so the size
     # of dev cannot change what is tested.
     official_splits: ClassVar[frozenset[OfficialSplit]] = frozenset({"train", "dev"})

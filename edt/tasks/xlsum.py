@@ -28,6 +28,7 @@ class XLSum(DatasetTask):
 
     name: ClassVar[str] = "xlsum"
     quality: ClassVar[str] = "rouge_l"
+    plain_stop: ClassVar[tuple[str, ...]] = ("\n",)
 
     def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
         """Yield the rows, with their columns checked."""

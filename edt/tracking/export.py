@@ -22,6 +22,7 @@ from edt.report.frame import QUALITY_COLUMN, metric_column
 from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations
 from edt.store.run import Run
+from edt.tasks.answers import answer
 from edt.tasks.prompts import prompt_text
 from edt.tracking.attachments import manifest_file, report_files
 from edt.tracking.redact import Redactor
@@ -221,6 +222,9 @@ def _outputs_sheets(
 ) -> dict[str, Sheet]:
     """Return the table `outputs`: a row per example and a column per sample. Empty if no example is to be sent."""
     columns = ["task", "split", "example", "prompt", "reference", *(f"sample {k}" for k in range(n_samples))]
+    # What was scored, where that is not the whole output.
+    has_answers = any(tracked.run.manifest.answer_rule != "all" for tracked, _ in rows)
+    columns += [f"answer {k}" for k in range(n_samples)] if has_answers else []
     table: list[list[Cell]] = []
 
     for tracked, generations in rows:
@@ -231,7 +235,11 @@ def _outputs_sheets(
                 by_example.setdefault((row["split"], row["example_id"]), {})[row["sample"]] = row
         for split in tracked.run.manifest.splits:
             keys = [(split, example_id) for example_id in tracked.run.manifest.splits[split]["ids"][:n_examples]]
-            table += [_outputs_row(tracked, key, by_example[key], n_samples) for key in keys if key in by_example]
+            table += [
+                _outputs_row(tracked, key, by_example[key], n_samples, has_answers=has_answers)
+                for key in keys
+                if key in by_example
+            ]
 
     if not table:
         return {}
@@ -239,13 +247,21 @@ def _outputs_sheets(
 
 
 def _outputs_row(
-    tracked: _TrackedRun, key: tuple[str, str], samples: Mapping[int, Mapping[str, Any]], n_samples: int
+    tracked: _TrackedRun,
+    key: tuple[str, str],
+    samples: Mapping[int, Mapping[str, Any]],
+    n_samples: int,
+    *,
+    has_answers: bool,
 ) -> list[Cell]:
     """Return the row of one example in the table of outputs."""
     example = tracked.examples[key]
     # A prompt can have thousands of tokens, and every setting's table repeats it.
     prompt = shortened(prompt_text(example.parts), _PROMPT_CHARACTERS)
     texts = [samples[k]["text"] if k in samples else None for k in range(n_samples)]
+    if has_answers:
+        rule = tracked.run.manifest.answer_rule
+        texts += [None if text is None else answer(text, rule) for text in texts]
     # Over the samples that are shown, so that the row is consistent in itself.
     means = [sum(row[name] for row in samples.values()) / len(samples) for name in ("t_mean", "h_mean")]
     return [tracked.run.manifest.task, *key, prompt, "\n".join(example.references), *texts, *means]

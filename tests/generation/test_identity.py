@@ -24,6 +24,7 @@ IDENTITY = {
     "task.seed": 5,
     "task.split": "dev",
     "task.stop": ["x"],
+    "task.answer": "first_line",
     "task.max_new_tokens": 5,
     "task.max_prompt_tokens": 75,
     "task.template.head": "Now: ",

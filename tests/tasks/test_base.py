@@ -21,7 +21,10 @@ def test_a_template_that_is_not_a_format_string_is_shown(wording):
 
 
 def test_stops_are_a_list():
-    assert task("xlsum").stop == ("\n",)
+    assert task("xlsum").stops(chat_template=False) == ("\n",)
+    assert task("xlsum").stops(chat_template=True) == ()
+    for given in ([], ["Q:"]):
+        assert all(task("xlsum", stop=given).stops(chat_template=chat) == tuple(given) for chat in (True, False))
     with pytest.raises(ConfigError, match=r"task\.stop is the text 'END'; it must be a list, such as \['END'\]\."):
         task("xlsum", stop="END")
 

@@ -17,7 +17,7 @@ def test_a_task_is_built_from_its_configuration(name):
     assert built.name == name
     assert built.quality == ("sacrebleu" if name == "wmt19" else "rouge_l")
     assert (built.train_size, built.dev_size, built.test_size) == (10_000, 1_000, 1_000)
-    assert built.stop == ("\n",)
+    assert built.stops(chat_template=False) == ("\n",)
     assert built.hub is not None
 
 

@@ -64,7 +64,8 @@ function outputCard(output) {
   if (output.tokens && output.tokens.text.length) body = tokenBlock(output.tokens, searchText, byId('out-heat').checked);
   else if (output.text) body = element('div', {class: 'output-text', dir: 'auto'}, ...markedText(output.text, searchText));
   else body = element('div', {class: 'empty'}, 'empty');
-  return element('article', {class: `output${faded ? ' faded' : ''}`}, element('div', {class: 'output-head'}, element('span', {}, `sample ${output.sample}`), ...scores, ...cutNote(output)), body);
+  const answer = output.answer ? [element('div', {class: 'answer', dir: 'auto'}, element('b', {}, 'scored: '), ...markedText(output.answer, searchText))] : [];
+  return element('article', {class: `output${faded ? ' faded' : ''}`}, element('div', {class: 'output-head'}, element('span', {}, `sample ${output.sample}`), ...scores, ...cutNote(output)), body, ...answer);
 }
 
 function strategyColumn(strategies, example, samples, index) {
