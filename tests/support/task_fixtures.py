@@ -20,7 +20,8 @@ def task(name: str, **settings: Any) -> DatasetTask:
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         node = compose(overrides=[f"+task={name}"]).task
     OmegaConf.set_struct(node, False)
-    del node["split"]
+    for name in ("split", "quality"):  # of the request
+        node.pop(name, None)
     for key, value in settings.items():
         OmegaConf.update(node, key, value, force_add=True)
     try:
