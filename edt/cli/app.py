@@ -21,6 +21,7 @@ from edt.cli import argv
 from edt.cli.command_names import USAGE_ERROR
 from edt.cli.composition import compose, config_folder, sweep_points
 from edt.cli.help import command_help, config_groups
+from edt.cli.line_breaks import write_breaks
 from edt.cli.messages import explain, explain_option
 from edt.errors import ConfigError, EdtError
 from edt.logs import log_to_stderr
@@ -78,7 +79,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         print_list(options.overrides, options.config_dir)
         return 0
 
-    overrides = argv.rewrite(command, _as_overrides(command, options), multirun=options.multirun)
+    overrides = write_breaks(argv.rewrite(command, _as_overrides(command, options), multirun=options.multirun))
     _check_no_hydra_settings(overrides)
     points = _points(command, overrides, options) if options.multirun else [overrides]
     if len(points) == 1:
