@@ -24,6 +24,7 @@ from edt.models.spec import ModelSpec
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
 from edt.study.spec import Browser, RefinementBudget
 from edt.tasks.base import Task
+from edt.tasks.jsonl import JsonLines
 from edt.tasks.mini import MiniMSMarco, MiniQuAC, MiniWMT19, MiniXLSum
 from edt.tasks.msmarco import MSMarco
 from edt.tasks.quac import QuAC
@@ -56,6 +57,7 @@ SCHEMAS: Mapping[str, type] = {
     "strategy/fixed": Fixed,
     "strategy/kld": KLD,
     "strategy/random_t": RandomT,
+    "task/jsonl": JsonLines,
     "task/mini_msmarco": MiniMSMarco,
     "task/mini_quac": MiniQuAC,
     "task/mini_wmt19": MiniWMT19,

@@ -29,7 +29,7 @@ def survive_any_encoding() -> None:
 
 
 def _readable(error: UnicodeError) -> tuple[str, int]:
-    """Return the replacement of what could not be encoded, and where to go on."""
+    """Return the replacement of what could not be encoded, and where encoding continues."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end

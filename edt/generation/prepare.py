@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edt.decoding.engine import Engine
-from edt.decoding.sampling import STORED_NOISE, Limits
+from edt.decoding.sampling import STORED_NOISE, Limits, Sampling
 from edt.errors import ConfigError
 from edt.generation.request import GenerationRequest, TaskRequest
 from edt.ids import digest
@@ -44,7 +44,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     chat_template = request.model.chat_template
     limits = task.limits(request.sampling, chat_template=chat_template)
     rule = task.task.answer_rule(chat_template=chat_template)
-    budget = prompt_budget(engine.model, task, limits)
+    budget = prompt_budget(engine.model, task, limits, request.sampling)
 
     examples = {split: task.task.load(split) for split in task.splits}
     prompts = {
@@ -111,13 +111,14 @@ def shortening_notes(manifest: Manifest) -> list[str]:
     return notes
 
 
-def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits) -> int:
+def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits, sampling: Sampling) -> int:
     """Return how many tokens a prompt of the task may have. Raises ConfigError where the new tokens leave no room."""
     # Room for every new token is kept: a row that outgrew the context would end for another reason.
     room = model.context - limits.max_new_tokens
     if room < 1:
+        key = "task.max_new_tokens" if sampling.max_new_tokens is None else "sampling.max_new_tokens"
         raise ConfigError(
-            f"sampling.max_new_tokens is {limits.max_new_tokens}, which leaves no room for a prompt in the model's "
+            f"{key} is {limits.max_new_tokens}, which leaves no room for a prompt in the model's "
             f"context of {model.context} tokens; lower it, or use a model with a longer context."
         )
     return room if task.task.max_prompt_tokens is None else min(room, task.task.max_prompt_tokens)

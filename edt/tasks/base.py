@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from edt.errors import ConfigError, DataError, one_line, suggestion
@@ -109,7 +110,8 @@ class Task(ABC):
 
     Keys of the config. All have a default here; your class may change it, and may add more keys. The config lists only
     what differs; on the command line `task.limit=10` changes any of them.
-        template, path, limit, seed, max_new_tokens, max_prompt_tokens, stop, answer: below.
+        template, path, limit, seed, max_new_tokens, max_prompt_tokens, stop, answer, shots,
+            shot_separator: below.
         split: which examples are decoded: train, dev, test (the default), all, or a list; passed to `row_set`.
         quality: another quality metric than the task's own.
     """
@@ -139,8 +141,14 @@ class Task(ABC):
     """What of an output is scored: all, first_line, first_paragraph, or after_colon (without "Here is a summary:").
     null: after_colon with a chat template, else all.
     """
+    shots: int = 0
+    """Examples that are put before each question with their answers, the same for all; no output is made for them."""
+    shot_separator: str = "\n\n"
+    """What stands after each of them."""
 
     def __post_init__(self) -> None:
+        if self.shots < 0:
+            raise ConfigError(f"task.shots is {self.shots}; it must be 0 (none) or more examples.")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"task.limit is {self.limit}; it must be 1 or more examples, or null for all.")
         for name in ("max_new_tokens", "max_prompt_tokens"):
@@ -197,19 +205,63 @@ class Task(ABC):
         except (OSError, UnicodeError) as error:
             raise DataError(f"the rows of task '{self.name}' cannot be read: {one_line(error)}.") from error
         examples = [item for item in parsed if isinstance(item, Example)]
-        dropped = dict(Counter(item.reason for item in parsed if isinstance(item, DroppedRow)))
+        dropped = Counter(item.reason for item in parsed if isinstance(item, DroppedRow))
+        origin = row_set.origin
+        if self.shots:
+            examples, used = self._with_shots(examples)
+            dropped.update({"used as a shot": used} if used else {})
+            origin = {**origin, "shots": {"split": self.shot_split(), "ids": [shot.example_id for shot in self._shots]}}
 
         if not examples:
             source = self.path if self.path is not None else "its source"
             raise DataError(
-                f"task '{self.name}' has no example for split '{split}' in {source} (left out: {dropped or 'none'}). "
-                "Give another task.path or task.split."
+                f"task '{self.name}' has no example for split '{split}' in {source} "
+                f"(left out: {dict(dropped) or 'none'}). Give another task.path or task.split."
             )
         # Before the limit as well: whether an id occurs twice must not depend on which examples are drawn.
         check_unique_ids((example.example_id for example in examples), self.name)
 
         subset = _nested_subset(examples, limit=self.limit, seed=self.seed)
-        return ExampleSet(examples=tuple(subset), available=len(examples), dropped=dropped, origin=row_set.origin)
+        return ExampleSet(examples=tuple(subset), available=len(examples), dropped=dict(dropped), origin=origin)
+
+    def shot_split(self) -> Split:
+        """Return the split that the shots are drawn from: train. A task that may have none overrides this."""
+        return "train"
+
+    def shot_rows(self) -> Sequence[Row]:
+        """Return the rows that the shots are drawn from."""
+        return self.row_set(self.shot_split()).rows
+
+    @cached_property
+    def _shots(self) -> tuple[Example, ...]:
+        """The examples that stand before each question: the first in an order of the ids by the seed."""
+        split = self.shot_split()
+        try:
+            rows = self.shot_rows()
+        except DataError as error:
+            raise DataError(f"task.shots={self.shots} takes examples of split '{split}': {error}") from error
+        pool = [item for row in rows for item in self.parse(row, split) if isinstance(item, Example)]
+        if len(pool) < self.shots:
+            raise DataError(
+                f"task.shots is {self.shots}, but split '{split}' of task '{self.name}' has {len(pool)} examples to "
+                "draw from; lower it."
+            )
+        # Another order than that of subsets and halves, of which the first would otherwise always be the shots.
+        ranked = sorted(pool, key=lambda example: seeded_rank(self.seed, f"shot/{example.example_id}"))
+        return tuple(ranked[: self.shots])
+
+    def _with_shots(self, examples: Sequence[Example]) -> tuple[list[Example], int]:
+        """Return the examples with the shots before each, and how many were left out.
+
+        Left out is what is a shot itself, or belongs to the cluster of one: its answer would stand in the prompt. With
+        official splits this is nothing, for shots are of train. Where dev has to give them, they are taken out of it.
+        """
+        clusters = {shot.cluster_id for shot in self._shots}
+        kept = [example for example in examples if example.cluster_id not in clusters]
+        texts = "".join(_shot_text(shot) + self.shot_separator for shot in self._shots)
+        # In the head, which is never shortened and stays in the prompt without its source.
+        shown = [replace(e, parts=replace(e.parts, head=texts + e.parts.head)) for e in kept]
+        return shown, len(examples) - len(kept)
 
     def make_example(
         self,
@@ -246,6 +298,14 @@ class Task(ABC):
             references=references,
             meta={} if meta is None else meta,
         )
+
+
+def _shot_text(shot: Example) -> str:
+    """Return the prompt of an example, without earlier turns, and its first reference."""
+    question = shot.parts.head + shot.parts.source + shot.parts.tail
+    # A cue such as "Answer:" ends without the space that a model writes before its answer.
+    space = "" if not question or question[-1].isspace() else " "
+    return f"{question}{space}{shot.references[0]}"
 
 
 def _fill(part: str, wording: str, fields: Mapping[str, str]) -> str:

@@ -92,8 +92,8 @@ def _shorten(example: Example, tokenize: Tokenize, *, budget: int) -> PromptPart
         raise DataError(
             f"the prompt of example '{example.example_id}' of task '{example.task}' needs {length(bare)} tokens even "
             f"without its source, but the budget is {budget} (the context less the new tokens, or "
-            "task.max_prompt_tokens). Use a model with a longer context, lower sampling.max_new_tokens (it overrides "
-            "the task's own), or raise task.max_prompt_tokens where it is set."
+            "task.max_prompt_tokens). Use a model with a longer context, lower task.shots where it is set, lower "
+            "sampling.max_new_tokens (it overrides the task's own), or raise task.max_prompt_tokens where it is set."
         )
     # A dropped turn means that the source is gone: turns outlive the source.
     if len(bare.turns) < len(example.parts.turns):
@@ -122,6 +122,9 @@ def _cut_at_word(text: str, length: int) -> str:
     cut = text[:length]
     if length >= len(text) or text[length].isspace():
         return cut
+    # Right after a space, all words are whole.
+    if cut.rstrip() != cut:
+        return cut.rstrip() or cut
     # Inside the first word there is no white space to cut back to.
     shorter = cut.rsplit(None, 1)[0] if len(cut.split()) > 1 else cut
     # Chinese has no spaces: the last one may be far away, and cutting there would lose text for nothing.

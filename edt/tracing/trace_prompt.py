@@ -130,7 +130,7 @@ def _load_prompt(request: TraceRequest, model: LanguageModel) -> PromptToTrace:
     task, example = _find_example(request.tasks, request.example)
     limits = task.limits(request.decoding.sampling, chat_template=model.spec.chat_template)
     # The same encoding and limits as in a run, so the tokens are those of a run.
-    prompt = encode(example, model.tokenize, budget=prompt_budget(model, task, limits))
+    prompt = encode(example, model.tokenize, budget=prompt_budget(model, task, limits, request.decoding.sampling))
     origin = f"{example.task}, {example.split}, example {example.example_id}"
     return PromptToTrace(prompt=prompt, origin=origin, references=example.references, limits=limits)
 

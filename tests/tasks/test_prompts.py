@@ -111,6 +111,12 @@ def test_what_goes_first(budget, expected):
     assert "".join(map(chr, prompt.token_ids)) == expected
 
 
+def test_a_cut_right_after_a_space_loses_no_word():
+    for budget, expected in ((6, "ab cd?"), (7, "ab cd?"), (8, "ab cd?"), (9, "ab cd ef?")):
+        parts = PromptParts(head="", source="ab cd ef", turns=(), tail="?")
+        assert "".join(map(chr, encode(example(parts), by_character, budget=budget).token_ids)) == expected
+
+
 def test_chinese_text_is_cut_between_characters():
     parts = PromptParts(head="译：", source="古装剧临时停播引发讨论", turns=(), tail="\n答：")
     prompt = encode(example(parts), by_character, budget=10)
@@ -124,6 +130,6 @@ def test_a_prompt_that_cannot_fit_names_the_example_and_the_way_out():
         encode(example(parts), by_character, budget=5)
     assert str(raised.value) == (
         "the prompt of example 'e1' of task 'toy' needs 19 tokens even without its source, but the budget is 5 (the "
-        "context less the new tokens, or task.max_prompt_tokens). Use a model with a longer context, lower "
-        "sampling.max_new_tokens (it overrides the task's own), or raise task.max_prompt_tokens where it is set."
+        "context less the new tokens, or task.max_prompt_tokens). Use a model with a longer context, lower task.shots "
+        "where it is set, lower sampling.max_new_tokens (it overrides the task's own), or raise task.max_prompt_tokens where it is set."
     )

@@ -91,6 +91,12 @@ class GeneratedTask(DatasetTask):
         origin = {"generator": "edt.tasks.mini", "task": self.name, "seed": self.seed, "rows": counts}
         return RowSet(rows=tuple(row for rows in parts.values() for row in rows), origin=origin)
 
+    def shot_rows(self) -> Sequence[Row]:
+        """Return as many train rows as there are shots; each gives an example or more."""
+        if self.path is not None:
+            return super().shot_rows()
+        return [self.row("train", index) for index in range(self.shots)]
+
     def _generate(self, split: OfficialSplit) -> list[Row]:
         size = self.size(split)
         if size is None:

@@ -139,6 +139,13 @@ class DatasetTask(Task):
         needed = None if size is None or skip is None else skip + size
         return self._subset(self._open_hub(self.plan[split].official, size=needed), self.plan, split)
 
+    def shot_split(self) -> Split:
+        """Return train, or dev where the files have no train rows."""
+        if self.path is None:
+            return "train"
+        files = find_files(self.path, self.group_files, self.endings)
+        return "train" if self._local_plan(files)["train"].official in files.by_split else "dev"
+
     def _open_hub(self, official: OfficialSplit, *, size: int | None = None, every: bool = False) -> OpenedSplit:
         assert self.hub is not None
         return self.hub.open(official, seed=self.seed, size=size, every=every)

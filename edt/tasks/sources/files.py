@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO, cast
 from edt.errors import DataError, EdtError, one_line
 from edt.tasks.sources.file_kinds import check_kind, text_encoding
 
-__all__ = ["DATA_FILE_ENDINGS", "TABLE_ENDINGS", "LocatedRow", "is_data_file", "read_lines", "read_rows"]
+__all__ = ["DATA_FILE_ENDINGS", "TABLE_ENDINGS", "LocatedRow", "is_data_file", "is_table", "read_lines", "read_rows"]
 
 LocatedRow = tuple[str, Any]
 """The place of a row ("file.jsonl, line 3"), and the row."""
@@ -38,7 +38,7 @@ def is_data_file(path: Path) -> bool:
     return path.name.lower().endswith(DATA_FILE_ENDINGS)
 
 
-def _is_table(path: Path) -> bool:
+def is_table(path: Path) -> bool:
     """Return whether the name ends like a table of comma- or tab-separated values."""
     return path.name.lower().endswith(TABLE_ENDINGS)
 
@@ -49,13 +49,13 @@ def read_rows(path: Path) -> Iterator[LocatedRow]:
     Raises DataError when the file cannot be read, is damaged, or has no row.
     """
     name = path.name.lower()
-    if not (is_data_file(path) or _is_table(path)):
+    if not (is_data_file(path) or is_table(path)):
         allowed = ", ".join((*DATA_FILE_ENDINGS, *TABLE_ENDINGS))
         raise DataError(f"data file {path} must end in one of {allowed}. Convert it or rename it.")
     reader: Callable[[Path], Iterator[LocatedRow]] = _read_json
     if name.endswith(".parquet"):
         reader = _read_parquet
-    elif _is_table(path):
+    elif is_table(path):
         reader = _read_table
 
     empty = True
