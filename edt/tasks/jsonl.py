@@ -39,6 +39,7 @@ class JsonLines(DatasetTask):
     """
 
     quality: ClassVar[str] = "rouge_l"
+    plain_stop: ClassVar[tuple[str, ...]] = ("\n",)
     endings: ClassVar[tuple[str, ...]] = (*DATA_FILE_ENDINGS, *TABLE_ENDINGS)
 
     # An instance's own, where other tasks have one name for the class.
