@@ -14,7 +14,7 @@ DISTRIBUTION = "edt-sampling"
 """What pip installs. The package is imported as `edt`; on the public index, `edt` is another project."""
 
 EXTRAS = {
-    "report": ("plotly", "matplotlib"),
+    "report": ("matplotlib",),
     "tune": ("optuna", "sqlalchemy", "plotly", "matplotlib"),
     "wandb": ("wandb",),
     "peft": ("peft",),
@@ -61,7 +61,7 @@ def _message(extra: str, purpose: str, module: str) -> str:
 
 def _installed(module: str) -> bool:
     try:
-        # Looked up, not imported: a check before long work must not take the seconds that plotly or optuna need.
+        # Looked up, not imported: a check before long work must not take the seconds that matplotlib or optuna need.
         return importlib.util.find_spec(module) is not None
     except (ModuleNotFoundError, ValueError):  # ValueError: a stand-in without a spec in sys.modules
         return False

@@ -91,7 +91,7 @@ def test_the_table_of_extras_is_that_of_the_project():
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch):
     assert missing_package("report") is None
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"edt study needs plotly, .*pip install 'edt-sampling\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r"edt study needs matplotlib, .*pip install 'edt-sampling\[report\]'"):
         check_extra("report", "edt study")
 
 

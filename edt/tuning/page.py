@@ -10,70 +10,156 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from markupsafe import Markup
-
 from edt.extras import extra_imports
+from edt.report.colors import color_scale, family_of
 from edt.report.frame import Sections, columns_in
+from edt.report.html import study_html
+from edt.report.page import PageChart, PageTable, Section, StudyPage
 from edt.report.table import heading, legend, row_texts, section_label
-from edt.report.templating import render_template
 from edt.tuning.axes import Categorical, Range, SearchAxis
 from edt.tuning.results import SearchResult, TrialResult, best_so_far, distinct
 
 with extra_imports("tune", "the search"):
     import plotly.graph_objects as go
-    from plotly.offline import get_plotlyjs
 
 BEST_SHOWN = 15
 """Settings in the table of the best on dev."""
 
-SCALE = "Viridis"
-"""Perceptually even, and readable without color vision; dark is low, and low is good."""
+SCALE = [[position, color] for position, color in color_scale()]
+"""The scale of all maps: EDA is better when it is low, so dark is good."""
 HEIGHT = 460
 TICKS = 6
 FINE_DECADES = 3
 """Decades of a logarithmic axis up to which 2 and 5 have ticks too."""
-CHOSEN, BASELINE = "#d1495b", "#7a7a7a"
+CHOSEN = "#d1001c"
+_FEW_TRIALS = 20
+"""Settings below which a search has hardly seen its space."""
+_NEAR = 0.05
+"""Share of the chosen EDA within which another setting may well be the better one."""
 
 
 def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
-    """Return the page. Every text is escaped by the template; plotly.js is in the file."""
-    columns = columns_in(sections)
-    table = [
-        {"label": section_label(group, rows).replace("\n", ", "), "rows": [row_texts(row, columns) for row in rows]}
-        for group, rows in sections.items()
-    ]
-    drawn = [
-        {"title": title, "html": Markup(_figure_html(figure, f"figure-{index}"))}  # noqa: S704  plotly's, texts escaped
-        for index, (title, figure) in enumerate(figures(result).items())
-    ]
+    """Return the page. It opens from a file, loads nothing, and is of the same kind as that of a study."""
+    spec = result.spec
+    return study_html(
+        StudyPage(
+            title=f"Search for a setting: {result.name}",
+            about={
+                "model": result.model,
+                "tasks": ", ".join(result.tasks),
+                "samples per example": str(result.n_samples),
+                "trials": f"{len(result.trials)} of {spec.sampler}",
+                "objective": spec.objective,
+                "seed": str(spec.seed),
+            },
+            quality={},
+            points=(),
+            ideal={},
+            sections=[
+                Section(
+                    name="summary",
+                    title="Summary",
+                    text=[summary, choice_caveat(result)],
+                    tables=[_results_table(result, sections)],
+                ),
+                Section(name="figures", title="What was tried, on dev", charts=_charts(result)),
+                Section(name="best", title="Best settings on dev", tables=[_best_table(result)]),
+            ],
+            examples=(),
+            outputs=(),
+        )
+    )
 
+
+def choice_caveat(result: SearchResult) -> str:
+    """Return how sure the choice is, in numbers: the settings that were tried, the data, and how near others came."""
+    tried, chosen = distinct(result.trials), result.chosen
+    others = [trial for trial in tried if trial.strategy_id != chosen.strategy_id]
+    near = [trial for trial in others if trial.eda <= chosen.eda * (1 + _NEAR)]
+    data = (
+        "" if result.n_examples is None else f" on {result.n_examples:,} dev examples with {result.n_samples} samples"
+    )
+    settings = "1 setting" if len(tried) == 1 else f"{len(tried)} settings"
+    text = f"The choice is uncertain: it is the lowest of {settings}{data}, and the lowest of many is too optimistic."
+    if near:
+        text += f" {len(near)} of the others are within {_NEAR:.0%} of its EDA; any of them may be as good."
+    if len(tried) < _FEW_TRIALS:
+        text += f" With fewer than {_FEW_TRIALS} settings much of the space is unseen; search.trials=… tries more."
+    return text
+
+
+def _results_table(result: SearchResult, sections: Sections) -> PageTable:
+    """Return the scores on test, with the chosen setting marked."""
+    columns = columns_in(sections)
+    labels = {group: section_label(group, rows).replace("\n", ", ") for group, rows in sections.items()}
+    # With one section its label would only take width from the figures, so it is in the title.
+    single = next(iter(labels.values())) if len(labels) == 1 else ""
+    rows = []
+    for group, of_group in sections.items():
+        for row in of_group:
+            setting, *cells = row_texts(row, columns)
+            star = "★ " if row.strategy_id == result.chosen.strategy_id else ""
+            rows.append([*([] if single else [labels[group]]), star + setting, *cells])
+    return PageTable(
+        title=f"Results on test: {single}" if single else "Results on test",
+        columns=[*([] if single else ["data"]), "setting (★ chosen)", *map(heading, columns)],
+        rows=rows,
+        note=legend(sections),
+        filters=[] if single else ["data"],
+    )
+
+
+def _best_table(result: SearchResult) -> PageTable:
+    """Return the settings of lowest EDA on dev, with their measurements of each task."""
     # A setting that was suggested twice is one row.
     lowest = sorted(distinct(result.trials), key=lambda trial: trial.eda)[:BEST_SHOWN]
-    return render_template(
-        "tune.html.j2",
-        result=result,
-        summary=summary,
-        columns=[heading(column) for column in columns],
-        table=table,
-        legend=legend(sections),
-        figures=drawn,
-        best=lowest,
-        script=Markup(get_plotlyjs()),  # noqa: S704  plotly's own
+    several = len(result.tasks) > 1
+    columns = ["setting (★ chosen)", "trial", "EDA ↓"]
+    for task in result.tasks:
+        columns += [f"{task}: quality ↑", f"{task}: Self-BLEU ↓", *([f"{task}: EDA ↓"] if several else [])]
+    rows = []
+    for trial in lowest:
+        star = "★ " if trial.strategy_id == result.chosen.strategy_id else ""
+        cells = [f"{star}{trial.strategy_id}", str(trial.number), f"{trial.eda:.2f}"]
+        for task in result.tasks:
+            metrics = trial.by_task[task]
+            cells += [
+                f"{metrics.quality:.2f}",
+                f"{metrics.self_bleu:.2f}",
+                *([f"{metrics.eda:.2f}"] if several else []),
+            ]
+        rows.append(cells)
+    return PageTable(
+        title=f"The {len(lowest)} settings of lowest EDA",
+        columns=columns,
+        rows=rows,
+        note=(
+            "The setting was chosen by these values on dev, so the lowest of many is too optimistic; the table on test "
+            "is not. EDA is the Euclidean distance from the ideal of best quality at Self-BLEU 0. Files next to this "
+            "page: trials.csv (all trials, counted from 0), baseline.csv (the fixed temperatures), tune.json "
+            "(everything needed to repeat the search)."
+        ),
     )
 
 
-def _figure_html(figure: object, identifier: str) -> str:
-    """Return a figure's element and the script that draws it; the library is in the page once."""
-    from plotly.io import to_html
+def _charts(result: SearchResult) -> list[PageChart]:
+    """Return the figures as charts of the page, which gives them its fonts and colors."""
+    charts = []
+    for title, figure in figures(result).items():
+        drawn = figure.to_plotly_json()
+        # The template is plotly's own theme, ten times as long as the figure.
+        layout = {name: value for name, value in drawn["layout"].items() if name != "template"}
+        charts.append(
+            PageChart(title=title, traces=list(drawn["data"]), layout=layout, caption=_CAPTIONS.get(title, ""))
+        )
+    return charts
 
-    html: str = to_html(
-        figure,
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=identifier,
-        config={"displaylogo": False, "responsive": True},
-    )
-    return html
+
+_CAPTIONS = {
+    "All parameters": "Each line is a setting; dark is good. Drag along an axis to select a range.",
+    "Quality and Self-BLEU": "Up and to the left is better; dark is good.",
+    "The best so far": "A falling line is progress only below the dotted line, the best fixed temperature.",
+}
 
 
 def figures(result: SearchResult) -> dict[str, go.Figure]:
@@ -131,7 +217,7 @@ def _curve(result: SearchResult, x: str) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(
         x=[trial.params[x] for trial in tried], y=[trial.eda for trial in tried], name="tried",
-        marker={"size": 9, "color": "#3b528b"}, **_hover(tried),
+        meta=family_of(result.chosen.strategy_id), marker={"size": 9}, **_hover(tried),
     )  # fmt: skip
     figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.eda], **_star(result.chosen))
     return _with_layout(figure, x=axis_layout(x, result.axes[x]), y={"title": "EDA on dev"})
@@ -144,15 +230,15 @@ def _parallel(result: SearchResult) -> go.Figure:
 
     # The three scores after the parameters, so that lines are read from cause to effect.
     dimensions += [
-        {"label": "quality, % of Q*", "values": [trial.quality_share for trial in tried]},
-        {"label": "Self-BLEU, % of S*", "values": [trial.self_bleu_share for trial in tried]},
-        {"label": "EDA", "values": [trial.eda for trial in tried]},
+        {"label": "quality, % of Q*", "values": [trial.quality_share for trial in tried], "tickformat": ".1f"},
+        {"label": "Self-BLEU, % of S*", "values": [trial.self_bleu_share for trial in tried], "tickformat": ".1f"},
+        {"label": "EDA", "values": [trial.eda for trial in tried], "tickformat": ".1f"},
     ]
 
     # Colored by EDA, so that the good settings can be followed through all parameters.
     line = {"color": [trial.eda for trial in tried], "colorscale": SCALE, "showscale": True}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
-    return figure.update_layout(height=HEIGHT, margin={"l": 90, "r": 60, "t": 70, "b": 40})
+    return figure.update_layout(height=HEIGHT, margin={"l": 90, "r": 90, "t": 70, "b": 40})
 
 
 def _parameter_dimension(name: str, axis: SearchAxis, trials: Sequence[TrialResult]) -> dict[str, object]:
@@ -206,11 +292,14 @@ def _trade_off(result: SearchResult) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(
         **points(fixed), **_hover(fixed, mode="lines+markers"), name="fixed temperatures",
-        marker={"symbol": "square", "size": 8, "color": BASELINE}, line={"color": BASELINE, "dash": "dot"},
+        meta="fixed", marker={"size": 8}, line={"dash": "dot"},
     )  # fmt: skip
     figure.add_scatter(**points(tried), **_hover(tried), name="tried", marker={**_shaded(tried), "size": 9})
     figure.add_scatter(
-        **points(result.front), **_hover(result.front, mode="lines"), name="front", line={"color": "#20639b"}
+        **points(result.front),
+        **_hover(result.front, mode="lines"),
+        name="front",
+        meta=family_of(result.chosen.strategy_id),
     )
     figure.add_scatter(**points([result.chosen]), **_star(result.chosen))
     scale = ("", "") if single is not None else (", % of S*, mean of the tasks", ", % of Q*, mean of the tasks")
@@ -225,7 +314,7 @@ def _history(result: SearchResult) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(
         x=numbers, y=[trial.eda for trial in result.trials], **_hover(result.trials), name="trial",
-        marker={"color": "#8ab6d6", "size": 8},
+        meta=family_of(result.chosen.strategy_id), marker={"size": 8, "opacity": 0.6},
     )  # fmt: skip
     figure.add_scatter(
         x=numbers, y=best_so_far(result.trials), mode="lines", name="best so far",
@@ -234,9 +323,10 @@ def _history(result: SearchResult) -> go.Figure:
 
     # The line to beat: without it a falling curve looks like progress.
     fixed = result.best_fixed
-    figure.add_hline(
-        y=fixed.eda, line={"color": BASELINE, "dash": "dot"}, annotation_text=escape(fixed.strategy_id),
-        annotation_position="top right",
+    ends = [numbers[0], numbers[-1]] if numbers else []
+    figure.add_scatter(
+        x=ends, y=[fixed.eda] * len(ends), mode="lines", name=escape(f"best fixed: {fixed.strategy_id}"),
+        meta="fixed", line={"dash": "dot"}, hoverinfo="skip",
     )  # fmt: skip
     return _with_layout(figure, x={"title": "trial"}, y={"title": "EDA on dev"})
 
@@ -294,7 +384,6 @@ def _with_layout(figure: go.Figure, *, x: dict[str, object], y: dict[str, object
     """Return the figure with its axes, and its legend above, clear of the color bar."""
     legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
     return figure.update_layout(
-        template="plotly_white",
         height=HEIGHT,
         margin={"l": 70, "r": 30, "t": 60, "b": 60},
         xaxis=x,

@@ -33,8 +33,14 @@ class SearchProgress(Progress):
         with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bars:
             self._bars = bars
             identifier = bars.add_task("trials", total=target)
+            known: int | None = None
 
             def show(trials: list[TrialResult]) -> None:
+                nonlocal known
+                # The first call has the trials of earlier commands alone, and those have shown them.
+                for trial in [] if known is None else trials[known:]:
+                    self._show_trial(trial, bars)
+                known = len(trials)
                 message = _best_message(trials)
                 bars.update(identifier, completed=len(trials), description=escape(f"trials  {message}"))
                 if trials and not self.console.is_terminal:
@@ -45,6 +51,14 @@ class SearchProgress(Progress):
                 yield show
             finally:
                 self._bars = None
+
+    def _show_trial(self, trial: TrialResult, bars: RichProgress) -> None:
+        """Print a trial as a line, above the bars or through the log."""
+        line = f"trial {trial.number}: {trial.strategy_id}, EDA on dev {trial.eda:.2f}"
+        if self.console.is_terminal:
+            bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        else:
+            logger.info("%s", line)
 
     @contextmanager
     def task(self, label: str, *, total: int, done: int, chunks: int) -> Iterator[Advance]:

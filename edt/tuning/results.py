@@ -82,7 +82,8 @@ class SearchResult:
     """A finished search.
 
     baseline: the fixed temperatures whose maxima are EDA's constants, measured in the same way. at_boundary: the chosen
-    values at a bound of their range. grid_size: points of the grid; None for another sampler.
+    values at a bound of their range. grid_size: points of the grid; None for another sampler. n_examples: dev examples
+    of all tasks.
     """
 
     name: str
@@ -95,6 +96,7 @@ class SearchResult:
     baseline: tuple[TrialResult, ...]
     at_boundary: tuple[BoundaryValue, ...] = ()
     grid_size: int | None = None
+    n_examples: int | None = None
 
     @property
     def chosen(self) -> TrialResult:

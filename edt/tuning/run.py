@@ -151,6 +151,7 @@ def _search_tasks(
             trials=tuple(results),
             baseline=tuple(_baseline_results(request.generation.strategies, evaluate.baseline)),
             grid_size=trials.grid_size,
+            n_examples=sum(len(session.prepared(index).prompts[DEV]) for index in indices),
         )
 
         # Warned about here and not in the search: only the chosen setting matters.

@@ -1,16 +1,20 @@
 """The page of a search: its pictures are drawn without a network, and no text on it is markup."""
 
+import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.scoring.dev import TrialMetrics
 from edt.tuning.axes import Categorical, Range
-from edt.tuning.page import figures, tune_page
+from edt.tuning.page import choice_caveat, figures, tune_page
+from edt.tuning.progress import SearchProgress
 from edt.tuning.results import SearchResult, TrialResult
 from edt.tuning.spec import SearchSpec
 
@@ -72,7 +76,7 @@ def test_the_page_shows_its_pictures_without_a_network(case, tmp_path):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     body = re.sub(r"<script.*?</script>", "", shown.stdout, flags=re.DOTALL)
-    drawn = re.findall(r'id="figure-\d+" class="plotly-graph-div js-plotly-plot"', body)
+    drawn = re.findall(r'class="chart js-plotly-plot" id="edt-chart-\d+"', body)
     assert len(drawn) == n_figures
     assert "In short." in body
     assert ("heatmaplayer" in body and "<image" in body) == (case == "heat map")
@@ -105,7 +109,8 @@ def test_trials_are_counted_from_0_on_the_page_as_in_the_csv():
     result = result_of({"t0": T0}, [{"t0": 0.5}, {"t0": 1.5}])
     assert list(figures(result)["The best so far"].data[0].x) == [0, 1]
     page = tune_page(result, sections_of(result), "")
-    assert re.findall(r"<td>edt\((\d)\)</td><td>(\d)</td>", page) == [("0", "0"), ("1", "1")]
+    cells = re.findall(r"<td[^>]*>(?:★ )?edt\((?:<wbr>)?(\d)\)</td><td[^>]*>(\d)</td>", page)
+    assert cells == [("0", "0"), ("1", "1")]
 
 
 def test_the_page_escapes_every_text_and_loads_nothing():
@@ -115,5 +120,46 @@ def test_the_page_escapes_every_text_and_loads_nothing():
     html = tune_page(result, sections_of(result), EVIL)
     assert "<img src=x" not in html
     assert html.count("</script>") == len(re.findall(r"<script[ >]", html))
-    _, _, rest = html.partition("</script>")  # plotly.js itself, which names addresses in its own texts
-    assert not re.findall(r"""<[^>]*(?:src|href)\s*=|@import|url\(""", rest)
+    for text in html.split("</script>"):
+        markup = text.partition("<script")[0]
+        assert not re.findall(r"""<[^>]*\s(?:src|href)\s*=\s*"(?!#|data:,)|@import|url\(""", markup)
+
+
+def test_the_page_allows_no_script_but_its_own_and_has_less_than_one_and_a_half_megabytes():
+    result = result_of({"t0": T0}, [{"t0": 0.01 * n} for n in range(48)])
+    page = tune_page(result, sections_of(result), "")
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page).group(1)
+    assert policy.startswith("default-src &#39;none&#39;")
+    assert "unsafe" not in policy.split("script-src")[1].split(";")[0]
+    assert len(page.encode()) < 1_500_000
+
+
+def test_a_choice_says_in_numbers_how_uncertain_it_is():
+    result = result_of({"t0": T0}, [{"t0": 0.5}, {"t0": 1.0}, {"t0": 1.5}])  # EDA 30, 31 and 32
+    text = choice_caveat(replace(result, n_examples=5))
+    assert "the lowest of 3 settings on 5 dev examples with 2 samples" in text
+    assert "1 of the others are within 5% of its EDA" in text  # 31 is, 32 is not
+    assert "With fewer than 20 settings" in text
+    many = choice_caveat(result_of({"t0": T0}, [{"t0": 0.01 * n} for n in range(30)]))
+    assert "fewer than" not in many
+    assert text in tune_page(replace(result, n_examples=5), sections_of(result), "")
+
+
+def test_dark_is_good_and_families_have_their_colors():
+    from edt.report.colors import color_scale
+
+    drawn = figures(result_of({"t0": T0, "theta": THETA}, [{"t0": 0.5, "theta": 1.0}]))
+    scales = [trace.marker.colorscale for trace in drawn["EDA over t0 and theta"].data if trace.marker.colorscale]
+    assert [[list(stop) for stop in scale] for scale in scales] == [[list(stop) for stop in color_scale()]]
+    assert [trace.meta for trace in drawn["Quality and Self-BLEU"].data] == ["fixed", None, "edt", None]
+
+
+def test_each_new_trial_is_a_line(caplog):
+    caplog.set_level("INFO", logger="edt.tuning.progress")
+    trials = list(result_of({"t0": T0}, [{"t0": 0.5}, {"t0": 1.0}, {"t0": 1.5}]).trials)
+    progress = SearchProgress(Console(file=io.StringIO(), force_terminal=False))
+    with progress.search(3) as show:
+        show(trials[:1])  # of an earlier command
+        show(trials)
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("trial ")]
+    assert lines == ["trial 1: edt(1), EDA on dev 31.00", "trial 2: edt(2), EDA on dev 32.00"]

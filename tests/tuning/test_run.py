@@ -167,6 +167,7 @@ def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeyp
     said = capsys.readouterr()
     assert {path: path.read_bytes() for path in before} == before
     assert "4 of 4 trials, best EDA on dev" in said.err
+    assert "trial 0:" not in said.err  # the earlier command has printed them
     assert "all 4 points of the grid were tried before; nothing more was tried." in said.err
     assert "on dev (mini_xlsum) among 4 trials of grid: edt(" in said.out
 

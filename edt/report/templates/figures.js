@@ -24,6 +24,7 @@ function drawFigures() {
   for (const [index, {traces, layout: given}] of DATA.charts.entries()) {
     const container = document.getElementById(`edt-chart-${index}`);
     const parts = {...given};
+    if (given.height) container.style.height = `${given.height}px`;
     for (const name of ['xaxis', 'yaxis']) if (given[name]) parts[name] = themedAxis(given[name]);
     if (traces.some((trace) => trace.type === 'parcoords')) {
       if (!hasWebgl()) { container.replaceChildren(element('p', {class: 'message'}, NO_WEBGL)); continue; }
