@@ -18,6 +18,14 @@ CONTEXT = 256
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> Path:
+    """A cache folder for this session, also of the commands that tests start: the user's own stays as it is."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["EDT_CACHE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory) -> Path:
     """A random Llama over bytes, small enough for float64 and sharp enough that its entropy varies."""

@@ -23,6 +23,7 @@ from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import EXTERNAL, Limits, Sampling
 from edt.decoding.stops import StopWatch
 from edt.ids import canonical_json, seeded_rank
+from edt.models.rope import switch_length
 from edt.records import Prompt
 from edt.strategies.base import Strategy
 
@@ -71,12 +72,32 @@ class HFGenerateEngine(Engine):
 
     def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
         """See Engine. A call takes all prompts and all of a strategy's samples, as far as the batch allows."""
+        groups = self._read_together(request)
         for strategy, samples in _samples_by_strategy(request.rows).items():
             # A call decodes one strategy, whose warpers hold for all of its rows.
-            for prompt_indices, some in calls(len(request.prompts), samples, request.batch_size):
-                pairs = [(index, RowRequest(strategy, sample)) for index in prompt_indices for sample in some]
-                prompts = [request.prompts[index] for index in prompt_indices]
-                yield pairs, self._call(prompts, request.strategies[strategy], some, request.sampling, request.limits)
+            for group in groups:
+                for places, some in calls(len(group), samples, request.batch_size):
+                    indices = [group[place] for place in places]
+                    pairs = [(index, RowRequest(strategy, sample)) for index in indices for sample in some]
+                    prompts = [request.prompts[index] for index in indices]
+                    yield (
+                        pairs,
+                        self._call(prompts, request.strategies[strategy], some, request.sampling, request.limits),
+                    )
+
+    def _read_together(self, request: DecodeRequest) -> list[list[int]]:
+        """Return the indices of the prompts that one call may read: all, or those of one length."""
+        # With and without the source, which kld reads side by side.
+        lengths = [(len(prompt.token_ids), len(prompt.unconditional_ids)) for prompt in request.prompts]
+        longest = max(map(max, lengths)) + request.limits.max_new_tokens
+        switch = switch_length(self.model.model.config.get_text_config())
+        # A text's rotary positions would follow the longest of its call; in float64 masks of whole rows go wrong.
+        if (switch is None or longest <= switch) and self.model.signal_dtype != torch.float64:
+            return [list(range(len(lengths)))]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, length in enumerate(lengths):
+            groups.setdefault(length, []).append(index)
+        return list(groups.values())
 
     @torch.inference_mode()
     def _call(

@@ -12,7 +12,8 @@ import torch
 
 from edt.decoding.batching import Cost
 from edt.decoding.cache.branches import Prefilled
-from edt.decoding.cache.contexts import EncodedPrefill, ExpandedPrefill, Prefill, SharedPrefill
+from edt.decoding.cache.contexts import CopiedPrefill, Prefill, SharedPrefill
+from edt.decoding.cache.kept_check import kept_sharing_check
 from edt.decoding.cache.sharing_check import SharingCheck
 from edt.decoding.engine import Engine, noise_key, raise_non_finite
 from edt.decoding.loop import decode
@@ -63,10 +64,10 @@ class BatchedEngine(Engine):
         return set()
 
     def sharing_check(self, model: LanguageModel) -> SharingCheck:
-        """Return whether a model can share prompts; tried once per model."""
+        """Return whether a model can share prompts; asked once per model, and tried once on a machine."""
         # By id: a model is neither hashable by value nor ever replaced while the engine exists.
         if id(model) not in self._checks:
-            self._checks[id(model)] = SharingCheck.run(model)
+            self._checks[id(model)] = kept_sharing_check(model)
         return self._checks[id(model)]
 
     def shares(self, models: Sequence[LanguageModel], tokens: int) -> bool:
@@ -125,7 +126,7 @@ class BatchedEngine(Engine):
         models = [self.model, *([] if second is None else [second])]
         if self.shares(models, max(lengths) + request.limits.max_new_tokens):
             return SharedPrefill
-        return EncodedPrefill if self.model.is_encoder_decoder else ExpandedPrefill
+        return CopiedPrefill
 
     def _decode_batch(
         self, request: DecodeRequest, table: StrategyTable, pairs: Sequence[Pair], prefilled: Prefilled

@@ -16,6 +16,7 @@ from edt.errors import ModelError, one_line
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
 from edt.models.end_tokens import end_tokens
 from edt.models.loading import load_tokenizer, load_weights
+from edt.models.rope import keep_no_frequencies
 from edt.models.spec import ModelSpec
 
 
@@ -37,6 +38,7 @@ class LanguageModel:
         # The tokenizer first: it fails in a second where the weights take minutes.
         tokenizer = load_tokenizer(folder, spec)
         model = load_weights(folder, adapter, spec)
+        keep_no_frequencies(model)
         return cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
 
     @property
@@ -98,8 +100,10 @@ class LanguageModel:
         """Bytes of keys and values that one token of one row takes."""
         config = self.model.config.get_text_config()
         # Grouped-query attention stores fewer heads than it computes; some models set the width of a head themselves.
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        # A model without attention has states of a fixed size instead: counted as one head, which is more.
+        query_heads = getattr(config, "num_attention_heads", None) or 1
+        heads = getattr(config, "num_key_value_heads", None) or query_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // query_heads
         return int(2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize)
 
     def tokenize(self, text: str) -> list[int]:

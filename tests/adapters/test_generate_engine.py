@@ -19,7 +19,7 @@ from edt.models.spec import ModelSpec
 from edt.records import Prompt
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Strategy
 from tests.support import engine_rows
-from tests.support.engine_rows import OF_GENERATE, check_ends, tokens_of
+from tests.support.engine_rows import OF_GENERATE, check_ends, prompt, tokens_of
 
 generate = partial(engine_rows.generate, spec=HFGenerateSpec())
 
@@ -168,7 +168,9 @@ def test_the_checkpoints_own_generation_settings_change_nothing(tiny, prompts):
         tiny.model.generation_config = own
 
 
-def test_logits_that_are_not_finite_name_the_example(tiny, prompts, monkeypatch):
+def test_logits_that_are_not_finite_name_the_example(tiny, monkeypatch):
+    # Of one length, so that one call reads all of them.
+    prompts = [prompt(tiny, number, text) for number, text in enumerate(["north", "south", "wests", "easts"])]
     honest, steps = tiny.model.forward, []
 
     def broken(*arguments, **named):

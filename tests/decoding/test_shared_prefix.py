@@ -123,7 +123,7 @@ def test_shared_prompts_give_the_reference_engines_tokens(kind, tiny_folder, tmp
 def test_other_models_copy_the_prompts_and_give_the_same_tokens(kind, dtype, tiny_folder, tmp_path, caplog):
     model = loaded(kind, tiny_folder, tmp_path, dtype)
     engine, drawn_tokens = tokens(BatchedSpec(), model)
-    assert engine._prefill_class(request(PROMPTS), None).__name__ == "ExpandedPrefill"
+    assert engine._prefill_class(request(PROMPTS), None).__name__ == "CopiedPrefill"
     assert caplog.text.count("each branch gets a copy") == 1
     assert ("sliding window of 12" if "mistral" in kind else "takes no positions") in caplog.text
     assert not engine.cost(STRATEGIES, 50).shared_prompt

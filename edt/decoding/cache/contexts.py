@@ -1,13 +1,12 @@
 """A model that reads a batch of growing contexts: prompts are prefilled once, forked, and advanced token by token.
 
-There are three ways to keep what was read: one copy of a prompt's keys and values, shared by its contexts (Shared…); a
-copy in each context, for models that cannot share (Expanded…); and the output of an encoder (Encoded…).
-Shapes: P prompts, C contexts, L padded length, V vocabulary, X hidden width.
+There are two ways to keep what was read: one copy of a prompt's keys and values, shared by its contexts (Shared…); and
+a copy in each context, for models that cannot share (Copied…).
+Shapes: P prompts, C contexts, R texts of one length, L padded length, V vocabulary, X hidden width.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -15,10 +14,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.modeling_outputs import BaseModelOutput
 
 from edt.decoding.cache.prefix_cache import Block, BranchCache
 from edt.decoding.cache.shared_attention import shared_attention
+from edt.models.growing_texts import GrowingTexts
 from edt.models.language_model import LanguageModel
 
 Prompts = Sequence[Sequence[int]]
@@ -89,114 +88,84 @@ class SharedContexts:
         position_C1 = (self.length_P[prefix_C] + self.cache.length).unsqueeze(-1)
         # Only for this pass: the same model also decodes with its own attention, in the trial and in other engines.
         with shared_attention(self.language_model.model):
-            logits_CV, _ = _last_logits(self.language_model, token_C.unsqueeze(-1), position_C1, self.cache, None)
+            output = _forward(self.language_model, token_C.unsqueeze(-1), position_C1, self.cache, 1)
         # All layers have written at the old length by now.
         self.cache.length += 1
+        logits_CV: Tensor = output.logits[:, -1].to(self.language_model.signal_dtype)
         return logits_CV
 
 
-class ExpandedPrefill:
-    """Prompts whose keys and values are copied into each context: for models that cannot share them."""
+class CopiedPrefill:
+    """Prompts whose keys and values are copied into each context: for models that cannot share them.
+
+    Only texts of one length are read together, so there is no padding. Padding would let a text depend on its
+    neighbors: through frequencies that follow the longest position, through absolute positions of an encoder, through
+    biases by distance, and through rows that are masked as a whole.
+    """
 
     def __init__(self, language_model: LanguageModel, *groups: Prompts) -> None:
-        """Read all prompts in one batch, padded on the left."""
-        self.language_model = language_model
-        ids_PL, self.mask_PL = language_model.pad([ids for prompts in groups for ids in prompts])
-        # Positions count the tokens only: padding on the left must not shift a prompt.
-        position_PL = (self.mask_PL.cumsum(-1) - 1).clamp(min=0)
-        self.logits_PV, self.cache = _last_logits(language_model, ids_PL, position_PL, None, self.mask_PL)
+        """Read the prompts, those of one length together."""
+        prompts = [tuple(ids) for group in groups for ids in group]
+        by_length: dict[int, list[int]] = {}
+        for number, ids in enumerate(prompts):
+            by_length.setdefault(len(ids), []).append(number)
 
-    def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> _ExpandedContexts:
+        # Where each prompt is: among the batches of one length, and within its batch.
+        device = language_model.device
+        self.batch_P, self.row_P = torch.empty(2, len(prompts), dtype=torch.int64, device=device)
+        self.batches: list[GrowingTexts] = []
+        logits: list[Tensor] = []
+        for numbers in by_length.values():
+            self.batch_P[numbers] = len(self.batches)
+            self.row_P[numbers] = torch.arange(len(numbers), device=device)
+            ids_RL = torch.tensor([prompts[number] for number in numbers], device=device)
+            self.batches.append(GrowingTexts(language_model.model, ids_RL))
+            logits.append(self.batches[-1].logits())
+
+        self.logits_PV = logits[0].new_empty(len(prompts), logits[0].shape[-1])
+        for numbers, logits_RV in zip(by_length.values(), logits, strict=True):
+            self.logits_PV[numbers] = logits_RV
+
+    def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> _CopiedContexts:
         """See Prefill."""
-        # A copy: reordering changes the cache in place, and the next batch forks from the prompts again.
-        contexts = _ExpandedContexts(self.language_model, copy.deepcopy(self.cache), self.mask_PL)
+        # Copies: the next batch of rows forks from the prompts again.
+        contexts = _CopiedContexts([texts.copy() for texts in self.batches], self.batch_P, self.row_P)
         contexts.follow(prompt_C)
         return contexts
 
 
-class _ExpandedContexts:
-    """Contexts in a cache that transformers grows. Padding is on the left and masked out."""
+class _CopiedContexts:
+    """Contexts in caches that transformers grows: a batch for each length of their prompts."""
 
-    def __init__(self, language_model: LanguageModel, cache: Any, mask_CL: Tensor) -> None:
-        """Use `ExpandedPrefill.fork`."""
-        self.language_model = language_model
-        self.cache = cache
-        self.mask_CL = mask_CL
+    def __init__(self, batches: list[GrowingTexts], batch_C: Tensor, row_C: Tensor) -> None:
+        """Use `CopiedPrefill.fork`. batch_C, row_C: the batch of each slot, and its row there."""
+        self.batches, self.batch_C, self.row_C = batches, batch_C, row_C
 
     def follow(self, parent_C: Tensor) -> Tensor:
         """See Contexts."""
-        slot_C = torch.arange(len(parent_C), device=parent_C.device)
-        # Reordering copies the whole cache; at most steps no row ends and no branch forks.
-        if len(parent_C) != len(self.mask_CL) or not torch.equal(parent_C, slot_C):
-            self.cache.reorder_cache(parent_C)
-            self.mask_CL = self.mask_CL[parent_C]
-        return slot_C
-
-    def advance(self, token_C: Tensor) -> Tensor:
-        """See Contexts."""
-        # The new token's position is the number of tokens before it, padding not counted.
-        position_C1 = self.mask_CL.sum(-1, keepdim=True)
-        self.mask_CL = torch.cat([self.mask_CL, torch.ones_like(position_C1)], dim=-1)
-        logits_CV, self.cache = _last_logits(
-            self.language_model, token_C.unsqueeze(-1), position_C1, self.cache, self.mask_CL
-        )
-        return logits_CV
-
-
-class EncodedPrefill:
-    """Prompts that an encoder has read once; each context gets a copy of its prompt's hidden states."""
-
-    def __init__(self, language_model: LanguageModel, *groups: Prompts) -> None:
-        """Read all prompts in one batch, padded and masked."""
-        self.language_model = language_model
-        ids_PL, self.mask_PL = language_model.pad([ids for prompts in groups for ids in prompts])
-        model = language_model.model
-        # The encoder runs once; the decoder then starts every context from the same token.
-        self.encoded = model.get_encoder()(input_ids=ids_PL, attention_mask=self.mask_PL).last_hidden_state
-        start_P1 = torch.full_like(ids_PL[:, :1], int(model.generation_config.decoder_start_token_id))
-        self.logits_PV, self.cache = _decoder_logits(language_model, self.encoded, self.mask_PL, start_P1, None)
-
-    def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> _EncodedContexts:
-        """See Prefill."""
-        contexts = _EncodedContexts(self.language_model, copy.deepcopy(self.cache), self.encoded, self.mask_PL)
-        contexts.follow(prompt_C)
-        return contexts
-
-
-class _EncodedContexts:
-    """Contexts of a decoder, each with its encoded prompt."""
-
-    def __init__(self, language_model: LanguageModel, cache: Any, encoded: Tensor, mask_CL: Tensor) -> None:
-        """Use `EncodedPrefill.fork`."""
-        self.language_model = language_model
-        self.cache, self.encoded, self.mask_CL = cache, encoded, mask_CL
-
-    def follow(self, parent_C: Tensor) -> Tensor:
-        """See Contexts."""
-        self.cache.reorder_cache(parent_C)
-        self.encoded, self.mask_CL = self.encoded[parent_C], self.mask_CL[parent_C]
+        self.batch_C, parent_row_C = self.batch_C[parent_C], self.row_C[parent_C]
+        self.row_C = torch.empty_like(parent_row_C)
+        for number, texts in enumerate(self.batches):
+            slots = (self.batch_C == number).nonzero().squeeze(-1)
+            texts.select(parent_row_C[slots])
+            self.row_C[slots] = torch.arange(len(slots), device=slots.device)
         return torch.arange(len(parent_C), device=parent_C.device)
 
     def advance(self, token_C: Tensor) -> Tensor:
         """See Contexts."""
-        logits_CV, self.cache = _decoder_logits(
-            self.language_model, self.encoded, self.mask_CL, token_C.unsqueeze(-1), self.cache
-        )
+        logits_CV: Tensor | None = None
+        for number, texts in enumerate(self.batches):
+            slots = (self.batch_C == number).nonzero().squeeze(-1)
+            # All rows of these prompts have ended.
+            if not len(slots):
+                continue
+            texts.append(token_C[slots])
+            logits_RV = texts.logits()
+            if logits_CV is None:
+                logits_CV = logits_RV.new_empty(len(token_C), logits_RV.shape[-1])
+            logits_CV[slots] = logits_RV
+        assert logits_CV is not None, "a batch without rows ends before this"
         return logits_CV
-
-
-def _decoder_logits(
-    language_model: LanguageModel, encoded: Tensor, mask_CL: Tensor, ids_C1: Tensor, cache: Any
-) -> tuple[Tensor, Any]:
-    """Run an encoder-decoder's decoder; return the logits after the last token, [C, V], and its cache."""
-    output = language_model.model(
-        encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
-        attention_mask=mask_CL,
-        decoder_input_ids=ids_C1,
-        past_key_values=cache,
-        use_cache=True,
-    )
-    return output.logits[:, -1].to(language_model.signal_dtype), output.past_key_values
 
 
 def prefill_block(language_model: LanguageModel, prompts: Prompts) -> tuple[Block, Tensor]:
@@ -211,7 +180,7 @@ def prefill_block(language_model: LanguageModel, prompts: Prompts) -> tuple[Bloc
     position_PL = torch.arange(max(lengths), device=device).expand(len(prompts), -1)
     last_P = torch.tensor(lengths, device=device) - 1
     with _head_at(language_model.model, last_P):
-        output = _forward(language_model, ids_PL, position_PL, DynamicCache(), None, 0)
+        output = _forward(language_model, ids_PL, position_PL, DynamicCache(), 0)
     logits_PV = output.logits[:, -1].to(language_model.signal_dtype)
     # The prefill's own cache object is dropped; only its tensors are kept.
     layers = tuple((layer.keys, layer.values) for layer in output.past_key_values.layers)
@@ -240,28 +209,12 @@ def _head_at(model: Any, position_P: Tensor) -> Iterator[None]:
         handle.remove()
 
 
-def _last_logits(
-    language_model: LanguageModel, ids_CL: Tensor, position_CL: Tensor, cache: Any, mask_CL: Tensor | None
-) -> tuple[Tensor, Any]:
-    """Run the model; return the logits after the last token, [C, V] in the signals' dtype, and the cache."""
-    output = _forward(language_model, ids_CL, position_CL, cache, mask_CL, 1)
-    return output.logits[:, -1].to(language_model.signal_dtype), output.past_key_values
-
-
-def _forward(
-    language_model: LanguageModel,
-    ids_CL: Tensor,
-    position_CL: Tensor,
-    cache: Any,
-    mask_CL: Tensor | None,
-    keep: int,
-) -> Any:
-    """Run the model. If it supports `logits_to_keep`, compute only the last `keep` logits (0 = all)."""
-    # Some architectures take no positions, and some no logits_to_keep.
+def _forward(language_model: LanguageModel, ids_CL: Tensor, position_CL: Tensor, cache: Any, keep: int) -> Any:
+    """Run the model without a mask. If it supports `logits_to_keep`, compute only the last `keep` logits (0 = all)."""
+    # Some architectures take no logits_to_keep; all that can share prompts take positions, as the check makes sure.
     optional = {"position_ids": position_CL, "logits_to_keep": keep}
     return language_model.model(
         input_ids=ids_CL,
-        attention_mask=mask_CL,
         past_key_values=cache,
         use_cache=True,
         **{name: value for name, value in optional.items() if name in language_model.forward_arguments},

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from edt.decoding.batching import translate_memory_errors
 from edt.decoding.cache.contexts import SharedPrefill
 from edt.models.language_model import LanguageModel
+from edt.models.rope import rope_settings, switch_length
 
 TRIAL_PROMPTS = ((5, 6, 7, 8, 9), (9, 8, 7))
 TRIAL_CONTEXTS = (0, 1, 0)
@@ -27,10 +31,12 @@ class SharingCheck:
     """The result for one model.
 
     reason: why the model cannot share prompts, None if it can. window: tokens that its attention spans, None: all.
+    switch: tokens up to which a text's positions do not depend on the texts that are read with it, None: any number.
     """
 
     reason: str | None
     window: int | None
+    switch: int | None
 
     @classmethod
     def run(cls, model: LanguageModel) -> SharingCheck:
@@ -40,13 +46,32 @@ class SharingCheck:
         # A config may set a window that no layer uses (Qwen2); older configs have a window and no list of layers.
         sliding = "sliding_attention" in (getattr(config, "layer_types", None) or ["sliding_attention"])
         window = getattr(config, "sliding_window", None) if sliding else None
-        return cls(reason=reason, window=window)
+        # Without sharing, texts are read with those of their own length alone.
+        switch = _switch_length(model) if reason is None else None
+        return cls(reason=reason, window=window, switch=switch)
+
+    @classmethod
+    def from_json(cls, content: Any) -> SharingCheck:
+        """Return a check that was written as JSON. Raises ValueError, TypeError or KeyError for other content."""
+        reason, window, switch = content["reason"], content["window"], content["switch"]
+        if (
+            not isinstance(reason, str | None)
+            or not isinstance(window, int | None)
+            or not isinstance(switch, int | None)
+        ):
+            raise ValueError(f"{content!r} is not the outcome of a check")
+        return cls(reason=reason, window=window, switch=switch)
 
     def obstacle(self, tokens: int) -> str | None:
         """Return why contexts of so many tokens cannot share prompts, None if they can."""
         # Every position is visible to a shared prompt's branches: a sliding window must be as long as the context.
         if self.reason is None and self.window is not None and tokens > self.window:
             return f"its sliding window of {self.window} tokens is shorter than prompt and new tokens, {tokens}"
+        if self.reason is None and self.switch is not None and tokens > self.switch:
+            return (
+                f"beyond {self.switch} tokens its rotary positions depend on the longest text of a batch, and prompt "
+                f"and new tokens are {tokens}"
+            )
         return self.reason
 
 
@@ -81,7 +106,9 @@ def trial_obstacle(model: LanguageModel) -> str | None:
     name = type(model.model).__name__
     try:
         # Nothing of this is documented by architectures, so it is tried.
-        difference = _trial_difference(model)
+        # Exhausted memory says nothing of the architecture.
+        with translate_memory_errors():
+            difference = _trial_difference(model)
     # Any of these may come from an architecture that reads its cache in another way than was assumed.
     except (AttributeError, TypeError, ValueError, RuntimeError, IndexError, KeyError, NotImplementedError) as error:
         return f"a trial with {name} fails: {type(error).__name__}"
@@ -113,9 +140,47 @@ def _trial_difference(model: LanguageModel) -> float:
         shared_CV = contexts.advance(torch.empty_like(tokens).index_put((slot_C,), tokens))[slot_C]
 
         alone_CV = torch.cat([model.model(torch.tensor([text], device=device)).logits[:, -1] for text in texts])
-        alone_CV = alone_CV.to(shared_CV.dtype)
-        difference_CV = shared_CV - alone_CV
-        difference_CV = (difference_CV - difference_CV.mean(dim=-1, keepdim=True)).abs()
-        spread_C1 = alone_CV.std(dim=-1, keepdim=True)
-        worst = max(worst, float((difference_CV / spread_C1).nan_to_num(nan=torch.inf).amax()))
+        worst = max(worst, _difference(shared_CV, alone_CV))
     return worst
+
+
+def _difference(logits_CV: Tensor, alone_CV: Tensor) -> float:
+    """Return the largest difference of a logit, in standard deviations, after the means are taken off."""
+    alone_CV = alone_CV.to(logits_CV.dtype)
+    difference_CV = logits_CV - alone_CV
+    difference_CV = (difference_CV - difference_CV.mean(dim=-1, keepdim=True)).abs()
+    spread_C1 = alone_CV.std(dim=-1, keepdim=True)
+    return float((difference_CV / spread_C1).nan_to_num(nan=torch.inf).amax())
+
+
+def _switch_length(model: LanguageModel) -> int | None:
+    """Return up to how many tokens a text's positions are its own; what the config does not say is tried."""
+    config = model.model.config.get_text_config()
+    known = switch_length(config)
+    thresholds = [settings.get("original_max_position_embeddings") for settings in rope_settings(config)]
+    thresholds.append(getattr(config, "original_max_position_embeddings", None))
+    for threshold in sorted({int(length) for length in thresholds if length is not None}):
+        # Those of a kind that is known need no trial.
+        if (known is None or threshold < known) and positions_mix(model, threshold):
+            return threshold
+    return known
+
+
+@torch.inference_mode()
+def positions_mix(model: LanguageModel, threshold: int) -> bool:
+    """Return whether a short text gets other logits next to one whose positions are beyond the threshold.
+
+    The other text is short too and only begins at that position, so a threshold of any length costs a few tokens.
+    """
+    text = TRIAL_PROMPTS[0]
+    # A table of positions has no entry there, and on a GPU the look-up would end the process.
+    if threshold + len(text) > model.context:
+        return False
+    ids_1L = torch.tensor([[token % model.vocabulary for token in text]], device=model.device)
+    position_1L = torch.arange(len(text), device=model.device).unsqueeze(0)
+    together = model.model(
+        input_ids=ids_1L.expand(2, -1), position_ids=torch.cat([position_1L, position_1L + threshold])
+    )
+    alone = model.model(input_ids=ids_1L, position_ids=position_1L)
+    tolerance = TOLERANCE.get(model.model.dtype, HALF_TOLERANCE)
+    return _difference(together.logits[:1, -1].to(model.signal_dtype), alone.logits[:, -1]) > tolerance
