@@ -64,13 +64,13 @@ def imported(folder):
 
 
 def test_what_the_package_imports_is_declared():
-    undeclared = imported("edt").keys() - declared("report", "tune", "wandb", "peft", "evaluate", "vllm")
+    undeclared = imported("edt").keys() - declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "vllm")
     assert not undeclared, {name: imported("edt")[name] for name in undeclared}
 
 
 def test_what_scripts_and_tests_import_is_declared():
     both = imported("scripts") | imported("tests")
-    known = declared("report", "tune", "wandb", "peft", "evaluate", "vllm", "dev")
+    known = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "vllm", "dev")
     # absl comes with rouge-score; conftest.py repairs its log handler.
     undeclared = both.keys() - known - {"absl"}
     assert not undeclared, {name: both[name] for name in undeclared}
@@ -78,7 +78,7 @@ def test_what_scripts_and_tests_import_is_declared():
 
 def test_what_is_declared_is_imported():
     # edt looks up vLLM's classes by name, where it runs inside vLLM.
-    assert declared("report", "tune", "wandb", "peft", "evaluate", "vllm") - imported("edt").keys() == {"vllm"}
+    assert declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "vllm") - imported("edt").keys() == {"vllm"}
 
 
 def test_the_table_of_extras_is_that_of_the_project():

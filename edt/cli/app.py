@@ -169,7 +169,12 @@ def _parser(command: str) -> argparse.ArgumentParser:
 
 
 def _as_overrides(command: str, options: argparse.Namespace) -> list[str]:
-    """Return the overrides; `edt export` also takes its folders, --to and --out as a shell command would."""
+    """Return the overrides; `edt export` also takes its folders, --to and --out as a shell command would.
+
+    `edt fetch` takes its model as a word.
+    """
+    if command == "fetch":
+        return argv.positional_as_name(options.overrides)
     if command != "export":
         return list(options.overrides)
     named = [f"{name}={value}" for name in ("to", "out") if (value := getattr(options, name)) is not None]

@@ -15,6 +15,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from edt.errors import ConfigError
+
 TEXT_KEYS = {"trace": ("prompt", "unconditional_prompt", "example")}
 """Per command, the keys whose value is text as it stands: a prompt holds commas, colons and braces."""
 
@@ -82,6 +84,14 @@ def positional_as_runs(words: Sequence[str]) -> list[str]:
     if not folders:
         return overrides
     return [f"runs=[{','.join(quoted(folder) for folder in folders)}]", *overrides]
+
+
+def positional_as_name(words: Sequence[str]) -> list[str]:
+    """Return the words with the one word without `=` as `name=…`, as in `edt fetch smollm2_135m`."""
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise ConfigError(f"give one name, not {len(names)} ({', '.join(names)}); the command can be repeated.")
+    return [*(f"name={name}" for name in names), *(word for word in words if "=" in word)]
 
 
 def _empty_ranges(command: str, words: Sequence[str]) -> list[str]:

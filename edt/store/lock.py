@@ -12,17 +12,17 @@ from edt.store.atomic import unwritable
 
 
 @contextmanager
-def held(folder: Path, what: str) -> Iterator[None]:
+def held(folder: Path, what: str, *, setting: str = "paths.runs") -> Iterator[None]:
     """Hold `folder` while the context lasts, and create it where it is missing; `what` names it in errors.
 
-    Raises StoreError when another process holds it, or when it cannot be written.
+    Raises StoreError when another process holds it, or when it cannot be written; `setting` chooses another folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The file is never removed: another process could hold a lock on the removed one.
         file = (folder / ".lock").open("w")
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise unwritable(folder, error, setting) from error
     with file:
         try:
             # Released by the system when the process ends, however it ends: no stale lock is left behind.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edt.cli import COMMANDS
+from edt.cli.composition import config_folder
 from edt.cli.reference import commands, field_docs, groups, keys
 
 
@@ -29,7 +30,8 @@ def test_keys_have_type_default_and_description():
     classes = ("sampling", "metrics", "search", "tracking", "strategy", "model", "engine", "budget", "browser")
     assert by_key["strategy", "edt", "strategy.theta"].default == "0.5"
     assert by_key["budget", "default", "refinements"].default == "2"
-    derived = ("gpt2", "mini", "mini_base", "compare_three", "edt_grid", "kld_grid", "fixed_grid", "fixed_sweep")
+    models = [path.stem for path in (config_folder() / "model").glob("*.yaml")]
+    derived = (*models, "compare_three", "edt_grid", "kld_grid", "fixed_grid", "fixed_sweep")
     undescribed = [
         key.key for key in by_key.values() if key.group in classes and key.option not in derived and not key.description
     ]

