@@ -14,7 +14,6 @@ import pandas as pd
 from edt.api.frames import RENAMED
 from edt.errors import ConfigError, DataError, suggestion
 from edt.metrics.base import Floats, Metric
-from edt.metrics.bootstrap import compare as compare_values
 from edt.metrics.bootstrap import resample_weights
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
@@ -24,6 +23,7 @@ from edt.metrics.suite import (
     BootstrapSpec,
     EdaSpec,
     MetricValue,
+    difference,
     metric_value,
     value_from_statistics,
 )
@@ -132,23 +132,17 @@ def compare(
         if strategy == name:
             continue
         for metric, value in entry.metrics.items():
-            difference = _difference(value, by_strategy[name].metrics[metric], confidence)
-            rows.append({"strategy": strategy, "baseline": name, "metric": metric, **difference})
+            numbers = _difference(value, by_strategy[name].metrics[metric], confidence)
+            rows.append({"strategy": strategy, "baseline": name, "metric": metric, **numbers})
 
     # Named, since a frame with the baseline alone has no row to take the columns from.
     return pd.DataFrame(rows, columns=["strategy", "baseline", "metric", "difference", "lo", "hi", "p_value"])
 
 
 def _difference(value: MetricValue, other: MetricValue, confidence: float) -> dict[str, float]:
-    if value.value is None or other.value is None or value.resampled_B is None or other.resampled_B is None:
+    result = difference(value, other, confidence)
+    if result is None:
         return dict.fromkeys(("difference", "lo", "hi", "p_value"), float("nan"))
-    result = compare_values(
-        value.value,
-        other.value,
-        resampled=value.resampled_B,
-        resampled_baseline=other.resampled_B,
-        confidence=confidence,
-    )
     return {"difference": result.difference, "lo": result.lo, "hi": result.hi, "p_value": result.p_value}
 
 
@@ -221,7 +215,10 @@ def _values(
         mean_t = MeanTemperature()
         statistics = mean_t.statistics(outputs.mean_temperatures(n_samples))
         signature = mean_t.signature(sample_set)
-        values[mean_t.name] = value_from_statistics(mean_t.name, statistics, mean_t.aggregate, signature, weights_BE)
+        clusters = [example.cluster_id for example in outputs.examples]
+        values[mean_t.name] = value_from_statistics(
+            mean_t.name, statistics, mean_t.aggregate, signature, weights_BE, clusters
+        )
     return values
 
 

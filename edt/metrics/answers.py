@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from edt.metrics.base import Floats, SampleSet, Statistics, mean_statistics, mean_value, required_references
+from edt.metrics.bleu_tokenizer import language_code
 from edt.metrics.signature import reference_count, signature_text, size_text
 from edt.metrics.words import unicode_words
 
@@ -29,7 +30,7 @@ Words = Sequence[str]
 
 def answer_words(text: str, language: str = "en") -> list[str]:
     """Return the words of an answer after its normalization (see the module's description)."""
-    if not language.lower().startswith("en"):
+    if language_code(language) != "en":
         return unicode_words(text)
     # In the script's order: an article next to a mark, as in "the-end", is one word by then and stays.
     return _ARTICLES.sub(" ", text.lower().translate(_WITHOUT_PUNCTUATION)).split()
@@ -58,6 +59,8 @@ class _AnswerMetric(ABC):
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    unscored: ClassVar[str] = "the references have no word (articles and marks are none)"
+
     _scores: dict[tuple[str, str, tuple[str, ...]], float] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -75,7 +78,7 @@ class _AnswerMetric(ABC):
 
     def signature(self, samples: SampleSet) -> str:
         """Return `exact_match|norm:squad|nrefs:1|best:max|n:1000x8|edt:0.1.0`."""
-        norm = "squad" if samples.target_language.lower().startswith("en") else "unicode words"
+        norm = "squad" if language_code(samples.target_language) == "en" else "unicode words"
         options = {"norm": norm, "nrefs": reference_count(samples), "best": "max"}
         return signature_text(self.name, options, n=size_text(samples), library="edt")
 
@@ -100,6 +103,7 @@ class ExactMatch(_AnswerMetric):
 
     name: ClassVar[str] = "exact_match"
     label: ClassVar[str] = "exact match"
+    is_share: ClassVar[bool] = True
 
     def _agreement(self, said: Words, wanted: Words) -> float:
         return float(said == wanted)
@@ -115,6 +119,7 @@ class Contains(_AnswerMetric):
 
     name: ClassVar[str] = "contains"
     label: ClassVar[str] = "contains answer"
+    is_share: ClassVar[bool] = True
 
     def _agreement(self, said: Words, wanted: Words) -> float:
         return float(holds(said, wanted))

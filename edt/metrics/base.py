@@ -58,7 +58,10 @@ class Metric(Protocol):
     """A score of a set of samples. Values are on a scale of 0 to 100 unless the docstring says otherwise.
 
     These five members are all that a metric needs. It can also say how tables show it, with the attributes of
-    `Presentation`.
+    `Presentation`, and may have two more:
+
+    unscored: why it cannot score an example, and the remedy, for the note on its value.
+    is_share: whether each example's value is a percentage of samples, so that 0 of 100 has an interval (Wilson's).
     """
 
     @property
@@ -70,7 +73,10 @@ class Metric(Protocol):
         """The direction of a table's best cell."""
 
     def statistics(self, samples: SampleSet) -> Statistics | None:
-        """Return sufficient statistics per example, [E, D], additive over examples; None if undefined for them."""
+        """Return sufficient statistics per example, [E, D], additive over examples; None if undefined for them.
+
+        A row of NaN is an example that cannot be scored: the value is that of the others, and its note says so.
+        """
 
     def aggregate(self, totals: Statistics) -> Floats:
         """Return the value for each total of statistics over examples, [..., D] -> [...]."""
@@ -140,3 +146,12 @@ def required_references(example: Example) -> tuple[str, ...]:
             "Add one, or leave the example out."
         )
     return example.references
+
+
+BLANK = "the references are blank"
+"""Why BLEU and chrF, which count every character, cannot score an example."""
+
+
+def is_blank(example: Example) -> bool:
+    """Return whether no reference of an example has a character to compare with."""
+    return not any(reference.strip() for reference in example.references)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from edt.metrics.base import Floats, SampleSet, Statistics, required_references
+from edt.metrics.base import BLANK, Floats, SampleSet, Statistics, is_blank, required_references
 from edt.metrics.bleu_score import WIDTH, bleu_score, clipped_matches, closest_length, segment_statistics
 from edt.metrics.bleu_tokenizer import BleuTokenizer, bleu_tokenizer
 from edt.metrics.ngrams import Corpus, Ints, NgramCounts, largest_per_gram
@@ -33,12 +33,13 @@ class SacreBleu:
     name: ClassVar[str] = "sacrebleu"
     label: ClassVar[str] = "SacreBLEU"
     higher_is_better: ClassVar[bool] = True
+    unscored: ClassVar[str] = BLANK
 
     # Neither in comparisons nor in the hash, where a dict would be an error: a memory is no option of the metric.
     _counted: dict[tuple[str, Segment], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def statistics(self, samples: SampleSet) -> Statistics:
-        """Return [E, K·10].
+        """Return [E, K·10]; NaN for an example whose references are blank, where sacrebleu counts its output as wrong.
 
         Raises DataError for an example without a reference, ConfigError when the language's tokenizer is missing.
         """
@@ -55,7 +56,9 @@ class SacreBleu:
             self._counted.update(zip([(language, segment) for segment in fresh], rows_S, strict=True))
 
         rows = np.stack([self._counted[language, segment] for segment in segments])
-        return rows.reshape(len(samples.examples), samples.n_samples * WIDTH)
+        statistics = rows.reshape(len(samples.examples), samples.n_samples * WIDTH)
+        statistics[[is_blank(example) for example in samples.examples]] = np.nan
+        return statistics
 
     def aggregate(self, totals: Statistics) -> Floats:
         """Return corpus BLEU of each sample index, averaged."""

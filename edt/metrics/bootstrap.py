@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,6 +65,19 @@ def interval(values: Floats, confidence: float) -> tuple[float, float]:
     tail = (1.0 - confidence) / 2.0
     lo, hi = np.quantile(values, [tail, 1.0 - tail])
     return float(lo), float(hi)
+
+
+@lru_cache(maxsize=4096)
+def wilson_interval(share: float, n: int, confidence: float) -> tuple[float, float]:
+    """Return Wilson's score interval of a share of n units, both in percent (Wilson 1927; scipy's `method="wilson"`).
+
+    It has a width also at 0 and 100 %, where every resample gives the same value.
+    """
+    # Imported late: scipy.stats takes a second.
+    from scipy.stats import binomtest
+
+    bounds = binomtest(round(share / 100 * n), n).proportion_ci(confidence, method="wilson")
+    return 100 * float(bounds.low), 100 * float(bounds.high)
 
 
 def two_sided_p(differences: Floats) -> float:

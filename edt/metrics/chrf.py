@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edt.metrics.base import Floats, SampleSet, Statistics, required_references
+from edt.metrics.base import BLANK, Floats, SampleSet, Statistics, is_blank, required_references
 from edt.metrics.signature import Options, reference_count, signature_text, size_text
 
 ORDER = 6
@@ -29,6 +29,7 @@ class Chrf:
     name: ClassVar[str] = "chrf"
     label: ClassVar[str] = "chrF"
     higher_is_better: ClassVar[bool] = True
+    unscored: ClassVar[str] = BLANK
 
     _counted: dict[tuple[tuple[str, ...], str], list[int]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -39,8 +40,7 @@ class Chrf:
         pairs = zip(samples.examples, samples.texts, strict=True)
         rows = [[self._count(text, required_references(example)) for text in texts] for example, texts in pairs]
         statistics = np.array(rows, dtype=np.float64).reshape(len(samples.examples), -1)
-        blank_E = [not any(reference.strip() for reference in example.references) for example in samples.examples]
-        statistics[blank_E] = np.nan
+        statistics[[is_blank(example) for example in samples.examples]] = np.nan
         return statistics
 
     def aggregate(self, totals: Statistics) -> Floats:

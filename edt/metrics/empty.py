@@ -22,6 +22,7 @@ class EmptyShare:
     label: ClassVar[str] = "empty %"
     higher_is_better: ClassVar[bool] = False
     interval_in_table: ClassVar[bool] = False
+    is_share: ClassVar[bool] = True
 
     def statistics(self, samples: SampleSet) -> Statistics:
         """Return [E, 2] for the mean over examples."""

@@ -114,6 +114,7 @@ class Factuality:
     name: ClassVar[str] = "factuality"
     label: ClassVar[str] = "factuality"
     higher_is_better: ClassVar[bool] = True
+    is_share: ClassVar[bool] = True
 
     _judged: Judged = field(default_factory=dict, init=False, repr=False, compare=False)
 

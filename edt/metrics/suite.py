@@ -6,8 +6,8 @@ Shapes: B resamples, E examples.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 import numpy as np
 
@@ -15,13 +15,13 @@ from edt.errors import ConfigError, suggestion
 from edt.metrics.answers import Contains, ExactMatch, TokenF1
 from edt.metrics.base import Floats, Metric, Presentation, SampleSet, Statistics
 from edt.metrics.bleu import SacreBleu
-from edt.metrics.bleu_tokenizer import bleu_tokenizer
-from edt.metrics.bootstrap import interval, resampled_values
+from edt.metrics.bleu_tokenizer import UNSEGMENTED, bleu_tokenizer, language_code
+from edt.metrics.bootstrap import Comparison, compare, interval, resampled_values, wilson_interval
 from edt.metrics.chrf import Chrf
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
 from edt.metrics.factuality import DistinctCorrect, Factuality
-from edt.metrics.rouge import RougeL
+from edt.metrics.rouge import RougeL, rouge_tokenizer
 from edt.metrics.self_bleu import SelfBleu
 from edt.metrics.temperature import MeanTemperature
 
@@ -159,8 +159,24 @@ class MetricsSpec:
 
         That is an unknown metric, or a language whose tokenizer is not installed.
         """
-        self.metrics(quality, extra_metrics)
+        metrics = self.metrics(quality, extra_metrics)
         bleu_tokenizer(language)
+        if self.rouge_l in metrics:
+            rouge_tokenizer(self.rouge_l.tokenizer_for(language))
+
+    def further_options(self, quality: str, language: str) -> list[object]:
+        """Return, as JSON, what changes quality and Self-BLEU under their names; [] for the options of version 0.1."""
+        metric = self.quality(quality)
+        options: list[object] = []
+        if isinstance(metric, RougeL) and (tokenizer := metric.tokenizer_for(language)) != "default":
+            options.append({"rouge_l.tokenizer": tokenizer})
+        # Only a user's metrics have further options: those that built-in ones have are listed here one by one.
+        if metric in self.extra.values() and is_dataclass(metric):
+            given = {field.name: str(getattr(metric, field.name)) for field in fields(metric) if field.compare}
+            options.append({f"{type(metric).__module__}.{type(metric).__qualname__}": given})
+        if language_code(language) in UNSEGMENTED:
+            options.append({"bleu.tokenizer": bleu_tokenizer(language).signature})
+        return options
 
     def _named(self, name: str) -> Metric:
         """Return a metric that a task can name. Raises ConfigError for another name."""
@@ -181,18 +197,25 @@ class MetricsSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricValue:
-    """A metric's value, and its value in each of the B resamples that all metrics share; None where it is undefined."""
+    """A metric's value, and its value in each of the B resamples that all metrics share; None where it is undefined.
+
+    alike: the number of clusters, for a share that is 0 in all of them, or 100; 0 for any other value.
+    """
 
     metric: str
     value: float | None
     resampled_B: Floats | None
     signature: str
     note: str = ""
+    alike: int = 0
 
     def bounds(self, confidence: float) -> tuple[float | None, float | None]:
-        """Return the percentile interval; (None, None) where the value is missing."""
+        """Return the percentile interval, Wilson's for a share without variation; (None, None) where it is missing."""
         if self.value is None or self.resampled_B is None:
             return None, None
+        # Every resample of values that are all alike is the same, and its interval would claim certainty.
+        if self.alike:
+            return wilson_interval(self.value, self.alike, confidence)
         lo, hi = interval(self.resampled_B, confidence)
         # A record has None for what is missing: NaN is no JSON, and does not equal itself when records are compared.
         return (None, None) if np.isnan(lo) else (lo, hi)
@@ -204,17 +227,96 @@ def metric_value(metric: Metric, samples: SampleSet, statistics: Statistics | No
     if statistics is None:
         note = f"{metric.name} is missing: it is not defined for {samples.n_samples} sample(s) of these examples."
         return MetricValue(metric=metric.name, value=None, resampled_B=None, signature=signature, note=note)
-    return value_from_statistics(metric.name, statistics, metric.aggregate, signature, weights_BE)
+
+    value = value_from_statistics(
+        metric.name,
+        statistics,
+        metric.aggregate,
+        signature,
+        weights_BE,
+        [example.cluster_id for example in samples.examples],
+        is_share=getattr(metric, "is_share", False),
+    )
+    return replace(value, note=" ".join(filter(None, (_unscored_note(metric, statistics), value.note))))
 
 
 def value_from_statistics(
-    name: str, statistics: Statistics, aggregate: Callable[[Statistics], Floats], signature: str, weights_BE: Floats
+    name: str,
+    statistics: Statistics,
+    aggregate: Callable[[Statistics], Floats],
+    signature: str,
+    weights_BE: Floats,
+    cluster_ids: Sequence[str] | None = None,
+    *,
+    is_share: bool = False,
 ) -> MetricValue:
-    """Return the value, and the value in each resample, from statistics that add up over examples."""
-    value = float(aggregate(statistics.sum(axis=0)))
+    """Return the value, and the value in each resample, from statistics that add up over examples.
+
+    Examples with a row of NaN are left out. With fewer than 2 clusters there is a value and no interval.
+    cluster_ids: of the examples; None makes each one its cluster. is_share: see `Metric`.
+    """
+    scored_E = ~np.isnan(statistics).any(axis=-1)
+    counted = np.where(scored_E[:, None], statistics, 0.0)
+    value = float(aggregate(counted.sum(axis=0))) if scored_E.any() else float("nan")
+    resampled_B = resampled_values(aggregate, counted, weights_BE)
+
+    ids = np.arange(len(statistics)) if cluster_ids is None else np.asarray(cluster_ids)
+    n_clusters = len(set(ids[scored_E].tolist()))
+    # A resample of one cluster is that cluster again: all values would be the same, and the interval a point.
+    if n_clusters < 2:
+        resampled_B = np.full_like(resampled_B, np.nan)
+    # A resample in which no example can be scored has no value, whatever a metric makes of sums of 0.
+    n_scored_B = weights_BE[:, scored_E].sum(axis=-1)
+    resampled_B = np.where(n_scored_B > 0, resampled_B, np.nan)
+
     return MetricValue(
         metric=name,
         value=None if np.isnan(value) else value,
-        resampled_B=resampled_values(aggregate, statistics, weights_BE),
+        resampled_B=resampled_B,
         signature=signature,
+        note=_ONE_CLUSTER if n_clusters == 1 else "",
+        alike=n_clusters if is_share and n_clusters > 1 and value in (0.0, 100.0) else 0,
+    )
+
+
+_ONE_CLUSTER = "There is no interval: one example (or one cluster of examples) does not show how much values vary."
+
+
+def _unscored_note(metric: Metric, statistics: Statistics) -> str:
+    """Return how many examples a metric cannot score, and why; empty where it scores all."""
+    n_unscored = int(np.isnan(statistics).any(axis=-1).sum())
+    if not n_unscored:
+        return ""
+    why = getattr(metric, "unscored", "its statistics of them are NaN")
+    if n_unscored == len(statistics):
+        return f"{metric.name} is missing: it can score none of the {n_unscored} examples, since {why}."
+    n_scored = len(statistics) - n_unscored
+    return f"{metric.name} is of {n_scored} of {len(statistics)} examples; it cannot score the others, since {why}."
+
+
+def difference(value: MetricValue, other: MetricValue, confidence: float) -> Comparison | None:
+    """Return the paired difference `value − other` of two strategies; None where either is missing.
+
+    Its bounds and p-value are NaN where there is no interval, as with a single cluster. Of two shares that do not vary,
+    the interval is Newcombe's, from Wilson's intervals of both (Newcombe 1998, "Improved confidence intervals for the
+    difference between binomial proportions based on paired data", method 10, whose correlation is 0 there).
+    """
+    if value.value is None or other.value is None or value.resampled_B is None or other.resampled_B is None:
+        return None
+    paired = compare(
+        value.value,
+        other.value,
+        resampled=value.resampled_B,
+        resampled_baseline=other.resampled_B,
+        confidence=confidence,
+    )
+    if not (value.alike and other.alike):
+        return paired
+
+    lo, hi = wilson_interval(value.value, value.alike, confidence)
+    other_lo, other_hi = wilson_interval(other.value, other.alike, confidence)
+    return replace(
+        paired,
+        lo=paired.difference - math.hypot(value.value - lo, other_hi - other.value),
+        hi=paired.difference + math.hypot(hi - value.value, other.value - other_lo),
     )

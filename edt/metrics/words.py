@@ -49,6 +49,19 @@ def unicode_words(text: str) -> list[str]:
     return words
 
 
+def characters(text: str) -> list[str]:
+    """Return the letters and digits of a text in lower case, each with its marks."""
+    split: list[str] = []
+    for word in unicode_words(text):
+        # A word begins with a letter, so a mark always has one before it.
+        for character in word:
+            if _kind(character) == "mark":
+                split[-1] += character
+            else:
+                split.append(character)
+    return split
+
+
 @cache
 def _kind(character: str) -> _Kind:
     category = unicodedata.category(character)

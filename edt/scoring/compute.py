@@ -101,6 +101,7 @@ def _metrics_of_strategy(
             temperature.aggregate,
             temperature.signature(samples),
             resampling,
+            [example.cluster_id for example in outputs.examples],
         )
     return values
 

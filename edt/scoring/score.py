@@ -114,7 +114,9 @@ def score_outputs(
 def scale_key(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> str:
     """Return what EDA's constants are frozen under: another quality metric or sample count has other maxima."""
     # The stemmer too, which changes ROUGE-L under the same name; the bootstrap changes no value.
-    return digest([manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples])
+    key = [manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples]
+    # Further options only where they are not those of version 0.1, whose keys stay as they are.
+    return digest([*key, *spec.further_options(manifest.quality, manifest.target_language)])
 
 
 def combine_eda(
@@ -123,7 +125,7 @@ def combine_eda(
     """Return EDA from quality and Self-BLEU, resample by resample; missing where either is."""
     if quality.value is None or self_bleu.value is None:
         # Self-BLEU's first: that there is a single sample is the usual reason.
-        missing = self_bleu.note or quality.note
+        missing = self_bleu.note if self_bleu.value is None else quality.note
         return MetricValue(metric="eda", value=None, resampled_B=None, signature=signature, note=missing)
     value = constants.score(quality.value, self_bleu.value)
     # Both metrics have the same resamples, so the interval respects that they are correlated.
@@ -185,6 +187,9 @@ def _is_complete(outputs: StrategyOutputs, n_samples: int, task: str) -> bool:
 def with_eda(entry: StrategyMetrics, constants: EdaConstants | None, note: str, n_samples: int) -> StrategyMetrics:
     """Return the strategy's metrics with EDA after Self-BLEU, the order of tables."""
     if constants is None:
+        # Without any quality there are no constants either: its own note says why, and what to do.
+        quality = entry.metrics[entry.quality]
+        note = quality.note if quality.value is None and quality.note else note
         eda_value = MetricValue(metric="eda", value=None, resampled_B=None, signature=missing_signature(), note=note)
     else:
         size = f"{len(entry.outputs.examples)}x{n_samples}"

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from edt.generation.request import GenerationRequest
-from edt.metrics.bootstrap import Comparison, compare
+from edt.metrics.bootstrap import Comparison
 from edt.metrics.eda import EdaConstants
 from edt.metrics.pareto import pareto
-from edt.metrics.suite import MetricsSpec, MetricValue
+from edt.metrics.suite import MetricsSpec, MetricValue, difference
 from edt.records import Split
 from edt.scoring.eda_constants import BASELINE, StrategyMetrics
 from edt.scoring.outputs import GRAMMAR_ID
@@ -113,17 +113,7 @@ class TaskStudy:
         own, other = (self.metric_value("test", name, metric) for name in (strategy_id, baseline))
 
         # A missing score makes a missing difference: 0 would be a finding.
-        if own is None or other is None or own.value is None or other.value is None:
-            return None
-        assert own.resampled_B is not None
-        assert other.resampled_B is not None
-        return compare(
-            own.value,
-            other.value,
-            resampled=own.resampled_B,
-            resampled_baseline=other.resampled_B,
-            confidence=confidence,
-        )
+        return None if own is None or other is None else difference(own, other, confidence)
 
     @cached_property
     def _fronts(self) -> dict[tuple[str, str], Front]:

@@ -17,7 +17,7 @@ from edt.scoring.eda_constants import BASELINE
 from edt.scoring.outputs import StrategyOutputs
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
-from edt.study.experiments.cells import p_cell
+from edt.study.experiments.cells import difference_cell, p_cell
 from edt.study.experiments.primary import no_verdict_reason, to_evidence
 from edt.study.results import Study, TaskStudy
 from edt.study.statistics.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
@@ -89,6 +89,9 @@ class BestTemperature(Experiment):
         # The same resamples as those of the scores, by the same seed.
         weights = resample_weights(clusters, spec.resamples, spec.seed)
         gains_B = (weights @ fit.gain_E) / weights.sum(axis=-1)
+        # a resample of one cluster is that cluster again
+        if len(set(clusters)) < 2:
+            gains_B = np.full_like(gains_B, np.nan)
         lo, hi = interval(gains_B, study.confidence)
         gain = Comparison(difference=float(fit.gain_E.mean()), lo=lo, hi=hi, p_value=two_sided_p(gains_B))
 
@@ -135,7 +138,7 @@ def _gains_table(by_task: Mapping[str, _InstanceGains], study: Study) -> PageTab
             [
                 name,
                 singles,
-                f"{gain.difference:+.2f} [{gain.lo:+.2f}, {gain.hi:+.2f}]",
+                difference_cell(gain),
                 p_cell(gain.p_value),
                 f"{null.gain:+.2f}",
                 f"{null.null_gain_R.mean():+.2f}",

@@ -24,11 +24,12 @@ def value_cell(measured: MetricValue | None, confidence: float) -> str:
 
 
 def difference_cell(comparison: Comparison | None) -> str:
-    """Return `+1.23 [+0.10, +2.30]`."""
+    """Return `+1.23 [+0.10, +2.30]`; without the interval where there is none."""
     # NaN where a metric is missing on one side; it must not be printed as a number.
     if comparison is None or math.isnan(comparison.difference):
         return MISSING
-    return f"{comparison.difference:+.2f} [{comparison.lo:+.2f}, {comparison.hi:+.2f}]"
+    value = f"{comparison.difference:+.2f}"
+    return value if math.isnan(comparison.lo) else f"{value} [{comparison.lo:+.2f}, {comparison.hi:+.2f}]"
 
 
 def p_cell(p_value: float | None) -> str:

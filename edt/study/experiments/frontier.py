@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def _hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
     # The members stay those of dev in every resample: only their values are resampled.
     pairs = zip(front.quality_BN[:MOST_RESAMPLES], front.self_bleu_BN[:MOST_RESAMPLES], strict=True)
     lo, hi = interval(np.array([100 * hypervolume(q, s, **scale) for q, s in pairs]), confidence)
-    return f"{value:.1f} [{lo:.1f}, {hi:.1f}]"
+    return f"{value:.1f}" if math.isnan(lo) else f"{value:.1f} [{lo:.1f}, {hi:.1f}]"
 
 
 def front_table(study: Study) -> PageTable:

@@ -56,7 +56,11 @@ def matched_difference(front: Front, baseline: Front, *, confidence: float) -> C
     at_G = np.linspace(*common, _POSITIONS)
 
     def mean_quality(of: Front) -> tuple[float, Floats]:
-        resampled_B = curve_at(at_G, of.quality_BN, of.self_bleu_BN).mean(axis=1)
+        # Without an interval of its values (a single cluster) there is none of the curve.
+        if np.isnan(of.quality_BN).any() or np.isnan(of.self_bleu_BN).any():
+            resampled_B = np.full(len(of.quality_BN), np.nan)
+        else:
+            resampled_B = curve_at(at_G, of.quality_BN, of.self_bleu_BN).mean(axis=1)
         return float(curve_at(at_G, of.quality_N[None], of.self_bleu_N[None]).mean()), resampled_B
 
     # The same resamples for both fronts, which makes the difference paired.
@@ -68,10 +72,13 @@ def matched_difference(front: Front, baseline: Front, *, confidence: float) -> C
 def hypervolume(quality_N: Floats, self_bleu_N: Floats, *, q_star: float, s_star: float) -> float:
     """Return the share of the rectangle from (quality 0, Self-BLEU S*) to (Q*, 0) that the settings dominate, 0 to 1.
 
-    Zitzler & Thiele 1998, in two dimensions; quality beyond Q* counts as Q*.
+    Zitzler & Thiele 1998, in two dimensions; quality beyond Q* counts as Q*. NaN where a value is missing.
     """
     # In units of Q* and S*; better than Q* is no better, or one lucky setting would rule the area.
     q, s = np.minimum(quality_N / q_star, 1.0), self_bleu_N / s_star
+
+    if np.isnan(q).any() or np.isnan(s).any():
+        return float("nan")
 
     # A setting outside the rectangle dominates nothing of it.
     inside = (s < 1.0) & (q > 0.0)
