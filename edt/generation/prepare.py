@@ -11,6 +11,7 @@ from edt.decoding.engine import Engine
 from edt.decoding.sampling import STORED_NOISE, Limits, Sampling
 from edt.errors import ConfigError
 from edt.generation.request import GenerationRequest, TaskRequest
+from edt.generation.splits import check_disjoint
 from edt.ids import digest
 from edt.models.language_model import LanguageModel
 from edt.records import Prompt, Split
@@ -47,6 +48,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     budget = prompt_budget(engine.model, task, limits, request.sampling)
 
     examples = {split: task.task.load(split) for split in task.splits}
+    check_disjoint(task.task.name, examples)
     prompts = {
         split: {e.example_id: encode(e, engine.model.tokenize, budget=budget) for e in subset.examples}
         for split, subset in examples.items()

@@ -12,6 +12,7 @@ from edt.generation.generate import generate_task
 from edt.generation.prepare import Prepared, prepare, shortening_notes
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
+from edt.generation.splits import shared_text_notes
 from edt.models.language_model import LanguageModel
 from edt.records import Split
 from edt.store.run import Run
@@ -58,7 +59,9 @@ class Session:
         # By index: two tasks of a request can have one name, with other options.
         if index not in self._prepared:
             self._prepared[index] = prepare(self.request, self.request.tasks[index], self.engine)
-            for note in shortening_notes(self._prepared[index].manifest):
+            prepared = self._prepared[index]
+            shared = shared_text_notes(prepared.manifest.task, prepared.examples)
+            for note in [*shortening_notes(prepared.manifest), *shared]:
                 logger.warning("%s", note)
         return self._prepared[index]
 

@@ -9,7 +9,7 @@ from edt.errors import DataError
 from edt.ids import digest
 from edt.records import Example, Prompt, PromptParts
 
-__all__ = ["encode", "prompt_text", "text_prompt", "without_source"]
+__all__ = ["encode", "prompt_text", "same_text", "text_prompt", "without_source"]
 
 Tokenize = Callable[[str], Sequence[int]]
 
@@ -20,6 +20,11 @@ _LONGEST_WORD = 40
 def prompt_text(parts: PromptParts) -> str:
     """Return the text that the model reads."""
     return parts.head + parts.source + "".join(parts.turns) + parts.tail
+
+
+def same_text(text: str) -> str:
+    """Return what two texts have in common that differ in white space alone."""
+    return " ".join(text.split())
 
 
 def without_source(parts: PromptParts) -> PromptParts:

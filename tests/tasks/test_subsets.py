@@ -58,6 +58,28 @@ def test_weighted_slices_are_whole_long_enough_and_share_nothing(weights, skip, 
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
 def test_halves_hold_each_row_once(count):
     rows = [{"id": f"r{n}"} for n in range(count)]
-    parts = split_in_halves(rows, row_id=row_id, seed=3)
-    assert len(parts["dev"]) == count // 2
-    assert sorted(row["id"] for part in parts.values() for row in part) == sorted(row["id"] for row in rows)
+    halves = split_in_halves(rows, row_id=row_id, row_text=row_id, seed=3)
+    assert (len(halves.dev), halves.moved) == (count // 2, 0)
+    assert sorted(row["id"] for row in (*halves.dev, *halves.test)) == sorted(row["id"] for row in rows)
+
+
+def test_rows_with_the_same_text_share_a_half_and_no_other_row_moves():
+    rows = [{"id": f"r{n}", "text": f"text {n}"} for n in range(40)]
+    # each text of the first twenty rows a second time, under another id
+    twins = [{"id": f"t{n}", "text": f"text {n}"} for n in range(20)]
+    unlike = [{**row, "text": row["id"]} for row in (*rows, *twins)]
+
+    def halves_of(given):
+        return split_in_halves(given, row_id=row_id, row_text=lambda row: row["text"], seed=3)
+
+    without, halves = halves_of(unlike), halves_of([*rows, *twins])
+    assert not {row["text"] for row in halves.dev} & {row["text"] for row in halves.test}
+    assert len(halves.dev) + len(halves.test) == 60
+
+    dev_before, dev = ({row["id"] for row in each.dev} for each in (without, halves))
+    assert dev_before < dev
+    assert len(dev - dev_before) == halves.moved > 0
+    # every row that moved has a twin that was in dev
+    assert all(row["text"] in {r["text"] for r in rows + twins if r["id"] in dev_before} for row in halves.dev)
+    # rows without a text are twins of none
+    assert split_in_halves(rows, row_id=row_id, row_text=lambda row: None, seed=3).moved == 0

@@ -5,7 +5,7 @@ Which rows a split takes is decided here:
 - From the hub, or from a folder with the splits of the official release, each split takes what the task's plan says,
   in subsets of `train_size`, `dev_size`, `test_size`.
 - A folder with other named splits: each split takes the files with its own name.
-- A single file (or aligned pair): half of the rows are dev, half are test.
+- A single file (or aligned pair): half of the rows are dev, half are test; rows with the same text are in one of them.
 - "all": every row that is available.
 """
 
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from edt.errors import ConfigError, DataError
-from edt.records import Split
+from edt.records import Example, Split
 from edt.tasks.base import Row, RowSet, Task, check_unique_ids
+from edt.tasks.prompts import prompt_text, same_text
 from edt.tasks.sources.files import DATA_FILE_ENDINGS, LocatedRow, is_data_file, read_rows
 from edt.tasks.sources.local import FileGroup, LocalFiles, find_files, local_origin, read_groups
 from edt.tasks.sources.subsets import (
@@ -195,10 +196,27 @@ class DatasetTask(Task):
         check_unique_ids((self.row_id(row) for row in rows), self.name)
 
         # No size applies: the user chose the file, so all of it is used, and task.limit makes it smaller.
-        half = split_in_halves(rows, row_id=self.row_id, seed=self.seed)[split]
-        drawn = {"half": split, "by": _RANKED_BY, "seed": self.seed}
+        halves = split_in_halves(
+            rows, row_id=self.row_id, row_text=lambda row: self._row_text(row, split), seed=self.seed
+        )
+        half = halves.dev if split == "dev" else halves.test
+        if not half and halves.moved:
+            raise DataError(
+                f"task '{self.name}' has nothing left for split 'test' in {' and '.join(map(str, group))}: all its "
+                f"{len(rows)} rows have the same text as a row of dev. Remove the duplicates, or use task.split=all."
+            )
+
+        drawn: dict[str, Any] = {"half": split, "by": _RANKED_BY, "seed": self.seed}
+        # Only where there are any: the origin of other files stays as it was.
+        if halves.moved:
+            drawn["moved_to_dev_for_the_same_text"] = halves.moved
         origin = {"sources": [dict(opened.origin)], "drawn": drawn, "rows_in_source": len(rows), "rows": len(half)}
         return RowSet(rows=half, origin=origin)
+
+    def _row_text(self, row: Row, split: Split) -> str | None:
+        """Return the text that the examples of a row are about: their source, else their whole prompt."""
+        first = next((item for item in self.parse(row, split) if isinstance(item, Example)), None)
+        return None if first is None else same_text(first.parts.source) or same_text(prompt_text(first.parts))
 
     def _places(self, plan: SubsetPlan, split: OfficialSplit) -> tuple[int | None, int | None]:
         """Return (places to skip, places to take) in the seed's order; None means all of them."""

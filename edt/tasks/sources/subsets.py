@@ -13,6 +13,7 @@ from edt.tasks.base import Row
 __all__ = [
     "OFFICIAL_SPLITS",
     "ONE_TO_ONE",
+    "Halves",
     "OfficialSplit",
     "Subset",
     "SubsetPlan",
@@ -55,6 +56,8 @@ class Subset:
 
 
 RowId = Callable[[Row], str]
+RowText = Callable[[Row], str | None]
+"""The text by which two rows are the same; None for a row that has none."""
 Weight = Callable[[Row], int]
 
 
@@ -106,15 +109,31 @@ def _first_ranked(
     return sorted(numbered, key=rank) if count is None else heapq.nsmallest(count, numbered, key=rank)
 
 
-def split_in_halves(rows: Sequence[Row], *, row_id: RowId, seed: int) -> dict[OfficialSplit, tuple[Row, ...]]:
-    """Return the first half of the seed's order of ids as dev and the rest as test, each in the order of the file.
+@dataclass(frozen=True, kw_only=True)
+class Halves:
+    """The halves of a file, each in its order. moved: rows of test that went to dev, where a row has the same text."""
 
-    Of an odd number of rows, test has one more.
+    dev: tuple[Row, ...]
+    test: tuple[Row, ...]
+    moved: int
+
+
+def split_in_halves(rows: Sequence[Row], *, row_id: RowId, row_text: RowText, seed: int) -> Halves:
+    """Return the first half of the seed's order of ids as dev and the rest as test.
+
+    Of an odd number of rows, test has one more. Rows with the same text are all in dev where one of them is: what is
+    chosen on a text must not be tested on it.
     """
     # By rows, not by weight: a dialogue counts once, since no size has to be reached.
     ranked = [index for index, _ in _first_ranked(enumerate(rows), row_id, seed, None)]
     middle = len(rows) // 2
-    return {
-        "dev": tuple(rows[index] for index in sorted(ranked[:middle])),
-        "test": tuple(rows[index] for index in sorted(ranked[middle:])),
-    }
+    dev, test = ranked[:middle], ranked[middle:]
+
+    # Only rows with a twin across the border move, so a file without any is split as it always was.
+    on_dev = {text for index in dev if (text := row_text(rows[index])) is not None}
+    moved = [index for index in test if row_text(rows[index]) in on_dev]
+    return Halves(
+        dev=tuple(rows[index] for index in sorted([*dev, *moved])),
+        test=tuple(rows[index] for index in sorted(set(test) - set(moved))),
+        moved=len(moved),
+    )
