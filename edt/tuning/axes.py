@@ -61,6 +61,26 @@ class Range:
         """Return its smallest and its largest number."""
         return [self.rounded(self.low), self.rounded(self.high)]
 
+    def values(self, most: int) -> list[Value] | None:
+        """Return every number that can be tried; None where there are more than `most`."""
+        if self.whole:
+            count = int(self.high) - int(self.low) + 1
+            return None if count > most else [int(self.low) + offset for offset in range(count)]
+        # Around 0 there is no end of numbers with DIGITS digits.
+        if self.low <= 0 <= self.high:
+            return None
+
+        numbers: list[Value] = [self.rounded(self.low)]
+        value = self.low
+        while value < self.high:
+            if len(numbers) > most:
+                return None
+            # the distance between two numbers of DIGITS digits, which grows with each power of ten
+            value = float(f"{value + 10.0 ** (math.floor(math.log10(abs(value))) - DIGITS + 1):.{DIGITS}g}")
+            numbers.append(self.rounded(value))
+        distinct = list(dict.fromkeys(numbers))
+        return None if len(distinct) > most else distinct
+
     def boundary_side(self, value: float) -> Side | None:
         """Return the bound that a value is at (see BOUNDARY_SHARE); None where it is between them."""
         if self.log:

@@ -13,7 +13,7 @@ from rich.progress import Progress as RichProgress
 
 from edt.generation.progress import Advance, Progress
 from edt.tuning.results import TrialResult, best
-from edt.tuning.spec import SearchSpec
+from edt.tuning.spec import DEFAULT_TRIALS, SearchSpec
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +84,20 @@ def _best_message(trials: list[TrialResult]) -> str:
     return f"best EDA on dev {lowest.eda:.2f} at {lowest.strategy_id}"
 
 
-def nothing_tried_message(present: int, spec: SearchSpec, grid_size: int | None) -> str:
-    """Return why a search had nothing left to do."""
-    if present == grid_size:
-        return f"all {present} points of the grid were tried before; nothing more was tried."
-    target = spec.target(grid_size or 0)
+def exhausted_message(spec: SearchSpec, size: int | None) -> str:
+    """Return that there are fewer settings than trials; empty where there are enough."""
+    target = spec.target(size)
+    wanted = target if spec.trials is None and spec.sampler == "grid" else spec.trials or DEFAULT_TRIALS
+    if target >= wanted:
+        return ""
+    where = "grid has only {} points" if spec.sampler == "grid" else "space has only {} settings"
+    return f"the {where.format(target)}, so the search ends after {target} trials, not {wanted}: a repeat is no trial."
+
+
+def nothing_tried_message(present: int, spec: SearchSpec, size: int | None) -> str:
+    """Return why a search had nothing left to do. size: all settings that there are, None for too many to count."""
+    if present == size:
+        what = "points of the grid" if spec.sampler == "grid" else "settings of the space"
+        return f"all {present} {what} were tried before; nothing more was tried."
+    target = spec.target(size)
     return f"{present} trials are there and {target} are set; nothing more was tried (more: search.trials=…)."

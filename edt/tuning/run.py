@@ -23,7 +23,7 @@ from edt.store.layout import search_folder, search_folders
 from edt.store.lock import held
 from edt.strategies.base import Strategy
 from edt.tuning.identity import new_search_note
-from edt.tuning.progress import SearchProgress, nothing_tried_message
+from edt.tuning.progress import SearchProgress, exhausted_message, nothing_tried_message
 from edt.tuning.report import report_search
 from edt.tuning.results import SearchResult, TrialResult
 from edt.tuning.space import SearchSpace
@@ -104,9 +104,9 @@ def tune(request: TuneRequest) -> list[SearchResult]:
 
 def _plan_message(request: TuneRequest, session: Session, index: int) -> str:
     """Return what will be decoded of task number `index`: settings × examples × samples, at most."""
-    # The size of a grid is only needed, and may only be counted, where the sampler is the grid.
-    points = len(request.space.grid()) if request.search.sampler == "grid" else 0
-    trials, baseline = request.search.target(points), len(request.generation.strategies)
+    points = request.space.grid() if request.search.sampler == "grid" else request.space.points()
+    size = None if points is None else len(points)
+    trials, baseline = request.search.target(size), len(request.generation.strategies)
     splits = session.prepared(index).manifest.splits
     dev, test = (splits[split]["examples"] for split in (DEV, TEST))
 
@@ -114,7 +114,7 @@ def _plan_message(request: TuneRequest, session: Session, index: int) -> str:
     rows = (baseline + trials) * dev * samples
     return (
         f"{request.generation.tasks[index].task.name}: {baseline} fixed temperatures and {trials} trials × {dev} dev "
-        f"examples × {samples} samples: {rows:,} rows at most, since a setting that is drawn twice is decoded once; "
+        f"examples × {samples} samples: {rows:,} rows at most, fewer where a trial is also in the baseline; "
         f"then the chosen settings × {test} test examples × {samples} samples, {test * samples:,} rows each"
     )
 
@@ -136,10 +136,12 @@ def _search_tasks(
     with held(folder, "the search in"):
         with Trials(folder / "trials.sqlite3", name, request.space, request.search) as trials:
             present = len(trials.completed())
+            if message := exhausted_message(request.search, trials.size):
+                logger.info("%s", message)
             with progress.search(trials.target) as show:
                 results = search(trials, evaluate, evaluate.baseline, show)
             if len(results) == present:
-                logger.info("%s", nothing_tried_message(present, request.search, trials.grid_size))
+                logger.info("%s", nothing_tried_message(present, request.search, trials.size))
 
         result = SearchResult(
             name=name,
@@ -172,7 +174,7 @@ def search(
     measured = {**known, **trials.known}
     show(trials.completed())
     while batch := trials.next_batch():
-        # Two trials of a batch may round to one setting, which is decoded once.
+        # A search of version 0.1 may have two pending trials of one setting, which is decoded once.
         settings = {pending.setting.strategy_id: pending.setting for pending in batch}
         fresh = [setting for strategy_id, setting in settings.items() if strategy_id not in measured]
         if fresh:
@@ -209,9 +211,17 @@ class Evaluator:
             # Frozen on disk, so that a resumed search measures on the same scale.
             scale = freeze_constants(run, entries[task], spec, samples)
             if scale is None:
+                quality = entries[task][0].metrics[entries[task][0].quality]
+                why = (
+                    quality.note
+                    if quality.value is None
+                    else (
+                        "the best quality or the largest Self-BLEU among them is 0. Give metrics.eda.q_star and "
+                        "metrics.eda.s_star."
+                    )
+                )
                 raise ConfigError(
-                    f"task '{task}': the fixed temperatures of `baseline` give EDA no scale on dev: the best "
-                    "quality or the largest Self-BLEU among them is 0. Give metrics.eda.q_star and metrics.eda.s_star."
+                    f"task '{task}': the fixed temperatures of `baseline` give EDA no scale on dev: {why}"
                 )
             constants[task] = scale
         baseline = trial_metrics(entries, constants)
@@ -241,7 +251,22 @@ def _search_identity(request: TuneRequest, session: Session, evaluate: Evaluator
         "sampler": request.search.sampler,
         "objective": request.search.objective,
         "seed": request.search.seed,
+        **_further_identity(request, evaluate.indices),
     }
+
+
+def _further_identity(request: TuneRequest, indices: Sequence[int]) -> dict[str, object]:
+    """Return what version 0.1 could not set: a quality other than the task's own, and further options of metrics."""
+    tasks = [request.generation.tasks[index] for index in indices]
+    further = {
+        entry.task.name: [
+            *([entry.quality_metric] if entry.quality_metric != getattr(type(entry.task), "quality", None) else []),
+            *request.metrics.further_options(entry.quality_metric, entry.task.target_language),
+        ]
+        for entry in tasks
+    }
+    # Only where there is any, since the identity names the folder: searches of before are found again.
+    return {"metrics": further} if any(further.values()) else {}
 
 
 def _search_name(request: TuneRequest, session: Session, evaluate: Evaluator) -> str:

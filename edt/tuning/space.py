@@ -11,8 +11,10 @@ from typing import Any
 from edt.errors import ConfigError
 from edt.strategies.base import Strategy
 from edt.strategies.grid import check_unknown, grid
-from edt.tuning.axes import BoundaryValue, Range, SearchAxis, Value, parse_categorical, parse_range
+from edt.tuning.axes import BoundaryValue, Categorical, Range, SearchAxis, Value, parse_categorical, parse_range
 
+MOST_POINTS = 4096
+"""Points up to which a space is counted; a larger one is never exhausted in practice."""
 MOST_CORNERS = 4096
 """Corners that are checked before a search begins; of a larger space, the first ones."""
 
@@ -93,6 +95,19 @@ class SearchSpace:
         # The grid's order is part of how a search resumes: the sampler shuffles it by its seed.
         points = itertools.product(*(axis.grid() for axis in self.axes.values()))
         return [dict(zip(self.axes, point, strict=True)) for point in points]
+
+    def points(self) -> list[dict[str, Value]] | None:
+        """Return every point of the space; None where there are more than MOST_POINTS."""
+        values = [
+            list(axis.values) if isinstance(axis, Categorical) else axis.values(MOST_POINTS)
+            for axis in self.axes.values()
+        ]
+        if any(of_axis is None for of_axis in values):
+            return None
+        known = [of_axis for of_axis in values if of_axis is not None]
+        if math.prod(map(len, known)) > MOST_POINTS:
+            return None
+        return [dict(zip(self.axes, point, strict=True)) for point in itertools.product(*known)]
 
     def boundary_values(self, params: Mapping[str, Value]) -> tuple[BoundaryValue, ...]:
         """Return the values at a bound of their range, except where no setting beyond it is valid (θ = 0)."""

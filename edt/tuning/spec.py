@@ -43,9 +43,14 @@ class SearchSpec:
                 f"search.batch is {self.batch}; it is the number of settings that are decoded together, 1 or more."
             )
 
-    def target(self, grid_size: int) -> int:
-        """Return how many settings to try, where the grid has `grid_size` points."""
-        # A grid ends with its points; the other samplers could continue without end.
-        if self.sampler == "grid":
-            return grid_size if self.trials is None else min(self.trials, grid_size)
-        return DEFAULT_TRIALS if self.trials is None else self.trials
+    def target(self, size: int | None) -> int:
+        """Return how many settings to try, where there are `size` in all: points of the grid, or of the space.
+
+        size: None where they are too many to count.
+        """
+        # Without a number a grid is tried whole, which is what it is for.
+        if self.trials is None and self.sampler == "grid" and size is not None:
+            return size
+        wanted = DEFAULT_TRIALS if self.trials is None else self.trials
+        # A repeated setting is no trial, so a search ends where nothing new is left.
+        return wanted if size is None else min(wanted, size)

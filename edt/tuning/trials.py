@@ -32,6 +32,10 @@ with extra_imports("tune", "the search"):
     from sqlalchemy.exc import DatabaseError
 
 
+MOST_REPEATS = 20
+"""Suggestions in a row that may repeat earlier settings, before a point is taken that was not tried."""
+
+
 @dataclass(frozen=True)
 class PendingTrial:
     """A trial that has its point in the space, and no measurements yet."""
@@ -44,7 +48,7 @@ class PendingTrial:
 class Trials:
     """The trials of one search, in an SQLite file.
 
-    Measurements are stored by strategy id, so that a setting that is suggested again is not measured again.
+    A suggestion that repeats an earlier setting is no trial: it is marked as failed, and another one is drawn.
     """
 
     def __init__(self, path: Path, name: str, space: SearchSpace, spec: SearchSpec) -> None:
@@ -52,8 +56,9 @@ class Trials:
         self.path, self.space, self.spec = path, space, spec
         self.distributions = {name: _distribution(axis) for name, axis in space.axes.items()}
 
-        # A grid is shuffled, so that a part of it is spread over the whole space.
-        self.points = _shuffled(space.grid(), spec.seed) if spec.sampler == "grid" else []
+        # All points, where they can be counted. Shuffled, so that a part of a grid is spread over the whole space.
+        points = space.grid() if spec.sampler == "grid" else space.points()
+        self.points = None if points is None else _shuffled(points, spec.seed)
         with self._storage_errors():
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
             self.study = optuna.create_study(
@@ -79,12 +84,17 @@ class Trials:
     @property
     def target(self) -> int:
         """How many settings the search tries in all."""
-        return self.spec.target(len(self.points))
+        return self.spec.target(self.size)
+
+    @property
+    def size(self) -> int | None:
+        """How many settings there are: points of the grid, or of the space; None where they are too many to count."""
+        return None if self.points is None else len(self.points)
 
     @property
     def grid_size(self) -> int | None:
         """Points of the grid; None for another sampler."""
-        return len(self.points) if self.spec.sampler == "grid" else None
+        return self.size if self.spec.sampler == "grid" else None
 
     def next_batch(self) -> list[PendingTrial]:
         """Return the trials to measure next: the pending ones, filled up to a whole batch; none at the end.
@@ -99,9 +109,13 @@ class Trials:
             # to the multiple of the batch size at which it would have ended.
             size = self.spec.batch
             missing = -started % size if waiting else size
-            # numbers count failed trials too, of which the sampler's seed is a function
-            number = len(self._trials())
-            new = [self._ask(number + offset) for offset in range(min(missing, self.target - started))]
+            new = []
+            for _ in range(min(missing, self.target - started)):
+                trial = self._ask_for_a_new_setting()
+                # nothing new was suggested: the search ends here
+                if trial is None:
+                    break
+                new.append(trial)
             return [PendingTrial(t.number, t.params, self.space.setting(t.params)) for t in [*waiting, *new]]
 
     def complete(self, pending: PendingTrial, by_task: Mapping[str, TrialMetrics]) -> None:
@@ -132,21 +146,52 @@ class Trials:
             results.append(TrialResult(number=trial.number, strategy_id=strategy_id, params=params, by_task=by_task))
         return results
 
-    def _ask(self, number: int) -> FrozenTrial | optuna.Trial:
-        # A fresh sampler per trial, seeded by its number: one sampler's state would be lost when a search is killed.
-        self.study.sampler = _sampler(self.spec, number)
-        if self.spec.sampler == "grid" and not self._trials(TrialState.WAITING):
-            taken = [trial.params for trial in self._trials(TrialState.RUNNING, TrialState.COMPLETE)]
+    def _ask_for_a_new_setting(self) -> FrozenTrial | optuna.Trial | None:
+        """Return a trial of a setting that no other trial has; None where none is left, or none is suggested."""
+        tried = self._tried()
+        if self.spec.sampler != "grid":
+            for attempt in range(MOST_REPEATS):
+                # TPE may have settled on a setting; later attempts are drawn from the whole space.
+                trial = self._ask("random" if attempt >= MOST_REPEATS // 2 else self.spec.sampler)
+                if self._setting_id(trial.params) not in tried:
+                    return trial
+                # It stays among the trials, so that a search that is killed continues with the same numbers.
+                self.study.tell(trial.number, state=TrialState.FAIL)
 
+        untried = (point for point in self.points or [] if self._setting_id(point) not in tried)
+        if not self._trials(TrialState.WAITING):
+            point = next(untried, None)
+            if point is None:
+                return None
             # Enqueued one at a time: a killed search then has at most one point waiting.
-            self.study.enqueue_trial(next(point for point in self.points if point not in taken))
+            self.study.enqueue_trial(point)
+        return self._ask(self.spec.sampler)
+
+    def _ask(self, sampler: str) -> FrozenTrial | optuna.Trial:
+        # A fresh sampler per trial, seeded by its number: one sampler's state would be lost when a search is killed.
+        # Numbers count failed trials too.
+        self.study.sampler = _sampler(sampler, self.spec.seed, len(self._trials()))
         return self.study.ask(self.distributions)
 
+    def _setting_id(self, params: Mapping[str, Value]) -> str:
+        return self.space.setting(params).strategy_id
+
+    def _tried(self) -> set[str]:
+        """Return the settings of all trials that have one: two points may round to one setting."""
+        trials = self._trials(TrialState.RUNNING, TrialState.COMPLETE)
+        return {self._setting_id(trial.params) for trial in trials if trial.params.keys() == self.distributions.keys()}
+
     def _unfinished(self) -> list[FrozenTrial]:
-        """Return the pending trials. One that was interrupted before it had all of its values is marked as failed."""
+        """Return the pending trials.
+
+        One that was interrupted before it had all of its values, or before it was found to be a repeat, is failed.
+        """
+        tried = {self._setting_id(trial.params) for trial in self._trials(TrialState.COMPLETE)}
         unfinished = []
         for trial in self._trials(TrialState.RUNNING):
-            if trial.params.keys() == self.distributions.keys():
+            is_whole = trial.params.keys() == self.distributions.keys()
+            if is_whole and (setting := self._setting_id(trial.params)) not in tried:
+                tried.add(setting)
                 unfinished.append(trial)
             else:
                 self.study.tell(trial.number, state=TrialState.FAIL)
@@ -182,11 +227,11 @@ def _distribution(axis: SearchAxis) -> BaseDistribution:
     return FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def _sampler(spec: SearchSpec, number: int) -> BaseSampler:
+def _sampler(name: str, seed: int, number: int) -> BaseSampler:
     # A function of the number alone: trial 7 is the same in a resumed search.
-    seed = seeded_rank(spec.seed, f"trial {number}") % 2**32
+    own_seed = seeded_rank(seed, f"trial {number}") % 2**32
     # a grid's points are enqueued, so its sampler has nothing to choose
-    return TPESampler(seed=seed) if spec.sampler == "tpe" else RandomSampler(seed=seed)
+    return TPESampler(seed=own_seed) if name == "tpe" else RandomSampler(seed=own_seed)
 
 
 def _shuffled(points: list[dict[str, Value]], seed: int) -> list[dict[str, Value]]:

@@ -11,6 +11,7 @@ from edt.errors import StoreError
 from edt.scoring.dev import TrialMetrics
 from edt.store.lock import held
 from edt.strategies import EDT, Fixed
+from edt.tuning.progress import exhausted_message
 from edt.tuning.results import TrialResult, best, best_so_far, front
 from edt.tuning.run import search
 from edt.tuning.space import SearchSpace
@@ -190,8 +191,79 @@ def test_a_suggestion_that_is_known_is_told_without_a_pass(tmp_path):
     evaluate = Evaluator()
     tried = run(tmp_path, evaluate, space, known, sampler="random", trials=12, batch=3)
     assert evaluate.passes == [["edt(t0=1,theta=0.5)"]]
-    assert len(tried) == 12
-    assert set(settings(tried)) == {"edt(t0=0.5,theta=0.5)", "edt(t0=1,theta=0.5)"}
+    assert sorted(settings(tried)) == ["edt(t0=0.5,theta=0.5)", "edt(t0=1,theta=0.5)"]
+
+
+SMALL = {
+    "choices": {"t0": [0.5, 0.9], "theta": [0.1, 1.0]},
+    "whole numbers": {"t0": 1.0, "theta": 0.5, "top_k": {"low": 3, "high": 6}},
+    # 0.9999, 1, 1.001 and 1.002: four digits each
+    "a narrow range": {"t0": {"low": 0.9999, "high": 1.002}, "theta": 0.5},
+    "a choice and a range": {"t0": [0.5, 0.9], "theta": 0.5, "top_k": {"low": 3, "high": 4}},
+}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("node", SMALL.values(), ids=SMALL)
+def test_a_repeated_setting_is_no_trial_and_an_exhausted_space_ends_the_search(tmp_path, node, sampler):
+    space, evaluate = SearchSpace.from_config(EDT, node), Evaluator()
+    tried = run(tmp_path, evaluate, space, sampler=sampler, trials=10, batch=3)
+    assert len(tried) == len(set(settings(tried))) == 4
+    assert [len(names) for names in evaluate.passes] == [3, 1]
+    # asked for more, it stays at its end
+    again = Evaluator()
+    assert run(tmp_path, again, space, sampler=sampler, trials=20, batch=3) == tried
+    assert again.passes == []
+
+
+def test_a_search_of_a_small_space_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path):
+    space = SearchSpace.from_config(EDT, {"t0": [0.5, 0.7, 0.9], "theta": [0.1, 1.0]})
+    (tmp_path / "whole").mkdir()
+    whole = run(tmp_path / "whole", space=space, trials=9, batch=2)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Evaluator(dies_in=1), space, trials=9, batch=2)
+    assert run(tmp_path, space=space, trials=9, batch=2) == whole
+    assert len(whole) == 6
+
+
+def test_a_repeat_that_was_interrupted_before_it_was_marked_is_given_up(tmp_path, monkeypatch):
+    import optuna
+
+    space = SearchSpace.from_config(EDT, {"t0": [0.5, 0.9], "theta": [0.1, 1.0]})
+    honest = optuna.Study.tell
+
+    def dying(study, trial, values=None, state=None):
+        if state is not None:
+            raise KeyboardInterrupt
+        return honest(study, trial, values)
+
+    monkeypatch.setattr(optuna.Study, "tell", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, space=space, sampler="random", trials=4, batch=4)
+    monkeypatch.undo()
+    tried = run(tmp_path, space=space, sampler="random", trials=4, batch=4)
+    assert len(set(settings(tried))) == len(tried) == 4
+
+
+def test_spaces_too_large_to_count_are_not_counted():
+    assert PLANE.points() is None
+    assert SearchSpace.from_config(EDT, {"t0": 1.0, "theta": {"low": 0, "high": 0.5}}).points() is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "size", "message"),
+    [
+        ({"trials": 10}, 4, "the space has only 4 settings, so the search ends after 4 trials, not 10"),
+        ({}, 4, f"the search ends after 4 trials, not {DEFAULT_TRIALS}"),
+        ({"sampler": "grid", "trials": 10}, 4, "the grid has only 4 points"),
+        ({"sampler": "grid"}, 4, ""),
+        ({"trials": 4}, 4, ""),
+        ({"trials": 10}, None, ""),
+    ],
+)
+def test_a_space_smaller_than_the_search_is_reported(spec, size, message):
+    assert message in exhausted_message(SearchSpec(**spec), size)
+    assert bool(message) == bool(exhausted_message(SearchSpec(**spec), size))
 
 
 def test_a_grid_tries_each_point_once_and_all_unless_told(tmp_path):
@@ -205,7 +277,7 @@ def test_a_grid_tries_each_point_once_and_all_unless_told(tmp_path):
     some = run(tmp_path / "some", space=space, sampler="grid", batch=5, trials=7)
     assert settings(some) == settings(tried)[:7]
     assert SearchSpec(sampler="grid", trials=50).target(12) == 12
-    assert SearchSpec().target(0) == DEFAULT_TRIALS
+    assert SearchSpec().target(None) == DEFAULT_TRIALS
 
 
 def test_seeds_and_samplers_differ(tmp_path):
