@@ -255,7 +255,7 @@ def value_from_statistics(
     Examples with a row of NaN are left out. With fewer than 2 clusters there is a value and no interval.
     cluster_ids: of the examples; None makes each one its cluster. is_share: see `Metric`.
     """
-    scored_E = ~np.isnan(statistics).any(axis=-1)
+    scored_E = np.asarray(~np.isnan(statistics).any(axis=-1))
     counted = np.where(scored_E[:, None], statistics, 0.0)
     value = float(aggregate(counted.sum(axis=0))) if scored_E.any() else float("nan")
     resampled_B = resampled_values(aggregate, counted, weights_BE)
