@@ -25,12 +25,11 @@ from edt.metrics.suite import (
     MetricValue,
     difference,
     metric_value,
-    value_from_statistics,
 )
-from edt.metrics.temperature import MeanTemperature
 from edt.records import Example, PromptParts
 from edt.scoring.eda_constants import PROVISIONAL, StrategyMetrics, maxima
-from edt.scoring.outputs import StrategyOutputs
+from edt.scoring.outputs import End, StrategyOutputs
+from edt.scoring.recorded import RECORDED, recorded_values
 from edt.scoring.score import with_eda
 from edt.store.parts import GENERATION_TYPES
 
@@ -66,8 +65,8 @@ def score(
     references: for each prompt, in order of appearance, a text or a list of texts; or a mapping from prompt_id. None
         takes the column `references`, which examples and runs have.
     quality: "rouge_l", "sacrebleu" or a metric of your own; None if there is nothing to compare the outputs with.
-    metrics: further ones, by name or as objects. Self-BLEU, EDA, the share of empty outputs and the mean temperature
-        are always there, as far as the samples allow.
+    metrics: further ones, by name or as objects. Self-BLEU, EDA, the shares of empty and cut outputs, their length
+        and the mean temperature are always there, as far as the samples allow.
     language: of the texts; sets the tokenizer of BLEU and Self-BLEU.
     q_star, s_star: EDA's constants; None takes the maxima of the fixed temperatures among these samples.
     resamples, confidence, seed: of the bootstrap over prompts (over clusters, where the samples name them).
@@ -203,23 +202,15 @@ def _evaluated(
 def _values(
     outputs: StrategyOutputs, metrics: Sequence[Metric], language: str, weights_BE: Floats
 ) -> dict[str, MetricValue]:
-    """Return the values of one strategy by metric, and its mean temperature if the samples have one."""
+    """Return the values of one strategy by metric, and what was recorded of its samples."""
     n_samples = len(outputs.texts[0])
     sample_set = outputs.sample_set(n_samples, language)
     values = {
         metric.name: metric_value(metric, sample_set, metric.statistics(sample_set), weights_BE) for metric in metrics
     }
 
-    # A dict of temperatures is empty where the frame has no t_mean, as one that another program wrote.
-    if all(outputs.temperatures):
-        mean_t = MeanTemperature()
-        statistics = mean_t.statistics(outputs.mean_temperatures(n_samples))
-        signature = mean_t.signature(sample_set)
-        clusters = [example.cluster_id for example in outputs.examples]
-        values[mean_t.name] = value_from_statistics(
-            mean_t.name, statistics, mean_t.aggregate, signature, weights_BE, clusters
-        )
-    return values
+    # A frame has what was recorded if its rows have the columns; one that another program wrote may have none.
+    return {**values, **recorded_values(outputs, sample_set, n_samples, weights_BE)}
 
 
 def _with_eda(evaluated: Sequence[StrategyMetrics], spec: EdaSpec) -> list[StrategyMetrics]:
@@ -246,9 +237,9 @@ def _metric(metric: MetricLike) -> Metric:
     """Return a metric by name, or the object itself. Raises ConfigError for what is neither."""
     if isinstance(metric, str):
         name = _ALIASES.get(metric, metric)
-        # EDA is computed from two metrics, and mean T reads no text: both are added where the samples allow it.
+        # EDA is computed from two metrics, and what was recorded reads no text: both are added where the samples allow.
         known = {name: factory for name, factory in METRICS.items() if hasattr(factory, "statistics")}
-        known.pop(MeanTemperature.name)
+        known = {name: factory for name, factory in known.items() if name not in RECORDED}
         if name not in known:
             near = suggestion(metric, known)
             raise ConfigError(f"no metric is called '{metric}'{near}; there are: {', '.join(known)}.")
@@ -362,6 +353,12 @@ def _outputs(strategy: Hashable, rows: pd.DataFrame, examples: Sequence[Example]
         for prompt_id, t_mean in zip(ordered["prompt_id"].astype(str), ordered["t_mean"].tolist(), strict=True):
             temperatures[prompt_id][len(temperatures[prompt_id])] = t_mean
 
+    ends: dict[str, dict[int, End]] = {example.example_id: {} for example in examples}
+    if {"finish_reason", "token_ids"} <= set(rows.columns) and rows["finish_reason"].notna().all():
+        columns = (ordered["prompt_id"].astype(str), ordered["token_ids"], ordered["finish_reason"])
+        for prompt_id, token_ids, reason in zip(*columns, strict=True):
+            ends[prompt_id][len(ends[prompt_id])] = End(len(token_ids), reason)
+
     if absent := [name for name, found in texts.items() if not found]:
         raise DataError(
             f"{strategy} has no output for prompt '{absent[0]}' ({len(absent)} are missing in all), which another "
@@ -383,6 +380,7 @@ def _outputs(strategy: Hashable, rows: pd.DataFrame, examples: Sequence[Example]
         examples=examples,
         texts=list(texts.values()),
         temperatures=list(temperatures.values()),
+        ends=list(ends.values()),
     )
 
 

@@ -76,6 +76,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         extra_metrics=task.task.extra_metrics,
         splits={split: _split_facts(examples[split], prompts[split]) for split in task.splits},
         config=request.config,
+        has_chat_template=getattr(engine.model.tokenizer, "chat_template", None) is not None,
     )
     manifest, limits = _as_begun(request, manifest, limits)
     return Prepared(examples=examples, prompts=prompts, limits=limits, manifest=manifest)

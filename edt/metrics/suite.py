@@ -21,6 +21,7 @@ from edt.metrics.chrf import Chrf
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
 from edt.metrics.factuality import DistinctCorrect, Factuality
+from edt.metrics.length import CutShare, MeanTokens
 from edt.metrics.rouge import RougeL, rouge_tokenizer
 from edt.metrics.self_bleu import SelfBleu
 from edt.metrics.temperature import MeanTemperature
@@ -37,11 +38,14 @@ METRICS: Mapping[str, type] = {
     "factuality": Factuality,
     "distinct_correct": DistinctCorrect,
     "empty_share": EmptyShare,
+    "cut_share": CutShare,
+    "tokens": MeanTokens,
     "temperature": MeanTemperature,
 }
 """What is scored, by name, in the order of a table's columns, after that of the quality metric.
 
-All are metrics of texts but two: `eda` combines quality and Self-BLEU, `temperature` reads the recorded temperatures.
+All are metrics of texts but four: `eda` combines quality and Self-BLEU; `cut_share`, `tokens` and `temperature` are
+of what was recorded at decoding.
 """
 
 
@@ -134,7 +138,8 @@ class MetricsSpec:
         # A metric of the user's that is the task's quality is listed once, and so is one that the task names twice.
         distinct = list({id(metric): metric for metric in metrics}.values())
 
-        taken = [*(metric.name for metric in distinct), EdaConstants.name, MeanTemperature.name]
+        taken = [*(metric.name for metric in distinct), EdaConstants.name]
+        taken += [CutShare.name, MeanTokens.name, MeanTemperature.name]
         if repeated := next((name for name in taken if taken.count(name) > 1), None):
             # Scores are kept by name: one of the two would replace the other without a word.
             raise ConfigError(f"two metrics are called '{repeated}'; rename the one in metrics.extra (its `name`).")

@@ -27,6 +27,7 @@ from edt.report.run_facts import eda_scales, run_facts
 from edt.report.run_labels import run_labels
 from edt.report.steps import write_step_figures
 from edt.report.table import csv_text, markdown, print_table, result_console
+from edt.scoring.output_warnings import output_warnings
 from edt.store.atomic import write_text
 from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations, read_scores
@@ -88,6 +89,8 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
     console = result_console()
     print_table(sections, console)
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
+    for warning in output_warnings(scores, runs):
+        _logger.warning("%s", warning)
 
     # The plain install promises the table; the page and the figures are extra.
     try:

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from edt.records import ScoreRow
+from edt.report.fitting import fitting_columns, left_out_line
 from edt.report.frame import (
     HEADINGS,
     MEASURED_COLUMNS,
-    WITHOUT_INTERVAL,
     Group,
     Sections,
     TableRow,
@@ -26,20 +27,41 @@ from edt.report.frame import (
 )
 
 _CSV_COLUMNS = (*MEASURED_COLUMNS, "generation_id", "note")
-TABLE_WIDTH, TEXT_WIDTH = 176, 120
+TABLE_WIDTH, TEXT_WIDTH = 200, 120
 """Characters per line of a table, and of running text, in a pipe or a file."""
 _WIDE_TERMINAL = 140
-"""On a narrower terminal an interval is printed below its value, and columns without intervals are left out."""
+"""On a narrower terminal an interval is printed below its value."""
+_LABEL_WIDTH, _NO_LIMIT = 12, 10_000
+"""Characters of a section's label below which it is not wrapped in favor of another column."""
 _EDA = "EDA: Euclidean distance from the ultimate aim, best quality at Self-BLEU 0."
 
 
 def print_table(sections: Sections, console: Console) -> None:
-    """Print the table with a section for each model, task and split, and the notes below it."""
+    """Print the table with a section for each model, task and split, and the notes below it.
+
+    Columns that do not fit are left out and named in a line below, but never those that settings are compared by.
+    """
+
+    def fits(columns: Sequence[str]) -> bool:
+        # With short labels: a long one may wrap, which costs no column. Measured without the terminal's limit.
+        table = _table(sections, columns, wide, _LABEL_WIDTH)
+        return Measurement.get(console, console.options.update(width=_NO_LIMIT), table).maximum <= console.width
+
     # On 80 columns, value and interval side by side would be cut off; below each other they fit.
     wide = console.width >= _WIDE_TERMINAL
-    columns = [column for column in columns_in(sections) if wide or column not in WITHOUT_INTERVAL]
+    columns, left_out = fitting_columns(columns_in(sections), sections, fits)
+    console.print(_table(sections, columns, wide))
+    if left_out:
+        console.print(left_out_line(left_out), highlight=False, soft_wrap=True)
+    console.print(legend(sections), highlight=False, style="dim")
+    for note in notes_in(sections):
+        console.print(note, highlight=False, markup=False, style="dim")
+
+
+def _table(sections: Sections, columns: Sequence[str], wide: bool, label_width: int | None = None) -> Table:
+    """Return the table of these columns. wide: intervals stand next to values. label_width: of the first column."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    table.add_column("task")
+    table.add_column("task", max_width=label_width)
     table.add_column("strategy", no_wrap=True)
     for column in columns:
         table.add_column(heading(column), justify="right")
@@ -54,11 +76,7 @@ def print_table(sections: Sections, console: Console) -> None:
             cells = [text if wide else text.replace(" [", "\n[") for text in texts]
             # rich reads "[37.9, 41.4]" as markup unless it is escaped.
             table.add_row(escape(label), *map(escape, cells), end_section=line == lines - 1)
-
-    console.print(table)
-    console.print(legend(sections), highlight=False, style="dim")
-    for note in notes_in(sections):
-        console.print(note, highlight=False, markup=False, style="dim")
+    return table
 
 
 def legend(sections: Sections) -> str:

@@ -19,9 +19,9 @@ from edt.generation.request import TaskRequest
 from edt.ids import digest
 from edt.metrics.base import Floats, Metric, SampleSet, Statistics
 from edt.metrics.bootstrap import resample_weights
-from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue, metric_value, value_from_statistics
-from edt.metrics.temperature import MeanTemperature
+from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue, metric_value
 from edt.scoring.outputs import StrategyOutputs
+from edt.scoring.recorded import recorded_values
 from edt.store.run import Run
 from edt.store.statistics import read_statistics, statistics_name, write_statistics
 
@@ -93,17 +93,7 @@ def _metrics_of_strategy(
         statistics = stored[metric.name] if metric in built_in else metric.statistics(samples)
         values[metric.name] = metric_value(metric, samples, statistics, resampling)
 
-    if outputs.temperatures:  # the grammar's outputs have none
-        temperature = MeanTemperature()
-        values[temperature.name] = value_from_statistics(
-            temperature.name,
-            temperature.statistics(outputs.mean_temperatures(n_samples)),
-            temperature.aggregate,
-            temperature.signature(samples),
-            resampling,
-            [example.cluster_id for example in outputs.examples],
-        )
-    return values
+    return {**values, **recorded_values(outputs, samples, n_samples, resampling)}
 
 
 def _stored_statistics(

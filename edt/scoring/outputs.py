@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,15 @@ from edt.tasks.mini.generated_task import has_grammar, ideal_texts
 GRAMMAR_ID = "grammar"
 """Strategy id and family of the grammar's outputs in scores and tables; no strategy has it."""
 
-_UNREAD = (*TRACES, "token_ids", "finish_reason", "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
+_UNREAD = (*TRACES, "h_mean", "floored_steps", "prompt_tokens", "truncated_tokens")
 """Columns that scoring does not read."""
+
+
+class End(NamedTuple):
+    """How an output ended: its new tokens, and its finish reason."""
+
+    tokens: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +49,8 @@ class StrategyOutputs:
     texts: Sequence[Mapping[int, str]]
     temperatures: Sequence[Mapping[int, float]]
     """Empty where nothing was decoded (the grammar's outputs)."""
+    ends: Sequence[Mapping[int, End]] = ()
+    """By sample index, as the texts; empty where nothing was decoded."""
 
     @property
     def complete_samples(self) -> int:
@@ -76,9 +86,10 @@ def read_outputs(
 
     wanted = list(run.manifest.splits) if splits is None else splits
     parts = None if strategy_ids is None else parts_with(run, wanted, strategy_ids)
-    # Token ids and traces are the largest columns of a part, and no metric reads them.
     table = read_generations(run, without=_UNREAD, parts=parts)
     params = param_columns(table, GENERATION_TYPES)
+    # Of the token ids, the largest column of a part, only the number.
+    table = table.append_column("n_tokens", pc.list_value_length(table["token_ids"])).drop_columns(["token_ids"])
 
     # A part may hold more strategies than were requested, so each is looked at by name.
     order = list(dict.fromkeys(strategy for planned in run.manifest.passes for strategy, _ in planned.rows))
@@ -144,8 +155,10 @@ def _group_by_example(
     """
     texts: dict[str, dict[int, str]] = {example.example_id: {} for example in examples}
     temperatures: dict[str, dict[int, float]] = {example.example_id: {} for example in examples}
-    columns = (rows[name].to_pylist() for name in ("example_id", "sample", "text", "t_mean"))
-    for example_id, sample, text, t_mean in zip(*columns, strict=True):
+    ends: dict[str, dict[int, End]] = {example.example_id: {} for example in examples}
+    names = ("example_id", "sample", "text", "t_mean", "n_tokens", "finish_reason")
+    columns = (rows[name].to_pylist() for name in names)
+    for example_id, sample, text, t_mean, n_tokens, reason in zip(*columns, strict=True):
         if example_id not in texts:
             raise StoreError(
                 f"the generations hold example '{example_id}' of {split}, which is not in the run's examples.parquet; "
@@ -154,6 +167,7 @@ def _group_by_example(
         # By sample index, not in order of rows: passes add samples in any order.
         texts[example_id][sample] = answer(text, rule)
         temperatures[example_id][sample] = t_mean
+        ends[example_id][sample] = End(n_tokens, reason)
 
     # All rows of a strategy agree in these columns.
     first = rows.slice(0, 1).to_pylist()[0]
@@ -167,4 +181,5 @@ def _group_by_example(
         examples=examples,
         texts=list(texts.values()),
         temperatures=list(temperatures.values()),
+        ends=list(ends.values()),
     )

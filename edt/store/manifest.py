@@ -68,6 +68,8 @@ class Manifest:
     passes: tuple[Pass, ...] = ()
     second_models: Mapping[str, str] = field(default_factory=dict)
     """Digest of the weights of each second model that kld used, by its path."""
+    has_chat_template: bool = False
+    """Whether the tokenizer has a chat template, used or not; false in folders of before it was recorded."""
     schema: int = SCHEMA
 
     @property

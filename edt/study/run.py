@@ -16,6 +16,7 @@ from edt.generation.session import DRY_RUN, Session
 from edt.metrics.suite import MetricsSpec
 from edt.scoring.compute import check_metrics
 from edt.scoring.eda_constants import BASELINE
+from edt.scoring.output_warnings import output_warnings
 from edt.scoring.outputs import read_outputs
 from edt.scoring.score import score_outputs
 from edt.store.layout import study_folder
@@ -190,4 +191,6 @@ def _score_task(request: StudyRequest, task: TaskRequest, decoded: DecodedTask) 
     samples = request.generation.sampling.samples
     scored = score_outputs(run, outputs, request.metrics, samples, request.protocol.baseline_ids)
     write_scores(run, scored.scores)
+    for warning in output_warnings([score for score in scored.scores if score.split == "test"], [run]):
+        logger.warning("%s", warning)
     return TaskStudy(task=task.task, scored=scored, families=decoded.families)

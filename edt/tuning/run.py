@@ -17,6 +17,7 @@ from edt.records import ScoreRow, Split
 from edt.scoring.compute import check_metrics
 from edt.scoring.dev import DEV, TrialMetrics, evaluate_on_dev, freeze_constants, trial_metrics
 from edt.scoring.eda_constants import BASELINE
+from edt.scoring.output_warnings import output_warnings
 from edt.scoring.outputs import GRAMMAR_ID
 from edt.scoring.score import score_runs
 from edt.store.layout import search_folder, search_folders
@@ -308,4 +309,7 @@ def _evaluate_on_test(
     samples = request.generation.sampling.samples
     scores = score_runs(runs, request.metrics, samples=samples, baseline_ids=set(fixed))
     wanted = {*(setting.strategy_id for setting in settings), GRAMMAR_ID}
-    return [score for score in scores if score.split == TEST and score.strategy_id in wanted]
+    of_test = [score for score in scores if score.split == TEST and score.strategy_id in wanted]
+    for warning in output_warnings(of_test, runs):
+        logger.warning("%s", warning)
+    return of_test

@@ -53,7 +53,8 @@ def scores_of(folder):
 
 def check_scores(runs, name):
     expected, now = scores_of(WRITTEN / name), scores_of(runs / name)
-    assert now.keys() == expected.keys()
+    # Later versions score more; what 0.1.0 scored is there with its numbers.
+    assert now.keys() >= expected.keys()
     for key, old in expected.items():
         # Version 0.1 gave a share without variation an interval of no width; it is Wilson's now.
         if key[IDENTITY.index("metric")] in ("empty_share", "factuality") and old["lo"] == old["hi"]:
@@ -103,7 +104,7 @@ def test_a_run_resumes_in_its_folder_and_scores_to_the_same_numbers(runs, task, 
     assert sorted(path.name for path in runs.glob("mini-*")) == sorted(path.name for path in WRITTEN.glob("mini-*"))
     check_nothing_decoded(runs, name)
     check_scores(runs, name)
-    assert signatures(runs / name) == signatures(WRITTEN / name)
+    assert signatures(runs / name) >= signatures(WRITTEN / name)
 
 
 def test_edt_score_reads_all_folders(runs):
