@@ -80,10 +80,9 @@ class HFGenerateEngine(Engine):
                     indices = [group[place] for place in places]
                     pairs = [(index, RowRequest(strategy, sample)) for index in indices for sample in some]
                     prompts = [request.prompts[index] for index in indices]
-                    yield (
-                        pairs,
-                        self._call(prompts, request.strategies[strategy], some, request.sampling, request.limits),
-                    )
+                    rows = self._call(prompts, request.strategies[strategy], some, request.sampling, request.limits)
+                    request.on_step(float(len(pairs)), int(rows.length_A.sum()))
+                    yield pairs, rows
 
     def _read_together(self, request: DecodeRequest) -> list[list[int]]:
         """Return the indices of the prompts that one call may read: all, or those of one length."""

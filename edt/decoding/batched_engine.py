@@ -149,6 +149,7 @@ class BatchedEngine(Engine):
             eos_ids=self.model.eos_ids,
             watch=self.stop_watch(request.limits),
             on_non_finite=lambda row, step: raise_non_finite(request.prompts[pairs[row][0]], step),
+            on_step=request.on_step,
         )
 
         self.work.row_steps += int(rows.length_A.sum())

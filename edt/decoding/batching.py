@@ -20,6 +20,11 @@ _GPU_SHARE = 0.5
 _CPU_SHARE = 0.25
 _CPU_CEILING = 4 * 2**30
 
+_CHUNK_WORK = {"cpu": 1e13, "cuda": 2e16}
+"""Floating-point operations of a chunk, at most: a few minutes on such a device. What a command that is stopped loses
+is one chunk; on a small model memory limits it long before.
+"""
+
 _EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 """Parts of the messages by which torch reports exhausted memory, by system."""
 
@@ -57,11 +62,19 @@ class Cost:
 
 
 def plan_chunks(
-    prompts: Sequence[Prompt], *, rows_per_prompt: int, new_tokens: int, cost: Cost, budget: int, max_rows: int
+    prompts: Sequence[Prompt],
+    *,
+    rows_per_prompt: int,
+    new_tokens: int,
+    cost: Cost,
+    budget: int,
+    max_rows: int,
+    max_tokens: int | None = None,
 ) -> Plan:
-    """Sort the prompts by length and cut them where a chunk would exceed the budget or max_rows.
+    """Sort the prompts by length and cut them where a chunk would exceed the budget, max_rows or max_tokens.
 
-    A single prompt may exceed both: its rows are then decoded in several batches from one prefill.
+    max_tokens: the most that a chunk may read and write; None is any number.
+    A single prompt may exceed all of these: its rows are then decoded in several batches from one prefill.
     """
     # By length, so that padding is small; by id as well, so that the plan does not depend on the order of the prompts.
     ordered = sorted(prompts, key=lambda prompt: (len(prompt.token_ids), prompt.example_id))
@@ -73,17 +86,30 @@ def plan_chunks(
     rows_per_batch = max(1, min(max_rows, fitting_rows))
 
     chunks: list[list[str]] = []
-    spent = 0
+    spent = tokens = 0
     for prompt in ordered:
-        needed = cost.in_bytes(len(prompt.token_ids), new_tokens, rows_per_prompt)
-        # A prompt joins the last chunk if both limits still hold; a chunk has one prompt at least.
-        if chunks and rows_per_prompt * (len(chunks[-1]) + 1) <= max_rows and spent + needed <= budget:
+        length = len(prompt.token_ids)
+        needed = cost.in_bytes(length, new_tokens, rows_per_prompt)
+        more_tokens = length + rows_per_prompt * new_tokens
+        # A prompt joins the last chunk if all limits still hold; a chunk has one prompt at least.
+        if (
+            chunks
+            and rows_per_prompt * (len(chunks[-1]) + 1) <= max_rows
+            and spent + needed <= budget
+            and (max_tokens is None or tokens + more_tokens <= max_tokens)
+        ):
             chunks[-1].append(prompt.example_id)
-            spent += needed
+            spent, tokens = spent + needed, tokens + more_tokens
         else:
             chunks.append([prompt.example_id])
-            spent = needed
+            spent, tokens = needed, more_tokens
     return Plan(chunks=tuple(tuple(chunk) for chunk in chunks), rows_per_batch=rows_per_batch)
+
+
+def chunk_tokens(parameters: int, device: torch.device) -> int:
+    """Return how many tokens of a model with so many parameters a chunk may read and write."""
+    # By an account and not by measured speed: the same command must plan the same chunks on a busy machine.
+    return int(_CHUNK_WORK.get(device.type, _CHUNK_WORK["cuda"]) / (2 * max(1, parameters)))
 
 
 def default_budget(device: torch.device) -> int:

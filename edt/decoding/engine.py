@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edt.decoding.batching import Cost, Plan, default_budget, plan_chunks, translate_memory_errors
+from edt.decoding.batching import Cost, Plan, chunk_tokens, default_budget, plan_chunks, translate_memory_errors
 from edt.decoding.ops.noise import GENERATOR, stream_key
 from edt.decoding.request import DecodeRequest, Pair, RowRequest
 from edt.decoding.row_batch import RowBatch
@@ -106,6 +106,7 @@ class Engine(ABC):
             cost=self.cost(request.used_strategies, longest),
             budget=self.budget,
             max_rows=self.spec.max_rows,
+            max_tokens=chunk_tokens(self.model.parameters, self.model.device),
         )
 
     def _check_lengths(self, request: DecodeRequest) -> None:

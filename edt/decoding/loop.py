@@ -16,6 +16,7 @@ from torch import Tensor
 from edt.decoding.cache.branches import Branches
 from edt.decoding.ops.noise import uniform_noise
 from edt.decoding.ops.truncation_cutoffs import cutoffs
+from edt.decoding.request import OnStep, ignore_step
 from edt.decoding.row_batch import RowBatch
 from edt.decoding.stops import StopWatch
 from edt.errors import ConfigError
@@ -31,6 +32,7 @@ def decode(
     eos_ids: frozenset[int],
     watch: StopWatch,
     on_non_finite: Callable[[int, int], None],
+    on_step: OnStep = ignore_step,
 ) -> None:
     """Decode all rows to their ends, writing into `rows`.
 
@@ -51,6 +53,7 @@ def decode(
 
         # 8. ends: EOS, a stop string, or the last step
         continuing = (~finish(rows, alive_R, step, eos, watch)).nonzero().squeeze(-1)
+        on_step(*_work_of_step(len(alive_R), len(alive_R) - len(continuing), step, rows.max_new_tokens))
         if not len(continuing) or step + 1 == rows.max_new_tokens:
             return
 
@@ -63,6 +66,12 @@ def decode(
 
         # 10. the model reads the new tokens, once per distinct prefix
         branches.advance(token_R)
+
+
+def _work_of_step(alive: int, ended: int, step: int, max_new_tokens: int) -> tuple[float, int]:
+    """Return what a step was of the work, in rows, and its tokens: what an `OnStep` takes."""
+    # A row that ends saves its remaining steps; over all steps each row adds up to 1.
+    return (alive + ended * (max_new_tokens - step - 1)) / max_new_tokens, alive
 
 
 def draw_step(rows: RowBatch, branches: Branches, table: StrategyTable, alive_R: Tensor, step: int) -> Tensor:

@@ -45,7 +45,9 @@ class ReferenceEngine(Engine):
         for index, prompt in enumerate(request.prompts):
             for row in request.rows:
                 strategy = request.strategies[row.strategy]
-                yield [(index, row)], self._decode_row(prompt, strategy, row.sample, request.sampling, request.limits)
+                decoded = self._decode_row(prompt, strategy, row.sample, request.sampling, request.limits)
+                request.on_step(1.0, int(decoded.length_A.sum()))
+                yield [(index, row)], decoded
 
     def _decode_row(
         self, prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling, limits: Limits

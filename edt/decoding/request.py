@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from edt.decoding.batching import Plan
 from edt.decoding.sampling import Limits, Sampling
@@ -23,12 +23,21 @@ Pair = tuple[int, RowRequest]
 """The index of a prompt, and one of its rows."""
 
 
+OnStep = Callable[[float, int], None]
+"""Called after each step of a batch with what it was of the work, in rows and parts of rows, and with its tokens."""
+
+
+def ignore_step(rows: float, tokens: int) -> None:
+    """Do nothing: the `OnStep` of a request whose progress nobody watches."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodeRequest:
     """The rows to decode of every prompt: the one argument of each engine.
 
     prompts: decoded together, such as a chunk of the plan. strategies: what the rows index.
     rows_per_batch: the most rows in one batch of the model; None puts all rows into one batch.
+    on_step: called after each step that is decoded.
     """
 
     prompts: Sequence[Prompt]
@@ -37,6 +46,7 @@ class DecodeRequest:
     sampling: Sampling
     limits: Limits
     rows_per_batch: int | None = None
+    on_step: OnStep = field(default=ignore_step, compare=False, repr=False)
 
     @classmethod
     def all_rows(

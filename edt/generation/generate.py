@@ -10,6 +10,7 @@ from dataclasses import replace
 import pyarrow.compute as pc
 
 from edt.decoding.engine import Engine
+from edt.decoding.request import OnStep
 from edt.errors import MemoryExceededError, StoreError
 from edt.generation.passes import chunk_prompts, chunks_to_decode, decode_request, split_in_two, with_missing_passes
 from edt.generation.prepare import Prepared
@@ -93,9 +94,11 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
         while todo:
             number, chunk = todo[0]
             planned = run.manifest.passes[number]
+            advance.begin_chunk()
             try:
-                generations = _decode_chunk(request, prepared, engine, planned, chunk)
+                generations = _decode_chunk(request, prepared, engine, planned, chunk, advance)
             except MemoryExceededError as error:
+                advance.end_chunk(0, 0)
                 smaller = split_in_two(planned, chunk, error)
                 if not planned.splits:  # once per pass is enough
                     logger.warning(
@@ -103,13 +106,14 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
                         "(a lower engine.kv_budget avoids it from the start)."
                     )
                 run = run.saved(run.manifest.with_changed_pass(number, smaller))
+                # A split adds chunks.
+                todo = chunks_to_decode(run, request, prepared)
             else:
                 # Outside of the try, so that an error of writing is not taken for a chunk that was too large.
                 write_part(run, number, chunk, generations)
                 finished += 1
-                advance(len(generations), sum(len(generation.token_ids) for generation in generations))
-            # Looked up again after each chunk, since a split adds chunks.
-            todo = chunks_to_decode(run, request, prepared)
+                advance.end_chunk(len(generations), sum(len(generation.token_ids) for generation in generations))
+                todo = todo[1:]
     return run
 
 
@@ -126,12 +130,12 @@ def _count_at_interrupt(task: str, chunks: Callable[[], tuple[int, int]]) -> Ite
 
 
 def _decode_chunk(
-    request: GenerationRequest, prepared: Prepared, engine: Engine, planned: Pass, chunk: int
+    request: GenerationRequest, prepared: Prepared, engine: Engine, planned: Pass, chunk: int, on_step: OnStep
 ) -> list[Generation]:
     """Return the generations of one chunk of a pass."""
     prompts = chunk_prompts(prepared, planned, chunk)
     rows = decode_request(request, prepared, planned.rows, prompts)
-    return list(engine.generate(replace(rows, rows_per_batch=planned.rows_per_batch)))
+    return list(engine.generate(replace(rows, rows_per_batch=planned.rows_per_batch, on_step=on_step)))
 
 
 def _warn_of_untraced_rows(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection[str]]) -> None:

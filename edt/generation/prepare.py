@@ -10,7 +10,7 @@ from typing import Any
 from edt.decoding.engine import Engine
 from edt.decoding.sampling import STORED_NOISE, Limits, Sampling
 from edt.errors import ConfigError
-from edt.generation.request import GenerationRequest, TaskRequest
+from edt.generation.request import GenerationRequest, TaskRequest, check_number_of_rows
 from edt.generation.splits import check_disjoint
 from edt.ids import digest
 from edt.models.language_model import LanguageModel
@@ -49,6 +49,10 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
 
     examples = {split: task.task.load(split) for split in task.splits}
     check_disjoint(task.task.name, examples)
+    # Before the prompts are encoded, which takes minutes where there are that many.
+    n_examples = sum(len(subset.examples) for subset in examples.values())
+    rows = n_examples * len(request.strategies) * request.sampling.samples
+    check_number_of_rows(rows, f"of task '{task.task.name}', with {n_examples:,} examples")
     prompts = {
         split: {e.example_id: encode(e, engine.model.tokenize, budget=budget) for e in subset.examples}
         for split, subset in examples.items()

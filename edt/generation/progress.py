@@ -13,29 +13,65 @@ from rich.progress import Progress as RichProgress
 
 logger = logging.getLogger(__name__)
 
-Advance = Callable[[int, int], None]
-"""Called with the rows and the new tokens that were decoded since the last call."""
+
+class Advance:
+    """Advances a progress: called with the rows, or parts of rows, and the new tokens decoded since the last call."""
+
+    def __init__(self, count: Callable[[float, int], None], begin_chunk: Callable[[], None] | None = None) -> None:
+        self._count, self._begin_chunk = count, begin_chunk
+        self._of_chunk = (0.0, 0)
+
+    def begin_chunk(self) -> None:
+        """Begin to time a chunk, which first reads its prompts."""
+        self._of_chunk = (0.0, 0)
+        if self._begin_chunk is not None:
+            self._begin_chunk()
+
+    def __call__(self, rows: float, tokens: int) -> None:
+        """Count this work."""
+        self._of_chunk = (self._of_chunk[0] + rows, self._of_chunk[1] + tokens)
+        self._count(rows, tokens)
+
+    def end_chunk(self, rows: int, tokens: int) -> None:
+        """Count a chunk as so much work in all, whatever its steps have counted: 0 and 0 for one that failed."""
+        self._count(rows - self._of_chunk[0], tokens - self._of_chunk[1])
+        self._of_chunk = (0.0, 0)
+
 
 _SECONDS_BETWEEN_LINES = 60.0
 """Between the log lines that stand for a bar where there is no terminal."""
 _SECONDS_WORTH_A_LINE = 20.0
-"""Time left after the first chunk from which a line announces it."""
+"""Time left after the first steps from which a line announces it."""
 
 
 class _Speed:
-    """How fast rows are decoded, from the chunks that this command decoded itself."""
+    """How fast rows are decoded, from what this command decoded itself."""
 
-    def __init__(self, rows_to_do: int) -> None:
-        self.rows_left = rows_to_do
+    def __init__(self, rows_to_do: int, chunks: int) -> None:
+        self.rows_left, self._chunks_left = float(rows_to_do), chunks
         # Not time(), which jumps where the system's clock is set, and could make a speed negative.
         self._began = monotonic()
-        self._rows = self._tokens = 0
+        self._rows, self._tokens = 0.0, 0
+        self._chunk_began: float | None = None
+        self._reading, self._chunks_read, self._timed = 0.0, 0, 0
 
-    def add(self, rows: int, tokens: int) -> None:
+    def begin_chunk(self) -> None:
+        """Time the reading of a chunk's prompts: until its first step is counted."""
+        self._chunk_began = monotonic()
+
+    def add(self, rows: float, tokens: int) -> None:
         """Count what was decoded since the last call."""
+        if self._chunk_began is not None:
+            self._reading += monotonic() - self._chunk_began
+            self._chunk_began = None
+            self._chunks_read += 1
+            self._chunks_left -= 1
+        else:
+            self._timed += 1
         self._rows += rows
         self._tokens += tokens
-        self.rows_left -= rows
+        # Parts of rows add up to whole ones but for rounding.
+        self.rows_left = round(self.rows_left - rows, 6)
 
     @property
     def seconds(self) -> float:
@@ -49,12 +85,18 @@ class _Speed:
         return self._tokens / max(self.seconds, 1e-9)
 
     @property
+    def is_known(self) -> bool:
+        """Whether enough was decoded for an estimate: a few steps, or one where each takes long."""
+        return self._rows > 0 and self._timed >= 1 and (self._timed >= 8 or self.seconds >= 10)
+
+    @property
     def seconds_left(self) -> float:
-        """Seconds until all rows are decoded, at the mean speed so far.
+        """Seconds until all rows are decoded, at the mean speed so far, with the reading of the chunks to come.
 
         Chunks are ordered by the length of their prompts, so it is a little short at first.
         """
-        return self.seconds / max(1, self._rows) * self.rows_left
+        decoding = (self.seconds - self._reading) / max(self._rows, 1e-9) * self.rows_left
+        return decoding + self._reading / max(1, self._chunks_read) * max(0, self._chunks_left)
 
 
 class Progress:
@@ -69,10 +111,10 @@ class Progress:
 
         chunks: the number that is left to decode.
         """
-        speed = _Speed(total - done)
+        speed = _Speed(total - done, chunks)
         # A bar in a log file would be a line for each time that it is redrawn.
         if not self.console.is_terminal:
-            # The first chunk of a large run can take minutes, in which a log would show nothing.
+            # Reading the prompts of the first chunk can take minutes, in which a log would show nothing.
             if chunks > 1:
                 logger.info("%s: decoding the first chunk of %d; the estimate of the time follows.", label, chunks)
             yield _line_by_line(label, total, speed)
@@ -88,29 +130,30 @@ class Progress:
             TimeElapsedColumn(),
             TextColumn("{task.fields[speed]}"),
         )
-        # The bar redraws itself by a timer of its thread; a chunk pays only for an update of numbers.
+        # The bar redraws itself by a timer of its thread; a step pays only for an update of numbers.
         with RichProgress(*columns, console=self.console) as bar:
             identifier = bar.add_task(label, total=total, completed=done, speed="")
 
-            def advance(rows: int, tokens: int) -> None:
+            def count(rows: float, tokens: int) -> None:
                 speed.add(rows, tokens)
-                bar.update(identifier, advance=rows, speed=_speed_text(speed))
+                text = _speed_text(speed) if speed.is_known else ""
+                bar.update(identifier, completed=total - speed.rows_left, speed=text)
 
-            yield advance
+            yield Advance(count, speed.begin_chunk)
 
 
 def _line_by_line(label: str, total: int, speed: _Speed) -> Advance:
-    """Return an `Advance` that logs the time left after the first chunk, where it is worth a line, and every minute."""
+    """Return an `Advance` that logs the time left after a few steps, where it is worth a line, and every minute."""
     last_line: float | None = None
 
-    def advance(rows: int, tokens: int) -> None:
+    def count(rows: float, tokens: int) -> None:
         nonlocal last_line
         speed.add(rows, tokens)
 
         now = monotonic()
         # The first line comes early, since a person decides on it whether to wait.
         if last_line is None:
-            is_due = speed.seconds_left >= _SECONDS_WORTH_A_LINE
+            is_due = speed.is_known and speed.seconds_left >= _SECONDS_WORTH_A_LINE
         else:
             is_due = now - last_line >= _SECONDS_BETWEEN_LINES
         # The line of the end is logged by `Progress.task`, with the totals.
@@ -118,7 +161,7 @@ def _line_by_line(label: str, total: int, speed: _Speed) -> Advance:
             last_line = now
             logger.info("%s: %d of %d rows, %s", label, total - speed.rows_left, total, _speed_text(speed))
 
-    return advance
+    return Advance(count, speed.begin_chunk)
 
 
 def _speed_text(speed: _Speed) -> str:

@@ -21,6 +21,19 @@ Row = tuple[str, int]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test", "all")
 
 
+MOST_ROWS = 5_000_000
+"""The most rows that a command decodes of a task: their records have to fit into memory."""
+
+
+def check_number_of_rows(rows: int, of_what: str) -> None:
+    """Raise ConfigError where a command would decode more rows than it can keep."""
+    if rows > MOST_ROWS:
+        raise ConfigError(
+            f"this would decode {rows:,} rows {of_what} (settings × sampling.samples), and a command takes "
+            f"{MOST_ROWS:,} of a task at most; lower sampling.samples or task.limit, or choose fewer settings."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskRequest:
     """A task and its splits to decode.
@@ -72,6 +85,10 @@ class GenerationRequest:
     """What the user typed, for the manifest: the same command finishes a run that was interrupted."""
     dry_run: bool = False
     """Stop after the estimate, before anything is decoded or written."""
+
+    def __post_init__(self) -> None:
+        # Before anything is built of them: so many rows would fill the memory, without a word.
+        check_number_of_rows(len(self.strategies) * self.sampling.samples, "of every example")
 
     @property
     def rows(self) -> list[Row]:

@@ -95,6 +95,11 @@ class LanguageModel:
                 return int(candidate)
         return 0
 
+    @cached_property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(weight.numel() for weight in self.model.parameters())
+
     @property
     def cache_bytes_per_token(self) -> int:
         """Bytes of keys and values that one token of one row takes."""

@@ -70,7 +70,7 @@ class SearchProgress(Progress):
         bars = self._bars
         identifier = bars.add_task(f"{label} rows", total=total, completed=done)
         try:
-            yield lambda rows, tokens: bars.advance(identifier, rows)
+            yield Advance(lambda rows, tokens: bars.advance(identifier, rows))
         finally:
             bars.remove_task(identifier)
 

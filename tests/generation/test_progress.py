@@ -6,13 +6,21 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 from rich.console import Console
 
+from edt.adapters.generate_spec import HFGenerateSpec
 from edt.cli import main
+from edt.decoding.batching import Cost, chunk_tokens, plan_chunks
+from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
+from edt.decoding.request import DecodeRequest
+from edt.decoding.sampling import Limits, Sampling
+from edt.errors import ConfigError
 from edt.generation import generate
 from edt.generation import progress as progress_module
 from edt.generation.progress import Progress, duration
 from edt.generation.session import Session, generate_runs
+from edt.records import Prompt
 from edt.strategies import EDT, Fixed
 from tests.support.small_runs import FIXED, bytes_of, run_of
 
@@ -41,6 +49,50 @@ def test_lines_say_the_speed_and_the_time_left(clock, caplog):
         "xlsum: 30 of 100 rows, 50 tokens/s, about 70 s left",
         "xlsum: 100 rows, 20 of them from before, 80.0 s, 50 tokens/s",
     ]
+
+
+def test_a_single_chunk_has_an_estimate_from_its_first_steps_and_a_line_every_minute(clock, caplog):
+    caplog.set_level(logging.INFO)
+    with Progress(Console(force_terminal=False)).task("xlsum", total=20, done=0, chunks=1) as advance:
+        advance.begin_chunk()
+        clock[0] = 30.0  # the prompts are read: not counted as decoding
+        for step in range(10):
+            advance(0.2, 20)
+            clock[0] += 2.0 if step < 9 else 70.0
+        advance(0.2, 20)
+        clock[0] += 1.0
+        advance.end_chunk(20, 300)
+    assert caplog.messages == [
+        "xlsum: 0 of 20 rows, 1 tokens/s, about 2 min left",  # 0.4 rows in 2 s since the prompts were read, 19.6 to come
+        "xlsum: 2 of 20 rows, 2 tokens/s, about 12 min left",
+        "xlsum: 20 rows, 0 of them from before, 119.0 s, 3 tokens/s",
+    ]
+
+
+def test_a_chunk_that_failed_counts_for_nothing(clock, caplog):
+    caplog.set_level(logging.INFO)
+    with Progress(Console(force_terminal=False)).task("xlsum", total=4, done=0, chunks=1) as advance:
+        advance.begin_chunk()
+        advance(1.5, 30)
+        advance.end_chunk(0, 0)
+        advance.begin_chunk()
+        advance(0.5, 5)
+        clock[0] = 2.0
+        advance.end_chunk(4, 40)
+    assert caplog.messages == ["xlsum: 4 rows, 0 of them from before, 2.0 s, 20 tokens/s"]
+
+
+@pytest.mark.parametrize("spec", [BatchedSpec, ReferenceSpec, HFGenerateSpec])
+def test_steps_add_up_to_the_rows_and_tokens_of_every_engine(spec, tiny, prompts):
+    calls = []
+    limits, sampling = Limits(max_new_tokens=12, stop=("e",)), Sampling(samples=3)
+    request = DecodeRequest.all_rows(prompts, [Fixed(t0=0), Fixed(t0=1)], sampling=sampling, limits=limits)
+    request = replace(request, rows_per_batch=5, on_step=lambda rows, tokens: calls.append((rows, tokens)))
+    generations = list(spec().build(tiny).generate(request))
+    rows, tokens = (sum(column) for column in zip(*calls, strict=True))
+    assert rows == pytest.approx(len(generations))
+    assert tokens == sum(len(g.token_ids) for g in generations)
+    assert len(calls) > 3
 
 
 def test_a_short_decoding_has_one_line(clock, caplog):
@@ -130,3 +182,46 @@ def test_the_command_stops_after_the_estimate(command, tmp_path, capsys):
     assert "dry_run=true: nothing was decoded, and nothing was written." in shown.err
     assert shown.out == ""
     assert not runs.exists()
+
+
+@pytest.mark.parametrize("samples", [10_000_000, 1_000_000_000])
+def test_too_many_rows_are_an_error_with_their_number_at_once(samples, tmp_path, capsys):
+    assert main(["run", *WORDS, f"paths.runs={tmp_path / 'runs'}", f"sampling.samples={samples}"]) == 2
+    shown = capsys.readouterr().err
+    assert f"this would decode {2 * samples:,} rows of every example" in shown
+    assert "lower sampling.samples" in shown
+
+
+def test_too_many_rows_over_all_examples_are_an_error_too(ask, monkeypatch):
+    monkeypatch.setattr("edt.generation.request.MOST_ROWS", 10)
+    with pytest.raises(ConfigError, match=r"24 rows of task 'wmt19', with 6 examples .* takes 10 of a task at most"):
+        Session.open(ask()).estimate()
+
+
+def test_a_split_too_large_to_generate_is_an_error(tmp_path, capsys):
+    words = ["task=mini_xlsum", "task.test_size=1000000000000", "sampling.samples=1", f"paths.runs={tmp_path}"]
+    assert main(["run", *words]) == 2
+    assert "task.test_size is 1,000,000,000,000; task 'mini_xlsum' generates 1,000,000" in capsys.readouterr().err
+
+
+def test_chunks_of_a_large_model_are_small_and_the_same_on_every_machine():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    cost = Cost(per_token=1, per_row=1, shared_prompt=True)
+    few = [
+        Prompt(task="t", split="test", example_id=f"e{n}", cluster_id="c", token_ids=(5,) * 100,
+               unconditional_ids=(), truncated_tokens=0)
+        for n in range(6)
+    ]  # fmt: skip
+
+    def sizes(parameters, device):
+        plan = plan_chunks(
+            few, rows_per_prompt=64, new_tokens=64, cost=cost, budget=10**12, max_rows=1024,
+            max_tokens=chunk_tokens(parameters, device),
+        )  # fmt: skip
+        return [len(chunk) for chunk in plan.chunks]
+
+    # 4,196 tokens per prompt, at 2 operations per weight and token: 1e13 are two prompts of a model of 500 million
+    assert sizes(2_000_000, cpu) == [6]
+    assert sizes(500_000_000, cpu) == [2, 2, 2]
+    assert sizes(7_000_000_000, cpu) == [1] * 6
+    assert sizes(7_000_000_000, gpu) == [6]

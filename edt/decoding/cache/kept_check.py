@@ -58,6 +58,6 @@ def _key(model: LanguageModel) -> dict[str, Any]:
         "model": model.identity,
         "device": torch.cuda.get_device_name(model.device) if on_gpu else model.device.type,
         "versions": {name: version(name) for name in ("torch", "transformers")},
-        # The code of the trial and of what it tries, so that no change of it needs a version of its own.
+        # The code of the trial and of what it tries, so that a change of it needs no version number.
         "code": files_digest([*Path(__file__).parent.glob("*.py")]),
     }

@@ -50,6 +50,10 @@ class TextSpec:
         }
 
 
+_MOST_ROWS = 1_000_000
+"""All rows of a split are generated, whatever the limit; more would take hours and fill the memory."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratedTask(DatasetTask):
     """Base of the mini tasks: rows are generated, or read from `path` in the real data set's form.
@@ -103,6 +107,11 @@ class GeneratedTask(DatasetTask):
             raise ConfigError(
                 f"task.{split}_size is null, but task '{self.name}' is generated and has no last row; "
                 f"give a number of {self.size_unit}."
+            )
+
+        if size > _MOST_ROWS:
+            raise ConfigError(
+                f"task.{split}_size is {size:,}; task '{self.name}' generates {_MOST_ROWS:,} {self.size_unit} at most."
             )
 
         # Row by row, because only a generated dialogue says how many questions it has.
