@@ -26,7 +26,7 @@ from edt.tasks.answers import answer
 from edt.tasks.prompts import prompt_text
 from edt.tracking.attachments import manifest_file, report_files
 from edt.tracking.redact import Redactor
-from edt.tracking.spec import NoTracking, Tracking
+from edt.tracking.spec import LONGEST_NAME, NoTracking, Tracking
 from edt.tracking.wandb_export import (
     Cell,
     Lines,
@@ -187,7 +187,8 @@ def _setting_exports(
         yield SettingExport(
             # The id depends on study and setting only, so a second export finds the first.
             export_id=digest([study_id, strategy_id]),
-            name=redactor.text(strategy_id),
+            # The end is lost of a name that W&B would refuse; the configuration has all of it.
+            name=redactor.text(strategy_id)[:LONGEST_NAME],
             config=redactor.json(setting_config(scores[0], _study_facts(study_id, study, scores))),
             summary=setting_summary(scores),
             sheets={"scores": score_sheet(scores), **_outputs_sheets(rows, n_examples, scores[0].n_samples)},

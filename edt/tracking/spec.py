@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from edt.errors import ConfigError
 
 _MODES = ("auto", "online", "offline", "disabled")
 _FORBIDDEN_IN_PROJECT = "/\\#?%:"
+_LONGEST_TAG = 64
+LONGEST_NAME = 128
+"""Characters of a project, group or run name at W&B; its server refuses more, also of runs that were written offline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,23 @@ class WandbSpec:
             raise ConfigError(
                 f"tracking.project is '{self.project}'; it must be a name without any of {_FORBIDDEN_IN_PROJECT}."
             )
+        for name in ("project", "group", "entity"):
+            value = getattr(self, name)
+            if value is not None and not (value.strip() and len(value) <= LONGEST_NAME):
+                raise ConfigError(
+                    f"tracking.{name} is '{value}', {len(value)} characters; W&B takes 1 to {LONGEST_NAME}. Shorten it"
+                    f"{'.' if name == 'project' else ', or leave it out (null).'}"
+                )
+        if self.entity is not None and not re.fullmatch(r"[\w.-]+", self.entity):
+            raise ConfigError(
+                f"tracking.entity is '{self.entity}'; it must be a user or team of W&B: letters, digits, '_', '-', '.'."
+            )
+        for tag in self.tags:
+            if not (tag.strip() and len(tag) <= _LONGEST_TAG):
+                raise ConfigError(
+                    f"tracking.tags has the tag '{tag}', {len(tag)} characters; W&B takes 1 to {_LONGEST_TAG}. "
+                    "Shorten or remove it."
+                )
         # 0 is a value here: nothing of a prompt or output is sent.
         if self.max_examples is not None and self.max_examples < 0:
             raise ConfigError(
