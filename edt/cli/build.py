@@ -111,6 +111,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, option) for option in get_args(hint))
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return isinstance(value, Mapping)
     # bool is a subclass of int, but `seed=true` is a mistake; 2 is a valid float
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
@@ -125,6 +127,8 @@ def describe_type(hint: Any) -> str:
         return " or ".join(describe_type(option) for option in get_args(hint))
     if get_origin(hint) is tuple:
         return f"a list, each item {describe_type(get_args(hint)[0])}"
+    if isinstance(get_origin(hint), type) and issubclass(cast(type, get_origin(hint)), Mapping):
+        return "a configuration, key by key"
     if is_dataclass(hint):
         return f"a configuration of {getattr(hint, '__name__', hint)}, key by key"
     return TYPES_IN_WORDS.get(hint, str(hint))
@@ -226,8 +230,18 @@ def study_request(config: PlainConfig, command: str) -> Any:
     from edt.study.spec import RefinementBudget
 
     generation = generation_request(config, command)
+    experiments = config.get("experiments") or {}
+    for where, node in (("experiments", experiments), ("families", config.get("families"))):
+        if not isinstance(node, Mapping):
+            raise ConfigError(
+                f"{where} is {node!r}; it holds {where} by name, as experiment=[…] and families=… choose."
+            )
+    num_workers = config["num_workers"]
+    if not _fits(num_workers, int | None):
+        raise ConfigError(f"num_workers is {num_workers!r}; it must be {describe_type(int | None)}.")
+
     # the claims read the results of the other experiments, so they come last
-    experiments = dict(sorted((config.get("experiments") or {}).items(), key=lambda item: item[0] == "claims"))
+    experiments = dict(sorted(experiments.items(), key=lambda item: item[0] == "claims"))
     return StudyRequest(
         generation=generation,
         metrics=construct(config["metrics"], "metrics"),
@@ -237,7 +251,7 @@ def study_request(config: PlainConfig, command: str) -> Any:
         command=command,
         browser=construct(config["browser"], "browser"),
         budget=RefinementBudget(**{name: config[name] for name in ("refinements", "slices")}),
-        num_workers=config["num_workers"],
+        num_workers=num_workers,
     )
 
 
@@ -248,23 +262,60 @@ def families(node: PlainConfig) -> dict[str, Any]:
     by_name = {}
     for name, entry in node.items():
         where = f"families.{name}"
+        _check_node(entry, where)
         for key in entry:
             _check_key(key, (TARGET, "axes", "constants"), where)
+        for key in ("axes", "constants"):
+            if not isinstance(entry.get(key, {}), Mapping):
+                raise ConfigError(
+                    f"{where}.{key} is {entry[key]!r}; it holds parameters by name: {where}.{key}.NAME=…."
+                )
+        if not entry.get("axes"):
+            raise ConfigError(f"{where} has no axes, the parameters that it varies; give one: {where}.axes.NAME=….")
         by_name[name] = Family(
             name=name.replace("_", " "),
-            factory=_import_factory(entry[TARGET], where),
+            factory=_strategy_factory(entry[TARGET], where),
             axes={axis: _grid_axis(values, f"{where}.axes.{axis}") for axis, values in entry["axes"].items()},
             constants=entry.get("constants", {}),
         )
+        # Built once here, so that a parameter that the strategy does not have is no error after decoding has begun.
+        try:
+            _ = by_name[name].settings
+        except TypeError as error:
+            raise ConfigError(f"{where} cannot be built: {error}.") from error
     return by_name
+
+
+def _strategy_factory(target: Any, where: str) -> Callable[..., Any]:
+    """Return the strategy, or the function that makes one, that `_target_` names; nothing else is ever called."""
+    from edt.strategies.base import Strategy
+
+    factory = _import_factory(target, where)
+    made = factory
+    if not isinstance(factory, type):
+        # A builtin has no annotations to read.
+        try:
+            made = get_type_hints(factory).get("return", object)
+        except (TypeError, NameError):
+            made = object
+    if not (isinstance(made, type) and issubclass(made, Strategy)):
+        raise ConfigError(
+            f"{where}.{TARGET} is '{target}', which is no strategy, as edt.strategies.EDT is, nor a function annotated "
+            "to return one."
+        )
+    return factory
 
 
 def _grid_axis(values: PlainConfig, where: str) -> Any:
     from edt.study.families import GridAxis
 
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where} is {values!r}; it holds the values of an axis: {where}.values=[…].")
     known = [field.name for field in fields(GridAxis)]
-    for key in values:
+    for key, numbers in values.items():
         _check_key(key, known, where)
+        if not isinstance(numbers, list) or not all(_fits(number, float) for number in numbers):
+            raise ConfigError(f"{where}.{key} is {numbers!r}; it must be a list of numbers.")
     try:
         return GridAxis(**{key: tuple(float(number) for number in numbers) for key, numbers in values.items()})
     except ConfigError as error:

@@ -49,6 +49,10 @@ def explain(error: Exception, command: str, overrides: Sequence[str], user_folde
             return _explain_several_values(ambiguous.group(1), ambiguous.group(2), command)
 
     message = _one_line(str(error))
+    # A group that another one reads, as the preset reads the engine.
+    removed = re.match(r"Error resolving interpolation '\$\{(\w+)\}'", message)
+    if removed and f"~{removed.group(1)}" in overrides:
+        return f"'{removed.group(1)}' cannot be removed; edt {command} needs it."
     if isinstance(error, ValueError | TypeError):
         return f"an override cannot be read ({message}); overrides are key=value, or group=option as in strategy=edt."
     return message

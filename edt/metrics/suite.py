@@ -54,6 +54,9 @@ def presentation(name: str) -> Presentation:
     return Presentation.from_metric(METRICS[name]) if name in METRICS else Presentation(label=name)
 
 
+_MOST_RESAMPLES = 100_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class BootstrapSpec:
     """The bootstrap that gives each value its interval."""
@@ -66,8 +69,9 @@ class BootstrapSpec:
     """Seed of the resamples."""
 
     def __post_init__(self) -> None:
-        if self.resamples < 1:
-            raise ConfigError(f"metrics.bootstrap.resamples is {self.resamples}; it must be 1 or more.")
+        # One weight per resample and example is in memory; more would not change a digit that tables show.
+        if not 1 <= self.resamples <= _MOST_RESAMPLES:
+            raise ConfigError(f"metrics.bootstrap.resamples is {self.resamples}; it must be 1 to {_MOST_RESAMPLES}.")
         if not 0 < self.confidence < 1:
             raise ConfigError(f"metrics.bootstrap.confidence is {self.confidence}; it must be between 0 and 1.")
         # NumPy's generators refuse a negative seed, but only when the bootstrap begins, after all texts were decoded.

@@ -11,7 +11,7 @@ _MODES = ("auto", "online", "offline", "disabled")
 _FORBIDDEN_IN_PROJECT = "/\\#?%:"
 _LONGEST_TAG = 64
 LONGEST_NAME = 128
-"""Characters of a project, group or run name at W&B; its server refuses more, also of runs that were written offline."""
+"""Characters of a project, group or run name at W&B; its server refuses more, also of runs written offline."""
 
 
 @dataclass(frozen=True, kw_only=True)

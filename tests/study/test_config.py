@@ -96,3 +96,29 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
     assert "dry_run=true: nothing was decoded, and nothing was written." in shown.err
     assert shown.out == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("num_workers=abc", "num_workers is 'abc'; it must be a whole number or null"),
+        ("num_workers=true", "num_workers is True"),
+        ("browser.examples=abc", "browser.examples is 'abc'"),
+        ("families.fixed=null", "families.fixed is None, but it holds keys"),
+        ("families.kld_token.axes=null", "families.kld_token.axes is None"),
+        ("families.kld_token.axes.t0=3", "axes.t0 is 3; it holds the values of an axis"),
+        ("families.kld_token.axes.t0.values=abc", "axes.t0.values is 'abc'; it must be a list of numbers"),
+        ("families.kld_token.axes.t0.values=[0.1,null]", "axes.t0.values is [0.1, None]"),
+        ("families.kld_token.constants=3", "families.kld_token.constants is 3"),
+        ("families.kld_token.constants={x: 3}", "families.kld_token cannot be built: "),
+        ("families.kld_token._target_=os.system", "'os.system', which is no strategy"),
+        ("families.kld_token._target_=edt.cli.build.families", "is no strategy"),
+        ("experiments=3", "experiments is 3"),
+        ("~engine", "'engine' cannot be removed; edt study needs it"),
+        ("~families", "families is None"),
+        ("metrics.extra=3", "metrics.extra is 3; it must be a configuration"),
+        ("metrics.bootstrap.resamples=1000000000", "resamples is 1000000000; it must be 1 to 100000"),
+    ],
+)
+def test_what_cannot_be_a_study_is_one_sentence_before_anything_is_loaded(word, said, capsys, tmp_path):
+    assert said in refused(capsys, word, f"paths.results={tmp_path}")
