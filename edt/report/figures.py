@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,15 +38,17 @@ def family_marker(family: str) -> str:
 
 
 @contextmanager
-def panels(count: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[tuple[Any, list[Any]]]:
-    """Provide a figure and its `count` axes, two in a row, in the style of all figures."""
+def panels(
+    count: int, *, in_a_row: int = 2, width: float = 4.2, height: float = 3.2
+) -> Iterator[tuple[Any, list[Any]]]:
+    """Provide a figure and its `count` axes, `in_a_row` of them in each row, in the style of all figures."""
     with extra_imports("report", "a figure"):
         import matplotlib as mpl
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
     # Two panels in a row fit the width of a page of A4 and of an HTML section.
-    columns = min(2, count)
+    columns = min(in_a_row, count)
     rows = -(-count // columns)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width * columns, height * rows))
@@ -101,10 +103,3 @@ def heat_map(
         for color, width in (("#d1001c", 3.0), ("white", 1.0)):
             frame = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=color, linewidth=width)
             axis.add_patch(frame)
-
-
-def legend_below(figure: Any, handles: Mapping[str, Any]) -> None:
-    """Draw one legend for all panels below them."""
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False
-    )

@@ -40,7 +40,7 @@ _LEADING_NUMBER = re.compile(
 What follows is checked so that a date, a version or a model's name ("7B") is not read as a number.
 """
 _INTERVAL = re.compile(r"\[[^\[\]]*\].*$")
-_BREAKS = re.compile(r"(?<=[,(;])(?=\S)")
+_BREAKS = re.compile(r"(?<=[,;])(?=\S)|(?<=\w\()(?=\S)")
 """Places within a setting where a line may end."""
 
 

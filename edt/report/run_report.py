@@ -23,6 +23,7 @@ from edt.report.frame import (
 )
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, Point, StudyPage
+from edt.report.page_summary import summary_section
 from edt.report.run_facts import eda_scales, run_facts
 from edt.report.run_labels import run_labels
 from edt.report.steps import write_step_figures
@@ -129,13 +130,16 @@ def scores_page(sections: Sections, runs: Sequence[Run], *, browser: bool = True
     labels = _task_labels(sections, run_labels(manifests))
     about = {"model": ", ".join(models), "examples × samples": _sizes(sections), **run_facts(manifests)}
     scales = eda_scales(sections, labels)
+    quality = {labels[group]: quality_name(rows) or "quality" for group, rows in sections.items()}
+    points = _points(sections, labels)
+    summary = summary_section(points, quality)
     return StudyPage(
         title=f"Sampling temperature of {', '.join(models)}",
         about=about | ({"EDA's scale": scales} if scales else {}),
-        quality={labels[group]: quality_name(rows) or "quality" for group, rows in sections.items()},
-        points=_points(sections, labels),
+        quality=quality,
+        points=points,
         ideal=_ideals(sections, labels),
-        sections=(),
+        sections=() if summary is None else (summary,),
         examples=examples,
         outputs=outputs,
     )

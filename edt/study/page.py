@@ -10,6 +10,7 @@ from edt.records import Generation, Split
 from edt.report.frame import metric_label
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, PageToken, Point, Section, StudyPage
+from edt.report.run_facts import run_facts
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
 from edt.study.protocol import SPLITS
@@ -33,9 +34,10 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
             "samples per example": str(study.request.sampling.samples),
             "examples": ", ".join(f"{split} {_sizes_text(study, split)}" for split in SPLITS),
             "bootstrap resamples": f"{study.metrics.bootstrap.resamples:,}",
-            "made": str(facts["created"]),
-            "commit": str(facts["git_commit"] or "–"),
-            "device": str(facts["device_name"]),
+            **run_facts([task.scored.run.manifest for task in study.tasks.values()]),
+            "EDA's scale": _scales_text(study) or "–",
+            "written": str(facts["created"])[:10],
+            "machine": str(facts["device_name"]),
         },
         quality={name: metric_label(task.quality) for name, task in study.tasks.items()},
         points=[point for name, task in study.tasks.items() for point in _points(name, task, study.confidence)],
@@ -49,6 +51,13 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
     text = study_html(page)
     for path in paths:
         write_text(path, text)
+
+
+def _scales_text(study: Study) -> str:
+    """Return EDA's constants of each task that has them."""
+    # EDA is comparable only on one scale, so a reader needs it where two studies are compared.
+    known = {name: task.constants for name, task in study.tasks.items() if task.constants is not None}
+    return "; ".join(f"{name}: Q* = {scale.q_star:.4g}, S* = {scale.s_star:.4g}" for name, scale in known.items())
 
 
 def _sizes_text(study: Study, split: Split) -> str:

@@ -163,7 +163,9 @@ def run_study(request: StudyRequest) -> Study | None:
         results[name] = experiment.write(study, request.results / name, results)
 
     console.print("report.html", highlight=False)
-    sections = [result.section for result in results.values()]
+    # The verdicts first: they are read from the other experiments, and are what a reader looks for.
+    ordered = sorted(results, key=lambda name: not request.experiments[name].reads_others)
+    sections = [results[name].section for name in ordered]
     shared = study_folder(request.generation.runs, [t.scored.run.generation_id for t in study.tasks.values()])
     write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
 

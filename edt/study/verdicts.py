@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined at this scale"
+VERDICTS = (SUPPORTED, CONTRADICTED, UNDETERMINED)
 
 LEAST_RESAMPLES = 1000
 """With fewer, an interval's bounds are noise, and p cannot get small enough for a correction over eight tests."""

@@ -37,6 +37,14 @@ def test_every_experiment_is_written(study, name):
         assert (folder / file).stat().st_size > 100, file
 
 
+def test_the_page_begins_with_the_verdicts(study):
+    page = (study[0] / "results" / "mini" / "report.html").read_text()
+    sections = re.findall(r'<section id="([^"]+)">', page)
+    assert sections[:2] == ["claims", "main_table"]
+    assert "<dt>EDA&#39;s scale</dt><dd>mini_xlsum: Q* = " in page
+    assert len(page.encode()) < 1_500_000
+
+
 def test_the_manifest_tells_the_choices_and_the_command(study):
     told = json.loads((study[0] / "results" / "mini" / "manifest.json").read_text())
     task = told["tasks"]["mini_xlsum"]

@@ -4,7 +4,7 @@ const TASKS = new Map(DATA.tasks.map((task) => [task.name, task]));
 
 /** Returns a text with places for line breaks within a setting. */
 function breakable(text) {
-  return String(text).split(/(?<=[,(;])(?=\S)/).flatMap((part, index) => (index ? [element('wbr'), part] : [part]));
+  return String(text).split(/(?<=[,;])(?=\S)|(?<=\w\()(?=\S)/).flatMap((part, index) => (index ? [element('wbr'), part] : [part]));
 }
 
 function metricTitle(name, task) {

@@ -14,9 +14,11 @@ from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, p_cell
 from edt.study.experiments.primary import to_evidence
 from edt.study.results import Study
-from edt.study.verdicts import Evidence, verdict_over_all
+from edt.study.verdicts import VERDICTS, Evidence, verdict_over_all
 
 _NOT_MEASURED = "not measured"
+_OVERALL = "overall"
+"""The row of a claim whose verdict is over all of its evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,27 +105,53 @@ class Claims(Experiment):
         table = _scorecard(by_claim)
         write_tables(folder, "table", [table])
         write_text(folder / "claims.csv", csv_from_rows(_evidence_rows(by_claim)))
-        return ExperimentResult(section=Section(name="claims", title=self.title, tables=[table]), evidence={})
+        section = Section(name="claims", title=self.title, text=_summary(by_claim), tables=[table])
+        return ExperimentResult(section=section, evidence={})
+
+
+def _summary(by_claim: Mapping[str, Sequence[Evidence]]) -> list[str]:
+    """Return how many claims have each verdict, and which they are."""
+    by_verdict: dict[str, list[str]] = {verdict: [] for verdict in (*VERDICTS, _NOT_MEASURED)}
+    for number, claim in enumerate(CLAIMS, start=1):
+        entries = by_claim.get(claim.evidence)
+        verdict = _NOT_MEASURED if entries is None else verdict_over_all(entries)
+        by_verdict[verdict].append(f"{claim.text} ({number})")
+    return [
+        f"{verdict.capitalize()}: {len(claims)} of {len(CLAIMS)}. {'; '.join(claims)}."
+        for verdict, claims in by_verdict.items()
+        if claims
+    ]
 
 
 def _scorecard(by_claim: Mapping[str, Sequence[Evidence]]) -> PageTable:
     """Return a row per claim with its verdict, and one per piece of evidence."""
     rows = []
-    for claim in CLAIMS:
+    for number, claim in enumerate(CLAIMS, start=1):
         # A claim whose experiment did not run is not measured, which differs from undetermined.
         entries = by_claim.get(claim.evidence)
         verdict = _NOT_MEASURED if entries is None else verdict_over_all(entries)
 
-        # The verdict over all tasks first, then what it is made of.
-        rows.append([claim.text, verdict, claim.figure, "", "", claim.experiment])
+        # The claim is on each of its rows, so that sorting by another column does not separate them from it.
+        text = f"{number}. {claim.text}"
+        rows.append([text, _OVERALL, verdict, "", "", claim.figure, claim.experiment])
         rows += [
-            ["", entry.verdict, entry.about, _difference_text(entry), entry.reason or MISSING, ""]
+            [
+                text,
+                entry.about,
+                entry.verdict,
+                _difference_text(entry),
+                entry.reason or MISSING,
+                claim.figure,
+                claim.experiment,
+            ]
             for entry in entries or ()
         ]
     return PageTable(
         title="Scorecard",
-        columns=["the paper says", "verdict", "figure, by task", "difference", "no verdict because", "experiment"],
+        columns=["the paper says", "on", "verdict", "difference", "no verdict because", "figure", "experiment"],
         rows=rows,
+        secondary=["figure", "experiment"],
+        filters=["on", "verdict"],
         note=(
             "Per task a claim is supported or contradicted where the interval of its figure excludes 0, and for the "
             "primary comparisons also p after Holm's correction is within the level; over tasks it is supported only "
@@ -142,7 +170,14 @@ def _difference_text(entry: Evidence) -> str:
 
     # Only primary comparisons were corrected; a p of the others would look as if it were.
     corrected = "" if entry.p_adjusted is None else f", p (Holm) {p_cell(entry.p_adjusted)}"
-    return f"{entry.difference:+.3g} [{entry.lo:+.3g}, {entry.hi:+.3g}]{corrected}"
+    difference, lo, hi = (_three_digits(number) for number in (entry.difference, entry.lo, entry.hi))
+    return f"{difference} [{lo}, {hi}]{corrected}"
+
+
+def _three_digits(number: float) -> str:
+    """Return a number with its sign and three significant digits, also where the last ones are 0."""
+    # The alternate form keeps zeros, so that +3.98 and +4.60 are equally precise; it also keeps a lone point.
+    return f"{number:+#.3g}".removesuffix(".")
 
 
 def _evidence_rows(by_claim: Mapping[str, Sequence[Evidence]]) -> list[dict[str, object]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from edt.metrics.bootstrap import interval
 from edt.metrics.pareto import pareto
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.figures import family_color, family_marker, legend_below, panels, save
+from edt.report.figures import family_color, family_marker, panels, save
 from edt.report.frame import metric_label
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -45,54 +45,65 @@ class Frontier(Experiment):
 
 
 def _draw(study: Study, folder: Path) -> PageFigure:
-    """Draw a panel per task."""
-    with panels(len(study.tasks)) as (figure, axes):
-        handles: dict[str, Any] = {}
-        for axis, (name, task) in zip(axes, study.tasks.items(), strict=True):
-            _draw_task(axis, name, task, handles)
-
-        # One legend for all panels: the families are the same.
-        legend_below(figure, handles)
+    """Draw a row of panels per task, with one panel for each family next to the fixed temperatures."""
+    # All families in one panel cover each other: their fronts are a few points of Self-BLEU apart.
+    families = list(dict.fromkeys(name for task in study.tasks.values() for name in task.families))
+    shown = [name for name in families if name != BASELINE] or [BASELINE]
+    with panels(len(study.tasks) * len(shown), in_a_row=len(shown), width=2.0, height=1.9) as (figure, axes):
+        for row, (name, task) in enumerate(study.tasks.items()):
+            of_task = axes[row * len(shown) : (row + 1) * len(shown)]
+            for axis, family in zip(of_task, shown, strict=True):
+                _draw_family(axis, task, family)
+                # One scale for the task, so that panels can be compared by eye.
+                axis.sharex(of_task[0])
+                axis.sharey(of_task[0])
+                if row == 0:
+                    axis.set_title(family.replace("_", " "), color=family_color(family), fontsize=9)
+                if row == len(study.tasks) - 1:
+                    axis.set_xlabel("Self-BLEU ↓")
+                axis.tick_params(labelsize=7, labelleft=axis is of_task[0])
+            of_task[0].set_ylabel(f"{name}\n{metric_label(task.quality)} ↑", fontsize=8)
         caption = (
-            "Each point is a setting on test; a line joins the settings of a family that are on its front on dev; "
-            "rings mark the settings chosen by EDA on dev; the star is what the task's own grammar answers."
+            "A panel per family, on test; up and to the left is better. In color: the settings of the family, and a "
+            "line that joins those on its front on dev; a ring marks the setting that EDA chose on dev. Dotted: the "
+            "front of the fixed temperatures, the same in each panel of a row. Grey: the settings of all families. "
+            "Star: what the task's own grammar answers."
         )
         return save(figure, folder, "frontier", title="Fronts", caption=caption)
 
 
-def _draw_task(axis: Any, name: str, task: TaskStudy, handles: dict[str, Any]) -> None:
-    """Draw one task's settings and fronts."""
-    for family_name, family in task.families.items():
-        label = family_name.replace("_", " ")
-
-        # All settings faintly, those on the front joined: what was left out of the front stays visible.
-        points = [_values(task, s.strategy_id) for s in family.settings.values()]
-        quality, self_bleu = zip(*points, strict=True)
-        color = family_color(label)
-        axis.scatter(self_bleu, quality, s=9, color=color, marker=family_marker(label), alpha=0.45, linewidths=0)
-        front = task.front(family_name)
+def _draw_family(axis: Any, task: TaskStudy, family_name: str) -> None:
+    """Draw one family of a task in front of the fixed temperatures and of all settings."""
+    # Every setting in grey, in each panel alike: what a family misses stays visible.
+    everything = [_values(task, s.strategy_id) for family in task.families.values() for s in family.settings.values()]
+    axis.scatter(*_places(everything), s=3, color="#b9bec5", linewidths=0)
+    for name in dict.fromkeys((BASELINE, family_name)):
+        front = task.front(name)
 
         # Members are from dev, so their order on test may differ.
         order = np.argsort(front.self_bleu_N, kind="stable")
-        (handles[label],) = axis.plot(front.self_bleu_N[order], front.quality_N[order], color=color, lw=1.2)
+        style = ":" if name == BASELINE != family_name else "-"
+        axis.plot(front.self_bleu_N[order], front.quality_N[order], style, color=family_color(name), lw=1.3)
 
-        # A ring around the choice of EDA shows where on the front it is.
-        q, s = _values(task, task.choices[family_name].strategy_id)
-        axis.scatter([s], [q], s=45, facecolors="none", edgecolors=color, linewidths=1.2)
+    # A family that this task does not have leaves its panel to the fixed temperatures.
+    if family_name not in task.families:
+        return
+    color, marker = family_color(family_name), family_marker(family_name)
+    own = [_values(task, s.strategy_id) for s in task.families[family_name].settings.values()]
+    axis.scatter(*_places(own), s=9, color=color, marker=marker, alpha=0.6, linewidths=0)
+
+    # A ring around the choice of EDA shows where on the front it is.
+    chosen = [_values(task, task.choices[family_name].strategy_id)]
+    axis.scatter(*_places(chosen), s=50, facecolors="none", edgecolors="black", linewidths=1.1, zorder=4)
     if task.ideal is not None:
-        ideal = task.ideal.metrics
-        star = axis.scatter(
-            [ideal["self_bleu"].value],
-            [ideal[task.quality].value],
-            marker="*",
-            s=90,
-            color="gold",
-            edgecolors="black",
-            linewidths=0.6,
-            zorder=5,
-        )
-        handles["the grammar itself"] = star
-    axis.set(title=name, xlabel="Self-BLEU (lower is more diverse)", ylabel=metric_label(task.quality))
+        ideal = [(task.ideal.metrics[task.quality].value, task.ideal.metrics["self_bleu"].value)]
+        style = {"color": "gold", "edgecolors": "black", "linewidths": 0.6, "zorder": 5}
+        axis.scatter(*_places(ideal), marker="*", s=70, **style)
+
+
+def _places(points: Sequence[tuple[float | None, float | None]]) -> tuple[list[float | None], list[float | None]]:
+    """Return Self-BLEU, which is across, and quality, which is up, of points of (quality, Self-BLEU)."""
+    return [self_bleu for _, self_bleu in points], [quality for quality, _ in points]
 
 
 def _values(task: TaskStudy, strategy_id: str) -> tuple[float, float]:

@@ -92,6 +92,9 @@ def _chosen_table(study: Study) -> PageTable:
         title="Chosen by EDA on dev, measured on test",
         columns=[*columns, "EDA ↓", "factuality ↑", "mean T", "ΔEDA to fixed", "p"],
         rows=rows,
+        # In a window of 1280 pixels quality, Self-BLEU, EDA and its difference must be in sight.
+        secondary=["quality is", "settings tried", "mean T"],
+        filters=["task", "family"],
         note=(
             f"Values with {100 * study.confidence:g} % intervals, p-values unadjusted, both from "
             f"{study.metrics.bootstrap.resamples:,} paired bootstrap resamples of clusters. `at the boundary`: a "

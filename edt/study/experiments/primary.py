@@ -152,6 +152,7 @@ def primary_table(primary: list[Primary]) -> PageTable:
             "no verdict because",
         ],
         rows=rows,
+        secondary=["Δfactuality at matched Self-BLEU", "Self-BLEU matched"],
         note=(
             f"Each figure's p-values are Holm-adjusted over the {len(primary)} comparisons, each of the two figures "
             "separately. Quality at matched Self-BLEU: the mean distance of the two families' fronts (settings on the "
