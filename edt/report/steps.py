@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edt.extras import extra_imports
 from edt.records import ScoreRow
+from edt.report.figures import family_color
 from edt.report.frame import model_label
 from edt.store.atomic import write_atomically
 from edt.store.parts import TRACES, read_generations
@@ -101,7 +102,7 @@ def steps_figure(title: str, traces: Sequence[StepTraces]) -> Any:
     heights = {"height_ratios": (3, 3, 1)}
     axes = figure.subplots(3, len(families), sharex=True, sharey="row", squeeze=False, gridspec_kw=heights)
     for column, (family, settings) in enumerate(families.items()):
-        axes[0, column].set_title(family, fontsize=11, fontweight="bold")
+        axes[0, column].set_title(family, fontsize=11, fontweight="bold", color=family_color(family))
         _draw_family(list(axes[:, column]), settings)
         axes[-1, column].set_xlabel("decoding step")
 

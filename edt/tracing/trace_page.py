@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from edt.records import Trace, TracedOutput, TracedToken
-from edt.report.colors import Scale, shades, text_color_on
+from edt.report.colors import Scale, family_of, family_style, shades, text_color_on
 from edt.report.escape_control_chars import NEWLINE, visible, visible_lines
 from edt.report.templating import read_resource, render_page, render_template
 
@@ -89,10 +89,14 @@ def _output_values(output: TracedOutput, temperature: Scale, entropy: Scale, alt
         f"mean temperature {output.t_mean:.2f}",
         f"mean entropy {output.h_mean:.2f} nats",
         f"{len(output.tokens)} tokens",
-        f"ended by {output.finish_reason}",
+        # Cut by the limit, an output has no end, which its text does not show.
+        f"cut at {len(output.tokens)} tokens"
+        if output.finish_reason == "length"
+        else f"ended by {output.finish_reason}",
     ]
     return {
         "strategy_id": output.strategy_id,
+        "family": family_style(family_of(output.strategy_id)),
         "chips": chips,
         "tokens": [_token_values(token, temperature, alternatives) for token in output.tokens],
         "entropy_points": _polyline([token.entropy for token in output.tokens], entropy),

@@ -3,10 +3,12 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from edt.report.colors import family_style
 from edt.report.escape_control_chars import visible
 from edt.report.html_embed import source_hash
 from edt.tracing.demo_page import demo_page
@@ -194,3 +196,16 @@ def test_a_browser_shows_a_demo(browser, tmp_path):
     assert items == [HOSTILE, "the same as 1", "(empty)"]
     assert page.execute_script("return window.hacked") is None
     assert page.get_log("browser") == []
+
+
+def test_texts_have_their_own_direction_and_families_their_color():
+    trace = hostile_trace()
+    output = replace(trace.outputs[0], strategy_id="edt(t0=1,theta=0.5)", finish_reason="length")
+    page = trace_page(replace(trace, outputs=(output,)))
+    assert page.count('dir="auto"') >= 2  # prompt and tokens
+    assert f"--light: {family_style('edt token').light}" in page
+    assert f"cut at {len(output.tokens)} tokens" in page
+    assert "ended by length" not in page
+    shown = demo_page(hostile_show())
+    assert re.findall(r'<p class="prompt"( dir="auto")?>', shown) == [' dir="auto"'] * 2
+    assert '<li dir="auto">' in shown
