@@ -16,6 +16,8 @@ from edt.report.page import Interval, PageOutput, Point, StudyPage
 _BETTER = {"↑": "higher", "↓": "lower"}
 _NO_INTERVAL: Interval = (None, None, None)
 _FIRST_COLUMNS = (QUALITY_COLUMN, "self_bleu", "eda")
+_ALARMS = ("empty_share", "cut_share")
+"""Shares of outputs that are not what quality and Self-BLEU are meant for; above 0, a reader must see them."""
 _SHOWN_COLUMNS = 7
 """Metrics in the table of settings that need no request: more do not fit a window of 1280 pixels."""
 
@@ -83,7 +85,8 @@ def varied_parameters(points: Sequence[Point]) -> list[str]:
 def setting_columns(points: Sequence[Point]) -> list[dict[str, Any]]:
     """Return the metrics in the order of the table of settings, each with whether a reader must ask for its column.
 
-    Quality, Self-BLEU and EDA come first, then differences to the baseline; what is 0 everywhere comes last.
+    Quality, Self-BLEU and EDA come first, then differences to the baseline, and shares of empty and cut outputs where
+    there are any; what is 0 everywhere comes last.
     """
 
     def rank(name: str) -> int:
@@ -93,7 +96,7 @@ def setting_columns(points: Sequence[Point]) -> list[dict[str, Any]]:
         if name.startswith("delta_"):
             return len(_FIRST_COLUMNS)
         zero = all(_value(point, name) in (None, 0.0) for point in points)
-        return len(_FIRST_COLUMNS) + (2 if zero else 1)
+        return len(_FIRST_COLUMNS) + (3 if zero else 1 if name in _ALARMS else 2)
 
     # sorted() keeps the order of the tables within a rank.
     names = sorted(_metric_names(points), key=rank)
