@@ -79,7 +79,7 @@ class RougeL:
         tokenizer = self.tokenizer_for(samples.target_language)
         means_E = []
         for example, texts in zip(samples.examples, samples.texts, strict=True):
-            usable = _usable(required_references(example), tokenizer)
+            usable = usable_references(required_references(example), tokenizer)
             means_E.append(float(np.mean(self._score(texts, usable, tokenizer))) if usable else float("nan"))
         return mean_statistics(means_E)
 
@@ -97,7 +97,7 @@ class RougeL:
         if tokenizer != "default":
             options = {**options, "tok": tokenizer}
         # In the signature, since statistics are stored by it: those of version 0.1 hold 0 for such examples.
-        n_scored = sum(bool(_usable(example.references, tokenizer)) for example in samples.examples)
+        n_scored = sum(bool(usable_references(example.references, tokenizer)) for example in samples.examples)
         if n_scored < len(samples.examples):
             options = {**options, "scored": f"{n_scored}/{len(samples.examples)}"}
         return signature_text("rougeL", options, n=size_text(samples), library="rouge_score")
@@ -138,7 +138,7 @@ def rouge_tokenizer(name: str, *, stem: bool = False) -> Tokenize:
 
 
 @lru_cache(maxsize=100_000)
-def _usable(references: tuple[str, ...], tokenizer: str) -> tuple[str, ...]:
+def usable_references(references: tuple[str, ...], tokenizer: str) -> tuple[str, ...]:
     """Return the references that can be compared with: those of which the tokenizer keeps enough."""
     return tuple(reference for reference in references if _keeps_enough(reference, tokenizer))
 

@@ -33,6 +33,8 @@ _WIDE_TERMINAL = 140
 """On a narrower terminal an interval is printed below its value."""
 _LABEL_WIDTH, _NO_LIMIT = 12, 10_000
 """Characters of a section's label below which it is not wrapped in favor of another column."""
+_FEW_EXAMPLES = 10
+"""With fewer examples the legend warns of the intervals."""
 _EDA = "EDA: Euclidean distance from the ultimate aim, best quality at Self-BLEU 0."
 
 
@@ -85,7 +87,11 @@ def legend(sections: Sections) -> str:
     # Runs that were scored with different confidence can share a table; the legend names both.
     levels = " and ".join(f"{100 * level:g} %" for level in sorted({score.confidence for score in scores}))
     arrows = f"Values with {levels} bootstrap intervals over examples; ↑ higher is better, ↓ lower is better."
-    return f"{arrows} {_EDA}" if any(score.metric == "eda" for score in scores) else arrows
+    # The bootstrap of few examples cannot show how much others would vary.
+    is_few = any(score.n_examples < _FEW_EXAMPLES and score.lo is not None for score in scores)
+    few = f"Intervals of fewer than {_FEW_EXAMPLES} examples are too short." if is_few else ""
+    eda = _EDA if any(score.metric == "eda" for score in scores) else ""
+    return " ".join(filter(None, (arrows, few, eda)))
 
 
 def section_label(group: Group, rows: Sequence[TableRow]) -> str:

@@ -1,5 +1,6 @@
 """Our metrics as `evaluate` modules, loaded from their paths without a network."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def test_rouge_l(load):
     assert single == {"rouge_l": 100.0}
     stemmed = load("rouge_l").compute(predictions=["dogs bark"], references=["dog barks"], stem=True)
     assert stemmed["rouge_l"] == pytest.approx(100)
+    # Hindi under the tokenizer for English is no 0; under that of its language 1 of 2 and of 1 words: 2/3
+    hindi = {"predictions": ["dogs bark", "नई दिल्ली"], "references": ["dogs bark", "दिल्ली"], "per_prediction": True}
+    found = load("rouge_l").compute(**hindi)
+    assert found["rouge_l"] == 100
+    assert math.isnan(found["scores"][1])
+    assert load("rouge_l").compute(**hindi, language="hi")["scores"] == pytest.approx([100, 200 / 3])
 
 
 def test_self_bleu(load):

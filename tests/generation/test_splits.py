@@ -11,6 +11,7 @@ from edt.errors import DataError
 from edt.generation.session import Session
 from edt.generation.splits import check_disjoint, shared_text_notes
 from edt.tasks.base import RowSet, Task, Template
+from edt.tasks.jsonl import JsonLines
 from edt.tasks.xlsum import XLSum
 
 
@@ -90,3 +91,13 @@ def test_a_file_without_twins_says_nothing(tmp_path):
     examples = loaded(xlsum(tmp_path, [f"Article {number}." for number in range(5)]), "dev", "test")
     assert shared_text_notes("xlsum", examples) == []
     assert "moved_to_dev_for_the_same_text" not in examples["dev"].origin["drawn"]
+
+
+def test_questions_about_one_text_are_no_twins(tmp_path):
+    """Ten questions about each of two texts: as many in each half as without a common text."""
+    path = tmp_path / "questions.jsonl"
+    rows = [{"id": f"q{n}", "text": f"Text {n % 2}.", "question": f"What is {n}?", "answer": "x"} for n in range(20)]
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    template = Template(source="{text}", tail=" {question}")
+    task = JsonLines(path=str(path), reference="answer", template=template)
+    assert [len(task.load(split).examples) for split in ("dev", "test")] == [10, 10]

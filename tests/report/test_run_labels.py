@@ -12,7 +12,7 @@ from edt.records import ScoreRow
 from edt.report import run_report
 from edt.report.frame import notes_in, table_rows
 from edt.report.run_labels import run_labels
-from edt.report.table import csv_text, markdown, print_table
+from edt.report.table import csv_text, legend, markdown, print_table
 from edt.store.manifest import Manifest
 
 MODEL = {"weights": "w", "dtype": "float32", "device": "cpu"}
@@ -193,3 +193,12 @@ def test_the_page_names_tasks_as_the_table_does_and_says_that_outputs_are_left_o
     monkeypatch.setattr(run_report, "write_step_figures", lambda *arguments: [])
     run_report.report_study(scores, runs)
     assert "report.html (without outputs: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [({"n_examples": 9}, True), ({"n_examples": 10}, False), ({"n_examples": 1, "lo": None, "hi": None}, False)],
+)
+def test_the_legend_warns_of_the_intervals_of_few_examples(changes, warned):
+    scores = [score(**{"lo": 0.5, "hi": 1.5, **changes})]
+    assert ("too short" in legend(table_rows(scores))) == warned

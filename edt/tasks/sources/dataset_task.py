@@ -214,9 +214,10 @@ class DatasetTask(Task):
         return RowSet(rows=half, origin=origin)
 
     def _row_text(self, row: Row, split: Split) -> str | None:
-        """Return the text that the examples of a row are about: their source, else their whole prompt."""
+        """Return the prompt of a row's first example."""
+        # Not its source alone: five questions about one text are five examples, and would nearly all be in one half.
         first = next((item for item in self.parse(row, split) if isinstance(item, Example)), None)
-        return None if first is None else same_text(first.parts.source) or same_text(prompt_text(first.parts))
+        return None if first is None else same_text(prompt_text(first.parts))
 
     def _places(self, plan: SubsetPlan, split: OfficialSplit) -> tuple[int | None, int | None]:
         """Return (places to skip, places to take) in the seed's order; None means all of them."""
