@@ -39,7 +39,7 @@ def mini_tasks() -> dict[str, GeneratedTask]:
     """Return the four tasks as their files in `configs/task` define them, by name."""
     tasks: dict[str, GeneratedTask] = {}
     for name in TASKS:
-        content: Any = OmegaConf.to_container(compose("run", [f"task={name}"]).task)
+        content: Any = OmegaConf.to_container(compose("run", [f"task={name}", "task.limit=null"]).task)
         (request,) = task_requests(content)
         tasks[name] = request.task
     return tasks

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from edt.cli.renamed import renamed_key
-from edt.cli.schema import DEFAULT_SPLIT
+from edt.cli.schema import DEFAULT_SPLIT, default_limit
 from edt.errors import ConfigError, suggestion
 from edt.paths import typed_path
 
@@ -197,8 +197,9 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
             f"task.members is {node['members']!r}; it holds tasks by name. Choose one, as task=mini_xlsum."
         )
 
-    # null on the list leaves each member its own value
-    shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
+    # null on the list leaves each member its own value, but for the limit, where it stands for all examples
+    shared = {name: value for name, value in node.items() if name == "limit" or value is not None}
+    shared = {name: value for name, value in shared.items() if name not in ("members", "path")}
     requests = []
     for name, member in node["members"].items():
         _check_node(member, f"task.members.{name}")
@@ -210,6 +211,7 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
 def _task_request(node: PlainConfig, where: str) -> Any:
     """Return one task with the splits to decode."""
     from edt.generation.request import TaskRequest
+    from edt.tasks.base import Task
 
     _check_node(node, where)
     split = node.get("split", DEFAULT_SPLIT)
@@ -219,6 +221,9 @@ def _task_request(node: PlainConfig, where: str) -> Any:
     cls = import_class(node[TARGET], where)
     has_quality = is_dataclass(cls) and "quality" in {field.name for field in fields(cls)}
     of_request = ("split",) if has_quality else ("split", "quality")
+    # A config that lists only what differs says nothing of the limit.
+    if "limit" not in node and is_dataclass(cls) and issubclass(cls, Task):
+        node = {**node, "limit": default_limit(cls)}
     task = construct({name: value for name, value in node.items() if name not in of_request}, where)
     return TaskRequest(task=task, splits=splits, quality=None if has_quality else node.get("quality"))
 

@@ -72,6 +72,10 @@ SCHEMAS: Mapping[str, type] = {
 
 DEFAULT_SPLIT = "test"
 """Which examples a task decodes where nothing else is said."""
+DEFAULT_LIMIT = 100
+"""How many examples of a split a command takes where neither task nor command line says it: all of a data set may be
+hours, and everybody should meet the same number however the task is named. In Python a task has no limit.
+"""
 
 
 def register() -> None:
@@ -94,6 +98,8 @@ def node(cls: type) -> dict[str, Any]:
     """
     own_first = sorted((field for field in fields(cls) if field.init), key=lambda field: _depth(cls, field.name))
     values = {field.name: _default(field) for field in own_first}
+    if issubclass(cls, Task):
+        values["limit"] = default_limit(cls)
     return {"_target_": _public_path(cls), **_of_request(cls), **values}
 
 
@@ -107,6 +113,12 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     of_class = {field.name: field.default for field in fields(cls) if field.init}
     return {**_of_request(cls), **of_class}
+
+
+def default_limit(cls: type) -> int | None:
+    """Return how many examples of a task a command takes by default: the class's own limit where it sets one."""
+    own: int | None = {field.name: field.default for field in fields(cls)}["limit"]
+    return DEFAULT_LIMIT if own is None else own
 
 
 def _of_request(cls: type) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from edt.generation.prepare import Prepared
 from edt.generation.request import GenerationRequest
 from edt.store.run import Run
 
+_PROMPT_END = 300
+"""Characters of a prompt that are shown from its beginning and from its end."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -19,6 +22,7 @@ class Estimate:
     prompt_tokens: each prompt read once per chunk, as the batched engine does.
     new_tokens: at most, if no row ends before the limit; shared prefixes are counted for each of their rows.
     peak_bytes: keys, values and logits of the largest chunk, in addition to the model's weights.
+    available: examples of the task's splits before task.limit.
     """
 
     task: str
@@ -29,6 +33,7 @@ class Estimate:
     prompt_tokens: int
     new_tokens: int
     peak_bytes: int
+    available: int
 
     @property
     def rows(self) -> int:
@@ -38,15 +43,31 @@ class Estimate:
     def text(self) -> str:
         """Return the estimate as one line."""
         rows = f"{self.task}: {self.prompts:,} prompts × {self.rows_per_prompt:,} rows = {self.rows:,} rows"
+        limit = f" ({limit_note(self.prompts, self.available)})" if self.prompts < self.available else ""
         if not self.rows_to_decode:
-            return f"{rows}, all of them on disk"
+            return f"{rows}, all of them on disk{limit}"
         on_disk = self.rows - self.rows_to_decode
         before = f", {on_disk:,} of them on disk; to decode: {self.rows_to_decode:,}" if on_disk else ""
         return (
             f"{rows}{before} in {self.chunks:,} chunk{'' if self.chunks == 1 else 's'}; "
             f"{self.prompt_tokens:,} prompt tokens, at most {self.new_tokens:,} new tokens, "
-            f"about {_size(self.peak_bytes)} of memory for keys, values and logits"
+            f"about {_size(self.peak_bytes)} of memory for keys, values and logits{limit}"
         )
+
+
+def limit_note(examples: int, available: int) -> str:
+    """Return that a limit leaves examples out, and the remedy."""
+    return f"{examples:,} of {available:,} examples; task.limit=null takes all"
+
+
+def first_prompt(prepared: Prepared, engine: Engine) -> str:
+    """Return the first prompt of a task as the model reads it, with its special tokens, in one shortened line."""
+    prompt = next(prompt for prompts in prepared.prompts.values() for prompt in prompts.values())
+    text: str = engine.model.tokenizer.decode(list(prompt.token_ids))
+    if len(text) > 2 * _PROMPT_END:
+        text = f"{text[:_PROMPT_END]} […] {text[-_PROMPT_END:]}"
+    # As a literal: line breaks, trailing spaces and control characters are visible, and reach no terminal.
+    return f"{prompt.task}, the first prompt of {len(prompt.token_ids):,} tokens: {text!r}"
 
 
 def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> Estimate:
@@ -76,6 +97,7 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
         prompt_tokens=prompt_tokens,
         new_tokens=rows * prepared.limits.max_new_tokens,
         peak_bytes=peak_bytes,
+        available=sum(prepared.manifest.splits[split]["available"] for split in prepared.prompts),
     )
 
 

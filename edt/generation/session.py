@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edt.decoding.engine import Engine
-from edt.generation.estimate import Estimate, estimate
+from edt.generation.estimate import Estimate, estimate, first_prompt
 from edt.generation.generate import generate_task
 from edt.generation.prepare import Prepared, prepare, shortening_notes
 from edt.generation.progress import Progress
@@ -34,6 +34,7 @@ def generate_runs(request: GenerationRequest) -> list[Run]:
     for line in session.estimate():
         logger.info("%s", line.text())
     if request.dry_run:
+        session.log_first_prompts()
         logger.info("%s", DRY_RUN)
         return []
     return session.decode()
@@ -68,6 +69,11 @@ class Session:
     def estimate(self) -> list[Estimate]:
         """Prepare every task and estimate its decoding; nothing is written."""
         return [estimate(self.request, self.prepared(i), self.engine) for i in range(len(self.request.tasks))]
+
+    def log_first_prompts(self) -> None:
+        """Log the first prompt of every task as the model would read it, for a dry run."""
+        for index in range(len(self.request.tasks)):
+            logger.info("%s", first_prompt(self.prepared(index), self.engine))
 
     def decode(
         self,

@@ -181,6 +181,7 @@ def _log_plan(request: StudyRequest, protocol: StudyProtocol) -> None:
     session = Session.open(request.generation)
     for index in range(len(request.generation.tasks)):
         logger.info("%s", plan_message(session, index, protocol))
+    session.log_first_prompts()
     logger.info("%s", DRY_RUN)
 
 

@@ -94,6 +94,7 @@ def tune(request: TuneRequest) -> list[SearchResult]:
     if request.generation.dry_run:
         for index in indices:
             logger.info("%s", _plan_message(request, session, index))
+        session.log_first_prompts()
         logger.info("%s", DRY_RUN)
         return []
 

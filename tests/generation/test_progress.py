@@ -3,14 +3,19 @@
 import io
 import logging
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from edt.adapters.generate_spec import HFGenerateSpec
 from edt.cli import main
+from edt.cli.build import task_requests
+from edt.cli.composition import compose
+from edt.cli.schema import default_limit, node
 from edt.decoding.batching import Cost, chunk_tokens, plan_chunks
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest
@@ -22,9 +27,12 @@ from edt.generation.progress import Progress, duration
 from edt.generation.session import Session, generate_runs
 from edt.records import Prompt
 from edt.strategies import EDT, Fixed
+from edt.tasks.xlsum import XLSum
 from tests.support.small_runs import FIXED, bytes_of, run_of
 
 WORDS = ["task=mini_xlsum", "task.limit=3", "strategy=fixed", "strategy.t0=[0,1]", "engine.compile=false"]
+
+plain = partial(OmegaConf.to_container, resolve=True)
 
 
 @pytest.fixture
@@ -179,6 +187,8 @@ def test_the_command_stops_after_the_estimate(command, tmp_path, capsys):
     assert main([command, *WORDS, f"paths.runs={runs}", "sampling.samples=2", "dry_run=true"]) == 0
     shown = capsys.readouterr()
     assert "mini_xlsum: 3 prompts × 4 rows = 12 rows in 1 chunk; " in shown.err
+    assert "(3 of 400 examples; task.limit=null takes all)" in shown.err
+    assert re.search(r"mini_xlsum, the first prompt of \d+ tokens: '.*Article: .*\\nSummary:'", shown.err)
     assert "dry_run=true: nothing was decoded, and nothing was written." in shown.err
     assert shown.out == ""
     assert not runs.exists()
@@ -225,3 +235,32 @@ def test_chunks_of_a_large_model_are_small_and_the_same_on_every_machine():
     assert sizes(500_000_000, cpu) == [2, 2, 2]
     assert sizes(7_000_000_000, cpu) == [1] * 6
     assert sizes(7_000_000_000, gpu) == [6]
+
+
+@pytest.mark.parametrize("command", ["run", "generate", "tune"])
+@pytest.mark.parametrize("task", ["mini_quac", "mini", "paper", "wmt19"])
+def test_a_command_takes_as_many_examples_however_the_task_is_named(command, task):
+    def limits(*words):
+        return [request.task.limit for request in task_requests(plain(compose(command, [f"task={task}", *words]).task))]
+
+    assert set(limits()) == {100}
+    assert set(limits("task.limit=null")) == {None}
+    assert set(limits("task.limit=7")) == {7}
+
+
+def test_a_study_takes_all_examples_of_a_single_task_and_of_a_list():
+    for task in ("mini_quac", "mini"):
+        config = compose("study", [f"task={task}"]).task
+        assert {request.task.limit for request in task_requests(plain(config))} == {None}
+
+
+def test_a_class_that_sets_its_own_limit_keeps_it():
+    assert default_limit(XLSum) == 100
+    assert default_limit(type("Few", (XLSum,), {"__annotations__": {}})) == 100
+
+    @dataclass(frozen=True, kw_only=True)
+    class Few(XLSum):
+        limit: int | None = 5
+
+    assert default_limit(Few) == 5
+    assert node(Few)["limit"] == 5

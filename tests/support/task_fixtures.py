@@ -22,7 +22,8 @@ def task(name: str, **settings: Any) -> DatasetTask:
     OmegaConf.set_struct(node, False)
     for name in ("split", "quality"):  # of the request
         node.pop(name, None)
-    for key, value in settings.items():
+    # The default of commands; a task by itself has all of its examples.
+    for key, value in {"limit": None, **settings}.items():
         OmegaConf.update(node, key, value, force_add=True)
     try:
         built = instantiate(node, _convert_="all")
