@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from edt.metrics.suite import METRICS, presentation
 from edt.records import ScoreRow
+from edt.report.setting_text import setting_texts
 
 QUALITY_COLUMN = "quality"
 """The column of each task's quality metric, whichever it is; a section says which one it shows."""
@@ -46,6 +47,8 @@ class TableRow:
 
     strategy_id: str
     cells: Mapping[str, ScoreRow]
+    setting: str = ""
+    """The id, with the parameters that the section varies and the id leaves out; empty: the id."""
 
     @property
     def family(self) -> str:
@@ -116,6 +119,9 @@ def _sorted_rows(rows: Sequence[TableRow]) -> list[TableRow]:
     """Return the rows by family, in the families' order of appearance, and within a family by parameters."""
     # Families stay in the order of the command line, so that a baseline given first is printed first.
     families = list(dict.fromkeys(row.family for row in rows))
+    params = [next(iter(row.cells.values())).params for row in rows]
+    settings = [(row.family, row.strategy_id, of_row) for row, of_row in zip(rows, params, strict=True)]
+    rows = [replace(row, setting=text) for row, text in zip(rows, setting_texts(settings), strict=True)]
     return sorted(rows, key=lambda row: (families.index(row.family), row.order))
 
 

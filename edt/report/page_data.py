@@ -12,6 +12,7 @@ from edt.metrics.suite import presentation
 from edt.report.colors import color_scale, family_style, text_color_on
 from edt.report.frame import HEADINGS, QUALITY_COLUMN
 from edt.report.page import Interval, PageOutput, Point, StudyPage
+from edt.report.setting_text import setting_texts
 
 _BETTER = {"↑": "higher", "↓": "lower"}
 _NO_INTERVAL: Interval = (None, None, None)
@@ -103,37 +104,9 @@ def setting_columns(points: Sequence[Point]) -> list[dict[str, Any]]:
     return [{"metric": name, "secondary": index >= _SHOWN_COLUMNS} for index, name in enumerate(names)]
 
 
-def setting_texts(points: Sequence[Point]) -> list[str]:
-    """Return each point's setting, with the parameters that vary in its family and have their default in the id.
-
-    In a grid of c, `tempered(t0=0.9)` becomes `tempered(t0=0.9,c=1)`, and stands in line with `tempered(t0=0.9,c=2)`.
-    """
-    written = [_written_parameters(point.strategy_id) for point in points]
-    # A parameter that no id of the family writes has another meaning there: random_t writes its bounds, not its center.
-    known: dict[str, set[str]] = {}
-    for point, names in zip(points, written, strict=True):
-        known.setdefault(point.family, set()).update(names)
-
-    texts = []
-    for point, names in zip(points, written, strict=True):
-        added = [name for name in point.params if name in known[point.family] and name not in names]
-        inside = [f"{name}={_parameter_text(point.params[name])}" for name in added]
-        # An id without parameters has no comma before the first one.
-        head = point.strategy_id.removesuffix(")")
-        joint = "" if head.endswith("(") else ","
-        texts.append(f"{head}{joint}{','.join(inside)})" if added else point.strategy_id)
-    return texts
-
-
-def _written_parameters(strategy_id: str) -> list[str]:
-    """Return the names of the parameters that an id such as `edt(t0=0.7,theta=0.5)` writes; none for another form."""
-    _, opened, inside = strategy_id.removesuffix(")").partition("(")
-    complete = opened and strategy_id.endswith(")")
-    return [part.partition("=")[0] for part in inside.split(",") if "=" in part] if complete else []
-
-
-def _parameter_text(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+def point_texts(points: Sequence[Point]) -> list[str]:
+    """Return each point's setting, with the parameters that vary in its family."""
+    return setting_texts([(point.family, point.strategy_id, point.params) for point in points])
 
 
 def _scale_data(*, dark: bool) -> list[list[str]]:
@@ -198,7 +171,7 @@ def _points_data(points: Sequence[Point]) -> list[dict[str, Any]]:
         # Fronts are per family: the chart compares families by their fronts.
         groups.setdefault((point.task, point.split, point.family), []).append(index)
     on_front = {index for group in groups.values() for index in _front(points, group)}
-    texts = setting_texts(points)
+    texts = point_texts(points)
     return [_point_data(point, texts[index], on_front=index in on_front) for index, point in enumerate(points)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from edt.metrics.suite import presentation
 from edt.report.frame import HEADINGS, QUALITY_COLUMN
 from edt.report.page import Interval, PageTable, Point, Section
-from edt.report.page_data import setting_columns, setting_texts
+from edt.report.page_data import point_texts, setting_columns
 
 _BASELINE = "fixed"
 _GARBAGE = 0.5
@@ -21,7 +21,7 @@ def summary_section(points: Sequence[Point], quality: Mapping[str, str]) -> Sect
     The best setting is that of lowest EDA, or of highest quality where there is no EDA. quality: the label of each
     task's quality metric. None without a setting that has either.
     """
-    texts = dict(zip(map(id, points), setting_texts(points), strict=True))
+    texts = dict(zip(map(id, points), point_texts(points), strict=True))
     groups: dict[tuple[str, str], list[Point]] = {}
     for point in points:
         if _value(point, "eda") is not None or _value(point, QUALITY_COLUMN) is not None:

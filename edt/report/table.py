@@ -103,8 +103,8 @@ def section_label(group: Group, rows: Sequence[TableRow]) -> str:
 
 
 def row_texts(row: TableRow, columns: Sequence[str]) -> list[str]:
-    """Return the texts of a row: the strategy and its cells."""
-    return [row.strategy_id, *(cell_text(row.cells.get(column)) for column in columns)]
+    """Return the texts of a row: the setting and its cells."""
+    return [row.setting or row.strategy_id, *(cell_text(row.cells.get(column)) for column in columns)]
 
 
 def heading(column: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edt.records import ScoreRow
 from edt.report import html
 from edt.report.colors import (
     DARK,
@@ -25,10 +26,12 @@ from edt.report.colors import (
     text_color_on,
 )
 from edt.report.figures import family_color, family_marker
+from edt.report.frame import table_rows
 from edt.report.html import breakable, leading_number, table_cells
 from edt.report.html_embed import inline_svg, plain, script_json, script_text
 from edt.report.page import PageTable, Point
-from edt.report.page_data import browser_data, chart_data, setting_columns, setting_texts, varied_parameters
+from edt.report.page_data import browser_data, chart_data, point_texts, setting_columns, varied_parameters
+from edt.report.table import row_texts
 from tests.support.study_page_fixture import HOSTILE, study_page
 
 TEMPLATES = Path(html.__file__).parent / "templates"
@@ -256,11 +259,11 @@ def test_a_default_that_others_vary_is_written_out():
         return replace(a_point(params), strategy_id=strategy_id)
 
     grid = [of("tempered(t0=0.9,c=0.5)", t0=0.9, c=0.5), of("tempered(t0=0.9)", t0=0.9, c=1.0), of("plain()", c=2.0)]
-    assert setting_texts(grid) == ["tempered(t0=0.9,c=0.5)", "tempered(t0=0.9,c=1)", "plain(c=2)"]
+    assert point_texts(grid) == ["tempered(t0=0.9,c=0.5)", "tempered(t0=0.9,c=1)", "plain(c=2)"]
     # random_t is given by center and spread, and writes its bounds.
     drawn = [of(f"random_t(low={low})", center=low + 1, spread=1.0) for low in (0.1, 0.2)]
-    assert setting_texts(drawn) == ["random_t(low=0.1)", "random_t(low=0.2)"]
-    assert setting_texts([of("greedy", t0=0.0)]) == ["greedy"]
+    assert point_texts(drawn) == ["random_t(low=0.1)", "random_t(low=0.2)"]
+    assert point_texts([of("greedy", t0=0.0)]) == ["greedy"]
 
 
 def test_a_setting_can_break_after_its_commas_and_stays_a_text():
@@ -309,3 +312,22 @@ def test_a_drawing_that_does_things_is_refused(inside, named):
 def test_what_is_no_drawing_is_refused():
     with pytest.raises(ValueError, match="has no <svg> element"):
         inline_svg("<p>none</p>", "a-")
+
+
+def test_the_table_writes_a_varied_default_out_as_the_page_does():
+    common = {
+        "task": "t",
+        "split": "test",
+        "model_name": "m",
+        "family": "tempered",
+        "granularity": "token",
+        "metric": "self_bleu",
+    }
+    numbers = {"value": 1.0, "lo": 0.5, "hi": 1.5, "confidence": 0.95, "n_examples": 2, "n_samples": 2}
+    scores = [
+        ScoreRow(**common, **numbers, strategy_id=name, params={"t0": 0.9, "c": c}, signature="s", generation_id="g")
+        for name, c in (("tempered(t0=0.9)", 1.0), ("tempered(t0=0.9,c=2)", 2.0), ("tempered(t0=0.9,c=0.5)", 0.5))
+    ]
+    (rows,) = table_rows(scores).values()
+    assert [row_texts(row, [])[0] for row in rows] == [f"tempered(t0=0.9,c={c})" for c in ("0.5", "1", "2")]
+    assert [row.strategy_id for row in rows] == ["tempered(t0=0.9,c=0.5)", "tempered(t0=0.9)", "tempered(t0=0.9,c=2)"]

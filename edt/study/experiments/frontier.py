@@ -97,8 +97,7 @@ def _draw_family(axis: Any, task: TaskStudy, family_name: str) -> None:
     axis.scatter(*_places(chosen), s=50, facecolors="none", edgecolors="black", linewidths=1.1, zorder=4)
     if task.ideal is not None:
         ideal = [(task.ideal.metrics[task.quality].value, task.ideal.metrics["self_bleu"].value)]
-        style = {"color": "gold", "edgecolors": "black", "linewidths": 0.6, "zorder": 5}
-        axis.scatter(*_places(ideal), marker="*", s=70, **style)
+        axis.scatter(*_places(ideal), marker="*", s=70, color="gold", edgecolors="black", linewidths=0.6, zorder=5)
 
 
 def _places(points: Sequence[tuple[float | None, float | None]]) -> tuple[list[float | None], list[float | None]]:
