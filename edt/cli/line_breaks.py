@@ -29,6 +29,7 @@ def _with_breaks(word: str) -> str:
     if not value.startswith(("[", "{", "'", '"')):
         return f"{key}={_ESCAPED.sub(_unescaped, quoted(value))}"
 
+    # Inside of quotes all is text; outside of them brackets, braces, commas and colons are Hydra's.
     pieces, end = [], 0
     for text in QUOTED.finditer(value):
         pieces += [_BARE_ITEM.sub(_quoted_item, value[end : text.start()]), text.group()]

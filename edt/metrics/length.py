@@ -24,6 +24,7 @@ class CutShare:
     is_share: ClassVar[bool] = True
     interval_in_table: ClassVar[bool] = False
 
+    # Lower is better, yet a higher limit is the remedy: no strategy should be chosen by it.
     def statistics(self, cut_E: Sequence[float]) -> Statistics:
         """Return [E, 2] for the mean over examples, from the percentage of each example."""
         return mean_statistics(cut_E)
@@ -50,6 +51,7 @@ class MeanTokens:
     higher_is_better: ClassVar[None] = None
     interval_in_table: ClassVar[bool] = False
 
+    # With the end token, which costs a step like any other.
     def statistics(self, tokens_E: Sequence[float]) -> Statistics:
         """Return [E, 2] for the mean over examples, from the mean number of tokens of each example."""
         return mean_statistics(tokens_E)

@@ -29,6 +29,7 @@ def fitting_columns(
     optional = [column for column in _FIRST_LEFT_OUT if column in columns and column not in important]
     optional += [column for column in reversed(columns) if column not in important and column not in _FIRST_LEFT_OUT]
 
+    # One at a time: how wide a table is depends on all of its cells.
     left_out: list[str] = []
 
     def shown() -> list[str]:

@@ -25,6 +25,7 @@ def output_warnings(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> list[str
     """Return a line for each run and split whose worst setting has too many empty or cut outputs, with a remedy."""
     by_id = {run.generation_id: run for run in runs}
     lines = []
+    # From the scores, which are of what the table shows; the outputs are read only where there is something to explain.
     for metric, least, describe in ((EmptyShare, EMPTY_SHARE, _empty_line), (CutShare, CUT_SHARE, _cut_line)):
         for worst, others in _worst_settings(scores, metric.name, least):
             more = f" ({others} more setting{'s' if others > 1 else ''} above {least:g} %)" if others else ""
@@ -38,6 +39,7 @@ def _worst_settings(scores: Sequence[ScoreRow], metric: str, least: float) -> li
     for score in scores:
         if score.metric == metric and score.value is not None and score.value >= least:
             groups.setdefault((score.generation_id, score.split), []).append(score)
+    # One line each: a grid can have a hundred settings with the same trouble.
     return [(max(group, key=lambda score: score.value or 0.0), len(group) - 1) for group in groups.values()]
 
 
@@ -66,6 +68,7 @@ def _share(score: ScoreRow) -> str:
 def _cause(rows: pa.Table, run: Run) -> str:
     """Return what most of the empty outputs ended by."""
     empty = [row for row in rows.to_pylist() if not answer(row["text"], run.manifest.answer_rule).strip()]
+    # The scores may be of fewer samples than the run holds; the most common end is the same.
     reason, count = Counter(row["finish_reason"] for row in empty).most_common(1)[0]
     at_once = sum(len(row["token_ids"]) == 1 for row in empty if row["finish_reason"] == reason) > count / 2
     where = "at the first token" if at_once else "before any text"
@@ -78,4 +81,5 @@ def _cause(rows: pa.Table, run: Run) -> str:
 def _remedy(run: Run) -> str:
     if run.manifest.has_chat_template and not run.manifest.identity["model"]["chat_template"]:
         return "this tokenizer has a chat template: try model.chat_template=true"
+    # What else empties an output depends on the wording, which only a reader can judge.
     return "look at a prompt (edt trace), and at task.template and task.stop"

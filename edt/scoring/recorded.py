@@ -25,6 +25,7 @@ def recorded_values(
 
     values: list[tuple[CutShare | MeanTokens | MeanTemperature, Sequence[float]]] = []
     if ends:
+        # As a percentage of each example, whose mean over examples respects that samples of one prompt are alike.
         values.append((CutShare(), [100 * sum(end.reason == "length" for end in row) / n_samples for row in ends]))
         values.append((MeanTokens(), [sum(end.tokens for end in row) / n_samples for row in ends]))
     if has_temperatures:

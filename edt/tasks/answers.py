@@ -66,6 +66,7 @@ def _without_introduction(text: str) -> str:
     to its colon. "Sure!" may stand before it.
     """
     whole = text.strip()
+    # "Sure!" alone may be the answer, so it is dropped only together with an introduction behind it.
     said = _INTERJECTION.match(whole)
     begin = whole[said.end() :] if said else whole
     line, _, following = begin.partition("\n")
