@@ -118,6 +118,7 @@ def table_cells(table: PageTable) -> tuple[list[_Column], list[list[_Cell]]]:
                 f"table {table.title!r}: row {index} has {len(row)} cells and the heading {len(table.columns)}; "
                 "each row needs a cell for each column"
             )
+    # A misspelled column would silently stay in sight, or have no menu.
     unknown = {*table.secondary, *table.filters} - {*table.columns}
     if unknown:
         raise ValueError(f"table {table.title!r} has no column {min(unknown)!r}; it has: {', '.join(table.columns)}")

@@ -102,6 +102,7 @@ class PageOutput:
     answer: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     tokens: Sequence[PageToken] | None = None
+    # Unknown for an output that no run decoded, so these have defaults.
     n_tokens: int | None = None
     finish_reason: str = ""
 
@@ -118,6 +119,7 @@ class PageExample:
     example_id: str
     prompt: str
     references: Sequence[str]
+    # The page cannot know how the prompt was read; who builds it does.
     prompt_note: str = ""
     shortened_by: int = 0
 

@@ -111,6 +111,7 @@ def point_texts(points: Sequence[Point]) -> list[str]:
 
 def _scale_data(*, dark: bool) -> list[list[str]]:
     """Return the color scale of maps from the best value to the worst, each color with that of a text on it."""
+    # Computed here, where a test can measure the contrast, and not by the page's script.
     return [[color, text_color_on(color)] for _, color in color_scale(dark=dark)]
 
 

@@ -32,6 +32,7 @@ def summary_section(points: Sequence[Point], quality: Mapping[str, str]) -> Sect
     sentences, rows = [], []
     columns = setting_columns(points)
     for (task, split), members in groups.items():
+        # Per task and split: in one of them EDA may be missing, and quality then decides there.
         metric = _deciding_metric(members)
         best = _best_of_families(members, metric)
         sentences += _sentences(task, split, metric, best, members, texts)
@@ -94,6 +95,7 @@ def _sentences(
     text = f"{task}, {split}: {texts[id(winner)]} has the {extreme}, {_cell(winner.metrics[metric], metric)}"
     baseline = best.get(_BASELINE)
 
+    # Against a fixed temperature: that is what a rule must beat to be worth its parameters.
     if baseline is None or len(best) == 1:
         text += "."
     elif family == _BASELINE:
@@ -118,6 +120,7 @@ def _compared(winner: Point, baseline: Point, metric: str) -> str:
     (_, low, high), (_, other_low, other_high) = winner.metrics[metric], baseline.metrics[metric]
     if low is None or high is None or other_low is None or other_high is None:
         return "Without intervals the difference may be chance."
+    # Overlap is the cautious reading: two intervals can overlap although their paired difference excludes 0.
     if low <= other_high and other_low <= high:
         return "Their intervals overlap, so the difference may be chance."
     return "Their intervals do not overlap."
@@ -127,6 +130,7 @@ def _quality_note(winner: Point, members: Sequence[Point], metric: str) -> list[
     """Return a warning where the lowest EDA is that of outputs whose quality is far from the best."""
     quality = _value(winner, QUALITY_COLUMN)
     best = max((value for point in members if (value := _value(point, QUALITY_COLUMN)) is not None), default=None)
+    # EDA weighs variety as much as quality, so noise can have the lowest EDA of all.
     if metric != "eda" or quality is None or best is None or quality >= _GARBAGE * best:
         return []
     return [
@@ -137,6 +141,7 @@ def _quality_note(winner: Point, members: Sequence[Point], metric: str) -> list[
 
 def _caveats(points: Sequence[Point], groups: Mapping[tuple[str, str], Sequence[Point]]) -> list[str]:
     """Return what a reader must know before comparing these values."""
+    # The largest group: the more settings, the more the best one owes to luck.
     largest = max(len(members) for members in groups.values())
     caveats = []
     if largest > 1:

@@ -75,6 +75,7 @@ def choice_caveat(result: SearchResult) -> str:
     """Return how sure the choice is, in numbers: the settings that were tried, the data, and how near others came."""
     tried, chosen = distinct(result.trials), result.chosen
     others = [trial for trial in tried if trial.strategy_id != chosen.strategy_id]
+    # No interval is computed on dev, so distance to the chosen EDA stands for it.
     near = [trial for trial in others if trial.eda <= chosen.eda * (1 + _NEAR)]
     data = (
         "" if result.n_examples is None else f" on {result.n_examples:,} dev examples with {result.n_samples} samples"
@@ -113,6 +114,7 @@ def _best_table(result: SearchResult) -> PageTable:
     """Return the settings of lowest EDA on dev, with their measurements of each task."""
     # A setting that was suggested twice is one row.
     lowest = sorted(distinct(result.trials), key=lambda trial: trial.eda)[:BEST_SHOWN]
+    # With one task its EDA is the mean EDA, which has a column already.
     several = len(result.tasks) > 1
     columns = ["setting (★ chosen)", "trial", "EDA ↓"]
     for task in result.tasks:
@@ -323,6 +325,7 @@ def _history(result: SearchResult) -> go.Figure:
 
     # The line to beat: without it a falling curve looks like progress.
     fixed = result.best_fixed
+    # A trace and not a line of the layout, so that the legend names it and it has its family's color.
     ends = [numbers[0], numbers[-1]] if numbers else []
     figure.add_scatter(
         x=ends, y=[fixed.eda] * len(ends), mode="lines", name=escape(f"best fixed: {fixed.strategy_id}"),

@@ -111,6 +111,7 @@ class Claims(Experiment):
 
 def _summary(by_claim: Mapping[str, Sequence[Evidence]]) -> list[str]:
     """Return how many claims have each verdict, and which they are."""
+    # In this order, so that what is supported is read first; verdicts without a claim have no line.
     by_verdict: dict[str, list[str]] = {verdict: [] for verdict in (*VERDICTS, _NOT_MEASURED)}
     for number, claim in enumerate(CLAIMS, start=1):
         entries = by_claim.get(claim.evidence)
