@@ -17,6 +17,7 @@ from edt.decoding.ops.draw import TEMPERATURE_FLOOR
 from edt.decoding.ops.kernels import shared_kernels
 from edt.errors import ConfigError
 from edt.models.language_model import LanguageModel
+from edt.models.token_rules import TokenRules, decoder_start_id
 from edt.records import Prompt
 from edt.strategies.base import Signals, Strategy
 from edt.strategies.edt import EDT
@@ -25,7 +26,7 @@ from edt.strategies.kld import KLD
 from edt.strategies.rows import StrategyTable
 
 
-def check_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
+def check_strategy(strategy: Strategy, *, encoder_decoder: bool, has_token_rules: bool) -> None:
     """Raise ConfigError for what `generate` has no equivalent for."""
     guided = "kl" in strategy.needs
     kld = strategy if isinstance(strategy, KLD) else None
@@ -34,6 +35,7 @@ def check_strategy(strategy: Strategy, *, encoder_decoder: bool) -> None:
         "truncates first (order=truncate_first)": strategy.order != "temperature_first",
         "truncates by top_n_sigma": strategy.top_n_sigma is not None,
         "guides an encoder-decoder by KL": guided and encoder_decoder,
+        "guides by KL a model that forces or suppresses tokens": guided and has_token_rules,
         "reads 'kl' by another rule than kld's": guided and type(strategy) is not KLD,
         "runs a second model (mode=dual)": kld is not None and kld.mode != "shared",
         "keeps a KL-guided temperature per instance (granularity=instance)": guided and strategy.granularity != "token",
@@ -51,10 +53,14 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
 
     They are transformers' own where it has them (a fixed temperature, top-k, top-p, min-p), else our processors.
     """
+    rules = [] if model.token_rules.is_empty else [_RestrictProcessor(model.token_rules)]
     fixed_t = strategy.t0 if type(strategy) is Fixed else None
     # generate refuses a temperature of 0; greedy decoding is another mode there.
     if fixed_t is not None and fixed_t <= TEMPERATURE_FLOOR:
-        return {"do_sample": False, "logits_processor": LogitsProcessorList([_RuleProcessor(strategy, observe)])}
+        return {
+            "do_sample": False,
+            "logits_processor": LogitsProcessorList([*rules, _RuleProcessor(strategy, observe)]),
+        }
 
     # 0 and 1.0 switch top-k and top-p off: left out, generate would truncate to its default of 50 tokens.
     how: dict[str, Any] = {
@@ -72,7 +78,7 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
         processor = EDTLogitsProcessor(
             strategy.t0, strategy.theta, n=strategy.n, granularity=strategy.granularity, observe=observe
         )
-    return {**how, "logits_processor": LogitsProcessorList([processor])}
+    return {**how, "logits_processor": LogitsProcessorList([*rules, processor])}
 
 
 def _guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> KLDGenerate:
@@ -85,6 +91,19 @@ def _guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt],
         unconditional_attention_mask=mask_PL,
         observe=observe,
     )
+
+
+class _RestrictProcessor(LogitsProcessor):
+    """What the checkpoint forces or suppresses, as in the other engines; `generate` is not shown its settings."""
+
+    def __init__(self, rules: TokenRules) -> None:
+        """Prepare for one call of `generate`, whose steps are counted."""
+        self.rules, self.step = rules, 0
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the logits without the tokens that are not allowed, [R, V]."""
+        self.step += 1
+        return self.rules.apply(scores, self.step - 1)
 
 
 class _RuleProcessor(LogitsProcessor):
@@ -126,7 +145,8 @@ def own_generation_config_hidden(model: Any) -> Iterator[None]:
     own = model.generation_config
     # generate reads what a call leaves out from the model's config: only what the architecture needs is kept.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
-        bos_token_id=own.bos_token_id, decoder_start_token_id=own.decoder_start_token_id
+        bos_token_id=own.bos_token_id,
+        decoder_start_token_id=decoder_start_id(model) if model.config.is_encoder_decoder else None,
     )
     try:
         yield

@@ -54,7 +54,11 @@ class HFGenerateEngine(Engine):
         """See Engine. Also refuses what `generate` has no equivalent for."""
         super().check_strategies(strategies)
         for strategy in strategies:
-            check_strategy(strategy, encoder_decoder=self.model.is_encoder_decoder)
+            check_strategy(
+                strategy,
+                encoder_decoder=self.model.is_encoder_decoder,
+                has_token_rules=not self.model.token_rules.is_empty,
+            )
 
     def rows_together(self, rows: Sequence[RowRequest]) -> int:
         """See Engine: a call decodes one strategy."""

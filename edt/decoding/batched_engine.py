@@ -147,6 +147,7 @@ class BatchedEngine(Engine):
             branches,
             table,
             eos_ids=self.model.eos_ids,
+            rules=self.model.token_rules,
             watch=self.stop_watch(request.limits),
             on_non_finite=lambda row, step: raise_non_finite(request.prompts[pairs[row][0]], step),
             on_step=request.on_step,

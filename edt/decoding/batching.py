@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from edt.errors import MemoryExceededError
+from edt.models.guard import memory_exhausted
 from edt.records import Prompt
 
 _GPU_SHARE = 0.5
@@ -24,9 +25,6 @@ _CHUNK_WORK = {"cpu": 1e13, "cuda": 2e16}
 """Floating-point operations of a chunk, at most: a few minutes on such a device. What a command that is stopped loses
 is one chunk; on a small model memory limits it long before.
 """
-
-_EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""Parts of the messages by which torch reports exhausted memory, by system."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +130,7 @@ def translate_memory_errors() -> Iterator[None]:
         raise MemoryExceededError("memory is exhausted") from error
     except RuntimeError as error:
         # Only CUDA has an exception class for it; a CPU's allocator raises a plain RuntimeError.
-        if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in _EXHAUSTED):
+        if not memory_exhausted(error):
             raise
         # Give the failed batch's memory back, or the smaller batch fails too.
         if torch.cuda.is_available():

@@ -20,6 +20,7 @@ from edt.decoding.request import OnStep, ignore_step
 from edt.decoding.row_batch import RowBatch
 from edt.decoding.stops import StopWatch
 from edt.errors import ConfigError
+from edt.models.token_rules import TokenRules
 from edt.strategies.base import Signals
 from edt.strategies.rows import StrategyTable
 
@@ -30,12 +31,14 @@ def decode(
     table: StrategyTable,
     *,
     eos_ids: frozenset[int],
+    rules: TokenRules,
     watch: StopWatch,
     on_non_finite: Callable[[int, int], None],
     on_step: OnStep = ignore_step,
 ) -> None:
     """Decode all rows to their ends, writing into `rows`.
 
+    rules: the tokens that the checkpoint forces or suppresses.
     on_non_finite(row, step) raises when the model's logits of a row are not finite: they are never cleaned.
     """
     device = rows.strategy_A.device
@@ -47,6 +50,8 @@ def decode(
         bad_R = ~branches.finite_rows().cpu()
         if bad_R.any():
             on_non_finite(int(alive_R[bad_R][0]), step)
+        # After the check, which is of the model's own logits.
+        branches.restrict(rules, step)
 
         # 1. to 7.: from the logits of each branch to a token of each row
         token_R = draw_step(rows, branches, table, alive_R, step)  # [R]

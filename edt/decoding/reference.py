@@ -23,6 +23,7 @@ from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import Limits, Sampling
 from edt.models.growing_texts import GrowingTexts
 from edt.models.language_model import LanguageModel
+from edt.models.token_rules import TokenRules
 from edt.records import Prompt
 from edt.strategies.base import Signals, Strategy
 from edt.strategies.rows import StrategyTable
@@ -64,7 +65,7 @@ class ReferenceEngine(Engine):
         unconditional = _text(second, prompt.unconditional_ids) if "kl" in strategy.needs else None
 
         for step in range(limits.max_new_tokens):
-            logits_1V, signals = _read_signals(full, unconditional, prompt, step)
+            logits_1V, signals = _read_signals(full, unconditional, prompt, step, self.model.token_rules)
             token_1 = _draw_alone(logits_1V, signals, table, row, step)
             if bool(finish(row, alive, step, eos, self.stop_watch(limits))):
                 break
@@ -80,7 +81,7 @@ def _text(model: LanguageModel, token_ids: Sequence[int]) -> GrowingTexts:
 
 
 def _read_signals(
-    full: GrowingTexts, unconditional: GrowingTexts | None, prompt: Prompt, step: int
+    full: GrowingTexts, unconditional: GrowingTexts | None, prompt: Prompt, step: int, rules: TokenRules
 ) -> tuple[Tensor, Signals]:
     """Return the next logits with the source, [1, V], and the signals of them and of those without it."""
     logits_1V = full.logits()
@@ -88,6 +89,8 @@ def _read_signals(
     # As in the batched engine: logits that are not finite are an error, never cleaned.
     if not all(bool(finite_rows(logits)) for logits in (logits_1V, unconditional_1V) if logits is not None):
         raise_non_finite(prompt, step)
+    logits_1V = rules.apply(logits_1V, step)
+    unconditional_1V = None if unconditional_1V is None else rules.apply(unconditional_1V, step)
     kl_1 = None if unconditional_1V is None else kl_divergence(logits_1V, unconditional_1V)
     return logits_1V, Signals.build(entropy(logits_1V), kl_R=kl_1, vocabulary=logits_1V.shape[-1])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -12,6 +11,14 @@ from edt.errors import ModelError, suggestion
 from edt.ids import digest, file_digest
 from edt.models.catalog import CATALOG
 from edt.models.fetched import fetched_folder
+from edt.models.folder_check import (
+    ADAPTER_CONFIG,
+    as_folder,
+    check_fetched,
+    check_model_folder,
+    explain_no_model,
+    read_json,
+)
 
 EMBEDDED = "edt:"
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -32,18 +39,19 @@ NEEDED_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py"
 def local_folder(path: str, revision: str | None) -> Path:
     """Return the folder that holds the model's files; fetch them from the hub when `path` is a hub id.
 
-    Raises ModelError when there is no such model, no network for it, or no weights in safetensors form.
+    Raises ModelError when there is no such model, no network for it, or no whole weights in safetensors form.
     """
     # A folder wins over a hub id of the same spelling: what is on this machine is meant.
-    if path.startswith(EMBEDDED):
-        folder = _embedded_folder(path.removeprefix(EMBEDDED))
-    elif Path(path).expanduser().is_dir():
-        folder = Path(path).expanduser()
-    elif _looks_like_hub_id(path):
-        folder = fetch(path, revision)
-    else:
-        raise ModelError(f"model.path '{path}' is neither a folder nor a hub id (OWNER/NAME).")
-    _check_weights(folder, path)
+    here = _embedded_folder(path.removeprefix(EMBEDDED)) if path.startswith(EMBEDDED) else as_folder(path, "model.path")
+    if here is not None and revision is not None:
+        raise ModelError(
+            f"model.revision is '{revision}', but model.path '{path}' is on this machine, where it has no revisions; "
+            "remove model.revision."
+        )
+    if here is None and not _looks_like_hub_id(path):
+        raise ModelError(explain_no_model(path))
+    folder = fetch(path, revision) if here is None else here
+    check_model_folder(folder, path)
     return folder
 
 
@@ -71,39 +79,29 @@ def _embedded_folder(name: str) -> Path:
 
 
 def _looks_like_hub_id(path: str) -> bool:
-    """Return whether a path is spelled like a hub id: NAME or OWNER/NAME.
+    """Return whether a path is spelled like a hub id: NAME or OWNER/NAME."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-    A path that starts with . / ~ is a folder that does not exist.
-    """
-    # Two parts at most: deeper paths are folders that are missing here.
-    parts = path.split("/")
-    return 1 <= len(parts) <= 2 and all(part and part[0] not in ".~" for part in parts)
-
-
-def _check_weights(folder: Path, path: str) -> None:
-    """Raise ModelError unless the folder holds a config and safetensors weights."""
-    if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"model folder '{path}' has no config.json, so it is not a model; give the folder that has one."
-        )
-    if any(folder.glob("*.safetensors")):
-        return
-
-    # Pickled weights can run code when they are loaded, so they are not read even if there are no others.
-    others = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.gguf") for file in folder.glob(pattern))
-    present = (
-        f"only {', '.join(others[:3])}, which can run code when loaded or has another format" if others else "none"
-    )
-    raise ModelError(
-        f"model folder '{path}' has no weights in safetensors form (found {present}); "
-        "save the model with save_pretrained(folder) and give that folder."
-    )
+    # A path that begins with . / ~ is a folder that does not exist.
+    if path.startswith((".", "/", "~")):
+        return False
+    try:
+        validate_repo_id(path)
+    except HFValidationError:
+        return False
+    return True
 
 
 def fetch(hub_id: str, revision: str | None) -> Path:
     """Download the model's files, or find them in the hub's cache."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=NEEDED_FILES))
@@ -112,6 +110,10 @@ def fetch(hub_id: str, revision: str | None) -> Path:
         raise ModelError(
             f"model '{hub_id}'{_embedded_suggestion(hub_id)} is not on the hub, or this account cannot read it "
             "(`hf auth login`)."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(
+            f"model.revision is '{revision}', which model '{hub_id}' does not have; give a branch, tag or commit of it."
         ) from error
     # Without a network the hub's client raises any of these.
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
@@ -124,20 +126,21 @@ def fetch(hub_id: str, revision: str | None) -> Path:
 
 def adapter_folder(path: str) -> Path:
     """Return the folder of a PEFT adapter, from a folder or the hub; its weights must be safetensors."""
-    folder = Path(path).expanduser() if Path(path).expanduser().is_dir() else None
+    folder = as_folder(path, "model.adapter")
     if folder is None and _looks_like_hub_id(path):
         folder = fetch(path, None)
-    if folder is None or not (folder / "adapter_config.json").is_file() or not any(folder.glob("*.safetensors")):
+    if folder is None or not (folder / ADAPTER_CONFIG).is_file() or not any(folder.glob("*.safetensors")):
         raise ModelError(
-            f"model.adapter '{path}' is not a PEFT adapter: it needs adapter_config.json and weights in safetensors "
+            f"model.adapter '{path}' is not a PEFT adapter: it needs {ADAPTER_CONFIG} and weights in safetensors "
             "form. Give the folder that save_pretrained wrote."
         )
+    check_fetched(folder.glob("*.safetensors"))
     return folder
 
 
 def checkpoint_identity(folder: Path, *, code: bool) -> dict[str, str]:
     """Return digests of what a model computes and reads: weights, config, tokenizer and, where it runs, its code."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "config.json")
     return {
         "weights": _contents_digest(folder.glob("*.safetensors")),
         # A model that was moved or saved again with another version is the same model.
@@ -150,7 +153,7 @@ def checkpoint_identity(folder: Path, *, code: bool) -> dict[str, str]:
 def adapter_identity(folder: Path) -> str:
     """Return the digest of an adapter's weights and of the config that scales them."""
     # The config too: it holds the factor by which the adapter's weights are scaled.
-    return _contents_digest([*folder.glob("*.safetensors"), folder / "adapter_config.json"])
+    return _contents_digest([*folder.glob("*.safetensors"), folder / ADAPTER_CONFIG])
 
 
 def _contents_digest(paths: Iterable[Path]) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from edt.models.rope import reread_length
+from edt.models.token_rules import decoder_start_id
 
 _CACHES = ("past_key_values", "cache_params")
 """What architectures call their cache: keys and values, or the states of Mamba."""
@@ -36,7 +37,7 @@ class GrowingTexts:
         if model.config.is_encoder_decoder:
             # The encoder reads the prompt once; the decoder starts from a special token.
             self.encoded_RLX = model.get_encoder()(input_ids=ids_RL).last_hidden_state
-            self.ids_RL = torch.full_like(ids_RL[:, :1], int(model.generation_config.decoder_start_token_id))
+            self.ids_RL = torch.full_like(ids_RL[:, :1], decoder_start_id(model))
 
     def logits(self) -> Tensor:
         """Return the logits after the last token, [R, V], in float32 or better."""

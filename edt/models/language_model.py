@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +16,19 @@ from torch import Tensor
 from edt.errors import ModelError, one_line
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
 from edt.models.end_tokens import end_tokens
-from edt.models.loading import load_tokenizer, load_weights
+from edt.models.loading import (
+    check_first_pass,
+    check_vocabulary,
+    embedding_rows,
+    load_tokenizer,
+    load_weights,
+    model_class,
+)
 from edt.models.rope import keep_no_frequencies
 from edt.models.spec import ModelSpec
+from edt.models.token_rules import TokenRules, unused_settings
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +44,19 @@ class LanguageModel:
     @classmethod
     def load(cls, spec: ModelSpec) -> LanguageModel:
         """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the remedy."""
-        folder = local_folder(spec.path, spec.revision)
+        # The command line reads revision=1 as a number, but a tag is text.
+        folder = local_folder(spec.path, None if spec.revision is None else str(spec.revision))
         adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
+        loader = model_class(folder, spec)
         # The tokenizer first: it fails in a second where the weights take minutes.
         tokenizer = load_tokenizer(folder, spec)
-        model = load_weights(folder, adapter, spec)
+        model = load_weights(loader, folder, adapter, spec)
         keep_no_frequencies(model)
-        return cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
+        check_vocabulary(tokenizer, model, spec.path)
+        check_first_pass(model, spec.path)
+        loaded = cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
+        loaded.check_generation_config()
+        return loaded
 
     @property
     def device(self) -> torch.device:
@@ -82,6 +99,23 @@ class LanguageModel:
         return {**dict(named), **added}
 
     @cached_property
+    def token_rules(self) -> TokenRules:
+        """Tokens that the checkpoint forces or suppresses in its outputs."""
+        return TokenRules.of(self.model, self.spec.path)
+
+    def check_generation_config(self) -> None:
+        """Raise ModelError for a setting of the generation config that cannot be followed; log those not used."""
+        rules, unused = self.token_rules, unused_settings(self.model)
+        if not rules.is_empty:
+            logger.info("generation_config.json of %s is followed: %s.", self.spec.path, list(rules.identity()))
+        if unused:
+            logger.info(
+                "generation_config.json of %s sets %s; the strategy decides instead.",
+                self.spec.path,
+                ", ".join(unused),
+            )
+
+    @cached_property
     def forward_arguments(self) -> frozenset[str]:
         """The parameters of the model's forward pass: not every architecture takes positions."""
         return frozenset(inspect.signature(self.model.forward).parameters)
@@ -91,7 +125,8 @@ class LanguageModel:
         """A token to fill masked positions with; its value reaches no result."""
         # Not `or`: 0 is a token id.
         for candidate in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
-            if candidate is not None:
+            # A padding token that was added to the tokenizer alone has no embedding.
+            if candidate is not None and candidate < embedding_rows(self.model):
                 return int(candidate)
         return 0
 
@@ -184,4 +219,6 @@ class LanguageModel:
             "attention": self.model.config._attn_implementation,
             "chat_template": self.spec.chat_template,
             "eos": sorted(self.eos_ids),
+            # Only where there are any: runs of models without them keep their identity.
+            **({} if self.token_rules.is_empty else {"token_rules": self.token_rules.identity()}),
         }

@@ -19,7 +19,7 @@ class ModelSpec:
 
     path: str
     """OWNER/NAME of the hub, a folder, or `edt:NAME` for a model that ships with the package."""
-    revision: str | None = None
+    revision: str | int | None = None
     """Branch, tag or commit on the hub; null: main."""
     dtype: str = "auto"
     """auto: float32 on a CPU, the checkpoint's dtype on a GPU; or float64, float32, bfloat16, float16."""
@@ -48,9 +48,9 @@ class ModelSpec:
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
             device = torch.device(self.device)
-            # A name that torch parses may still be a device that this build of torch lacks.
+            # A name that torch parses may still be a device that this build of torch lacks, or one without numbers.
             if device.type != "cuda":
-                torch.empty(1, device=device)
+                torch.zeros(1, device=device).item()
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(
                 f"model.device is '{self.device}', which is not a device that torch has here; use auto, cpu or cuda."

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from edt.models.language_model import LanguageModel
+from edt.models.token_rules import decoder_start_id
 from edt.records import Alternative, Generation, Prompt, TracedOutput, TracedToken
 from edt.strategies.base import Strategy
 from edt.tracing.distribution import ranks, sampling_probabilities
@@ -24,7 +25,7 @@ def forced_logits(language_model: LanguageModel, prompt_ids: Sequence[int], toke
 
     # The last token was drawn but never read, so it is not part of the input.
     if language_model.is_encoder_decoder:
-        start = int(model.generation_config.decoder_start_token_id)
+        start = decoder_start_id(model)
         inputs = {"input_ids": [list(prompt_ids)], "decoder_input_ids": [[start, *token_ids[:-1]]]}
     else:
         inputs = {"input_ids": [[*prompt_ids, *token_ids[:-1]]]}
@@ -35,7 +36,9 @@ def forced_logits(language_model: LanguageModel, prompt_ids: Sequence[int], toke
     # No cache: this is a single pass, and nothing is decoded after it.
     logits_1SV = model(**arguments, **keep, use_cache=False).logits[:, -steps:]
     logits_SV: Tensor = logits_1SV[0].to(language_model.signal_dtype)
-    return logits_SV
+    # What the checkpoint forces or suppresses held at each step.
+    rules = language_model.token_rules
+    return logits_SV if rules.is_empty else torch.stack([rules.apply(row, step) for step, row in enumerate(logits_SV)])
 
 
 @torch.inference_mode()

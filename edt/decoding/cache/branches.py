@@ -30,6 +30,7 @@ from edt.decoding.cache.contexts import Contexts, Prefill
 from edt.decoding.ops.kernels import Kernels
 from edt.decoding.ops.signals import finite_rows
 from edt.models.language_model import LanguageModel
+from edt.models.token_rules import TokenRules
 from edt.records import Prompt
 from edt.strategies.base import Signals
 
@@ -138,6 +139,12 @@ class Branches:
         if self.unconditional_logits_GV is not None and len(self.unconditional_logits_GV):
             finite_B[self.guided_B] &= finite_rows(self.unconditional_logits_GV)
         return finite_B[self.branch_R]
+
+    def restrict(self, rules: TokenRules, step: int) -> None:
+        """Take out the tokens that the checkpoint does not allow at this step, in both contexts."""
+        self.logits_BV = rules.apply(self.logits_BV, step)
+        if self.unconditional_logits_GV is not None:
+            self.unconditional_logits_GV = rules.apply(self.unconditional_logits_GV, step)
 
     def keep_rows(self, index_R: Tensor) -> None:
         """Continue with the rows at `index_R`; a branch without rows vanishes at the next step."""

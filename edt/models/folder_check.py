@@ -1,0 +1,160 @@
+"""Check that a path is a whole model folder before a library reads it, and say what it is otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from edt.errors import ModelError
+from edt.models.guard import library_errors
+
+LFS_POINTER = b"version https://git-lfs"
+"""How a file begins that git-lfs has not fetched yet."""
+JSON_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+"""Small files that transformers reads; some of them it ignores without a word when they are torn."""
+ADAPTER_CONFIG = "adapter_config.json"
+_INDEX = "model.safetensors.index.json"
+_SHOWN = 3
+"""Names that a message lists at most."""
+_PICKLED = "a file of pickled weights, which can run code when loaded. Give the folder of a model in safetensors form"
+_OTHER_FILE = "a file. Give the folder that holds config.json, the weights and the tokenizer"
+_KINDS = {
+    ".gguf": "a GGUF file, the format of llama.cpp and Ollama. edt reads safetensors: give the hub id or folder of the "
+    "model that it was made from",
+    ".safetensors": "a file of weights. Give the folder that holds it, with config.json and the tokenizer",
+    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt"), _PICKLED),
+}
+
+
+def as_folder(path: str, setting: str) -> Path | None:
+    """Return the folder that `path` names, None if there is none here. Raises ModelError for a file or a bad path.
+
+    setting: the key that errors name.
+    """
+    if "\0" in path:
+        raise ModelError(f"{setting} {path!r} holds a NUL character, which no path has; remove it.")
+    with library_errors(f"{setting} '{path}' cannot be read", "Give a folder that this account may read."):
+        expanded = Path(path).expanduser()
+        is_folder, is_file = expanded.is_dir(), expanded.is_file()
+    if is_file:
+        raise ModelError(f"{setting} '{path}' is {_KINDS.get(expanded.suffix.lower(), _OTHER_FILE)}.")
+    return expanded if is_folder else None
+
+
+def explain_no_model(path: str) -> str:
+    """Return one sentence for a `model.path` that is neither a folder nor spelled like a hub id."""
+    hint = ""
+    if path.startswith(("http://", "https://")):
+        hint = " Of an address, give the last two parts, OWNER/NAME."
+    elif ":" in path:
+        hint = " A NAME:TAG is how Ollama spells models; give the hub id of the same model."
+    return f"model.path '{path}' is neither a folder nor a hub id (OWNER/NAME).{hint}"
+
+
+def check_model_folder(folder: Path, path: str) -> None:
+    """Raise ModelError unless the folder holds a config, whole safetensors weights and readable small files."""
+    with library_errors(f"model folder '{path}' cannot be read", "Give this account the right to read it."):
+        names = {file.name for file in folder.iterdir()}
+    if not names:
+        raise ModelError(
+            f"model folder '{path}' is empty, without config.json; give the folder that save_pretrained wrote."
+        )
+    _check_no_adapter(folder, names, path)
+    if "config.json" not in names:
+        raise ModelError(
+            f"model folder '{path}' has no config.json, so it is not a model; give the folder that has one."
+        )
+    for name in JSON_FILES:
+        if name in names:
+            read_json(folder / name)
+    _check_weights(folder, names, path)
+    check_fetched(folder / name for name in sorted(names) if name.startswith(("tokenizer", "vocab", "merges")))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON file. Raises ModelError naming the file when it cannot be read as one."""
+    check_fetched([file])
+    remedy = "Fetch the file again, or repair it."
+    with library_errors(f"'{file}' cannot be read as JSON", remedy):
+        value = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ModelError(f"'{file}' holds no mapping of settings. {remedy}")
+    return value
+
+
+def check_fetched(files: Iterable[Path]) -> None:
+    """Raise ModelError for a file that is a pointer of git-lfs, and not the file itself."""
+    for file in files:
+        if not file.is_file():
+            continue
+        failure = f"'{file}' cannot be read"
+        with library_errors(failure, "Give this account the right to read it."), file.open("rb") as stream:
+            start = stream.read(len(LFS_POINTER))
+        if start == LFS_POINTER:
+            raise ModelError(
+                f"'{file}' is a git-lfs pointer and not the file itself; run `git lfs pull` in its folder."
+            )
+
+
+def _check_no_adapter(folder: Path, names: set[str], path: str) -> None:
+    """Raise ModelError for the folder of an adapter, which transformers would load as the adapter's base."""
+    if ADAPTER_CONFIG not in names:
+        return
+    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "BASE"
+    rest = (
+        ""
+        if "config.json" not in names
+        else " Where its own weights are meant, remove adapter_config.json from the folder."
+    )
+    raise ModelError(
+        f"model folder '{path}' holds a PEFT adapter; give its base and the adapter: model.path={base} "
+        f"model.adapter={path}.{rest}"
+    )
+
+
+def _check_weights(folder: Path, names: set[str], path: str) -> None:
+    """Raise ModelError unless the folder has all of its weights, in safetensors form."""
+    weights = sorted(name for name in names if name.endswith(".safetensors"))
+    if not weights and _INDEX not in names:
+        # Pickled weights can run code when they are loaded, so they are not read even if there are no others.
+        others = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".gguf")))
+        present = (
+            f"only {', '.join(others[:_SHOWN])}, which can run code when loaded or has another format"
+            if others
+            else "none"
+        )
+        raise ModelError(
+            f"model folder '{path}' has no weights in safetensors form (found {present}); "
+            "save the model with save_pretrained(folder) and give that folder."
+        )
+
+    # An index that names more files than there are: an interrupted download.
+    if _INDEX in names:
+        shards = read_json(folder / _INDEX).get("weight_map")
+        missing = sorted(set(shards.values()) - names) if isinstance(shards, dict) else []
+        if missing:
+            raise ModelError(
+                f"model folder '{path}' lacks {len(missing)} of the files that {_INDEX} names ({some(missing)}); "
+                "fetch them again."
+            )
+    check_fetched(folder / name for name in weights)
+    for name in weights:
+        # Only the header and the length are read. transformers reports a cut file without its name.
+        with library_errors(f"model '{path}' cannot be loaded: {name} is not whole", "Fetch the file again."):
+            safe_open(folder / name, framework="numpy")
+
+
+def some(names: list[str]) -> str:
+    """Return the first names, and how many more there are."""
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + rest
