@@ -6,6 +6,7 @@ The command line decodes with the same functions, so the same prompt, id, seed a
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, DataError
 from edt.models.language_model import LanguageModel
+from edt.models.prompt_tokens import data_reader
 from edt.models.spec import ModelSpec
 from edt.records import Example, Generation, Prompt, Trace
 from edt.store.parts import TRACES, as_row
@@ -31,6 +33,8 @@ from edt.tasks.answers import check_rule, default_rule
 from edt.tasks.prompts import encode, prompt_text, text_prompt
 from edt.tracing.decode_in_memory import decode_traced
 from edt.tracing.trace_prompt import PromptToTrace, trace_prompt
+
+logger = logging.getLogger(__name__)
 
 Messages = Sequence[Mapping[str, str]]
 """A conversation in the form of chat templates: {"role": "user", "content": "…"}, …"""
@@ -75,6 +79,8 @@ def load_model(
     revision: str | None = None,
     adapter: str | None = None,
     chat_template: bool = False,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
+    template_date: str = ModelSpec.template_date,
     trust_remote_code: bool = False,
     attention: str | None = None,
 ) -> Model:
@@ -85,6 +91,8 @@ def load_model(
     device: "auto" (a GPU if there is one) or a device of torch. revision: of a hub id.
     adapter: folder or hub id of a PEFT adapter, merged into the weights.
     chat_template: send each text prompt as a user turn; prompts given as message lists always use the template.
+    chat_template_kwargs: what the template is given besides the messages, as {"enable_thinking": False}.
+    template_date: the day, YYYY-MM-DD, that a template is given which writes today's date.
     attention: attention implementation; None is transformers' choice.
     Raises ModelError, with the reason and the remedy, when the model cannot be loaded.
     """
@@ -96,6 +104,8 @@ def load_model(
         adapter=adapter,
         trust_remote_code=trust_remote_code,
         chat_template=chat_template,
+        chat_template_kwargs=chat_template_kwargs,
+        template_date=template_date,
         attention=attention,
     )
 
@@ -153,6 +163,7 @@ def decode(
         _encoded(model.engine.model, item, limits, prompt_id, plain)
         for item, prompt_id, plain in zip(items, ids, unconditional, strict=True)
     ]
+    _warn_special_tokens(model.engine.model, items)
     _check_distinct(encoded)
     _check_sources(settings, encoded)
 
@@ -244,6 +255,7 @@ def trace(
     if len(items) != 1:
         raise ConfigError(f"prompt holds {len(items)} prompts; a trace shows one. Call edt.trace for each.")
     encoded, _ = _encoded(model.engine.model, items[0], limits, prompt_id, unconditional_prompt)
+    _warn_special_tokens(model.engine.model, items)
     # The check compares token ids, so it gets no text.
     _check_sources(settings, [(encoded, "")])
 
@@ -322,30 +334,49 @@ def _encoded(
             )
         # Only an example has parts that can be shortened; a text that is too long is an error of the engine.
         budget = model.context - limits.max_new_tokens
-        return encode(item, model.tokenize, budget=budget), prompt_text(item.parts)
+        # An example knows no wording of its task; its head and tail are nearest to it.
+        tokenize = data_reader(model.prompts, item.parts.head + item.parts.tail)
+        return encode(item, tokenize, budget=budget), prompt_text(item.parts)
 
     # The template of a conversation writes the special tokens itself; its tokenizer must not add them again.
-    text, tokenize = _text_and_tokenizer(model, item, "a prompt")
+    text, ids = _text_and_ids(model, item, "a prompt")
     if unconditional is None:
-        prompt = text_prompt(text, tokenize)
+        prompt = text_prompt(text, {text: ids}.__getitem__)
     else:
-        plain_text, _ = _text_and_tokenizer(model, unconditional, "an unconditional prompt")
+        plain_text, plain_ids = _text_and_ids(model, unconditional, "an unconditional prompt")
         # One of each would differ in the chat template as well, and KL would measure that in place of the source.
         if isinstance(item, str) != isinstance(unconditional, str):
             raise ConfigError("a prompt and its unconditional prompt must both be texts, or both be message lists.")
-        prompt = text_prompt(text, tokenize, unconditional=plain_text)
+        prompt = text_prompt(text, {plain_text: plain_ids, text: ids}.__getitem__, unconditional=plain_text)
     return (prompt if prompt_id is None else _renamed(prompt, prompt_id)), text
 
 
-def _text_and_tokenizer(model: LanguageModel, item: object, what: str) -> tuple[str, Any]:
-    """Return the text of a prompt, and the function that tokenizes it."""
+def _text_and_ids(model: LanguageModel, item: object, what: str) -> tuple[str, list[int]]:
+    """Return the text of a prompt, and its tokens."""
     if isinstance(item, str):
-        return str(item), model.tokenize
+        return str(item), model.tokenize(item)
     if isinstance(item, Sequence) and item and all(isinstance(message, Mapping) for message in item):
-        return model.chat_text(item), model.tokenize_chat_text
+        return model.prompts.chat_text(item), model.prompts.message_ids(item)
     raise ConfigError(
         f"{what} is {item!r}; it must be a text, a list of messages ({{'role': 'user', 'content': '…'}}) or an example."
     )
+
+
+def _warn_special_tokens(model: LanguageModel, items: Sequence[PromptLike]) -> None:
+    """Log how the names of special tokens in the prompts are read."""
+    texts: dict[tuple[bool, bool], list[str]] = {}
+    for item in items:
+        if isinstance(item, str):
+            kind, text = (False, model.spec.chat_template), item
+        elif isinstance(item, Example):
+            kind, text = (True, model.spec.chat_template), item.parts.source + "".join(item.parts.turns)
+        else:
+            kind, text = (True, True), "\n".join(str(message.get("content", "")) for message in item)
+        texts.setdefault(kind, []).append(text)
+    for (as_text, in_chat), some in texts.items():
+        note = model.prompts.note(some, as_text=as_text, in_chat=in_chat)
+        if note is not None:
+            logger.warning("%s", note)
 
 
 def _renamed(prompt: Prompt, prompt_id: str) -> Prompt:

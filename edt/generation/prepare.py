@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edt.decoding.engine import Engine
@@ -14,6 +14,7 @@ from edt.generation.request import GenerationRequest, TaskRequest, check_number_
 from edt.generation.splits import check_disjoint
 from edt.ids import digest
 from edt.models.language_model import LanguageModel
+from edt.models.prompt_tokens import data_reader
 from edt.records import Prompt, Split
 from edt.store.manifest import Manifest
 from edt.store.run import Run
@@ -53,8 +54,9 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     n_examples = sum(len(subset.examples) for subset in examples.values())
     rows = n_examples * len(request.strategies) * request.sampling.samples
     check_number_of_rows(rows, f"of task '{task.task.name}', with {n_examples:,} examples")
+    tokenize = task_tokenize(engine.model, task)
     prompts = {
-        split: {e.example_id: encode(e, engine.model.tokenize, budget=budget) for e in subset.examples}
+        split: {e.example_id: encode(e, tokenize, budget=budget) for e in subset.examples}
         for split, subset in examples.items()
     }
 
@@ -116,6 +118,22 @@ def shortening_notes(manifest: Manifest) -> list[str]:
                 "there both contexts of kld are the same, and it equals fixed temperature."
             )
     return notes
+
+
+def special_token_notes(prepared: Prepared, model: LanguageModel) -> list[str]:
+    """Return a line per split whose data hold text that is spelled like a special token."""
+    notes = []
+    for split, subset in prepared.examples.items():
+        # Of the data alone: what the wording holds is meant as it stands.
+        texts = [e.parts.source + "".join(e.parts.turns) for e in subset.examples]
+        note = model.prompts.note(texts, as_text=True, in_chat=model.spec.chat_template)
+        notes += [] if note is None else [f"{prepared.manifest.task}, {split}: {note}"]
+    return notes
+
+
+def task_tokenize(model: LanguageModel, task: TaskRequest) -> Callable[[str], list[int]]:
+    """Return what turns a task's prompts into tokens: of special tokens, those in its wording are meant."""
+    return data_reader(model.prompts, "".join(asdict(task.task.template).values()))
 
 
 def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits, sampling: Sampling) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from edt.decoding.engine import Engine
 from edt.generation.estimate import Estimate, estimate, first_prompt
 from edt.generation.generate import generate_task
-from edt.generation.prepare import Prepared, prepare, shortening_notes
+from edt.generation.prepare import Prepared, prepare, shortening_notes, special_token_notes
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
 from edt.generation.splits import shared_text_notes
@@ -62,7 +62,8 @@ class Session:
             self._prepared[index] = prepare(self.request, self.request.tasks[index], self.engine)
             prepared = self._prepared[index]
             shared = shared_text_notes(prepared.manifest.task, prepared.examples)
-            for note in [*shortening_notes(prepared.manifest), *shared]:
+            special = special_token_notes(prepared, self.engine.model)
+            for note in [*shortening_notes(prepared.manifest), *shared, *special]:
                 logger.warning("%s", note)
         return self._prepared[index]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edt.errors import ModelError, one_line
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
 from edt.models.end_tokens import end_tokens
 from edt.models.loading import (
@@ -24,6 +23,7 @@ from edt.models.loading import (
     load_weights,
     model_class,
 )
+from edt.models.prompt_tokens import PromptTokenizer
 from edt.models.rope import keep_no_frequencies
 from edt.models.spec import ModelSpec
 from edt.models.token_rules import TokenRules, unused_settings
@@ -56,6 +56,8 @@ class LanguageModel:
         check_first_pass(model, spec.path)
         loaded = cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
         loaded.check_generation_config()
+        if spec.chat_template:
+            loaded.check_chat_template()
         return loaded
 
     @property
@@ -115,6 +117,17 @@ class LanguageModel:
                 ", ".join(unused),
             )
 
+    def check_chat_template(self) -> None:
+        """Raise ModelError where the template is missing or refuses a user turn; log that it is given a fixed date."""
+        self.prompts.chat_text([{"role": "user", "content": "Hello."}])
+        if self.prompts.reads_clock:
+            logger.info(
+                "The chat template of %s writes the date or time; it is given model.template_date=%s, so that the same "
+                "command makes the same prompts.",
+                self.spec.path,
+                self.spec.template_date,
+            )
+
     @cached_property
     def forward_arguments(self) -> frozenset[str]:
         """The parameters of the model's forward pass: not every architecture takes positions."""
@@ -146,45 +159,20 @@ class LanguageModel:
         width = getattr(config, "head_dim", None) or config.hidden_size // query_heads
         return int(2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize)
 
+    @cached_property
+    def prompts(self) -> PromptTokenizer:
+        """What reads prompts: texts, data and conversations."""
+        return PromptTokenizer(
+            tokenizer=self.tokenizer,
+            spec=self.spec,
+            special=self.special_tokens,
+            keeps_end=self.is_encoder_decoder,
+            embeddings=embedding_rows(self.model),
+        )
+
     def tokenize(self, text: str) -> list[int]:
-        """Return the token ids of a prompt, with the special tokens that the tokenizer adds before a text.
-
-        For an encoder also with those after it.
-        """
-        if self.spec.chat_template:
-            return self.tokenize_chat_text(self.chat_text([{"role": "user", "content": text}]))
-        ids: list[int] = self.tokenizer(text, verbose=False)["input_ids"]
-        # A decoder must not read the end of the text that it is to continue (T5-style tokenizers add it).
-        trailing_eos = len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id and not self.is_encoder_decoder
-        return ids[:-1] if trailing_eos else ids
-
-    def chat_text(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Return a conversation as the chat template writes it, up to where the answer begins.
-
-        Raises ModelError when the tokenizer has no template, or when the template refuses the messages.
-        """
-        if getattr(self.tokenizer, "chat_template", None) is None:
-            raise ModelError(
-                f"model '{self.spec.path}' has no chat template, so it cannot read messages; give the prompt as a text "
-                "(model.chat_template=false), or use a model that was trained on conversations."
-            )
-        from jinja2 import TemplateError
-
-        try:
-            text: str = self.tokenizer.apply_chat_template(
-                [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-            )
-        except (TemplateError, TypeError, KeyError) as error:
-            raise ModelError(
-                f"the chat template of model '{self.spec.path}' cannot write {list(messages)!r}: {one_line(error)}. "
-                "Messages have the form {'role': 'user', 'content': '…'}."
-            ) from error
-        return text
-
-    def tokenize_chat_text(self, text: str) -> list[int]:
-        """Return the token ids of what `chat_text` returned; the template has written the special tokens already."""
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        return ids
+        """Return the token ids of a prompt that a person has written; see `PromptTokenizer.text_ids`."""
+        return self.prompts.text_ids(text)
 
     def pad(self, texts: Sequence[Sequence[int]], *, left: bool = True) -> tuple[Tensor, Tensor]:
         """Return token ids and attention mask on the model's device, each [P, L], padded to the longest text.
@@ -221,4 +209,5 @@ class LanguageModel:
             "eos": sorted(self.eos_ids),
             # Only where there are any: runs of models without them keep their identity.
             **({} if self.token_rules.is_empty else {"token_rules": self.token_rules.identity()}),
+            **(self.prompts.identity() if self.spec.chat_template else {}),
         }

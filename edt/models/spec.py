@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from edt.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+
+_SET_BY_EDT = frozenset(
+    {"conversation", "chat_template", "tokenize", "add_generation_prompt", "return_dict", "sanitize_control_tokens"}
+    | {"continue_final_message", "padding", "truncation", "max_length", "return_tensors", "tokenizer_kwargs"}
+)
+"""Arguments of `apply_chat_template` that are not the template's."""
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -31,12 +39,35 @@ class ModelSpec:
     """true: run Python code that comes with the model."""
     chat_template: bool = False
     """true: make each prompt a user turn of the tokenizer's chat template."""
+    chat_template_kwargs: Mapping[str, Any] | None = None
+    """What the chat template is given besides the messages, as {enable_thinking: false}."""
+    template_date: str = "2024-07-26"
+    """The day that a chat template is given which writes today's date, so that the same command makes the same run."""
     attention: str | None = None
     """sdpa, eager or flash_attention_2; null: the choice of transformers."""
 
     def __post_init__(self) -> None:
         if self.dtype != "auto" and self.dtype not in DTYPES:
             raise ConfigError(f"model.dtype is '{self.dtype}'; it must be auto or one of {', '.join(DTYPES)}.")
+        try:
+            date.fromisoformat(self.template_date)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"model.template_date is {self.template_date!r}; it must be a day of the form YYYY-MM-DD."
+            ) from error
+        self._check_template_kwargs()
+
+    def _check_template_kwargs(self) -> None:
+        kwargs = self.chat_template_kwargs
+        if kwargs is None:
+            return
+        if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+            raise ConfigError(
+                f"model.chat_template_kwargs is {kwargs!r}; it must hold values by name, as {{enable_thinking: false}}."
+            )
+        taken = sorted(_SET_BY_EDT.intersection(kwargs))
+        if taken:
+            raise ConfigError(f"model.chat_template_kwargs sets '{taken[0]}', which edt sets itself; remove it.")
 
     @property
     def resolved_device(self) -> torch.device:

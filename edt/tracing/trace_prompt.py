@@ -10,7 +10,7 @@ from edt.decoding.engine import Engine
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, suggestion
 from edt.extras import check_extra
-from edt.generation.prepare import prompt_budget
+from edt.generation.prepare import prompt_budget, task_tokenize
 from edt.generation.request import TaskRequest
 from edt.models.language_model import LanguageModel
 from edt.records import Example, Prompt, Trace
@@ -124,13 +124,18 @@ def trace_prompt(
 def _load_prompt(request: TraceRequest, model: LanguageModel) -> PromptToTrace:
     """Return the text, or the example of a task, that the request names."""
     if request.prompt is not None:
+        note = model.prompts.note([request.prompt], as_text=False, in_chat=model.spec.chat_template)
+        if note is not None:
+            _logger.warning("%s", note)
         prompt = text_prompt(request.prompt, model.tokenize, unconditional=request.unconditional_prompt)
         return PromptToTrace(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
 
     task, example = _find_example(request.tasks, request.example)
     limits = task.limits(request.decoding.sampling, chat_template=model.spec.chat_template)
     # The same encoding and limits as in a run, so the tokens are those of a run.
-    prompt = encode(example, model.tokenize, budget=prompt_budget(model, task, limits, request.decoding.sampling))
+    prompt = encode(
+        example, task_tokenize(model, task), budget=prompt_budget(model, task, limits, request.decoding.sampling)
+    )
     origin = f"{example.task}, {example.split}, example {example.example_id}"
     return PromptToTrace(prompt=prompt, origin=origin, references=example.references, limits=limits)
 

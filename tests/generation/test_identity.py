@@ -36,6 +36,8 @@ IDENTITY = {
     "model.adapter": None,
     "model.device": None,
     "model.chat_template": None,
+    "model.chat_template_kwargs": None,
+    "model.template_date": None,
     # Change which rows a task draws; the ids and the tokens of the prompts are in the identity.
     "task.path": None,
     "task.hub.*": None,
