@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from edt.api.frames import samples_frame
 from edt.decoding.engine import Engine
 from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.sampling import Limits, Sampling
-from edt.errors import ConfigError, DataError
+from edt.errors import ConfigError, DataError, ModelError
 from edt.models.language_model import LanguageModel
 from edt.models.prompt_tokens import data_reader
 from edt.models.spec import ModelSpec
@@ -40,6 +42,8 @@ Messages = Sequence[Mapping[str, str]]
 """A conversation in the form of chat templates: {"role": "user", "content": "…"}, …"""
 PromptLike = str | Messages | Example
 
+_KEY = re.compile(rf"\bmodel\.({'|'.join(field.name for field in fields(ModelSpec))})\b(=(?:true|false)\b)?")
+"""A key of the command line in a message, with the value after it where that is spelled differently in Python."""
 _OF_EXAMPLES = ("task", "split", "truncated_tokens", "cluster_id", "references")
 """Columns of `decode` that say nothing where all prompts are plain texts."""
 
@@ -96,21 +100,31 @@ def load_model(
     attention: attention implementation; None is transformers' choice.
     Raises ModelError, with the reason and the remedy, when the model cannot be loaded.
     """
-    spec = ModelSpec(
-        path=str(path),
-        revision=revision,
-        dtype=dtype,
-        device=device,
-        adapter=adapter,
-        trust_remote_code=trust_remote_code,
-        chat_template=chat_template,
-        chat_template_kwargs=chat_template_kwargs,
-        template_date=template_date,
-        attention=attention,
-    )
+    with _in_python():
+        spec = ModelSpec(
+            path=str(path),
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            adapter=adapter,
+            trust_remote_code=trust_remote_code,
+            chat_template=chat_template,
+            chat_template_kwargs=chat_template_kwargs,
+            template_date=template_date,
+            attention=attention,
+        )
+        # The batched engine alone: `reference` exists to test it, and `hf_generate` draws other tokens.
+        return Model(BatchedSpec().build(LanguageModel.load(spec)))
 
-    # The batched engine alone: `reference` exists to test it, and `hf_generate` draws other tokens.
-    return Model(BatchedSpec().build(LanguageModel.load(spec)))
+
+@contextmanager
+def _in_python() -> Iterator[None]:
+    """Let errors name the arguments of `load_model` where the command line has keys: `adapter`, not `model.adapter`."""
+    try:
+        yield
+    except (ConfigError, ModelError) as error:
+        message = _KEY.sub(lambda found: found[1] + (found[2] or "").title(), str(error))
+        raise type(error)(message) from error
 
 
 def decode(

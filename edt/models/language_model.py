@@ -109,7 +109,8 @@ class LanguageModel:
         """Raise ModelError for a setting of the generation config that cannot be followed; log those not used."""
         rules, unused = self.token_rules, unused_settings(self.model)
         if not rules.is_empty:
-            logger.info("generation_config.json of %s is followed: %s.", self.spec.path, list(rules.identity()))
+            followed = ", ".join(rules.identity())
+            logger.info("Of generation_config.json of %s, %s is followed.", self.spec.path, followed)
         if unused:
             logger.info(
                 "generation_config.json of %s sets %s; the strategy decides instead.",

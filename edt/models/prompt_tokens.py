@@ -122,13 +122,7 @@ class PromptTokenizer:
 
     def can_be_text(self, names: Sequence[str], *, in_chat: bool = False) -> bool:
         """Return whether there are such names and the tokenizer can read all of them as text."""
-        # Older versions would hand the option to the template, which ignores it.
-        if (
-            in_chat
-            and "sanitize_control_tokens" not in inspect.signature(self.tokenizer.apply_chat_template).parameters
-        ):
-            return False
-        return bool(names) and all(map(self._is_kept_apart, names))
+        return bool(names) and all(self._is_kept_apart(name, in_chat=in_chat) for name in names)
 
     def note(self, texts: Sequence[str], *, as_text: bool, in_chat: bool) -> str | None:
         """Return what a reader must know of the prompts that hold names of special tokens, None if there are none.
@@ -138,9 +132,9 @@ class PromptTokenizer:
         held = [names for text in texts if (names := self.special_in(text, in_chat=in_chat))]
         if not held:
             return None
-        names = sorted(set().union(*held))
-        shown = ", ".join(f"'{name}'" for name in names[:3]) + (", …" if len(names) > 3 else "")
-        are_text = (as_text or in_chat) and self.can_be_text(names, in_chat=in_chat)
+        every = sorted(set().union(*held))
+        shown = ", ".join(f"'{name}'" for name in every[:3]) + (", …" if len(every) > 3 else "")
+        are_text = (as_text or in_chat) and self.can_be_text(every, in_chat=in_chat)
         how = "it is read as plain text" if are_text else "it is read as the token, which steers the model"
         return (
             f"{len(held)} of {len(texts)} prompts contain text that is spelled like a special token ({shown}); {how}."
@@ -198,18 +192,34 @@ class PromptTokenizer:
         return _any_of([*self.special, *written])
 
     @cached_property
-    def _kept_apart(self) -> dict[str, bool]:
+    def _kept_apart(self) -> dict[tuple[str, bool], bool]:
         return {}
 
-    def _is_kept_apart(self, name: str) -> bool:
-        """Return whether the tokenizer can read the name of a special token as text."""
-        if name not in self._kept_apart:
+    def _is_kept_apart(self, name: str, *, in_chat: bool) -> bool:
+        """Return whether the tokenizer can read the name of a special token as text; tried once per name."""
+        if (name, in_chat) not in self._kept_apart:
             with library_errors(*self._cannot_read):
-                ids = self.tokenizer(name, add_special_tokens=False, split_special_tokens=True, verbose=False)
-                # Some vocabularies hold the name as a piece of text as well.
-                token = self.tokenizer.convert_tokens_to_ids(name)
-            self._kept_apart[name] = token == self.tokenizer.unk_token_id or token not in ids["input_ids"]
-        return self._kept_apart[name]
+                can = self._is_text_in_chat(name) if in_chat else self._is_text_alone(name)
+            self._kept_apart[name, in_chat] = can
+        return self._kept_apart[name, in_chat]
+
+    def _is_text_alone(self, name: str) -> bool:
+        ids = self.tokenizer(name, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        token = self.tokenizer.convert_tokens_to_ids(name)
+        # Some vocabularies hold the name as a piece of text as well.
+        return token == self.tokenizer.unk_token_id or token not in ids
+
+    def _is_text_in_chat(self, name: str) -> bool:
+        # Older versions would hand the option to the template, which ignores it.
+        if "sanitize_control_tokens" not in inspect.signature(self.tokenizer.apply_chat_template).parameters:
+            return False
+        message = {"role": "user", "content": name}
+        try:
+            self._render([message], tokenize=True, return_dict=False, sanitize_control_tokens=True)
+        # What transformers raises for a vocabulary that holds the name as a piece of text as well.
+        except (ValueError, NotImplementedError):
+            return False
+        return True
 
 
 def data_reader(prompts: PromptTokenizer, written: str = "") -> Callable[[str], list[int]]:
@@ -228,7 +238,7 @@ def _any_of(names: Sequence[str] | Mapping[str, int]) -> re.Pattern[str] | None:
 
 
 def _with_date(template: str, day: str) -> str:
-    """Return the template with a `strftime_now` of its own, which formats a fixed day."""
+    """Return the template with a `strftime_now` that formats a fixed day."""
     at = date.fromisoformat(day)
     table = {f"%{letter}": at.strftime(f"%{letter}") for letter in _DATE_PARTS}
     # Without leading zeros, as glibc writes them: no other system's strftime knows these.

@@ -71,7 +71,7 @@ class TokenRules:
         if any(len(word) > 1 for word in bad_words):
             raise _unusable("bad_words_ids", bad_words, path)
 
-        # Only a decoder of its own begins with a token; generate ignores the setting for all other models.
+        # Only the decoder of an encoder-decoder begins with a token; generate ignores the setting for all other models.
         first = config.forced_bos_token_id if model.config.is_encoder_decoder else None
         if first is not None and (not isinstance(first, int) or not 0 <= first < vocabulary):
             raise _unusable("forced_bos_token_id", first, path)
@@ -119,7 +119,7 @@ def unused_settings(model: Any) -> list[str]:
 def decoder_start_id(model: Any) -> int:
     """Return the token that an encoder-decoder's decoder reads first. Raises ModelError where the model names none."""
     config = model.generation_config
-    # As in transformers' generate: without a start of its own, the decoder begins with the beginning of a text.
+    # As in transformers' generate: without a start token, the decoder begins with the beginning of a text.
     for start in (config.decoder_start_token_id, config.bos_token_id):
         if isinstance(start, int):
             return start

@@ -380,3 +380,14 @@ def test_an_adapter_of_another_base_is_said(tiny_folder, adapter, tmp_path, capl
 def test_the_folder_of_an_adapter_in_place_of_a_model(adapter, tiny_folder):
     with pytest.raises(ModelError, match=f"holds a PEFT adapter; .*model.path={tiny_folder} model.adapter={adapter}"):
         load(adapter)
+
+
+def test_in_python_errors_name_the_arguments(adapter, tiny_folder):
+    import edt
+
+    with pytest.raises(ModelError, match=f"adapter: path={tiny_folder} adapter={adapter}"):
+        edt.load_model(adapter)
+    with pytest.raises(ModelError, match=r"as a text \(chat_template=False\)"):
+        edt.load_model(tiny_folder, chat_template=True)
+    with pytest.raises(ConfigError, match=r"^template_date is"):
+        edt.load_model(tiny_folder, template_date="x")

@@ -103,6 +103,21 @@ def test_in_a_chat_only_the_template_writes_special_tokens(load):
 CHAT_OF_AB = "<bos>user: ab c<eos><bos>assistant:"
 
 
+def test_tokens_of_the_template_that_are_only_added_are_text_too(load):
+    """Qwen3's tokenizer adds <think> to its vocabulary, but does not call it special."""
+    template = CHAT + "<think>"
+    folder = load(template).folder
+    model = LanguageModel.load(ModelSpec(path=str(folder), device="cpu", chat_template=True))
+    model.tokenizer.add_tokens(["<think>", "word"])
+    think, word = model.tokenizer.convert_tokens_to_ids(["<think>", "word"])
+    prompts = PromptTokenizer(
+        tokenizer=model.tokenizer, spec=model.spec, special=model.special_tokens, keeps_end=False, embeddings=999
+    )
+    ids = prompts.text_ids("a <think> b<eos> word")
+    assert (ids.count(think), ids.count(2), ids.count(word)) == (1, 1, 1)
+    assert prompts.text_ids("a word").count(word) == 1
+
+
 def test_a_run_counts_them(ask, caplog, tmp_path):
     from dataclasses import replace
 
