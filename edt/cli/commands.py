@@ -9,6 +9,7 @@ from typing import Any
 
 from edt.cli import build
 from edt.errors import ConfigError
+from edt.report.escape_control_chars import visible
 
 PlainConfig = dict[str, Any]
 
@@ -18,7 +19,7 @@ def generate(config: PlainConfig, *, command: str) -> None:
     from edt.generation.session import generate_runs
 
     for run in generate_runs(build.generation_request(config, command)):
-        print(run.folder)
+        print(visible(str(run.folder)))
 
 
 def run(config: PlainConfig, *, command: str) -> None:
@@ -87,7 +88,7 @@ def study(config: PlainConfig, *, command: str) -> None:
     if finished is None:  # a dry run
         return
     tasks = finished.tasks.values()
-    print(f"experiments: {request.results}")
+    print(visible(f"experiments: {request.results}"))
     scores = [score for task in tasks for score in task.scored.scores]
     track_study(tracking, scores, [task.scored.run for task in tasks])
 
@@ -141,7 +142,7 @@ def export(config: PlainConfig) -> None:
     runs = find_runs(build.run_paths(config["runs"]))
     out = None if config["out"] is None else build.folder(config["out"], "out")
     for path in export_samples(runs, config["to"], out, prompts=config["prompts"]):
-        print(path)
+        print(visible(str(path)))
 
 
 def fetch(config: PlainConfig) -> None:

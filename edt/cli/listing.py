@@ -13,6 +13,7 @@ from edt.cli.build import TARGET, import_class
 from edt.cli.composition import config_folder
 from edt.cli.schema import OPTIONS
 from edt.errors import ConfigError, suggestion
+from edt.report.escape_control_chars import visible
 
 KINDS = {
     "strategies": "strategy",
@@ -35,7 +36,7 @@ def print_list(kinds: Sequence[str], user_folder: Path | None = None) -> None:
     descriptions = dict(metrics()) if kind == "metrics" else options(KINDS[kind], user_folder)
     width = max(map(len, descriptions))
     for name, description in descriptions.items():
-        print(f"{name:<{width}}  {description}")
+        print(visible(f"{name:<{width}}  {description}"))
 
 
 def print_fetchable() -> None:

@@ -207,7 +207,7 @@ class Task(ABC):
         examples = [item for item in parsed if isinstance(item, Example)]
         dropped = Counter(item.reason for item in parsed if isinstance(item, DroppedRow))
         origin = row_set.origin
-        if self.shots:
+        if self.shots and examples:
             examples, used = self._with_shots(examples)
             dropped.update({"used as a shot": used} if used else {})
             origin = {**origin, "shots": {"split": self.shot_split(), "ids": [shot.example_id for shot in self._shots]}}
@@ -253,11 +253,13 @@ class Task(ABC):
     def _with_shots(self, examples: Sequence[Example]) -> tuple[list[Example], int]:
         """Return the examples with the shots before each, and how many were left out.
 
-        Left out is what is a shot itself, or belongs to the cluster of one: its answer would stand in the prompt. With
-        official splits this is nothing, for shots are of train. Where dev has to give them, they are taken out of it.
+        Left out is what is a shot itself, has the same question, or belongs to the cluster of one: its answer would
+        stand in the prompt. With official splits this is nothing as a rule, for shots are of train. Where dev has to
+        give them, they are taken out of it.
         """
         clusters = {shot.cluster_id for shot in self._shots}
-        kept = [example for example in examples if example.cluster_id not in clusters]
+        questions = {shot.parts for shot in self._shots}
+        kept = [e for e in examples if e.cluster_id not in clusters and e.parts not in questions]
         texts = "".join(_shot_text(shot) + self.shot_separator for shot in self._shots)
         # In the head, which is never shortened and stays in the prompt without its source.
         shown = [replace(e, parts=replace(e.parts, head=texts + e.parts.head)) for e in kept]

@@ -177,3 +177,33 @@ def test_member_path_takes_the_exact_name_before_the_beginning(tmp_path):
         member_path(str(tmp_path), "msmarco")
     with pytest.raises(DataError, match=r"task\.path=.*msmarco\.json is not a folder; for a list of tasks"):
         member_path(str(tmp_path / "msmarco.json"), "msmarco")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("articles.jsonl.xz", "Unpack it, or pack it again by gzip"),
+        ("articles.zip", "Unpack it"),
+        ("articles.tar.gz", "Unpack it"),
+        ("articles.csv", "A table of your own is read by task=jsonl"),
+        ("articles.xlsx", "Convert it"),
+    ],
+)
+def test_a_file_of_another_kind_has_its_remedy(tmp_path, name, remedy):
+    (tmp_path / name).write_text("words")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(DataError) as raised:
+            task("xlsum", path=str(path)).load("test")
+        assert name in str(raised.value)
+        assert ".jsonl" in str(raised.value)
+        assert remedy in str(raised.value)
+
+
+def test_paths_that_the_system_refuses_are_one_sentence(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match=r"cannot be read: File name too long"):
+        task("xlsum", path=str(tmp_path / ("x" * 300))).load("test")
+    with pytest.raises(DataError, match=r"task\.path=~nobody-is-called-so/x does not exist"):
+        task("xlsum", path="~nobody-is-called-so/x").load("test")
+    monkeypatch.chdir(tmp_path)
+    write_lines(tmp_path / "~", articles(2)).rename(tmp_path / "~.jsonl")
+    assert len(task("xlsum", path="~.jsonl").load("all").examples) == 2
