@@ -40,10 +40,16 @@ IDENTITY = {
     "model.template_date": None,
     # Change which rows a task draws; the ids and the tokens of the prompts are in the identity.
     "task.path": None,
-    "task.hub.*": None,
+    "task.hub*": None,
     "task.*_size": None,
     "task.template.turn": None,
     "task.passages": None,
+    "task.shots": None,
+    "task.shot_separator": None,
+    "task.name": None,
+    "task.id": None,
+    # A row without a reference is left out.
+    "task.reference": None,
 }
 # Rows of a run: more of them are added to the same folder.
 ROWS = {
@@ -75,6 +81,10 @@ OUTSIDE = {
     "num_workers": None,
     "browser.*": None,
     "experiments.*": None,
+    "task.quality": "exact_match",
+    "task.cluster": None,
+    "task.meta": None,
+    "task.language": None,
     "tracking": "wandb",
     "tracking.*": None,
     "dry_run": None,
@@ -117,7 +127,7 @@ def classes(key):
     return [k for k in (IDENTITY, ROWS, OUTSIDE) if any(fnmatch.fnmatchcase(key, pattern) for pattern in k)]
 
 
-@pytest.mark.parametrize("task", ["xlsum", "msmarco", "quac", "wmt19"])
+@pytest.mark.parametrize("task", ["xlsum", "msmarco", "quac", "wmt19", "jsonl"])
 def test_every_key_is_classified_once(base, task):
     for key in leaves(composed([*base, f"task={task}"])):
         assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
