@@ -166,3 +166,13 @@ class ScoreRow:
     """The reason why a value is missing, or what qualifies it ("provisional")."""
     is_quality: bool | None = None
     """Whether the metric is the task's quality; None in scores of version 0.1, where its name says it."""
+    baseline: str = ""
+    """The strategy that this one is compared with; empty where there is none."""
+    baseline_origin: str = ""
+    """How it became the baseline: as set, or by a choice on dev or on this split."""
+    difference: float | None = None
+    """This value less the baseline's."""
+    difference_lo: float | None = None
+    difference_hi: float | None = None
+    """The paired interval of the difference, over the resamples that both values share; not adjusted for the number of
+    comparisons."""

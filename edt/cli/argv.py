@@ -17,8 +17,13 @@ from pathlib import Path
 
 from edt.errors import ConfigError
 
-TEXT_KEYS = {"trace": ("prompt", "unconditional_prompt", "example")}
-"""Per command, the keys whose value is text as it stands: a prompt holds commas, colons and braces."""
+TEXT_KEYS = {
+    "trace": ("prompt", "unconditional_prompt", "example"),
+    "run": ("baseline",),
+    "score": ("baseline",),
+    "report": ("baseline",),
+}
+"""Per command, the keys whose value is text as it stands: a prompt holds commas and braces, a setting parentheses."""
 
 _TASK_TEXT = re.compile(r"\+{0,2}task(\.members\.\w+)?\.(template\.\w+|shot_separator)")
 """Keys of every command whose value is text: a template's fields are in braces."""

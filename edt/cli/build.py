@@ -158,6 +158,32 @@ def generation_request(config: PlainConfig, command: str = "") -> Any:
     )
 
 
+def eda_scale(node: PlainConfig | None) -> tuple[Any, ...]:
+    """Return the fixed temperatures of `eda_scale`, which are decoded along for EDA's scale; () for null."""
+    if node is None:
+        return ()
+    _check_fixed(node, "eda_scale", "set them as eda_scale.t0=[0,…], or eda_scale=null for none.")
+    return strategies(node)
+
+
+def baseline(config: PlainConfig) -> str | None:
+    """Return the setting that others are compared with, by its id; None leaves the choice to the scoring."""
+    value = config["baseline"]
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"baseline is {value!r}; it must be the name of a setting, best_fixed, none or null.")
+    return value
+
+
+def table_view(config: PlainConfig, metrics: Any = None) -> Any:
+    """Return the options `sort` and `top`. metrics: those of a scoring, whose names `sort` can have."""
+    from edt.report.view import TableView
+
+    view = TableView(sort=config["sort"], top=config["top"])
+    if metrics is not None:
+        view.check(list(metrics.extra))
+    return view
+
+
 def strategies(node: PlainConfig) -> tuple[Any, ...]:
     """Return all settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
     from edt.strategies.grid import check_repeats, grid
@@ -331,7 +357,8 @@ def tune_request(config: PlainConfig, command: str = "") -> Any:
     """Return the typed request of `edt tune`; the baseline of fixed temperatures takes the place of the strategies."""
     from edt.tuning.run import TuneRequest
 
-    _check_baseline(config["baseline"])
+    remedy = "choose strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…]."
+    _check_fixed(config["baseline"], "baseline", remedy)
     return TuneRequest(
         search=construct(config["search"], "search"),
         space=search_space(config["space"]),
@@ -353,14 +380,13 @@ def search_space(node: Any) -> Any:
     return SearchSpace.from_config(family, {name: value for name, value in node.items() if name != TARGET})
 
 
-def _check_baseline(node: Any) -> None:
-    """Raise ConfigError unless the baseline consists of fixed temperatures, before its settings are built."""
+def _check_fixed(node: Any, key: str, remedy: str) -> None:
+    """Raise ConfigError unless the node at `key` consists of fixed temperatures, before its settings are built."""
     from edt.scoring.eda_constants import BASELINE
 
-    remedy = "choose strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…]."
     if not isinstance(node, Mapping):
-        raise ConfigError(f"baseline is {node!r}, which is no strategy's configuration; {remedy}")
-    for where, family in _strategy_nodes(node, "baseline").items():
+        raise ConfigError(f"{key} is {node!r}, which is no strategy's configuration; {remedy}")
+    for where, family in _strategy_nodes(node, key).items():
         cls = import_class(family[TARGET], where)
         if getattr(cls, "family", None) != BASELINE:
             raise ConfigError(f"{where} is {cls.__name__}, but EDA's scale comes from fixed temperatures; {remedy}")

@@ -26,26 +26,34 @@ def run(config: PlainConfig, *, command: str) -> None:
     """Decode, score and print the table."""
     from edt.generation.session import generate_runs
     from edt.report.run_report import report_study
+    from edt.scoring.baseline import check_baseline
     from edt.scoring.compute import check_metrics
     from edt.scoring.outputs import GRAMMAR_ID
+    from edt.scoring.reference_settings import with_reference_settings
     from edt.scoring.score import score_runs
-    from edt.tracking.export import check_tracking, track_study
+    from edt.tracking.export import check_tracking, scores_to_export, track_study
 
-    request = build.generation_request(config, command)
+    requested = build.generation_request(config, command)
     metrics = build.construct(config["metrics"], "metrics")
     tracking = build.construct(config["tracking"], "tracking")
-    check_tracking(tracking, len(request.strategies))
+    view = build.table_view(config, metrics)
+    baseline = build.baseline(config)
+    request = with_reference_settings(requested, build.eda_scale(config["eda_scale"]), metrics, baseline)
+    check_baseline(baseline, [strategy.strategy_id for strategy in request.strategies])
+    check_tracking(tracking, len(requested.strategies))
     check_metrics(metrics, request.tasks)
 
     runs = generate_runs(request)
     if request.dry_run:
         return
-    scores = score_runs(runs, metrics, samples=request.sampling.samples)
-    # a run folder may hold settings of earlier commands; only those of this one are shown
-    shown_ids = {*(strategy.strategy_id for strategy in request.strategies), GRAMMAR_ID}
+    scores = score_runs(runs, metrics, samples=request.sampling.samples, baseline=baseline)
+    # A run folder may hold settings of earlier commands: only those of this one are shown, and the baseline.
+    ids = {strategy.strategy_id for strategy in request.strategies}
+    shown_ids = {*ids, *(score.baseline for score in scores if score.strategy_id in ids), GRAMMAR_ID}
     shown = [score for score in scores if score.strategy_id in shown_ids]
-    report_study(shown, runs)
-    track_study(tracking, shown, runs)
+    report_study(shown, runs, view)
+    own = [strategy.strategy_id for strategy in requested.strategies]
+    track_study(tracking, scores_to_export(shown, own), runs)
 
 
 def score(config: PlainConfig) -> None:
@@ -56,22 +64,25 @@ def score(config: PlainConfig) -> None:
 
     runs = find_runs(build.run_paths(config["runs"]))
     metrics = build.construct(config["metrics"], "metrics")
-    scores = score_runs(runs, metrics, samples=config["samples"])
-    report_study(scores, runs_with_scores(runs, scores))
+    view = build.table_view(config, metrics)
+    scores = score_runs(runs, metrics, samples=config["samples"], baseline=build.baseline(config))
+    report_study(scores, runs_with_scores(runs, scores), view)
 
 
 def report(config: PlainConfig) -> None:
     """Print and write the tables of scores that exist already."""
     from edt.report.run_report import read_study, report_study, runs_with_scores
+    from edt.scoring.baseline import as_scored
     from edt.store.run import find_runs
     from edt.tracking.export import check_study, track_study
 
     runs = find_runs(build.run_paths(config["runs"]))
     tracking = build.construct(config["tracking"], "tracking")
-    scores = read_study(runs)
+    view = build.table_view(config)
+    scores = as_scored(read_study(runs), build.baseline(config))
     runs = runs_with_scores(runs, scores)
     check_study(tracking, scores, runs)
-    report_study(scores, runs)
+    report_study(scores, runs, view)
     track_study(tracking, scores, runs)
 
 

@@ -111,7 +111,8 @@ def explain_option(words: str, command: str) -> str:
 
 def _hint_below(parent: str, name: str, node: Any, value: str | None) -> str:
     """Return " (did you mean …?)" for the keys of this name one or two levels below a node; "" if there are none."""
-    children = {f"{parent}.{child}".lstrip("."): node[child] for child in node}
+    # The temperatures of EDA's scale have the keys of a strategy, but nobody who names one means them.
+    children = {f"{parent}.{child}".lstrip("."): node[child] for child in node if child != "eda_scale"}
     keys = [f"{path}.{name}" for path, child in children.items() if name in _names(child)]
     if not keys:
         keys = [

@@ -23,6 +23,7 @@ class Estimate:
     new_tokens: at most, if no row ends before the limit; shared prefixes are counted for each of their rows.
     peak_bytes: keys, values and logits of the largest chunk, in addition to the model's weights.
     available: examples of the task's splits before task.limit.
+    scale_settings: settings among the rows that were added for EDA's scale.
     """
 
     task: str
@@ -34,6 +35,7 @@ class Estimate:
     new_tokens: int
     peak_bytes: int
     available: int
+    scale_settings: int = 0
 
     @property
     def rows(self) -> int:
@@ -51,8 +53,15 @@ class Estimate:
         return (
             f"{rows}{before} in {self.chunks:,} chunk{'' if self.chunks == 1 else 's'}; "
             f"{self.prompt_tokens:,} prompt tokens, at most {self.new_tokens:,} new tokens, "
-            f"about {_size(self.peak_bytes)} of memory for keys, values and logits{limit}"
+            f"about {_size(self.peak_bytes)} of memory for keys, values and logits{limit}{self._scale_text()}"
         )
+
+    def _scale_text(self) -> str:
+        """Return what the user did not request, and how to leave it out; empty where nothing was added."""
+        if not self.scale_settings:
+            return ""
+        temperatures = f"{self.scale_settings} fixed temperature{'' if self.scale_settings == 1 else 's'}"
+        return f"; among them {temperatures} for EDA's scale (eda_scale=null: without)"
 
 
 def limit_note(examples: int, available: int) -> str:
@@ -98,6 +107,7 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
         new_tokens=rows * prepared.limits.max_new_tokens,
         peak_bytes=peak_bytes,
         available=sum(prepared.manifest.splits[split]["available"] for split in prepared.prompts),
+        scale_settings=request.scale_settings,
     )
 
 

@@ -83,6 +83,8 @@ class GenerationRequest:
     """The resolved configuration, for the manifest."""
     command: str = ""
     """What the user typed, for the manifest: the same command finishes a run that was interrupted."""
+    scale_settings: int = 0
+    """How many of the strategies were added for EDA's scale: the estimate names them."""
     dry_run: bool = False
     """Stop after the estimate, before anything is decoded or written."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from edt.records import ScoreRow
-from edt.report.frame import HEADINGS, QUALITY_COLUMN, Sections
+from edt.report.frame import DELTAS, HEADINGS, QUALITY_COLUMN, Sections
 
 ALWAYS = (QUALITY_COLUMN, "self_bleu", "eda")
 """Columns that a table never leaves out: what settings are compared by."""
 _WARNING = ("empty_share", "cut_share")
 """Columns that are never left out where a value is above 0: they say that the others mean something else."""
-_FIRST_LEFT_OUT = ("tokens", "temperature", "cut_share", "empty_share")
+_FIRST_LEFT_OUT = ("tokens", "temperature", "cut_share", "empty_share", DELTAS[QUALITY_COLUMN])
 """Columns that are left out before all others, in this order."""
 _SHOWN_AS_ZERO = 0.05
 """Percentages below it are printed as 0.0."""

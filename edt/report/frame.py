@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edt.metrics.suite import METRICS, presentation
@@ -11,13 +11,31 @@ from edt.report.setting_text import setting_texts
 
 QUALITY_COLUMN = "quality"
 """The column of each task's quality metric, whichever it is; a section says which one it shows."""
-HEADINGS = {QUALITY_COLUMN: "quality ↑", **{name: presentation(name).heading for name in METRICS}}
+DELTAS = {QUALITY_COLUMN: "delta_quality", "eda": "delta_eda"}
+"""Columns of the differences to the baseline, by the column whose difference they show."""
+_DELTA_HEADINGS = {DELTAS[QUALITY_COLUMN]: "Δ quality ↑", DELTAS["eda"]: "Δ EDA ↓"}
 _QUALITY_BY_NAME = ("rouge_l", "sacrebleu")
 """The quality metrics of version 0.1, whose scores do not say which metric is the quality."""
-MEASURED_COLUMNS = ("metric", "value", "lo", "hi", "confidence", "n_examples", "n_samples", "signature")
+MEASURED_COLUMNS = (
+    *("metric", "value", "lo", "hi", "confidence", "n_examples", "n_samples", "signature"),
+    *("baseline", "difference", "difference_lo", "difference_hi"),
+)
 """Columns of a score in a table in long form; the columns that identify the score and its note are added around."""
 WITHOUT_INTERVAL = tuple(name for name in METRICS if not presentation(name).interval_in_table)
 """Metrics whose interval is only in the CSV."""
+
+
+def _headings() -> dict[str, str]:
+    """Return the headings by column, in the order of a table; the differences come after EDA."""
+    headings = {QUALITY_COLUMN: "quality ↑"}
+    for name in METRICS:
+        headings[name] = presentation(name).heading
+        if name == "eda":
+            headings |= _DELTA_HEADINGS
+    return headings
+
+
+HEADINGS = _headings()
 
 
 @dataclass(frozen=True)
@@ -89,13 +107,24 @@ def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None 
     by_group: dict[Group, dict[str, dict[str, ScoreRow]]] = {}
     for score in scores:
         cells = by_group.setdefault(_group(score), {}).setdefault(score.strategy_id, {})
-        cells[metric_column(score)] = score
+        for cell in with_differences([score]):
+            cells[metric_column(cell)] = cell
 
     sections = {}
     for group, by_strategy in by_group.items():
         rows = [TableRow(strategy_id, cells) for strategy_id, cells in by_strategy.items()]
         sections[_with_run_label(group, by_group, run_labels or {})] = _sorted_rows(rows)
     return sections
+
+
+def with_differences(scores: Iterable[ScoreRow]) -> Iterator[ScoreRow]:
+    """Yield the scores, each followed by its difference to the baseline where a column shows that."""
+    for score in scores:
+        yield score
+        column = DELTAS.get(metric_column(score))
+        if column is not None and score.difference is not None:
+            bounds = {"lo": score.difference_lo, "hi": score.difference_hi}
+            yield replace(score, metric=column, value=score.difference, **bounds, note="", is_quality=False)
 
 
 def _with_run_label(group: Group, groups: Iterable[Group], run_labels: Mapping[str, str]) -> Group:
@@ -156,10 +185,45 @@ def cell_text(score: ScoreRow | None) -> str:
     if score is None or score.value is None:
         return "–"
     digits = presentation(score.metric).digits
+    if score.metric in _DELTA_HEADINGS:
+        return _difference_text(score, digits)
     value = f"{score.value:.{digits}f}"
     if score.metric in WITHOUT_INTERVAL or score.lo is None or score.hi is None:
         return value
     return f"{value} [{score.lo:.{digits}f}, {score.hi:.{digits}f}]"
+
+
+def _difference_text(score: ScoreRow, digits: int) -> str:
+    """Return a difference with its sign, and "baseline" for the baseline itself."""
+    if score.strategy_id == score.baseline:
+        return "baseline"
+    numbers = [x for x in (score.value, score.lo, score.hi) if x is not None]
+    # Rounded first, so that −0.04 is not printed as −0.0.
+    value, *bounds = (f"{round(number, digits) + 0.0:+.{digits}f}".replace("-", "−") for number in numbers)
+    return f"{value} [{', '.join(bounds)}]" if bounds else value
+
+
+def _difference_notes(sections: Sections) -> list[str]:
+    """Return what the differences are to, how the baseline was chosen, and how to read their intervals."""
+    by_baseline: dict[str, list[str]] = {}
+    for group, rows in sections.items():
+        for cell in (row.cells[column] for row in rows for column in _DELTA_HEADINGS if column in row.cells):
+            where = f"{group.task}, {group.split}"
+            places = by_baseline.setdefault(f"{cell.baseline} ({cell.baseline_origin})", [])
+            if where not in places:
+                places.append(where)
+    if not by_baseline:
+        return []
+    # One baseline for all sections needs no list of them.
+    texts = [
+        baseline if len(by_baseline) == 1 else f"{baseline} in {'; '.join(places)}"
+        for baseline, places in by_baseline.items()
+    ]
+    return [
+        f"Δ is the difference to {', to '.join(texts)}. Its interval is paired: both values are of the same examples "
+        "in each resample. It is not adjusted for the number of comparisons. edt score 'baseline=…' changes the "
+        "baseline."
+    ]
 
 
 def notes_in(sections: Sections) -> list[str]:
@@ -177,7 +241,7 @@ def notes_in(sections: Sections) -> list[str]:
         if score.note
     ]
     # The same note is on every score of a run: "EDA is provisional" is printed once.
-    return [*_comparability_notes(sections), *dict.fromkeys(notes)]
+    return [*_difference_notes(sections), *_comparability_notes(sections), *dict.fromkeys(notes)]
 
 
 def _comparability_notes(sections: Sections) -> list[str]:

@@ -37,6 +37,8 @@ _NAMES_IN_0_1_0 = {
     "coupling": {stored: name for name, stored in STORED_NOISE.items()},
 }
 """Values that an identity still spells as version 0.1.0 did, by fact, with their present names."""
+_DEFAULTS = {"answer": "all"}
+"""Values of facts that an identity leaves out, as far as they are clearer than "default answer"."""
 _SHORT_HASH = 7
 _HASH = re.compile("[0-9a-f]{16}")
 _LONGEST_VALUE = 40
@@ -51,7 +53,7 @@ def run_labels(manifests: Sequence[Manifest]) -> dict[str, str]:
     For example "hf_generate", or "float64, seed 1"; empty if there is no other run. What is only known as a hash is
     named as in "other weights (3d3ff50)".
     """
-    labels = {}
+    labels: dict[str, str] = {}
     for heading in dict.fromkeys(map(_heading, manifests)):
         of_heading = {one.generation_id: one for one in manifests if _heading(one) == heading}
         labels |= dict(zip(of_heading, _distinct_texts(list(of_heading.values())), strict=True))
@@ -131,7 +133,7 @@ def _facts(manifest: Manifest) -> _Facts:
 
 def _task_facts(manifest: Manifest) -> _Facts:
     """Return the task's options by name, without those that the identity holds and those that a heading shows."""
-    of_identity = {"_target_", "split", *_as_mapping(manifest.identity.get("limits"))}
+    of_identity = {"_target_", "split", *_DEFAULTS, *_as_mapping(manifest.identity.get("limits"))}
     options = {name: value for name, value in _task_config(manifest).items() if name not in of_identity}
     # Both would be taken for the model's path and the seed of the draws.
     clear = {"path": "data", "seed": "subset seed"}
@@ -149,9 +151,9 @@ def _fact_text(name: str, facts: _Facts) -> str:
     if name == "chat_template":
         return chat_template_text(facts.get(name))
     # An option is in the identity only where it differs from its default.
-    if name not in facts:
+    if name not in facts and name not in _DEFAULTS:
         return f"default {name}"
-    value = facts[name]
+    value = facts.get(name, _DEFAULTS.get(name))
     if value is None or isinstance(value, bool):
         return f"{'' if value else 'no '}{name}"
     if name in _SELF_EXPLAINING:

@@ -28,6 +28,7 @@ from edt.report.run_facts import eda_scales, run_facts
 from edt.report.run_labels import run_labels
 from edt.report.steps import write_step_figures
 from edt.report.table import csv_text, markdown, print_table, result_console
+from edt.report.view import TableView
 from edt.scoring.output_warnings import output_warnings
 from edt.store.atomic import write_text
 from edt.store.layout import study_folder
@@ -44,6 +45,8 @@ _BROWSED_COLUMNS = (
     *("task", "split", "example_id", "strategy_id", "sample", "text", "t_mean", "h_mean"),
     *("token_ids", "finish_reason", "truncated_tokens"),
 )
+
+_EVERYTHING = TableView()
 
 _logger = logging.getLogger(__name__)
 
@@ -75,20 +78,25 @@ def runs_with_scores(runs: Sequence[Run], scores: Sequence[ScoreRow]) -> list[Ru
     return [run for run in runs if run.generation_id in scored]
 
 
-def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
+def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run], view: TableView = _EVERYTHING) -> None:
     """Print the table of the scores and write it as Markdown, CSV and an HTML page.
 
+    view: the order and the number of the settings that are printed; the files hold all of them.
     The files, with a figure of the steps of each run that has traces, go into the study's folder next to the first run.
     """
     labels = run_labels([run.manifest for run in runs])
     sections = table_rows(scores, labels)
+    # Checked before anything is written.
+    shown, left_out = view.apply(sections)
     folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
     write_text(folder / "table.md", markdown(sections))
     write_text(folder / "table.csv", csv_text(scores, labels))
 
     # The files are written first: a closed terminal must not lose them.
     console = result_console()
-    print_table(sections, console)
+    print_table(shown, console)
+    if left_out:
+        console.print(left_out, highlight=False, style="dim")
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
     for warning in output_warnings(scores, runs):
         _logger.warning("%s", warning)

@@ -25,9 +25,10 @@ from edt.report.frame import (
     notes_in,
     quality_name,
 )
+from edt.report.view import best_rows
 
 _CSV_COLUMNS = (*MEASURED_COLUMNS, "generation_id", "note")
-TABLE_WIDTH, TEXT_WIDTH = 200, 120
+TABLE_WIDTH, TEXT_WIDTH = 240, 120
 """Characters per line of a table, and of running text, in a pipe or a file."""
 _WIDE_TERMINAL = 140
 """On a narrower terminal an interval is printed below its value."""
@@ -72,12 +73,16 @@ def _table(sections: Sections, columns: Sequence[str], wide: bool, label_width: 
         # The label of a section runs down its first column, next to the strategies; either can be the longer one.
         labels = section_label(group, rows).split("\n")
         lines = max(len(rows), len(labels))
+        best = {column: best_rows(rows, column) for column in columns}
         for line in range(lines):
             label = labels[line] if line < len(labels) else ""
             texts = row_texts(rows[line], columns) if line < len(rows) else [""] * (len(columns) + 1)
-            cells = [text if wide else text.replace(" [", "\n[") for text in texts]
             # rich reads "[37.9, 41.4]" as markup unless it is escaped.
-            table.add_row(escape(label), *map(escape, cells), end_section=line == lines - 1)
+            cells = [escape(text if wide else text.replace(" [", "\n[")) for text in texts]
+            if line < len(rows):
+                is_best = [False, *(rows[line].strategy_id in best[column] for column in columns)]
+                cells = [f"[bold]{cell}[/bold]" if bold else cell for cell, bold in zip(cells, is_best, strict=True)]
+            table.add_row(escape(label), *cells, end_section=line == lines - 1)
     return table
 
 

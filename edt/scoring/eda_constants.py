@@ -17,11 +17,23 @@ BASELINE = "fixed"
 """The family whose best scores set EDA's scale, and that others are compared with."""
 
 PROVISIONAL: ConstantsSource = "own split (provisional)"
-_MISSING = (
-    "EDA is missing: its constants are the best quality and the largest Self-BLEU of fixed temperatures in the same "
-    "run, and there are none above 0 here (Self-BLEU needs 2 samples or more). Run the command once with "
-    "strategy=fixed strategy.t0=[0,0.4,0.7,1,1.3] in place of its strategy, then again as it was; or add "
-    "metrics.eda.q_star=NUMBER metrics.eda.s_star=NUMBER to it."
+_REMEDY = (
+    "decode some with strategy=fixed_grid, then repeat the command; or add metrics.eda.q_star=NUMBER "
+    "metrics.eda.s_star=NUMBER to it."
+)
+_NONE_THERE = (
+    "EDA is missing: its constants are the best quality and the largest Self-BLEU of fixed temperatures without "
+    f"truncation, and the run has none of them. edt run decodes them along unless eda_scale=null; else {_REMEDY}"
+)
+_ONE_SAMPLE = "EDA is missing: it reads Self-BLEU, which needs 2 samples or more (sampling.samples=2)."
+_NO_QUALITY = (
+    "EDA is missing: the best quality of the fixed temperatures is 0, so there is no distance from it. Look at the "
+    "outputs first: an empty or cut output scores 0, and so does a model that does not do this task."
+)
+_NO_OVERLAP = (
+    "EDA is missing: the largest Self-BLEU of the fixed temperatures is 0 or missing, so nothing can be divided by it; "
+    "add t0=0 (greedy), whose Self-BLEU is 100 unless its outputs are empty, or give metrics.eda.q_star and "
+    "metrics.eda.s_star."
 )
 
 
@@ -135,7 +147,7 @@ def constants_for(
     on_split = _baseline(entries, split)
     constants = maxima(on_split, PROVISIONAL)
     if constants is None:
-        return None, _MISSING
+        return None, _missing_note([entry for entry in entries if entry.outputs.split == split], on_split)
     # Greedy alone is a scale: its quality is near the best, and its Self-BLEU is 100. Any other single setting is not.
     if len(on_split) == 1 and not on_split[0].is_greedy:
         return constants, _SINGLE
@@ -146,6 +158,16 @@ def constants_for(
     )
 
 
+def _missing_note(entries: Sequence[StrategyMetrics], baseline: Sequence[StrategyMetrics]) -> str:
+    """Return why the baseline, among these settings, gives no constants, and what to do."""
+    if all(entry.metrics["self_bleu"].value is None for entry in entries):
+        return _ONE_SAMPLE
+    if not baseline:
+        return _NONE_THERE
+    has_quality = any((entry.metrics[entry.quality].value or 0) > 0 for entry in baseline)
+    return _NO_OVERLAP if has_quality else _NO_QUALITY
+
+
 def _study_constants(
     entries: Sequence[StrategyMetrics], baseline_ids: Collection[str], frozen: FrozenConstants, key: str
 ) -> tuple[EdaConstants | None, str]:
@@ -153,7 +175,7 @@ def _study_constants(
     own = [entry for entry in entries if entry.outputs.split == "dev" and entry.outputs.strategy_id in baseline_ids]
     constants = maxima(own, "dev")
     if constants is None:
-        return None, _MISSING
+        return None, _missing_note(entries, own)
 
     known = frozen.get(key)
     # What the run had frozen stays for edt score; the study uses its own scale, and the note says so.

@@ -11,9 +11,10 @@ from edt.ids import digest
 from edt.metrics.eda import EdaConstants, missing_signature
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.records import ScoreRow
+from edt.scoring.baseline import BEST_FIXED, NO_BASELINE, Baseline, baselines, check_baseline
 from edt.scoring.compute import compute_metrics
 from edt.scoring.eda_constants import FrozenConstants, StrategyMetrics, constants_for
-from edt.scoring.outputs import StrategyOutputs, grammar_outputs, read_outputs
+from edt.scoring.outputs import GRAMMAR_ID, StrategyOutputs, grammar_outputs, read_outputs
 from edt.store.manifest import Manifest
 from edt.store.parts import write_scores
 from edt.store.run import Run
@@ -42,27 +43,30 @@ def score_runs(
     *,
     samples: int | None,
     baseline_ids: Collection[str] | None = None,
+    baseline: str | None = NO_BASELINE,
 ) -> list[ScoreRow]:
     """Score every run, write each run's scores, and freeze EDA's constants where dev gives them.
 
-    samples: per example; None takes, in each run, as many as every strategy of the run has. baseline_ids: see
+    samples: per example; None takes, in each run, as many as every strategy of the run has. baseline_ids, baseline: see
         score_outputs.
     A run without a strategy that has so many is left out with a warning; its scores are left as they were. Raises
-    StoreError where no run remains.
+    StoreError where no run remains, and ConfigError where no run has the baseline.
     """
     if samples is not None and (not isinstance(samples, int) or samples < 1):
         raise ConfigError(f"samples is {samples!r}; it is a number of samples per example, 1 or more, or null for all.")
 
     scores: list[ScoreRow] = []
     left_out = []
+    runs = [run.reread() for run in runs]  # what is on disk now, whenever the caller opened them
+    check_baseline(baseline, [name for run in runs for planned in run.manifest.passes for name, _ in planned.rows])
     # One run after the other: what one of them holds must not change the numbers of another.
-    for run in (run.reread() for run in runs):  # what is on disk now, whenever the caller opened them
+    for run in runs:
         outputs = read_outputs(run)
         n_samples = _samples_of_all(outputs, run) if samples is None else samples
         if n_samples is None or all(entry.complete_samples < n_samples for entry in outputs):
             left_out.append(_left_out_text(run, samples))
             continue
-        scored = score_outputs(run, outputs, spec, n_samples, baseline_ids)
+        scored = score_outputs(run, outputs, spec, n_samples, baseline_ids, baseline)
         write_scores(run, scored.scores)
         scores.extend(scored.scores)
 
@@ -79,10 +83,12 @@ def score_outputs(
     spec: MetricsSpec,
     n_samples: int,
     baseline_ids: Collection[str] | None = None,
+    baseline: str | None = NO_BASELINE,
 ) -> RunScores:
     """Score the complete strategies of a run; EDA's constants are frozen where these outputs hold the dev split.
 
-    baseline_ids: the strategies that set EDA's scale; None leaves it to `constants_for`.
+    baseline_ids: the strategies that set EDA's scale; None leaves it to `constants_for`. baseline: what every strategy
+        is compared with, see edt.scoring.baseline.
     """
     complete = [entry for entry in outputs if _is_complete(entry, n_samples, run.manifest.task)]
     if not complete:
@@ -107,7 +113,14 @@ def score_outputs(
         scored += [with_eda(entry, constants[split], note, n_samples) for entry in of_split]
     frozen.write()
 
-    scores = [_score_row(run, e, value, spec, n_samples) for e in scored for value in e.metrics.values()]
+    by_split = baselines(scored, baseline)
+    if not by_split and baseline not in (None, BEST_FIXED, NO_BASELINE):
+        logger.warning("%s: no differences, since the run does not hold %s.", run.manifest.task, baseline)
+    scores = [
+        _with_difference(_score_row(run, entry, value, spec, n_samples), value, by_split.get(entry.outputs.split))
+        for entry in scored
+        for value in entry.metrics.values()
+    ]
     return RunScores(run=run, n_samples=n_samples, entries=scored, constants=constants, scores=scores)
 
 
@@ -229,4 +242,22 @@ def _score_row(run: Run, entry: StrategyMetrics, value: MetricValue, spec: Metri
         generation_id=run.generation_id,
         note=value.note,
         is_quality=value.metric == entry.quality,
+    )
+
+
+def _with_difference(score: ScoreRow, value: MetricValue, baseline: Baseline | None) -> ScoreRow:
+    """Return the score with its difference to the baseline, where there is one; the grammar's stay as they are."""
+    if baseline is None or score.strategy_id == GRAMMAR_ID:
+        return score
+    difference = baseline.difference(value)
+    if difference is None:
+        return score
+    lo, hi = difference.bounds(score.confidence)
+    return replace(
+        score,
+        baseline=baseline.strategy_id,
+        baseline_origin=baseline.origin,
+        difference=difference.value,
+        difference_lo=lo,
+        difference_hi=hi,
     )

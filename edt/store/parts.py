@@ -62,6 +62,11 @@ SCORE_TYPES: dict[str, pa.DataType] = {
     "generation_id": pa.string(),
     "note": pa.string(),
     "is_quality": pa.bool_(),
+    "baseline": pa.string(),
+    "baseline_origin": pa.string(),
+    "difference": pa.float64(),
+    "difference_lo": pa.float64(),
+    "difference_hi": pa.float64(),
 }
 _COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params"] for kind in (Generation, ScoreRow)}
 """The fields of a record that have a column each; a strategy parameter is a column as well."""

@@ -40,6 +40,7 @@ from edt.tracking.wandb_export import (
 
 _TRACES = {"trace_entropy": "mean entropy (nats)", "trace_temperature": "mean temperature"}
 """Optional columns of the generations, with a number per step, and the titles of their plots."""
+_EDA_NOTE = "EDA is on a scale of this model's own fixed temperatures: do not compare it between models."
 _PROMPT_CHARACTERS = 1000
 """Characters of a prompt in the table of outputs, from its beginning and its end: instruction and question."""
 
@@ -96,6 +97,16 @@ def check_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
     # A disabled export needs no key and no single setting.
     if resolved_mode(tracking) != "disabled":
         check_tracking(tracking, sum(len(_scored_strategies(study, scores)) for study in _group_by_model(runs)))
+
+
+def scores_to_export(scores: Sequence[ScoreRow], own_ids: Sequence[str]) -> list[ScoreRow]:
+    """Return the scores to export: all, but in a W&B sweep, which reads one result, those of the command's settings.
+
+    own_ids: the settings that the command requested; others were decoded along for EDA's scale and as a baseline.
+    """
+    from edt.tracking.wandb_mode import sweep_id
+
+    return list(scores) if sweep_id() is None else [score for score in scores if score.strategy_id in own_ids]
 
 
 def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[Run]) -> None:
@@ -191,7 +202,7 @@ def _setting_exports(
             name=redactor.text(strategy_id)[:LONGEST_NAME],
             config=redactor.json(setting_config(scores[0], _study_facts(study_id, study, scores))),
             summary=setting_summary(scores),
-            sheets={"scores": score_sheet(scores), **_outputs_sheets(rows, n_examples, scores[0].n_samples)},
+            sheets={"scores": score_sheet(scores), **_outputs_sheets(rows, n_examples, _samples_by_task(scores))},
             plots=_trace_plots(rows),
         )
 
@@ -200,6 +211,7 @@ def _study_facts(study_id: str, study: Sequence[_TrackedRun], scores: Sequence[S
     """Return the facts on the study in the configuration of each setting."""
     manifest = study[0].run.manifest
     identity = manifest.identity
+    samples = _samples_by_task(scores)
     return {
         "study": study_id,
         "model": manifest.model,
@@ -209,26 +221,43 @@ def _study_facts(study_id: str, study: Sequence[_TrackedRun], scores: Sequence[S
         "engine": identity["engine"],
         "seed": identity["seed"],
         "coupling": identity["coupling"],
-        "samples": scores[0].n_samples,
+        "samples": samples.popitem()[1] if len(set(samples.values())) == 1 else samples,
         "tasks": list(dict.fromkeys(score.task for score in scores)),
         "splits": list(dict.fromkeys(score.split for score in scores)),
         "examples": {f"{score.task}/{score.split}": score.n_examples for score in scores},
         "quality": {s.task: s.metric for s in scores if metric_column(s) == QUALITY_COLUMN},
+        **_comparison_facts(scores),
         "edt_version": edt.__version__,
     }
 
 
+def _samples_by_task(scores: Sequence[ScoreRow]) -> dict[str, int]:
+    """Return how many samples were scored of each task; the runs of a study may differ."""
+    return {score.task: score.n_samples for score in scores}
+
+
+def _comparison_facts(scores: Sequence[ScoreRow]) -> dict[str, Any]:
+    """Return to what the differences are, by task and split, and that EDA has a scale of each model's own."""
+    baselines = {f"{score.task}/{score.split}": score.baseline for score in scores if score.baseline}
+    has_eda = any(score.metric == "eda" and score.value is not None for score in scores)
+    return ({"baseline": baselines} if baselines else {}) | ({"eda_note": _EDA_NOTE} if has_eda else {})
+
+
 def _outputs_sheets(
-    rows: Sequence[tuple[_TrackedRun, Sequence[Mapping[str, Any]]]], n_examples: int | None, n_samples: int
+    rows: Sequence[tuple[_TrackedRun, Sequence[Mapping[str, Any]]]],
+    n_examples: int | None,
+    samples_by_task: Mapping[str, int],
 ) -> dict[str, Sheet]:
     """Return the table `outputs`: a row per example and a column per sample. Empty if no example is to be sent."""
-    columns = ["task", "split", "example", "prompt", "reference", *(f"sample {k}" for k in range(n_samples))]
+    most = max(samples_by_task.values())
+    columns = ["task", "split", "example", "prompt", "reference", *(f"sample {k}" for k in range(most))]
     # What was scored, where that is not the whole output.
     has_answers = any(tracked.run.manifest.answer_rule != "all" for tracked, _ in rows)
-    columns += [f"answer {k}" for k in range(n_samples)] if has_answers else []
+    columns += [f"answer {k}" for k in range(most)] if has_answers else []
     table: list[list[Cell]] = []
 
     for tracked, generations in rows:
+        n_samples = samples_by_task.get(tracked.run.manifest.task, most)
         by_example: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
         for row in generations:
             # Scores can be of fewer samples than were decoded; the table shows those that were scored.
@@ -237,7 +266,7 @@ def _outputs_sheets(
         for split in tracked.run.manifest.splits:
             keys = [(split, example_id) for example_id in tracked.run.manifest.splits[split]["ids"][:n_examples]]
             table += [
-                _outputs_row(tracked, key, by_example[key], n_samples, has_answers=has_answers)
+                _outputs_row(tracked, key, by_example[key], most, has_answers=has_answers)
                 for key in keys
                 if key in by_example
             ]

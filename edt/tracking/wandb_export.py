@@ -8,11 +8,12 @@ from statistics import fmean
 from typing import Any
 
 from edt.records import ScoreRow
-from edt.report.frame import MEASURED_COLUMNS, metric_column
+from edt.report.frame import DELTAS, MEASURED_COLUMNS, QUALITY_COLUMN, metric_column, with_differences
 
 Cell = str | float | int | None
 _MEAN = "mean"
 """Stands for the task in the name of a mean over tasks."""
+_GROW_WITH_SAMPLES = ("self_bleu", "eda", DELTAS["eda"])
 _SCORE_COLUMNS = ("task", "split", *MEASURED_COLUMNS, "note")
 
 
@@ -47,17 +48,19 @@ class SettingExport:
 def setting_summary(scores: Iterable[ScoreRow]) -> dict[str, float]:
     """Return values by name: `task/split/metric` with its interval as `…_lo` and `…_hi`, and means over tasks.
 
-    A mean is called `mean/split/metric`. Quality metrics are called `quality`. A missing value is left out. There is a
-    mean only where all tasks have the same metric; it has no interval, since the tasks' resamples are not kept.
+    A mean is called `mean/split/metric`. Quality metrics are called `quality`, and differences to the baseline
+    `delta_quality` and `delta_eda`. A missing value is left out. There is a mean only where all tasks have the same
+    metric; it has no interval, since the tasks' resamples are not kept.
     """
-    scores = list(scores)
+    scores = list(with_differences(scores))
     summary: dict[str, float] = {}
     for score in scores:
         name = f"{score.task}/{score.split}/{metric_column(score)}"
         # Flat names: W&B's panels select summary values by name.
         values = {name: score.value, f"{name}_lo": score.lo, f"{name}_hi": score.hi}
         summary.update({key: value for key, value in values.items() if value is not None})
-    return {**summary, **_means_over_tasks(scores)}
+    # The difference of a quality has one name whichever the metric is: tasks may have several.
+    return {**summary, **_means_over_tasks([score for score in scores if score.metric != DELTAS[QUALITY_COLUMN]])}
 
 
 def _means_over_tasks(scores: Sequence[ScoreRow]) -> dict[str, float]:
@@ -66,9 +69,12 @@ def _means_over_tasks(scores: Sequence[ScoreRow]) -> dict[str, float]:
     for split in dict.fromkeys(score.split for score in scores):
         tasks = {score.task for score in scores if score.split == split}
         for metric, column in dict.fromkeys((score.metric, metric_column(score)) for score in scores):
-            values = [s.value for s in scores if s.split == split and s.metric == metric and s.value is not None]
+            of_metric = [s for s in scores if s.split == split and s.metric == metric and s.value is not None]
+            values = [score.value for score in of_metric if score.value is not None]
+            # These grow with the number of samples, so a mean over several numbers would be of nothing.
+            mixed = column in _GROW_WITH_SAMPLES and len({score.n_samples for score in of_metric}) > 1
             # A mean over some of the tasks would not be comparable between settings.
-            if len(values) == len(tasks):
+            if len(values) == len(tasks) and not mixed:
                 means[f"{_MEAN}/{split}/{column}"] = fmean(values)
     return means
 

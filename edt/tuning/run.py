@@ -308,7 +308,8 @@ def _evaluate_on_test(
 
     # each run is scored whole, so that its scores on disk are complete
     samples = request.generation.sampling.samples
-    scores = score_runs(runs, request.metrics, samples=samples, baseline_ids=set(fixed))
+    best_fixed = result.best_fixed.strategy_id
+    scores = score_runs(runs, request.metrics, samples=samples, baseline_ids=set(fixed), baseline=best_fixed)
     wanted = {*(setting.strategy_id for setting in settings), GRAMMAR_ID}
     of_test = [score for score in scores if score.split == TEST and score.strategy_id in wanted]
     for warning in output_warnings(of_test, runs):

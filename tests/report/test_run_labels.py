@@ -53,7 +53,8 @@ def labels(*manifests):
         ([{}, {"coupling": "independent"}], ["noise shared", "noise per_strategy"]),
         ([{}, GENERATE, {"seed": 1}], ["batched, seed 0", "hf_generate, seed 0", "batched, seed 1"]),
         ([{}, {"model": {**MODEL, "chat_template": True}}], ["no chat template", "chat template"]),
-        ([{}, {"limits": {**IDENTITY["limits"], "answer": "first_line"}}], ["default answer", "answer first_line"]),
+        ([{}, {"answer": "first_line"}], ["answer all", "answer first_line"]),
+        ([{}, {"limits": {**IDENTITY["limits"], "minimum": 3}}], ["default minimum", "minimum 3"]),
         ([{}, {"prompts": "fedcba9876543210"}], ["other prompts (0123456)", "other prompts (fedcba9)"]),
         ([{}, {"model": {**MODEL, "weights": "ab" * 8}}], ["other weights (7265b87)", "other weights (abababa)"]),
         (

@@ -59,10 +59,10 @@ def test_the_sweeps_command_composes_to_one_setting(tmp_path, monkeypatch):
 
 
 def test_an_agents_run_has_the_sweeps_id_and_its_metric(tmp_path, monkeypatch):
-    """As the sweep's README says: the fixed temperatures first, in the same runs, then a point of the sweep."""
+    """The fixed temperatures of EDA's scale are decoded along and not exported: a sweep reads one result."""
     machine = Machine(tmp_path)
     small = ["task=mini_xlsum", *WORDS[1:5]]
-    machine.edt("run", *small, "task.split=dev", "strategy=fixed_grid", "strategy.t0=[0,1]")
+    small.append("eda_scale.t0=[0,1]")
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "edt"
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m edt "$@"\n')

@@ -1,0 +1,131 @@
+"""The paired differences of a scoring: each strategy less one baseline of the same split, over the same resamples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from edt.errors import ConfigError, suggestion
+from edt.metrics.suite import MetricValue
+from edt.records import ScoreRow
+from edt.scoring.eda_constants import StrategyMetrics
+from edt.scoring.outputs import GRAMMAR_ID
+
+BEST_FIXED, NO_BASELINE = "best_fixed", "none"
+"""Values of `baseline` that name no strategy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """The strategy that the others of its split are compared with. origin: how it became the baseline, in words."""
+
+    entry: StrategyMetrics
+    origin: str
+
+    @property
+    def strategy_id(self) -> str:
+        """The baseline's strategy."""
+        return self.entry.outputs.strategy_id
+
+    def difference(self, value: MetricValue) -> MetricValue | None:
+        """Return `value` less the baseline's value of the same metric, resample by resample; None where one is missing.
+
+        Its interval is paired: what both strategies share, as a hard example, cancels in the difference.
+        """
+        own = self.entry.metrics.get(value.metric)
+        if own is None or value.value is None or own.value is None:
+            return None
+        known = value.resampled_B is not None and own.resampled_B is not None
+        return MetricValue(
+            metric=value.metric,
+            value=value.value - own.value,
+            resampled_B=value.resampled_B - own.resampled_B if known else None,  # type: ignore[operator]
+            signature=value.signature,
+        )
+
+
+def check_baseline(requested: object, strategy_ids: Sequence[str]) -> None:
+    """Raise ConfigError unless `baseline` is null, best_fixed, none, or one of these strategies."""
+    if requested is None or requested in (BEST_FIXED, NO_BASELINE) or requested in strategy_ids:
+        return
+    known = [BEST_FIXED, NO_BASELINE, *dict.fromkeys(strategy_ids)]
+    shown = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+    raise ConfigError(
+        f"baseline is {requested!r}{suggestion(str(requested), known)}; it must be null or one of: {shown}. In a shell "
+        "the whole word needs quotes, as 'baseline=fixed(t0=0.7)'."
+    )
+
+
+def as_scored(scores: Sequence[ScoreRow], requested: str | None) -> list[ScoreRow]:
+    """Return stored scores with their differences, or without them where `baseline` is none.
+
+    Raises ConfigError for another baseline than they were scored with: differences need the resamples, which only a
+    scoring has.
+    """
+    if requested == NO_BASELINE:
+        nothing = {"difference": None, "difference_lo": None, "difference_hi": None}
+        return [replace(score, baseline="", baseline_origin="", **nothing) for score in scores]
+    present = sorted({score.baseline for score in scores if score.baseline})
+    if requested is not None and requested not in present:
+        raise ConfigError(
+            f"baseline is {requested!r}, but the scores on disk hold differences to {', '.join(present) or 'nothing'}; "
+            f"to score others: edt score 'baseline={requested}' runs=…"
+        )
+    return list(scores)
+
+
+def baselines(entries: Sequence[StrategyMetrics], requested: str | None) -> dict[str, Baseline]:
+    """Return the baseline of each split that has one.
+
+    requested: a strategy; `none`; or `best_fixed` (as None), the fixed temperature of lowest EDA, or of best quality
+        where EDA is missing. It is chosen on dev if dev has all of the split's fixed temperatures, else on the split.
+    """
+    if requested == NO_BASELINE:
+        return {}
+    by_split: dict[str, dict[str, StrategyMetrics]] = {}
+    for entry in entries:
+        if entry.outputs.strategy_id != GRAMMAR_ID:
+            by_split.setdefault(entry.outputs.split, {})[entry.outputs.strategy_id] = entry
+    # A setting that is alone is compared with nothing.
+    by_split = {split: of_split for split, of_split in by_split.items() if len(of_split) > 1}
+
+    if requested not in (None, BEST_FIXED):
+        return {
+            split: Baseline(entry=of_split[requested], origin="as set by baseline")
+            for split, of_split in by_split.items()
+            if requested in of_split
+        }
+    best = {split: _best_fixed(split, by_split) for split in by_split}
+    return {split: baseline for split, baseline in best.items() if baseline is not None}
+
+
+def _best_fixed(split: str, by_split: Mapping[str, Mapping[str, StrategyMetrics]]) -> Baseline | None:
+    """Return the best fixed temperature of a split; None where it has none."""
+    candidates = [name for name, entry in by_split[split].items() if entry.is_baseline]
+    if not candidates:
+        return None
+    if len(candidates) == 1:
+        return Baseline(entry=by_split[split][candidates[0]], origin="the only fixed temperature")
+
+    # On dev where that is possible: the best of many on the data that it is compared on is partly the luckiest.
+    on_dev = split != "dev" and all(name in by_split.get("dev", {}) for name in candidates)
+    where = by_split["dev" if on_dev else split]
+    losses = _losses([where[name] for name in candidates])
+    if losses is None:
+        return None
+    metric, values = losses
+    chosen = candidates[min(range(len(candidates)), key=values.__getitem__)]
+    among = f"the best of {len(candidates)} fixed temperatures by {metric}"
+    place = "on dev" if on_dev else "on this split, so its own advantage is optimistic"
+    return Baseline(entry=by_split[split][chosen], origin=f"{among}, chosen {place}")
+
+
+def _losses(entries: Sequence[StrategyMetrics]) -> tuple[str, list[float]] | None:
+    """Return what decides between these settings, and their values, lower is better; None where nothing can."""
+    for metric, sign in (("eda", 1.0), (entries[0].quality, -1.0)):
+        values = [entry.metrics[metric].value if metric in entry.metrics else None for entry in entries]
+        known = [sign * value for value in values if value is not None]
+        # All or none: a setting without a value is neither better nor worse than others.
+        if len(known) == len(entries):
+            return "EDA" if metric == "eda" else "quality", known
+    return None
