@@ -121,6 +121,7 @@ def with_differences(scores: Iterable[ScoreRow]) -> Iterator[ScoreRow]:
     """Yield the scores, each followed by its difference to the baseline where a column shows that."""
     for score in scores:
         yield score
+        # Of the deciding figures alone: every metric has a difference, and a table of all would be twice as wide.
         column = DELTAS.get(metric_column(score))
         if column is not None and score.difference is not None:
             bounds = {"lo": score.difference_lo, "hi": score.difference_hi}

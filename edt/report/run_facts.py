@@ -15,6 +15,7 @@ _CONSTANTS = re.compile(r"\|q_star:([^|]+)\|s_star:([^|]+)\|constants:([^|]+)\|"
 
 def run_facts(manifests: Sequence[Manifest]) -> dict[str, str]:
     """Return the facts by name; where runs differ in one, each value is followed by its tasks or run ids."""
+    # From the identity where it is there: that is what was decoded, whatever a later configuration says.
     facts = {
         "prompts": [chat_template_text(_of_model(one, "chat_template")) for one in manifests],
         "dtype and device": [f"{_of_model(one, 'dtype')}, {_of_model(one, 'device')}" for one in manifests],
@@ -31,6 +32,7 @@ def run_facts(manifests: Sequence[Manifest]) -> dict[str, str]:
 
 def eda_scales(sections: Sections, labels: Mapping[Group, str]) -> str:
     """Return EDA's constants of each section that has EDA, once where several share them."""
+    # From the signatures, since a score carries the constants that it was computed with.
     by_scale: dict[str, list[str]] = {}
     for group, rows in sections.items():
         signatures = [row.cells["eda"].signature for row in rows if "eda" in row.cells]
@@ -64,6 +66,7 @@ def _nested(node: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def _dates(manifest: Manifest) -> str:
     """Return the first and the last day of the run's passes."""
+    # Days are enough, and the hours of a pass that resumed would mislead.
     days = sorted(str(one.environment["created"])[:10] for one in manifest.passes if "created" in one.environment)
     return "–" if not days else " to ".join(dict.fromkeys((days[0], days[-1])))
 
@@ -71,6 +74,7 @@ def _dates(manifest: Manifest) -> str:
 def _versions(manifest: Manifest) -> str:
     """Return the versions of edt that planned the passes, with their commits."""
     texts = []
+    # A run can grow over months, under several versions.
     for one in manifest.passes:
         version = str(_nested(one.environment, "packages").get("edt", "–"))
         commit = one.environment.get("git_commit")

@@ -84,6 +84,7 @@ def _heading(manifest: Manifest) -> tuple[str, str]:
 
 def _distinct_texts(manifests: Sequence[Manifest]) -> list[str]:
     """Return the text of each of these runs of one model and task."""
+    # Identity first, then the task's options, then hashes: from the clearest to the least clear.
     facts, hashes = [_facts(one) for one in manifests], [_hashes(one) for one in manifests]
     names = _differing(facts)
     if "engine" in names:
@@ -154,10 +155,12 @@ def _fact_text(name: str, facts: _Facts) -> str:
     if name not in facts and name not in _DEFAULTS:
         return f"default {name}"
     value = facts.get(name, _DEFAULTS.get(name))
+    # "no limit" and "chunked" instead of "limit None" and "chunked True", which are Python's words.
     if value is None or isinstance(value, bool):
         return f"{'' if value else 'no '}{name}"
     if name in _SELF_EXPLAINING:
         return str(value)
+    # A template of many lines would fill the heading; two of them still differ in their hashes.
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"{name} {text if len(text) <= _LONGEST_VALUE or name == 'data' else _short_hash(value)}"
 

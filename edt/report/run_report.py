@@ -65,6 +65,7 @@ def read_study(runs: Sequence[Run]) -> list[ScoreRow]:
         except NotScoredError as error:
             left_out.append(str(error))
 
+    # A report of nothing would look like a success.
     if not scores:
         raise NotScoredError("; ".join(text.rstrip(".") for text in left_out) + ".")
     for text in left_out:

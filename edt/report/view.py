@@ -28,6 +28,7 @@ class TableView:
     top: int | None = None
 
     def __post_init__(self) -> None:
+        # A list or a mapping on the command line is neither, and True would be taken for 1.
         if self.sort is not None and (not isinstance(self.sort, str) or not self.sort.lstrip("-")):
             raise ConfigError(f"sort is {self.sort!r}; it must be the name of a column, as sort=eda, or null.")
         if self.top is not None and (not isinstance(self.top, int) or isinstance(self.top, bool) or self.top < 1):
@@ -44,6 +45,7 @@ class TableView:
         """Return the sections as they are to be shown, and a note on what is left out; empty where nothing is."""
         if self.sort is None and self.top is None:
             return sections, ""
+        # Against what is there: a metric of one task only is a column as well.
         self._check_known([STRATEGY, *columns_in(sections), *_quality_metrics(itertools.chain(*sections.values()))])
         shown: dict[Group, list[TableRow]] = {}
         for group, rows in sections.items():
@@ -69,6 +71,7 @@ class TableView:
         if name == STRATEGY:
             return list(reversed(rows)) if backwards else list(rows)
         column = _column(name, rows)
+        # Missing values are last in either direction: they are neither best nor worst.
         known = [row for row in rows if _value(row, column) is not None]
         ordered = sorted(known, key=lambda row: _loss(row, column), reverse=backwards)
         return [*ordered, *(row for row in rows if row not in known)]
@@ -78,8 +81,10 @@ def best_rows(rows: Sequence[TableRow], column: str) -> set[str]:
     """Return the strategies with the best value of a column; none where no direction is better, or all are equal."""
     if column not in HEADINGS or column in DELTAS.values() or _is_higher_better(column) is None:
         return set()
+    # The grammar is a ceiling and no setting that could be chosen.
     losses = {row.strategy_id: _loss(row, column) for row in rows if not _is_grammar(row) and _has_value(row, column)}
     best = min(losses.values(), default=0.0)
+    # Where all are equal, bold would mark the whole column.
     return set() if len(set(losses.values())) < 2 else {name for name, loss in losses.items() if loss == best}
 
 

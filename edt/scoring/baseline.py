@@ -32,6 +32,7 @@ class Baseline:
 
         Its interval is paired: what both strategies share, as a hard example, cancels in the difference.
         """
+        # The grammar has no mean temperature: a metric can be missing on one side.
         own = self.entry.metrics.get(value.metric)
         if own is None or value.value is None or own.value is None:
             return None
@@ -48,6 +49,7 @@ def check_baseline(requested: object, strategy_ids: Sequence[str]) -> None:
     """Raise ConfigError unless `baseline` is null, best_fixed, none, or one of these strategies."""
     if requested is None or requested in (BEST_FIXED, NO_BASELINE) or requested in strategy_ids:
         return
+    # The words first, then the settings: a grid of hundreds would hide them.
     known = [BEST_FIXED, NO_BASELINE, *dict.fromkeys(strategy_ids)]
     shown = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
     raise ConfigError(
@@ -65,6 +67,7 @@ def as_scored(scores: Sequence[ScoreRow], requested: str | None) -> list[ScoreRo
     if requested == NO_BASELINE:
         nothing = {"difference": None, "difference_lo": None, "difference_hi": None}
         return [replace(score, baseline="", baseline_origin="", **nothing) for score in scores]
+    # Runs can have been scored with different baselines; each of them is on show.
     present = sorted({score.baseline for score in scores if score.baseline})
     if requested is not None and requested not in present:
         raise ConfigError(
@@ -82,6 +85,7 @@ def baselines(entries: Sequence[StrategyMetrics], requested: str | None) -> dict
     """
     if requested == NO_BASELINE:
         return {}
+    # By split: a baseline of dev says nothing about a value on test.
     by_split: dict[str, dict[str, StrategyMetrics]] = {}
     for entry in entries:
         if entry.outputs.strategy_id != GRAMMAR_ID:
@@ -101,6 +105,7 @@ def baselines(entries: Sequence[StrategyMetrics], requested: str | None) -> dict
 
 def _best_fixed(split: str, by_split: Mapping[str, Mapping[str, StrategyMetrics]]) -> Baseline | None:
     """Return the best fixed temperature of a split; None where it has none."""
+    # Without truncation, as for EDA's scale: these are the settings that a tuned rule has to beat.
     candidates = [name for name, entry in by_split[split].items() if entry.is_baseline]
     if not candidates:
         return None

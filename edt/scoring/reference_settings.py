@@ -30,6 +30,7 @@ def with_reference_settings(
         and metrics.eda.q_star is None
         and not any(_is_plain_fixed(strategy) for strategy in request.strategies)
     )
+    # With single ones a user may want just these: the note on a provisional EDA then says what is missing.
     added = [strategy for strategy in scale if strategy.strategy_id not in own] if wants_scale else []
 
     # A baseline that is a plain fixed temperature can be read from its id; any other must be among the strategies.

@@ -63,6 +63,7 @@ def score_runs(
     for run in runs:
         outputs = read_outputs(run)
         n_samples = _samples_of_all(outputs, run) if samples is None else samples
+        # Unfinished, or with fewer samples than requested: no reason to stop the others.
         if n_samples is None or all(entry.complete_samples < n_samples for entry in outputs):
             left_out.append(_left_out_text(run, samples))
             continue
@@ -113,6 +114,7 @@ def score_outputs(
         scored += [with_eda(entry, constants[split], note, n_samples) for entry in of_split]
     frozen.write()
 
+    # After EDA, whose differences are among them.
     by_split = baselines(scored, baseline)
     if not by_split and baseline not in (None, BEST_FIXED, NO_BASELINE):
         logger.warning("%s: no differences, since the run does not hold %s.", run.manifest.task, baseline)

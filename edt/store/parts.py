@@ -199,6 +199,7 @@ def read_scores(run: Run) -> list[ScoreRow]:
 
 def _has_finished_setting(run: Run) -> bool:
     """Return whether some strategy has sample 0 of every example of a split, so that `edt score` has something."""
+    # Sample 0 is enough: scoring takes as many as every example has.
     examples = {split: set(facts["ids"]) for split, facts in run.manifest.splits.items()}
     names = ("split", "strategy_id", "sample", "example_id")
     table = read_generations(run, names)

@@ -15,6 +15,7 @@ _IN_WORDS = "repeat the edt run or edt generate that began it"
 
 def unfinished_text(run: Run) -> str:
     """Return a run's folder, its rows on disk of those planned, and how to finish it."""
+    # By the plan and not by the examples: a pass can hold some of them only.
     planned = sum(len(one.rows) * len(ids) for one in run.manifest.passes for ids in one.chunks)
     missing = _unfinished_pass(run)
     # An older version wrote no command into the manifest.

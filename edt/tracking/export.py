@@ -238,6 +238,7 @@ def _samples_by_task(scores: Sequence[ScoreRow]) -> dict[str, int]:
 
 def _comparison_facts(scores: Sequence[ScoreRow]) -> dict[str, Any]:
     """Return to what the differences are, by task and split, and that EDA has a scale of each model's own."""
+    # By task and split, since a baseline is chosen in each of them.
     baselines = {f"{score.task}/{score.split}": score.baseline for score in scores if score.baseline}
     has_eda = any(score.metric == "eda" and score.value is not None for score in scores)
     return ({"baseline": baselines} if baselines else {}) | ({"eda_note": _EDA_NOTE} if has_eda else {})
