@@ -117,8 +117,8 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def default_limit(cls: type) -> int | None:
     """Return how many examples of a task a command takes by default: the class's own limit where it sets one."""
-    own: int | None = {field.name: field.default for field in fields(cls)}["limit"]
-    return DEFAULT_LIMIT if own is None else own
+    (own,) = (field.default for field in fields(cls) if field.name == "limit")
+    return own if isinstance(own, int) else DEFAULT_LIMIT
 
 
 def _of_request(cls: type) -> dict[str, Any]:

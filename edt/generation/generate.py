@@ -28,15 +28,20 @@ logger = logging.getLogger(__name__)
 _ROW_KEYS = ("split", "example_id", "strategy_id", "sample")
 
 
-def generate_task(request: GenerationRequest, prepared: Prepared, engine: Engine, progress: Progress) -> Run:
-    """Decode what is missing of one task, in the splits that have prompts; return the run with all of its passes."""
+def generate_task(
+    request: GenerationRequest, prepared: Prepared, engine: Engine, progress: Progress, phase: str = ""
+) -> Run:
+    """Decode what is missing of one task, in the splits that have prompts; return the run with all of its passes.
+
+    phase: what of a longer command this is; the progress names it after the task.
+    """
     with Run.at(request.runs, prepared.manifest).writing() as run:
         # Checked before anything is written.
         run = replace(run, manifest=_with_second_models(_as_scored_now(run, prepared), request, engine))
         write_examples(run, [e for subset in prepared.examples.values() for e in subset.examples])
         # Saved before the first token: a command that is stopped continues with the same plan.
         run = run.saved(with_missing_passes(run, request, prepared, engine))
-        run = _decode_passes(run, request, prepared, engine, progress)
+        run = _decode_passes(run, request, prepared, engine, progress, phase)
 
     # After the lock is given back: the warning reads every part, and changes none.
     if request.sampling.trace:
@@ -78,7 +83,9 @@ def _with_second_models(manifest: Manifest, request: GenerationRequest, engine: 
     return replace(manifest, second_models=known)
 
 
-def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, engine: Engine, progress: Progress) -> Run:
+def _decode_passes(
+    run: Run, request: GenerationRequest, prepared: Prepared, engine: Engine, progress: Progress, phase: str
+) -> Run:
     """Decode every chunk of the requested passes that has no part yet; return the run, with chunks that were split."""
     passes = run.manifest.passes
     todo = chunks_to_decode(run, request, prepared)
@@ -87,9 +94,10 @@ def _decode_passes(run: Run, request: GenerationRequest, prepared: Prepared, eng
     rows_in_all = len(request.rows) * sum(len(prompts) for prompts in prepared.prompts.values())
 
     finished = 0
+    label = f"{run.manifest.task}, {phase}" if phase else run.manifest.task
     with (
         _count_at_interrupt(run.manifest.task, lambda: (finished, finished + len(todo))),
-        progress.task(run.manifest.task, total=rows_in_all, done=rows_in_all - rows_to_do, chunks=len(todo)) as advance,
+        progress.task(label, total=rows_in_all, done=rows_in_all - rows_to_do, chunks=len(todo)) as advance,
     ):
         while todo:
             number, chunk = todo[0]

@@ -82,10 +82,12 @@ class Session:
         *,
         indices: Sequence[int] | None = None,
         splits: Sequence[Split] | None = None,
+        phase: str = "",
     ) -> list[Run]:
         """Decode what is missing of these strategies, tasks and splits; return a run per task.
 
         indices: of the tasks in the request. None, for each argument, stands for all of the request.
+        phase: what of a longer command this is, for its progress.
         """
         request = self.request if strategies is None else replace(self.request, strategies=tuple(strategies))
         runs = []
@@ -93,5 +95,5 @@ class Session:
         for index in range(len(request.tasks)) if indices is None else indices:
             prepared = self.prepared(index)
             wanted = prepared if splits is None else prepared.only(splits)
-            runs.append(generate_task(request, wanted, self.engine, self.progress))
+            runs.append(generate_task(request, wanted, self.engine, self.progress, phase))
         return runs

@@ -81,7 +81,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
 
     # The constants are frozen from the fixed family as configured, before dev adds to it: with EDA's scale moving
     # while settings are added, earlier and later ones could not be compared.
-    run, entries = _measure_on_dev(session, index, _unique_settings(families), metrics)
+    run, entries = _measure_on_dev(session, index, _unique_settings(families), metrics, "dev, grids")
     baseline = [entry for entry in entries if entry.outputs.strategy_id in protocol.baseline_ids]
 
     # Settings of an earlier, larger study may be in the run; they must not move the scale.
@@ -91,12 +91,16 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     eda = {entry.outputs.strategy_id: entry.eda_with(constants) for entry in entries}
 
     # All families add their settings in the same round, so that one batch decodes them.
+    rounds = 0
     while (
         larger := {name: next_settings(family, eda, protocol.budget) for name, family in families.items()}
     ) != families:
         families = larger
         fresh = [strategy for strategy in _unique_settings(families) if strategy.strategy_id not in eda]
-        entries = _measure_on_dev(session, index, fresh, metrics)[-1]
+        rounds += 1
+        phase = f"dev, added settings, round {rounds}"
+        logger.info("%s", _state_message(session, index, protocol, len(eda), f"{phase}: {len(fresh)} settings"))
+        entries = _measure_on_dev(session, index, fresh, metrics, phase)[-1]
         eda |= {entry.outputs.strategy_id: entry.eda_with(constants) for entry in entries}
 
     ids = frozenset(strategy.strategy_id for strategy in _unique_settings(families, test_only))
@@ -104,10 +108,10 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
 
 
 def _measure_on_dev(
-    session: Session, index: int, settings: Sequence[Strategy], metrics: MetricsSpec
+    session: Session, index: int, settings: Sequence[Strategy], metrics: MetricsSpec, phase: str
 ) -> tuple[Run, list[StrategyMetrics]]:
     """Decode these settings on dev and measure them; return the task's run too."""
-    (run,) = session.decode(settings, indices=[index], splits=[DEV])
+    (run,) = session.decode(settings, indices=[index], splits=[DEV], phase=phase)
     ids = [strategy.strategy_id for strategy in settings]
     return run, evaluate_on_dev(run, ids, metrics, session.request.sampling.samples)
 
@@ -117,7 +121,9 @@ def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: 
     # Nothing was chosen, so there is nothing to compare on test.
     if not decoded.left_out:
         test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
-        session.decode(_unique_settings(decoded.families, test_only), indices=[index], splits=["test"])
+        settings, on_dev = _unique_settings(decoded.families, test_only), len(_unique_settings(decoded.families))
+        logger.info("%s", _state_message(session, index, protocol, on_dev, f"test: {len(settings)} settings"))
+        session.decode(settings, indices=[index], splits=["test"], phase="test")
 
 
 def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> None:
@@ -134,22 +140,43 @@ def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> 
 
 def plan_message(session: Session, index: int, protocol: StudyProtocol) -> str:
     """Return what will be decoded of task number `index`: settings × examples × samples of both splits."""
-    test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
-    splits = session.prepared(index).manifest.splits
-
-    # Known before anything is decoded, so that a study that is too long can be stopped here.
-    dev, test = (splits[split]["examples"] for split in SPLITS)
+    (dev, test), (on_dev, on_test) = _examples(session, index), _planned(session, index, protocol)
     samples = session.request.sampling.samples
-    on_dev = sum(planned_settings(family, protocol.budget) for family in protocol.families.values())
-    # settings of an experiment may be settings of a family as well
-    alone = len(_unique_settings(protocol.families, test_only)) - len(_unique_settings(protocol.families))
-    on_test = on_dev + alone
     rows = (on_dev * dev + on_test * test) * samples
     return (
         f"{session.request.tasks[index].task.name}: {on_dev} settings × {dev} dev examples and {on_test} × "
         f"{test} test examples, {samples} samples each: {rows:,} rows, and more where a best setting is at the "
         "boundary of its grid"
     )
+
+
+def _state_message(session: Session, index: int, protocol: StudyProtocol, done: int, phase: str) -> str:
+    """Return the phase that begins, and how far the task is. done: settings that are decoded on dev."""
+    (dev, test), (on_dev, on_test) = _examples(session, index), _planned(session, index, protocol)
+    samples = session.request.sampling.samples
+    rows, planned = done * dev * samples, (on_dev * dev + on_test * test) * samples
+    # Settings beyond a grid's boundary are in no plan.
+    return (
+        f"{session.request.tasks[index].task.name}, {phase}; {rows:,} of about {max(rows, planned):,} rows of this "
+        "task are decoded"
+    )
+
+
+def _examples(session: Session, index: int) -> tuple[int, int]:
+    """Return the examples of dev and of test."""
+    splits = session.prepared(index).manifest.splits
+    dev, test = (splits[split]["examples"] for split in SPLITS)
+    return dev, test
+
+
+def _planned(session: Session, index: int, protocol: StudyProtocol) -> tuple[int, int]:
+    """Return how many settings are decoded on dev and on test, without those beyond the boundary of a grid."""
+    # Known before anything is decoded, so that a study that is too long can be stopped here.
+    test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
+    on_dev = sum(planned_settings(family, protocol.budget) for family in protocol.families.values())
+    # settings of an experiment may be settings of a family as well
+    alone = len(_unique_settings(protocol.families, test_only)) - len(_unique_settings(protocol.families))
+    return on_dev, on_dev + alone
 
 
 def _unique_settings(families: Mapping[str, Family], test_only: Sequence[Strategy] = ()) -> list[Strategy]:

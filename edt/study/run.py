@@ -14,6 +14,7 @@ from edt.extras import check_extra
 from edt.generation.request import GenerationRequest, TaskRequest
 from edt.generation.session import DRY_RUN, Session
 from edt.metrics.suite import MetricsSpec
+from edt.report.table import result_console
 from edt.scoring.compute import check_metrics
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.output_warnings import output_warnings
@@ -21,6 +22,7 @@ from edt.scoring.outputs import read_outputs
 from edt.scoring.score import score_outputs
 from edt.store.layout import study_folder
 from edt.store.parts import write_scores
+from edt.study.ending import print_results
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
 from edt.study.manifest import check_not_larger, study_size, write_study_manifest
@@ -173,6 +175,8 @@ def run_study(request: StudyRequest) -> Study | None:
     write_study_manifest(
         request.home, study, size, command=request.command, experiments=list(request.experiments), budget=request.budget
     )
+    # To stdout, as the result of the command: what was run for hours should not end in the name of a folder.
+    print_results(results, request.home / "report.html", result_console())
     return study
 
 
