@@ -64,10 +64,11 @@ def score(
         Where it has a column `answer`, that is scored in place of the text.
     references: for each prompt, in order of appearance, a text or a list of texts; or a mapping from prompt_id. None
         takes the column `references`, which examples and runs have.
-    quality: "rouge_l", "sacrebleu" or a metric of your own; None if there is nothing to compare the outputs with.
+    quality: "rouge_l", "exact_match" or any other metric by name (docs/reference/metrics.md), or one of your own; None
+        if there is nothing to compare the outputs with.
     metrics: further ones, by name or as objects. Self-BLEU, EDA, the shares of empty and cut outputs, their length
         and the mean temperature are always there, as far as the samples allow.
-    language: of the texts; sets the tokenizer of BLEU and Self-BLEU.
+    language: of the texts; sets what a word is to BLEU, Self-BLEU, ROUGE-L and the metrics of answers.
     q_star, s_star: EDA's constants; None takes the maxima of the fixed temperatures among these samples.
     resamples, confidence, seed: of the bootstrap over prompts (over clusters, where the samples name them).
 
@@ -178,6 +179,11 @@ def _evaluated(
     """Return every strategy with all its metric values; the resamples are the same for all of them."""
     _check_frame(samples)
     quality_metric = None if quality is None else _metric(quality)
+    if quality_metric is not None and quality_metric.higher_is_better is not True:
+        raise ConfigError(
+            f"quality is '{quality_metric.name}', of which a higher value is not better; EDA needs a quality that "
+            "grows. Give it under metrics=[…], or let it return, say, 100 minus its value."
+        )
     extra = [_metric(metric) for metric in ([metrics] if isinstance(metrics, str) else metrics)]
     examples = _examples(samples, references, needs_references=quality_metric is not None)
     # sort=False: strategies in the frame's order, which is the caller's; sorted, t0=10 would precede t0=2.

@@ -158,6 +158,7 @@ def test_bleu_is_another_word_for_sacrebleu(samples):
         (lambda s: s, {"references": ["x"]}, DataError, "1 entries for 3 prompts"),
         (lambda s: s, {"references": {"p0": "x", "p1": "x"}}, DataError, "no entry for prompt 'p2'"),
         (lambda s: s, {"quality": "rogue_l"}, ConfigError, "no metric is called 'rogue_l' .*did you mean 'rouge_l'"),
+        (lambda s: s, {"quality": "self_bleu"}, ConfigError, "of which a higher value is not better"),
         (lambda s: s, {"metrics": [WordCount]}, ConfigError, "is no metric; give a name"),
         (lambda s: s, {"q_star": 1.0}, ConfigError, "give both, or neither"),
         (lambda s: s, {"confidence": 95}, ConfigError, "confidence is 95"),
@@ -166,3 +167,22 @@ def test_bleu_is_another_word_for_sacrebleu(samples):
 def test_what_cannot_be_scored_is_named(samples, change, given, error, words):
     with pytest.raises(error, match=words):
         edt.score(change(samples), **{"references": REFERENCES, **given})
+
+
+def test_references_of_another_script_are_missing_until_the_language_is_given(samples):
+    hindi = ["नई दिल्ली", "मुंबई", "भारत"]
+    scores = edt.score(samples, hindi)
+    assert np.isnan(cell(scores, "fixed(t0=0)", "rouge_l"))
+    assert "language=" in cell(scores, "fixed(t0=0)", "rouge_l", "note")
+    # EDA repeats why, not that its scale is 0
+    assert "rouge_l is missing" in cell(scores, "fixed(t0=0)", "eda", "note")
+    assert cell(edt.score(samples, hindi, language="hi"), "fixed(t0=0)", "rouge_l") == 0
+
+
+def test_one_prompt_has_values_and_no_intervals(samples):
+    one = samples[samples["prompt_id"] == "p0"]
+    scores = edt.score(one, REFERENCES[:1])
+    assert scores["lo"].isna().all()
+    assert scores[["lo", "hi"]].isna().all().all()
+    assert scores["value"].notna().any()
+    assert edt.compare(one, REFERENCES[:1], baseline="fixed(t0=1)")["p_value"].isna().all()
