@@ -45,7 +45,7 @@ class Estimate:
     def text(self) -> str:
         """Return the estimate as one line."""
         rows = f"{self.task}: {self.prompts:,} prompts × {self.rows_per_prompt:,} rows = {self.rows:,} rows"
-        limit = f" ({limit_note(self.prompts, self.available)})" if self.prompts < self.available else ""
+        limit = f" ({_limit_note(self.prompts, self.available)})" if self.prompts < self.available else ""
         if not self.rows_to_decode:
             return f"{rows}, all of them on disk{limit}"
         on_disk = self.rows - self.rows_to_decode
@@ -64,7 +64,7 @@ class Estimate:
         return f"; among them {temperatures} for EDA's scale (eda_scale=null: without)"
 
 
-def limit_note(examples: int, available: int) -> str:
+def _limit_note(examples: int, available: int) -> str:
     """Return that a limit leaves examples out, and the remedy."""
     return f"{examples:,} of {available:,} examples; task.limit=null takes all"
 
