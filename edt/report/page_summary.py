@@ -54,7 +54,9 @@ def summary_section(points: Sequence[Point], quality: Mapping[str, str]) -> Sect
         title="The best setting of each family",
         columns=["task", "split", "family", "best setting", "settings", *headings],
         rows=rows,
-        note="Values with intervals; ↑ higher is better, ↓ lower is better.",
+        note="Values with intervals; ↑ higher is better, ↓ lower is better; Δ is the paired difference to the baseline."
+        if any(column["metric"].startswith("delta_") for column in columns)
+        else "Values with intervals; ↑ higher is better, ↓ lower is better.",
         secondary=[*unneeded, "settings", *(h for h, c in zip(headings, columns, strict=True) if c["secondary"])],
         filters=several,
     )
@@ -115,7 +117,8 @@ def _compared(winner: Point, baseline: Point, metric: str) -> str:
     if value is not None and lo is not None and hi is not None:
         clear = lo > 0 or hi < 0
         verdict = "excludes 0" if clear else "contains 0, so the difference may be chance"
-        return f"The paired difference to the baseline is {_cell((value, lo, hi), metric)}; its interval {verdict}."
+        difference = _cell((value, lo, hi), f"delta_{metric}")
+        return f"The paired difference to the baseline is {difference}; its interval {verdict}."
 
     (_, low, high), (_, other_low, other_high) = winner.metrics[metric], baseline.metrics[metric]
     if low is None or high is None or other_low is None or other_high is None:
@@ -168,10 +171,10 @@ def _cell(interval: Interval | None, metric: str) -> str:
     if value is None:
         return "–"
     shown = presentation(metric)
-    text = f"{value:.{shown.digits}f}"
-    if lo is None or hi is None or not shown.interval_in_table:
-        return text
-    return f"{text} [{lo:.{shown.digits}f}, {hi:.{shown.digits}f}]"
+    # A difference has its sign, so that it is not taken for a value.
+    sign = "+" if metric.startswith("delta_") else ""
+    text, *bounds = (f"{number:{sign}.{shown.digits}f}" for number in (value, lo, hi) if number is not None)
+    return f"{text} [{', '.join(bounds)}]" if len(bounds) == 2 and shown.interval_in_table else text
 
 
 def _value(point: Point, metric: str) -> float | None:

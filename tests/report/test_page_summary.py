@@ -39,8 +39,8 @@ def test_each_family_has_its_best_setting_and_the_best_family_comes_first():
 def test_a_paired_difference_decides_where_there_is_one():
     near = a_point("edt", "edt(t0=1)", eda=39.0, delta_eda=(-1.0, -1.6, -0.4))
     section = summary_section([a_point("fixed", "fixed(t0=1)", eda=40.0), near], QUALITY)
+    assert rows_of(section)[0]["Δ EDA ↓"] == "-1.0 [-1.6, -0.4]"
     assert "The paired difference to the baseline is -1.0 [-1.6, -0.4]; its interval excludes 0." in section.text[0]
-    assert "delta eda" in section.tables[0].columns
     unsure = a_point("edt", "edt(t0=1)", eda=39.0, delta_eda=(-1.0, -2.6, 0.4))
     section = summary_section([a_point("fixed", "fixed(t0=1)", eda=40.0), unsure], QUALITY)
     assert "contains 0, so the difference may be chance" in section.text[0]
