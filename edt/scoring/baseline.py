@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edt.errors import ConfigError, suggestion
-from edt.metrics.suite import MetricValue
+from edt.metrics.bootstrap import Comparison
+from edt.metrics.suite import MetricValue, difference
 from edt.records import ScoreRow
 from edt.scoring.eda_constants import StrategyMetrics
 from edt.scoring.outputs import GRAMMAR_ID
@@ -27,22 +28,14 @@ class Baseline:
         """The baseline's strategy."""
         return self.entry.outputs.strategy_id
 
-    def difference(self, value: MetricValue) -> MetricValue | None:
-        """Return `value` less the baseline's value of the same metric, resample by resample; None where one is missing.
+    def difference(self, value: MetricValue, confidence: float) -> Comparison | None:
+        """Return `value` less the baseline's value of the same metric, with its paired interval; None without either.
 
-        Its interval is paired: what both strategies share, as a hard example, cancels in the difference.
+        What both strategies share, as a hard example, cancels in the difference.
         """
         # The grammar has no mean temperature: a metric can be missing on one side.
         own = self.entry.metrics.get(value.metric)
-        if own is None or value.value is None or own.value is None:
-            return None
-        known = value.resampled_B is not None and own.resampled_B is not None
-        return MetricValue(
-            metric=value.metric,
-            value=value.value - own.value,
-            resampled_B=value.resampled_B - own.resampled_B if known else None,  # type: ignore[operator]
-            signature=value.signature,
-        )
+        return None if own is None else difference(value, own, confidence)
 
 
 def check_baseline(requested: object, strategy_ids: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -251,15 +252,16 @@ def _with_difference(score: ScoreRow, value: MetricValue, baseline: Baseline | N
     """Return the score with its difference to the baseline, where there is one; the grammar's stay as they are."""
     if baseline is None or score.strategy_id == GRAMMAR_ID:
         return score
-    difference = baseline.difference(value)
-    if difference is None:
+    paired = baseline.difference(value, score.confidence)
+    if paired is None:
         return score
-    lo, hi = difference.bounds(score.confidence)
+    # A record has None for what is missing, as the interval of a single cluster.
+    lo, hi = (None, None) if math.isnan(paired.lo) else (paired.lo, paired.hi)
     return replace(
         score,
         baseline=baseline.strategy_id,
         baseline_origin=baseline.origin,
-        difference=difference.value,
+        difference=paired.difference,
         difference_lo=lo,
         difference_hi=hi,
     )
