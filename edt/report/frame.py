@@ -124,8 +124,15 @@ def with_differences(scores: Iterable[ScoreRow]) -> Iterator[ScoreRow]:
         # Of the deciding figures alone: every metric has a difference, and a table of all would be twice as wide.
         column = DELTAS.get(metric_column(score))
         if column is not None and score.difference is not None:
-            bounds = {"lo": score.difference_lo, "hi": score.difference_hi}
-            yield replace(score, metric=column, value=score.difference, **bounds, note="", is_quality=False)
+            yield replace(
+                score,
+                metric=column,
+                value=score.difference,
+                lo=score.difference_lo,
+                hi=score.difference_hi,
+                note="",
+                is_quality=False,
+            )
 
 
 def _with_run_label(group: Group, groups: Iterable[Group], run_labels: Mapping[str, str]) -> Group:

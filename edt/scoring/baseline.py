@@ -58,8 +58,10 @@ def as_scored(scores: Sequence[ScoreRow], requested: str | None) -> list[ScoreRo
     scoring has.
     """
     if requested == NO_BASELINE:
-        nothing = {"difference": None, "difference_lo": None, "difference_hi": None}
-        return [replace(score, baseline="", baseline_origin="", **nothing) for score in scores]
+        return [
+            replace(score, baseline="", baseline_origin="", difference=None, difference_lo=None, difference_hi=None)
+            for score in scores
+        ]
     # Runs can have been scored with different baselines; each of them is on show.
     present = sorted({score.baseline for score in scores if score.baseline})
     if requested is not None and requested not in present:

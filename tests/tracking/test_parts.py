@@ -36,6 +36,24 @@ def score(task, metric, value, split="test", **values):
     return ScoreRow(task=task, split=split, metric=metric, value=value, **{**given, **values})
 
 
+def test_differences_are_in_the_summary_and_their_mean_is_of_one_unit():
+    paired = {"baseline": "fixed(t0=1)", "difference_lo": -3.0, "difference_hi": 1.0}
+    scores = [score("a", "rouge_l", 5.0, difference=-1.0, **paired), score("b", "sacrebleu", 7.0)]
+    scores += [score(task, "eda", 9.0, difference=-2.0, **paired) for task in ("a", "b")]
+    summary = setting_summary(scores)
+    names = ("delta_quality", "delta_quality_lo", "delta_quality_hi", "delta_eda")
+    assert [summary[f"a/test/{name}"] for name in names] == [-1.0, -3.0, 1.0, -2.0]
+    assert summary["mean/test/delta_eda"] == -2.0
+    assert "mean/test/delta_quality" not in summary
+
+
+def test_no_mean_is_over_different_numbers_of_samples():
+    scores = [score("a", "eda", 1.0), score("b", "eda", 3.0, n_samples=2), score("a", "rouge_l", 4.0)]
+    summary = setting_summary([*scores, score("b", "rouge_l", 6.0, n_samples=2)])
+    assert "mean/test/eda" not in summary
+    assert summary["mean/test/quality"] == 5.0
+
+
 def test_missing_values_have_no_name_and_no_mean():
     scores = [score("a", "eda", 1.0, lo=0.5, hi=2.0), score("b", "eda", 4.0), score("a", "self_bleu", 0.0)]
     scores += [score("b", "self_bleu", None), score("a", "eda", 7.0, split="dev")]
