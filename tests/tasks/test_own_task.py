@@ -55,7 +55,7 @@ def composed(config, monkeypatch):
 
     def make(*words):
         found = []
-        monkeypatch.setattr(commands, "run", lambda config: found.extend(task_requests(config["task"])))
+        monkeypatch.setattr(commands, "run", lambda config, **_: found.extend(task_requests(config["task"])))
         assert main(["run", "--config-dir", "my_configs", "task=capitals", *words]) == 0
         return found
 
@@ -86,6 +86,6 @@ def test_a_key_that_every_task_has_can_be_set_on_a_list(monkeypatch):
     from edt.cli import commands
 
     found = []
-    monkeypatch.setattr(commands, "run", lambda config: found.extend(task_requests(config["task"])))
+    monkeypatch.setattr(commands, "run", lambda config, **_: found.extend(task_requests(config["task"])))
     assert main(["run", "task=mini", "task.max_new_tokens=7"]) == 0
     assert [request.task.max_new_tokens for request in found] == [7] * 4
