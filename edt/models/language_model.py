@@ -191,11 +191,21 @@ class LanguageModel:
 
     def decode(self, token_ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the texts of continuations, without special tokens."""
+        known = self._known_ids
+        rows = [[token for token in ids if known is None or token in known] for ids in token_ids]
         # Without the cleaning of spaces, which would change what a metric compares.
         texts: list[str] = self.tokenizer.batch_decode(
-            [list(ids) for ids in token_ids], skip_special_tokens=True, clean_up_tokenization_spaces=False
+            rows, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return texts
+
+    @cached_property
+    def _known_ids(self) -> frozenset[int] | None:
+        """The ids that have a text; None where the tokenizer itself skips all others, as those in Rust do."""
+        # A model with a padded vocabulary can draw an id that the tokenizer does not have.
+        if getattr(self.tokenizer, "is_fast", True):
+            return None
+        return frozenset(self.tokenizer.get_vocab().values()) | frozenset(self.tokenizer.added_tokens_decoder)
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Prompts as tokens: special tokens in data are text, and a chat template gives the same prompts on every day."""
 
+import dataclasses
 import shutil
 from datetime import date, datetime
 
@@ -223,3 +224,12 @@ def test_a_token_without_an_embedding_is_named(tiny):
     assert prompts.text_ids("!") == tokenizer("!")["input_ids"]
     with pytest.raises(ModelError, match=r"has the token \d+ \('z'\), but model .* has embeddings for 60 tokens"):
         prompts.text_ids("z")
+
+
+def test_ids_beyond_the_tokenizer_have_no_text(tiny):
+    """A padded vocabulary lets a model draw them; tokenizers in Python would fail on them."""
+    from transformers import ByT5Tokenizer
+
+    slow = dataclasses.replace(tiny, tokenizer=ByT5Tokenizer())
+    assert slow.decode([[100, 999, 101], [5000], []]) == ["ab", "", ""]
+    assert tiny.decode([[*tiny.tokenize("ab"), 5000]]) == ["ab"]
