@@ -44,12 +44,13 @@ def print_fetchable() -> None:
     from edt.models.catalog import CATALOG
     from edt.models.fetched import FetchRecord, model_folder
 
+    # The size is that of the package index; the hub's files are the original weights, about twice as large.
     rows = [("model", "download", "license", "on this machine", "")]
     for name, model in CATALOG.items():
+        # A folder without a record is what a stopped fetch has left.
         record = FetchRecord.read(model_folder(name))
         here = "no" if record is None else f"yes, from the {'hub' if record.source == 'hub' else 'package index'}"
         megabytes = f"{model.packaged.size / 1e6:.0f} MB"
-        # The name of the license is its address's to explain; the size is that of the package index.
         rows.append((name, megabytes, model.license, here, model.title))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edt.errors import ModelError, suggestion
@@ -19,6 +19,7 @@ from edt.models.folder_check import (
     explain_no_model,
     read_json,
 )
+from edt.models.gguf import converted_folder
 
 EMBEDDED = "edt:"
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -36,8 +37,10 @@ BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 NEEDED_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py"]
 
 
-def local_folder(path: str, revision: str | None) -> Path:
+def local_folder(path: str, revision: str | None, gguf_file: str | None = None) -> Path:
     """Return the folder that holds the model's files; fetch them from the hub when `path` is a hub id.
+
+    gguf_file: a file at the path, whose model is converted to safetensors when it is used for the first time.
 
     Raises ModelError when there is no such model, no network for it, or no whole weights in safetensors form.
     """
@@ -46,11 +49,15 @@ def local_folder(path: str, revision: str | None) -> Path:
     if here is not None and revision is not None:
         raise ModelError(
             f"model.revision is '{revision}', but model.path '{path}' is on this machine, where it has no revisions; "
-            "remove model.revision."
+            "remove model.revision, or set it to null where the name of a model has brought it."
         )
     if here is None and not _looks_like_hub_id(path):
         raise ModelError(explain_no_model(path))
-    folder = fetch(path, revision) if here is None else here
+    patterns = NEEDED_FILES if gguf_file is None else [gguf_file]
+    folder = fetch(path, revision, patterns) if here is None else here
+    # From here on it is a folder like any other: one way to check, to load and to identify.
+    if gguf_file is not None:
+        folder = converted_folder(folder / gguf_file)
     check_model_folder(folder, path)
     return folder
 
@@ -93,10 +100,11 @@ def _looks_like_hub_id(path: str) -> bool:
     return True
 
 
-def fetch(hub_id: str, revision: str | None) -> Path:
-    """Download the model's files, or find them in the hub's cache."""
+def fetch(hub_id: str, revision: str | None, patterns: Sequence[str] = NEEDED_FILES) -> Path:
+    """Download the model's files that match a pattern, or find them in the hub's cache."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
+        GatedRepoError,
         HfHubHTTPError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
@@ -104,7 +112,13 @@ def fetch(hub_id: str, revision: str | None) -> Path:
     )
 
     try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=NEEDED_FILES))
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns)))
+    except GatedRepoError as error:
+        raise ModelError(
+            f"the hub gives model '{hub_id}' only to accounts that have accepted its license: accept it at "
+            f"https://huggingface.co/{hub_id}, then run `hf auth login`. A copy on disk: model.path=FOLDER "
+            "model.revision=null."
+        ) from error
     # The hub answers the same for a private and for a missing model.
     except RepositoryNotFoundError as error:
         raise ModelError(

@@ -29,8 +29,8 @@ _SHOWN = 3
 _PICKLED = "a file of pickled weights, which can run code when loaded. Give the folder of a model in safetensors form"
 _OTHER_FILE = "a file. Give the folder that holds config.json, the weights and the tokenizer"
 _KINDS = {
-    ".gguf": "a GGUF file, the format of llama.cpp and Ollama. edt reads safetensors: give the hub id or folder of the "
-    "model that it was made from",
+    ".gguf": "a GGUF file, the format of llama.cpp and Ollama. Give its folder and its name: model.path=FOLDER "
+    "model.gguf_file=NAME",
     ".safetensors": "a file of weights. Give the folder that holds it, with config.json and the tokenizer",
     **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt"), _PICKLED),
 }

@@ -3,44 +3,91 @@
 from __future__ import annotations
 
 import io
+import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from edt.cache_folder import CACHE_VARIABLE, cache_folder
 from edt.errors import ModelError, one_line
 from edt.extras import check_extra, extra_imports
+from edt.ids import file_digest
+from edt.store.atomic import unwritable
+from edt.store.lock import held
 
-__all__ = ["check_gguf", "convert", "load_gguf_tokenizer", "load_gguf_weights"]
+__all__ = ["convert", "converted_folder"]
+
+logger = logging.getLogger(__name__)
 
 _PURPOSE = "a model in GGUF form"
 _MAGIC = b"GGUF"
 
 
-def check_gguf(path: Path) -> None:
+def converted_folder(path: Path) -> Path:
+    """Return the folder of a GGUF file's model as safetensors; it is converted when the file is new here.
+
+    The same bytes are converted once, wherever the file is. Raises ModelError for a file that transformers cannot read.
+    """
+    _check_gguf(path)
+    # The name for people, the hash for edt.
+    home = cache_folder() / "gguf" / f"{path.stem}-{file_digest(path)[:16]}"
+    folder, made = home / "model", home / "work"
+    # Without the lock, which another command may hold only to see that the model is there.
+    if folder.is_dir():
+        return folder
+    with held(home, "the folder of a model in GGUF form", setting=CACHE_VARIABLE):
+        if folder.is_dir():
+            return folder
+        # Of a conversion that was stopped, nothing is known; it is made anew.
+        shutil.rmtree(made, ignore_errors=True)
+        logger.info("converting %s to safetensors in float32, in %s; this is done once.", path.name, home)
+        try:
+            convert(path, made)
+            # Last: a folder of this name is complete.
+            made.rename(folder)
+        except OSError as error:
+            raise unwritable(home, error, CACHE_VARIABLE) from error
+    return folder
+
+
+def _check_gguf(path: Path) -> None:
     """Raise ModelError unless the file is in GGUF form; MissingExtraError when its reader is not installed."""
     # First: without the reader, no other check is of use.
     check_extra("gguf", _PURPOSE)
     if not path.is_file():
         others = ", ".join(sorted(file.name for file in path.parent.glob("*.gguf"))) or "no GGUF file"
-        raise ModelError(f"model.gguf_file '{path.name}' is not in folder '{path.parent}', which has: {others}.")
+        raise ModelError(f"model.gguf_file '{path.name}' is not in '{path.parent}', which has: {others}.")
     # A web page or a git-lfs pointer under the name of a model is common after a download.
     with path.open("rb") as file:
         head = file.read(len(_MAGIC))
     if head != _MAGIC:
         raise ModelError(
-            f"model.gguf_file '{path}' is not in GGUF form: it begins with {head!r}, not {_MAGIC!r}. Download it again."
+            f"model.gguf_file '{path}' is not in GGUF form: it begins with {head!r}, not {_MAGIC!r}. Fetch it again."
         )
 
 
-def load_gguf_weights(path: Path, **options: Any) -> Any:
+def _load_weights(path: Path, **options: Any) -> Any:
     """Return the causal language model of a GGUF file. options: of `from_pretrained`, as dtype."""
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
+    # Its bars would be drawn over ours.
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with _readable(path):
-        model: Any = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, **options)
+        both: Any = AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, output_loading_info=True, **options
+        )
+    model, loaded = both
+    # transformers would make them up at random. One part of a model in several files lacks most of them.
+    missing = sorted(loaded["missing_keys"])
+    if missing:
+        name = type(model).__name__
+        raise ModelError(
+            f"model.gguf_file '{path}' lacks {len(missing)} weights of {name}, {missing[0]} among them; it must hold "
+            "the whole model. Parts (-00001-of-…) are joined with llama.cpp's llama-gguf-split --merge."
+        )
 
     # transformers still calls it quantized, and refuses to move or save it; its weights are plain numbers now.
     model.hf_quantizer, model.is_quantized = None, False
@@ -49,7 +96,7 @@ def load_gguf_weights(path: Path, **options: Any) -> Any:
     return model
 
 
-def load_gguf_tokenizer(path: Path) -> Any:
+def _load_tokenizer(path: Path) -> Any:
     """Return the tokenizer of a GGUF file."""
     from transformers import AutoTokenizer
 
@@ -83,8 +130,8 @@ def convert(path: Path, folder: Path) -> None:
     import torch
 
     # The tokenizer is written last, since a folder without one cannot be mistaken for a whole model.
-    load_gguf_weights(path, dtype=torch.float32).save_pretrained(folder)
-    load_gguf_tokenizer(path).save_pretrained(folder)
+    _load_weights(path, dtype=torch.float32).save_pretrained(folder)
+    _load_tokenizer(path).save_pretrained(folder)
 
 
 @contextmanager
@@ -94,7 +141,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         with redirect_stderr(io.StringIO()):
             yield
-    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, IndexError) as error:
+    # Wide on purpose: what the libraries raise for a damaged file is documented nowhere, and may be Exception itself.
+    except Exception as error:
         raise ModelError(
             f"model.gguf_file '{path}' cannot be read: {one_line(error)}. transformers reads the GGUF files of the "
             "architectures that its documentation lists."

@@ -45,7 +45,7 @@ class LanguageModel:
     def load(cls, spec: ModelSpec) -> LanguageModel:
         """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the remedy."""
         # The command line reads revision=1 as a number, but a tag is text.
-        folder = local_folder(spec.path, None if spec.revision is None else str(spec.revision))
+        folder = local_folder(spec.path, None if spec.revision is None else str(spec.revision), spec.gguf_file)
         adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
         loader = model_class(folder, spec)
         # The tokenizer first: it fails in a second where the weights take minutes.

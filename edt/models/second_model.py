@@ -47,7 +47,7 @@ class SecondModels:
             return LanguageModel.load(self.model.spec)
 
         # Its own files, but the first model's dtype and device: the divergence compares like with like.
-        spec: ModelSpec = replace(self.model.spec, path=path, revision=None, adapter=None)
+        spec: ModelSpec = replace(self.model.spec, path=path, revision=None, gguf_file=None, adapter=None)
         second = LanguageModel.load(spec)
         # The same size is not enough: other tokens under the same ids would make the divergence meaningless.
         if second.tokenizer.get_vocab() != self.model.tokenizer.get_vocab():

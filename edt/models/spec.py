@@ -33,6 +33,8 @@ class ModelSpec:
     """auto: float32 on a CPU, the checkpoint's dtype on a GPU; or float64, float32, bfloat16, float16."""
     device: str = "auto"
     """auto: a GPU if there is one; or cpu, cuda, cuda:1, …"""
+    gguf_file: str | None = None
+    """Name of a GGUF file at the path, converted once to safetensors in the cache folder (extra `gguf`); null: none."""
     adapter: str | None = None
     """Folder of a PEFT adapter, merged into the model after loading."""
     trust_remote_code: bool = False

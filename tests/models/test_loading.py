@@ -236,7 +236,7 @@ def test_paths_that_name_no_model(kind):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("model.Q4_K_M.gguf", "is a GGUF file.*safetensors"),
+        ("model.Q4_K_M.gguf", "is a GGUF file.*model.gguf_file=NAME"),
         ("model.safetensors", "is a file of weights.*Give the folder"),
         ("model.pt", "pickled weights"),
         ("config.json", "is a file.*Give the folder"),
