@@ -1,6 +1,7 @@
 """Decoding and tracing from Python: the same tokens as the command line, frames of plain values, errors for people."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -106,12 +107,13 @@ def test_kl_guided_temperature_needs_the_prompt_without_its_source(model):
         edt.decode(model, PROMPTS, strategies, unconditional_prompts=["The prompt", None])
 
 
-def test_conversations_are_written_by_the_chat_template(model, tiny_folder):
+def test_conversations_are_written_by_the_chat_template(model, tiny_folder, tmp_path):
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
     with pytest.raises(ModelError, match=r"has no chat template.*give the prompt as a text"):
         edt.decode(model, messages, edt.Fixed(t0=0))
-    chat = edt.load_model(tiny_folder, device="cpu", chat_template=True)
-    chat.tokenizer.chat_template = CHAT
+    folder = shutil.copytree(tiny_folder, tmp_path / "chat")
+    (folder / "chat_template.jinja").write_text(CHAT)
+    chat = edt.load_model(folder, device="cpu", chat_template=True)
     both = edt.decode(chat, [messages, "Hello"], edt.Fixed(t0=1), max_new_tokens=4)
     assert both["prompt"].tolist()[0] == "<system>Be brief.<user>Hello<bot>"
     one = edt.decode(chat, messages, edt.Fixed(t0=1), max_new_tokens=4)
