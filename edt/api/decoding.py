@@ -461,7 +461,7 @@ def _per_prompt(name: str, values: Sequence[Any] | None, n_prompts: int) -> list
 
 def _stop_texts(stop: Sequence[str]) -> tuple[str, ...]:
     # An empty text is part of every output, and would end each at its first token.
-    if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
+    if stop is None or isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
         raise ConfigError(f"stop is {stop!r}; it must be a list of texts that are not empty.")
     return tuple(stop)
 

@@ -34,6 +34,11 @@ _PATH = re.compile(
 _PATHS = re.compile(r"\+{0,2}runs")
 """Keys whose value is a path, and the one that may have a list of them."""
 
+_GROUP_LIST = re.compile(r"(?P<group>task|strategy)=\[(?P<names>[^\[\]]*)\]")
+_LIST_PACKAGES = {"task": "task.members", "strategy": "strategy"}
+"""Where the members of a list are in the configuration, as in the options that are lists themselves (task=mini)."""
+_LIST_EXAMPLES = {"task": "[xlsum,quac]", "strategy": "[fixed,edt]"}
+
 _FUNCTION = re.compile(r"(choice|glob)\(.*\)", re.DOTALL)
 """Hydra's functions that list the points of a sweep."""
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
@@ -47,7 +52,29 @@ QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 def rewrite(command: str, words: Sequence[str], *, multirun: bool = False) -> list[str]:
     """Return the overrides of a command as Hydra should read them. multirun: commas list the points of a sweep."""
+    words = _group_lists(words)
     return _empty_ranges(command, quote_paths(quote_texts(command, words, multirun=multirun), multirun=multirun))
+
+
+def _group_lists(words: Sequence[str]) -> list[str]:
+    """Return the words with `task=[a,b]` and `strategy=[a,b]` as Hydra needs them for several members side by side.
+
+    Hydra itself would merge the listed files into one, in which the last one's values win without a word.
+    """
+    rewritten = []
+    for word in words:
+        match = _GROUP_LIST.fullmatch(word)
+        if match is None:
+            rewritten.append(word)
+            continue
+        group = match["group"]
+        names = [name.strip() for name in match["names"].split(",")]
+        if len(set(names)) < len(names) or "" in names:
+            raise ConfigError(f"'{word}' must list different names, as in {group}={_LIST_EXAMPLES[group]}.")
+        package = _LIST_PACKAGES[group]
+        rewritten.append(f"{group}=several")
+        rewritten += [f"+{group}@{package}.{name.rsplit('/', 1)[-1]}={name}" for name in names]
+    return rewritten
 
 
 def quote_paths(words: Sequence[str], *, multirun: bool = False) -> list[str]:

@@ -206,6 +206,12 @@ def _strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
         return {where: node}
     families = {f"{where}.{name}": family for name, family in node.items() if family is not None}
     for key, family in families.items():
+        if (
+            isinstance(family, Mapping)
+            and family
+            and all(isinstance(v, Mapping) and TARGET in v for v in family.values())
+        ):
+            raise ConfigError(f"{key} is several strategies itself; list its strategies: {', '.join(family)}.")
         _check_node(family, key)
     return families
 
@@ -228,6 +234,8 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
     shared = {name: value for name, value in shared.items() if name not in ("members", "path")}
     requests = []
     for name, member in node["members"].items():
+        if isinstance(member, Mapping) and "members" in member:
+            raise ConfigError(f"task {name} is a list of tasks itself; list its tasks: {', '.join(member['members'])}.")
         _check_node(member, f"task.members.{name}")
         path = {} if node.get("path") is None else {"path": member_path(node["path"], name)}
         requests.append(_task_request({**member, **shared, **path}, f"task.members.{name}"))

@@ -76,7 +76,7 @@ def test_examples_of_a_run_get_the_tokens_of_the_run(model, ask):
         (row["example_id"], row["strategy_id"], row["sample"]): row["token_ids"]
         for row in read_generations(run).to_pylist()
     }
-    stop = request.tasks[0].task.stop
+    stop = request.tasks[0].task.stops(chat_template=False)
     frame = edt.decode(model, read_examples(run), STRATEGIES, samples=2, max_new_tokens=6, stop=stop)
     decoded = {(row["prompt_id"], row["strategy"], row["sample"]): row["token_ids"] for row in frame.to_dict("records")}
     assert decoded == stored

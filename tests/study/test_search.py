@@ -19,7 +19,7 @@ from edt.study.refinement import next_settings
 from edt.study.spec import RefinementBudget
 from tests.study.test_protocol import CONSTANTS, EXAMPLES, RunScores, SimpleNamespace, TaskStudy, entry, study
 
-NODE = OmegaConf.load(Path(__file__).parents[2] / "configs" / "families" / "full.yaml")
+NODE = OmegaConf.to_container(OmegaConf.load(Path(__file__).parents[2] / "configs" / "families" / "full.yaml"))
 FAMILIES = families({name: NODE[name] for name in ("fixed", "edt_token", "kld_token")})
 RUNS, RESAMPLES = 100, 400
 CLUSTERS = [str(n) for n in range(EXAMPLES)]
