@@ -13,7 +13,7 @@ from edt.errors import ConfigError
 Decode = Callable[[Sequence[Sequence[int]]], list[str]]
 
 
-def stop_position(text: str, limits: Limits) -> int | None:
+def _stop_position(text: str, limits: Limits) -> int | None:
     """Return where the first stop string of a text begins; None where none ends it.
 
     A stop string counts only after the first character that is not white space: many models begin an answer with a line
@@ -27,7 +27,7 @@ def stop_position(text: str, limits: Limits) -> int | None:
 
 def cut_at_stop(text: str, limits: Limits) -> str:
     """Return the text up to the stop string that ends it."""
-    return text[: stop_position(text, limits)]
+    return text[: _stop_position(text, limits)]
 
 
 class StopWatch:
@@ -56,7 +56,7 @@ class StopWatch:
         if len(candidates):
             # The whole text, since a stop string may begin several tokens earlier.
             texts = self.decode(tokens_RS[candidates].tolist())
-            stopped_R[candidates] |= torch.tensor([stop_position(text, self.limits) is not None for text in texts])
+            stopped_R[candidates] |= torch.tensor([_stop_position(text, self.limits) is not None for text in texts])
         return stopped_R
 
 
