@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -82,7 +82,7 @@ def load_model(
     device: str = "auto",
     revision: str | None = None,
     adapter: str | None = None,
-    chat_template: bool = False,
+    chat_template: bool | Literal["auto"] = False,
     chat_template_kwargs: Mapping[str, Any] | None = None,
     template_date: str = ModelSpec.template_date,
     trust_remote_code: bool = False,
@@ -94,7 +94,8 @@ def load_model(
     dtype: "auto" (float32 on a CPU, the checkpoint's own elsewhere), "float64", "float32", "bfloat16" or "float16".
     device: "auto" (a GPU if there is one) or a device of torch. revision: of a hub id.
     adapter: folder or hub id of a PEFT adapter, merged into the weights.
-    chat_template: send each text prompt as a user turn; prompts given as message lists always use the template.
+    chat_template: send each text prompt as a user turn; "auto": where the tokenizer has a template. Prompts given as
+        message lists always use it.
     chat_template_kwargs: what the template is given besides the messages, as {"enable_thinking": False}.
     template_date: the day, YYYY-MM-DD, that a template is given which writes today's date.
     attention: attention implementation; None is transformers' choice.
@@ -193,7 +194,7 @@ def _answer_rule(model: LanguageModel, item: PromptLike, rule: str | None) -> st
     """Return the rule of a prompt's answers: as given, or by its form as in a task."""
     if rule is not None:
         return rule
-    return default_rule(chat_template=model.spec.chat_template or not isinstance(item, str | Example))
+    return default_rule(chat_template=model.in_chat or not isinstance(item, str | Example))
 
 
 @dataclass(frozen=True)
@@ -381,9 +382,9 @@ def _warn_special_tokens(model: LanguageModel, items: Sequence[PromptLike]) -> N
     texts: dict[tuple[bool, bool], list[str]] = {}
     for item in items:
         if isinstance(item, str):
-            kind, text = (False, model.spec.chat_template), item
+            kind, text = (False, model.in_chat), item
         elif isinstance(item, Example):
-            kind, text = (True, model.spec.chat_template), item.parts.source + "".join(item.parts.turns)
+            kind, text = (True, model.in_chat), item.parts.source + "".join(item.parts.turns)
         else:
             kind, text = (True, True), "\n".join(str(message.get("content", "")) for message in item)
         texts.setdefault(kind, []).append(text)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from edt.cli.renamed import renamed_key
 from edt.cli.schema import DEFAULT_SPLIT, default_limit
@@ -109,6 +109,8 @@ def _fits(value: Any, hint: Any) -> bool:
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return any(_fits(value, option) for option in get_args(hint))
+    if origin is Literal:
+        return value in get_args(hint)
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
@@ -125,6 +127,8 @@ def describe_type(hint: Any) -> str:
     """Return a type in words."""
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(describe_type(option) for option in get_args(hint))
+    if get_origin(hint) is Literal:
+        return " or ".join(map(str, get_args(hint)))
     if get_origin(hint) is tuple:
         return f"a list, each item {describe_type(get_args(hint)[0])}"
     if isinstance(get_origin(hint), type) and issubclass(cast(type, get_origin(hint)), Mapping):

@@ -43,7 +43,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     """Load the examples, encode the prompts, and derive the run's identity from them."""
     # First, since loading the data can take minutes.
     engine.check_strategies(request.strategies)
-    chat_template = request.model.chat_template
+    chat_template = engine.model.in_chat
     limits = task.limits(request.sampling, chat_template=chat_template)
     rule = task.task.answer_rule(chat_template=chat_template)
     budget = prompt_budget(engine.model, task, limits, request.sampling)
@@ -126,7 +126,7 @@ def special_token_notes(prepared: Prepared, model: LanguageModel) -> list[str]:
     for split, subset in prepared.examples.items():
         # Of the data alone: what the wording holds is meant as it stands.
         texts = [e.parts.source + "".join(e.parts.turns) for e in subset.examples]
-        note = model.prompts.note(texts, as_text=True, in_chat=model.spec.chat_template)
+        note = model.prompts.note(texts, as_text=True, in_chat=model.in_chat)
         notes += [] if note is None else [f"{prepared.manifest.task}, {split}: {note}"]
     return notes
 

@@ -56,8 +56,10 @@ class LanguageModel:
         check_first_pass(model, spec.path)
         loaded = cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
         loaded.check_generation_config()
-        if spec.chat_template:
+        if loaded.in_chat:
             loaded.check_chat_template()
+        if spec.chat_template == "auto":
+            logger.info("model.chat_template=auto is %s for %s.", str(loaded.in_chat).lower(), spec.path)
         return loaded
 
     @property
@@ -171,6 +173,11 @@ class LanguageModel:
             embeddings=embedding_rows(self.model),
         )
 
+    @property
+    def in_chat(self) -> bool:
+        """Whether prompts are written by the chat template; with model.chat_template=auto the tokenizer decides."""
+        return self.prompts.in_chat
+
     def tokenize(self, text: str) -> list[int]:
         """Return the token ids of a prompt that a person has written; see `PromptTokenizer.text_ids`."""
         return self.prompts.text_ids(text)
@@ -216,9 +223,9 @@ class LanguageModel:
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": self.device.type,
             "attention": self.model.config._attn_implementation,
-            "chat_template": self.spec.chat_template,
+            "chat_template": self.in_chat,
             "eos": sorted(self.eos_ids),
             # Only where there are any: runs of models without them keep their identity.
             **({} if self.token_rules.is_empty else {"token_rules": self.token_rules.identity()}),
-            **(self.prompts.identity() if self.spec.chat_template else {}),
+            **(self.prompts.identity() if self.in_chat else {}),
         }

@@ -42,13 +42,18 @@ class PromptTokenizer:
     keeps_end: bool
     embeddings: int
 
+    @cached_property
+    def in_chat(self) -> bool:
+        """Whether a text is made a user turn of the chat template: as configured, or by what the tokenizer has."""
+        return self.spec.resolved_chat_template(self.tokenizer)
+
     def text_ids(self, text: str, *, as_text: bool = False) -> list[int]:
         """Return the token ids of a prompt, with the special tokens that the tokenizer adds before a text.
 
         as_text: read the names of special tokens in it as text. With `model.chat_template` the prompt is a user turn,
         which always is text.
         """
-        if self.spec.chat_template:
+        if self.in_chat:
             return self.message_ids([{"role": "user", "content": text}])
         how = {"split_special_tokens": True} if as_text and self.can_be_text(self.special_in(text)) else {}
         with library_errors(*self._cannot_read):

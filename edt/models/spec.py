@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edt.errors import ConfigError
 
@@ -39,8 +39,8 @@ class ModelSpec:
     """Folder of a PEFT adapter, merged into the model after loading."""
     trust_remote_code: bool = False
     """true: run Python code that comes with the model."""
-    chat_template: bool = False
-    """true: make each prompt a user turn of the tokenizer's chat template."""
+    chat_template: bool | Literal["auto"] = False
+    """true: make each prompt a user turn of the tokenizer's chat template; auto: where the tokenizer has one."""
     chat_template_kwargs: Mapping[str, Any] | None = None
     """What the chat template is given besides the messages, as {enable_thinking: false}."""
     template_date: str = "2024-07-26"
@@ -57,6 +57,8 @@ class ModelSpec:
             raise ConfigError(
                 f"model.template_date is {self.template_date!r}; it must be a day of the form YYYY-MM-DD."
             ) from error
+        if not isinstance(self.chat_template, bool) and self.chat_template != "auto":
+            raise ConfigError(f"model.chat_template is {self.chat_template!r}; it must be true, false or auto.")
         self._check_template_kwargs()
 
     def _check_template_kwargs(self) -> None:
@@ -70,6 +72,12 @@ class ModelSpec:
         taken = sorted(_SET_BY_EDT.intersection(kwargs))
         if taken:
             raise ConfigError(f"model.chat_template_kwargs sets '{taken[0]}', which edt sets itself; remove it.")
+
+    def resolved_chat_template(self, tokenizer: Any) -> bool:
+        """Return whether prompts are written by the chat template; auto is true where the tokenizer has one."""
+        if isinstance(self.chat_template, bool):
+            return self.chat_template
+        return getattr(tokenizer, "chat_template", None) is not None
 
     @property
     def resolved_device(self) -> torch.device:

@@ -59,9 +59,8 @@ class _TaskWorker:
         families = sum(len(family.settings) for family in self.protocol.families.values())
         # every family is decoded on dev and on test
         settings = 2 * families + len(self.protocol.test_only.get(task.task.name, ()))
-        return (
-            settings * task.limits(self.request.sampling, chat_template=self.request.model.chat_template).max_new_tokens
-        )
+        # Where stops end a row nobody knows yet, so the form of the prompt does not matter.
+        return settings * task.limits(self.request.sampling, chat_template=False).max_new_tokens
 
 
 def resolve_num_workers(num_workers: int | None, tasks: int) -> int:

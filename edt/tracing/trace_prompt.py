@@ -124,14 +124,14 @@ def trace_prompt(
 def _load_prompt(request: TraceRequest, model: LanguageModel) -> PromptToTrace:
     """Return the text, or the example of a task, that the request names."""
     if request.prompt is not None:
-        note = model.prompts.note([request.prompt], as_text=False, in_chat=model.spec.chat_template)
+        note = model.prompts.note([request.prompt], as_text=False, in_chat=model.in_chat)
         if note is not None:
             _logger.warning("%s", note)
         prompt = text_prompt(request.prompt, model.tokenize, unconditional=request.unconditional_prompt)
         return PromptToTrace(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
 
     task, example = _find_example(request.tasks, request.example)
-    limits = task.limits(request.decoding.sampling, chat_template=model.spec.chat_template)
+    limits = task.limits(request.decoding.sampling, chat_template=model.in_chat)
     # The same encoding and limits as in a run, so the tokens are those of a run.
     prompt = encode(
         example, task_tokenize(model, task), budget=prompt_budget(model, task, limits, request.decoding.sampling)

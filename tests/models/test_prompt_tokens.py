@@ -143,6 +143,23 @@ def test_the_template_gets_its_own_settings(load, given):
     assert model.identity.get("chat_template_kwargs") == given
 
 
+@pytest.mark.parametrize(("template", "same"), [(CHAT, True), (None, False)])
+def test_auto_is_what_the_tokenizer_has(load, caplog, template, same):
+    """The identity holds what was decided, so that a command with true or false finds the same run."""
+    caplog.set_level("INFO", logger="edt")
+    auto, set_so = load(template, chat_template="auto"), load(template, chat_template=same)
+    assert auto.in_chat is same
+    assert auto.identity == set_so.identity
+    assert auto.tokenize("x") == set_so.tokenize("x")
+    assert f"model.chat_template=auto is {str(same).lower()} for {auto.spec.path}." in caplog.text
+
+
+@pytest.mark.parametrize("given", ["yes", 1, None])
+def test_a_switch_of_the_template_that_there_is_not_is_an_error(given):
+    with pytest.raises(ConfigError, match=rf"model\.chat_template is {given!r}; it must be true, false or auto"):
+        ModelSpec(path="some", chat_template=given)
+
+
 def test_a_setting_that_the_template_does_not_read_is_an_error(load):
     with pytest.raises(ModelError, match=r"chat_template_kwargs sets 'enable_thinkin', which .* does not read"):
         load(THINKING, chat_template_kwargs={"enable_thinkin": False})

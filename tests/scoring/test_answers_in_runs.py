@@ -42,6 +42,7 @@ def chat_ask(ask, tiny_folder, tmp_path, monkeypatch):
     ("task", "chat", "stop", "rule"),
     [
         ({}, True, [], "after_colon"),
+        ({}, "auto", [], "after_colon"),
         ({}, False, ["\n"], None),
         ({"stop": ("Q",), "answer": "all"}, True, ["Q"], None),
         ({"answer": "first_line"}, False, ["\n"], "first_line"),
