@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edt.decoding.engine import Engine
-from edt.decoding.sampling import STORED_NOISE, Limits, Sampling
-from edt.errors import ConfigError
+from edt.decoding.sampling import STORED_NOISE, Limits
 from edt.generation.request import GenerationRequest, TaskRequest, check_number_of_rows
 from edt.generation.splits import check_disjoint
+from edt.generation.task_prompts import TaskPrompts
 from edt.ids import digest
 from edt.models.language_model import LanguageModel
-from edt.models.prompt_tokens import data_reader
 from edt.records import Prompt, Split
 from edt.store.manifest import Manifest
 from edt.store.run import Run
 from edt.tasks.base import ExampleSet
-from edt.tasks.prompts import encode
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +41,8 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     """Load the examples, encode the prompts, and derive the run's identity from them."""
     # First, since loading the data can take minutes.
     engine.check_strategies(request.strategies)
-    chat_template = engine.model.in_chat
-    limits = task.limits(request.sampling, chat_template=chat_template)
-    rule = task.task.answer_rule(chat_template=chat_template)
-    budget = prompt_budget(engine.model, task, limits, request.sampling)
+    reading = TaskPrompts.of(engine.model, task, request.sampling)
+    limits = reading.limits
 
     examples = {split: task.task.load(split) for split in task.splits}
     check_disjoint(task.task.name, examples)
@@ -54,11 +50,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     n_examples = sum(len(subset.examples) for subset in examples.values())
     rows = n_examples * len(request.strategies) * request.sampling.samples
     check_number_of_rows(rows, f"of task '{task.task.name}', with {n_examples:,} examples")
-    tokenize = task_tokenize(engine.model, task)
-    prompts = {
-        split: {e.example_id: encode(e, tokenize, budget=budget) for e in subset.examples}
-        for split, subset in examples.items()
-    }
+    prompts = {split: {e.example_id: reading.prompt(e) for e in subset.examples} for split, subset in examples.items()}
 
     # Exactly what can change a token, and nothing else: see DESIGN, "Identity". Strategies and samples are rows.
     identity = {
@@ -69,7 +61,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         "limits": limits.identity(),
         "prompts": _prompts_digest(prompts),
         # It changes no token, but all that is scored. Without it, as edt 0.1.0 wrote, all of an output is the answer.
-        **({} if rule == "all" else {"answer": rule}),
+        **({} if reading.answer == "all" else {"answer": reading.answer}),
     }
 
     # The rest is recorded, but no part of the identity: with another quality metric it is the same run.
@@ -120,33 +112,15 @@ def shortening_notes(manifest: Manifest) -> list[str]:
     return notes
 
 
-def special_token_notes(prepared: Prepared, model: LanguageModel) -> list[str]:
+def special_token_notes(task: str, examples: Mapping[Split, ExampleSet], model: LanguageModel) -> list[str]:
     """Return a line per split whose data hold text that is spelled like a special token."""
     notes = []
-    for split, subset in prepared.examples.items():
+    for split, subset in examples.items():
         # Of the data alone: what the wording holds is meant as it stands.
         texts = [e.parts.source + "".join(e.parts.turns) for e in subset.examples]
         note = model.prompts.note(texts, as_text=True, in_chat=model.in_chat)
-        notes += [] if note is None else [f"{prepared.manifest.task}, {split}: {note}"]
+        notes += [] if note is None else [f"{task}, {split}: {note}"]
     return notes
-
-
-def task_tokenize(model: LanguageModel, task: TaskRequest) -> Callable[[str], list[int]]:
-    """Return what turns a task's prompts into tokens: of special tokens, those in its wording are meant."""
-    return data_reader(model.prompts, "".join(asdict(task.task.template).values()))
-
-
-def prompt_budget(model: LanguageModel, task: TaskRequest, limits: Limits, sampling: Sampling) -> int:
-    """Return how many tokens a prompt of the task may have. Raises ConfigError where the new tokens leave no room."""
-    # Room for every new token is kept: a row that outgrew the context would end for another reason.
-    room = model.context - limits.max_new_tokens
-    if room < 1:
-        key = "task.max_new_tokens" if sampling.max_new_tokens is None else "sampling.max_new_tokens"
-        raise ConfigError(
-            f"{key} is {limits.max_new_tokens}, which leaves no room for a prompt in the model's "
-            f"context of {model.context} tokens; lower it, or use a model with a longer context."
-        )
-    return room if task.task.max_prompt_tokens is None else min(room, task.task.max_prompt_tokens)
 
 
 def _prompts_digest(prompts: Mapping[Split, Mapping[str, Prompt]]) -> str:

@@ -62,7 +62,7 @@ class Session:
             self._prepared[index] = prepare(self.request, self.request.tasks[index], self.engine)
             prepared = self._prepared[index]
             shared = shared_text_notes(prepared.manifest.task, prepared.examples)
-            special = special_token_notes(prepared, self.engine.model)
+            special = special_token_notes(prepared.manifest.task, prepared.examples, self.engine.model)
             for note in [*shortening_notes(prepared.manifest), *shared, *special]:
                 logger.warning("%s", note)
         return self._prepared[index]

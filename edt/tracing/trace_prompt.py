@@ -10,15 +10,15 @@ from edt.decoding.engine import Engine
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, suggestion
 from edt.extras import check_extra
-from edt.generation.prepare import prompt_budget, task_tokenize
 from edt.generation.request import TaskRequest
+from edt.generation.task_prompts import TaskPrompts
 from edt.models.language_model import LanguageModel
 from edt.records import Example, Prompt, Trace
 from edt.report.table import TEXT_WIDTH, result_console
 from edt.store.atomic import write_text
 from edt.store.layout import short_name
 from edt.strategies.base import Strategy
-from edt.tasks.prompts import encode, text_prompt
+from edt.tasks.prompts import text_prompt
 from edt.tracing.decode_in_memory import DecodeConfig, decode_traced
 from edt.tracing.teacher_forcing import traced_output
 from edt.tracing.token_text import TokenTexts
@@ -131,13 +131,12 @@ def _load_prompt(request: TraceRequest, model: LanguageModel) -> PromptToTrace:
         return PromptToTrace(prompt=prompt, origin="a prompt", references=(), limits=request.decoding.limits())
 
     task, example = _find_example(request.tasks, request.example)
-    limits = task.limits(request.decoding.sampling, chat_template=model.in_chat)
     # The same encoding and limits as in a run, so the tokens are those of a run.
-    prompt = encode(
-        example, task_tokenize(model, task), budget=prompt_budget(model, task, limits, request.decoding.sampling)
-    )
+    reading = TaskPrompts.of(model, task, request.decoding.sampling)
     origin = f"{example.task}, {example.split}, example {example.example_id}"
-    return PromptToTrace(prompt=prompt, origin=origin, references=example.references, limits=limits)
+    return PromptToTrace(
+        prompt=reading.prompt(example), origin=origin, references=example.references, limits=reading.limits
+    )
 
 
 def _find_example(tasks: Sequence[TaskRequest], example_id: str | None) -> tuple[TaskRequest, Example]:
