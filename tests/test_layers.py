@@ -19,7 +19,7 @@ LAYERS = [
     {"decoding"},
     {"adapters", "benchmark"},
     {"generation"},
-    {"scoring"},
+    {"scoring", "data"},
     {"report"},
     {"tracing", "tracking", "tuning"},
     {"study"},

@@ -36,6 +36,9 @@ INTERRUPTED = 130
 COMMAND_RECORDED = ("generate", "run", "study", "tune")
 """Commands that decode into run folders, whose manifests record what the user typed."""
 
+_WORD_KEYS = {"fetch": "name", "data": "action"}
+"""Commands that take one word without `=`, with the key that it is the value of."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -171,10 +174,10 @@ def _parser(command: str) -> argparse.ArgumentParser:
 def _as_overrides(command: str, options: argparse.Namespace) -> list[str]:
     """Return the overrides; `edt export` also takes its folders, --to and --out as a shell command would.
 
-    `edt fetch` takes its model as a word.
+    `edt fetch` takes its model as a word, and `edt data` what it does.
     """
-    if command == "fetch":
-        return argv.positional_as_name(options.overrides)
+    if command in _WORD_KEYS:
+        return argv.positional_as(_WORD_KEYS[command], options.overrides)
     if command != "export":
         return list(options.overrides)
     named = [f"{name}={value}" for name in ("to", "out") if (value := getattr(options, name)) is not None]

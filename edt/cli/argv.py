@@ -19,6 +19,7 @@ from edt.errors import ConfigError
 
 TEXT_KEYS = {
     "trace": ("prompt", "unconditional_prompt", "example"),
+    "data": ("example",),
     "run": ("baseline",),
     "score": ("baseline",),
     "report": ("baseline",),
@@ -118,12 +119,13 @@ def positional_as_runs(words: Sequence[str]) -> list[str]:
     return [f"runs=[{','.join(quoted(folder) for folder in folders)}]", *overrides]
 
 
-def positional_as_name(words: Sequence[str]) -> list[str]:
-    """Return the words with the one word without `=` as `name=…`, as in `edt fetch smollm2_135m`."""
-    names = [word for word in words if "=" not in word]
-    if len(names) > 1:
-        raise ConfigError(f"give one name, not {len(names)} ({', '.join(names)}); the command can be repeated.")
-    return [*(f"name={name}" for name in names), *(word for word in words if "=" in word)]
+def positional_as(key: str, words: Sequence[str]) -> list[str]:
+    """Return the words with the one word without `=` as the key's value, as in `edt fetch smollm2_135m`."""
+    # `~strategy.kld` takes a key away, and is an override too.
+    values = [word for word in words if "=" not in word and not word.startswith("~")]
+    if len(values) > 1:
+        raise ConfigError(f"give one {key}, not {len(values)} ({', '.join(values)}); the command can be repeated.")
+    return [*(f"{key}={value}" for value in values), *(word for word in words if word not in values)]
 
 
 def _empty_ranges(command: str, words: Sequence[str]) -> list[str]:

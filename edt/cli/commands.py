@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from edt.cli import build
-from edt.errors import ConfigError
-from edt.report.escape_control_chars import visible
+from edt.errors import ConfigError, suggestion
+from edt.report.escape_control_chars import visible, visible_lines
 
 PlainConfig = dict[str, Any]
 
@@ -169,3 +169,53 @@ def fetch(config: PlainConfig) -> None:
     if not isinstance(config["accept_license"], bool):
         raise ConfigError(f"accept_license is {config['accept_license']!r}; it must be true or false.")
     print(fetch_model(str(name), source=config["source"], accept_license=config["accept_license"]))
+
+
+_DATA_ACTIONS = {"show": ("example",), "check": (), "subset": ("out",), "export": ("out",)}
+"""What `edt data` does, each with the keys that only it reads."""
+
+
+def data(config: PlainConfig) -> None:
+    """Show or check what a model would read of the tasks, or write their examples to a file."""
+    action = config["action"]
+    allowed = ", ".join(_DATA_ACTIONS)
+    if action not in _DATA_ACTIONS:
+        hint = "" if action is None else f"action is '{action}'{suggestion(str(action), _DATA_ACTIONS)}; "
+        raise ConfigError(f"{hint}give one of {allowed}, as in `edt data show`.")
+    for key in ("example", "out"):
+        if config[key] is not None and key not in _DATA_ACTIONS[action]:
+            readers = " and ".join(name for name, keys in _DATA_ACTIONS.items() if key in keys)
+            raise ConfigError(f"{key} has no effect in `edt data {action}`; it belongs to {readers}.")
+    tasks = build.task_requests(config["task"])
+    if action in ("subset", "export"):
+        _write_data(action, tasks, config["out"])
+    else:
+        _print_data(action, tasks, config)
+
+
+def _write_data(action: str, tasks: Any, out: Any) -> None:
+    from edt.data.write import write_completions, write_subset
+
+    if out is None:
+        raise ConfigError(f"out has no value; it is the file to write: out={action}.jsonl.")
+    path = build.folder(out, "out")
+    write = write_subset if action == "subset" else write_completions
+    write(tasks, path)
+    print(visible(str(path)))
+
+
+def _print_data(action: str, tasks: Any, config: PlainConfig) -> None:
+    from edt.data.check import check_task
+    from edt.data.show import shown_prompts
+    from edt.models.language_model import LanguageModel
+
+    sampling = build.construct(config["sampling"], "sampling")
+    # Of the model only what reads prompts: its weights may be larger than this machine.
+    model = LanguageModel.load(build.construct(config["model"], "model"), weights=False)
+    for task in tasks:
+        if action == "show":
+            texts = shown_prompts(model, task, sampling, n=config["n"], example_id=config["example"])
+        else:
+            texts = check_task(model, task, sampling)
+        for text in texts:
+            print(visible_lines(text))

@@ -19,7 +19,11 @@ OPTIONS = {
     "--help": "print this text",
 }
 
-_WORDS = {"export": "RUNS ... --to jsonl|csv|parquet [--out FILE]", "fetch": "[NAME] [KEY=VALUE ...]"}
+_WORDS = {
+    "export": "RUNS ... --to jsonl|csv|parquet [--out FILE]",
+    "fetch": "[NAME] [KEY=VALUE ...]",
+    "data": "show|check|subset|export [KEY=VALUE ...]",
+}
 """What follows the name of a command that takes more than overrides."""
 
 

@@ -45,7 +45,7 @@ class Estimate:
     def text(self) -> str:
         """Return the estimate as one line."""
         rows = f"{self.task}: {self.prompts:,} prompts × {self.rows_per_prompt:,} rows = {self.rows:,} rows"
-        limit = f" ({_limit_note(self.prompts, self.available)})" if self.prompts < self.available else ""
+        limit = f" ({limit_note(self.prompts, self.available)})" if self.prompts < self.available else ""
         if not self.rows_to_decode:
             return f"{rows}, all of them on disk{limit}"
         on_disk = self.rows - self.rows_to_decode
@@ -64,15 +64,17 @@ class Estimate:
         return f"; among them {temperatures} for EDA's scale (eda_scale=null: without)"
 
 
-def _limit_note(examples: int, available: int) -> str:
-    """Return that a limit leaves examples out, and the remedy."""
+def limit_note(examples: int, available: int) -> str:
+    """Return how many examples of how many are taken, and the remedy where a limit leaves some out."""
+    if examples == available:
+        return f"all {available:,} examples"
     return f"{examples:,} of {available:,} examples; task.limit=null takes all"
 
 
 def first_prompt(prepared: Prepared, engine: Engine) -> str:
     """Return the first prompt of a task as the model reads it, with its special tokens, in one shortened line."""
     prompt = next(prompt for prompts in prepared.prompts.values() for prompt in prompts.values())
-    text: str = engine.model.tokenizer.decode(list(prompt.token_ids))
+    text = engine.model.as_read(prompt.token_ids)
     if len(text) > 2 * _PROMPT_END:
         text = f"{text[:_PROMPT_END]} […] {text[-_PROMPT_END:]}"
     # As a literal: line breaks, trailing spaces and control characters are visible, and reach no terminal.

@@ -22,6 +22,7 @@ from edt.models.loading import (
     load_tokenizer,
     load_weights,
     model_class,
+    without_weights,
 )
 from edt.models.prompt_tokens import PromptTokenizer
 from edt.models.rope import keep_no_frequencies
@@ -42,18 +43,22 @@ class LanguageModel:
     tokenizer: Any
 
     @classmethod
-    def load(cls, spec: ModelSpec) -> LanguageModel:
-        """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the remedy."""
+    def load(cls, spec: ModelSpec, *, weights: bool = True) -> LanguageModel:
+        """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the remedy.
+
+        weights: False leaves them out; the model then reads prompts as with them, in a second, and cannot decode.
+        """
         # The command line reads revision=1 as a number, but a tag is text.
         folder = local_folder(spec.path, None if spec.revision is None else str(spec.revision), spec.gguf_file)
         adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
         loader = model_class(folder, spec)
         # The tokenizer first: it fails in a second where the weights take minutes.
         tokenizer = load_tokenizer(folder, spec)
-        model = load_weights(loader, folder, adapter, spec)
-        keep_no_frequencies(model)
+        model = load_weights(loader, folder, adapter, spec) if weights else without_weights(loader, folder, spec)
         check_vocabulary(tokenizer, model, spec.path)
-        check_first_pass(model, spec.path)
+        if weights:
+            keep_no_frequencies(model)
+            check_first_pass(model, spec.path)
         loaded = cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
         loaded.check_generation_config()
         if loaded.in_chat:
@@ -205,6 +210,15 @@ class LanguageModel:
             rows, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return texts
+
+    def as_read(self, token_ids: Sequence[int]) -> str:
+        """Return the text of a prompt as the model reads it, with its special tokens."""
+        text: str = self.tokenizer.decode(list(token_ids), clean_up_tokenization_spaces=False)
+        return text
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has as an output, without an end token."""
+        return len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     @cached_property
     def _known_ids(self) -> frozenset[int] | None:

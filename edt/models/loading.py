@@ -105,6 +105,21 @@ def load_weights(loader: Any, folder: Path, adapter: Path | None, spec: ModelSpe
         return model.to(device).eval().requires_grad_(False)
 
 
+def without_weights(loader: Any, folder: Path, spec: ModelSpec) -> Any:
+    """Return the model on the device `meta`: its shapes and configuration, in no memory. It cannot decode."""
+    from transformers import AutoConfig, GenerationConfig
+
+    remedy = "Check config.json and generation_config.json of the folder."
+    with library_errors(f"the shapes of model '{spec.path}' cannot be read", remedy):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
+        with torch.device("meta"):
+            model = loader.from_config(config, trust_remote_code=spec.trust_remote_code)
+        # Only with weights does transformers read it itself.
+        if (folder / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
+    return model
+
+
 def load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
     """Return the tokenizer from the folder of the weights. Raises ModelError when there is none, or it is unknown."""
     from transformers import AutoTokenizer

@@ -197,6 +197,17 @@ class Task(ABC):
 
         Raises DataError when there is none, or when two have the same id.
         """
+        every = self.read_split(split)
+        # Before the limit as well: whether an id occurs twice must not depend on which examples are drawn.
+        check_unique_ids((example.example_id for example in every.examples), self.name)
+        subset = _nested_subset(list(every.examples), limit=self.limit, seed=self.seed)
+        return replace(every, examples=tuple(subset))
+
+    def read_split(self, split: Split) -> ExampleSet:
+        """Return all examples of one split, whatever the limit; their ids are not compared.
+
+        Raises DataError when there is none.
+        """
         # A task of the user's own may open files itself. Other errors are mistakes in its code: they keep their trace.
         try:
             row_set = self.row_set(split)
@@ -218,11 +229,7 @@ class Task(ABC):
                 f"task '{self.name}' has no example for split '{split}' in {source} "
                 f"(left out: {dict(dropped) or 'none'}). Give another task.path or task.split."
             )
-        # Before the limit as well: whether an id occurs twice must not depend on which examples are drawn.
-        check_unique_ids((example.example_id for example in examples), self.name)
-
-        subset = _nested_subset(examples, limit=self.limit, seed=self.seed)
-        return ExampleSet(examples=tuple(subset), available=len(examples), dropped=dict(dropped), origin=origin)
+        return ExampleSet(examples=tuple(examples), available=len(examples), dropped=dict(dropped), origin=origin)
 
     def shot_split(self) -> Split:
         """Return the split that the shots are drawn from: train. A task that may have none overrides this."""

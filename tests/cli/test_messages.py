@@ -6,8 +6,11 @@ import sys
 import time
 
 import pytest
+import yaml
 
 from edt.cli import COMMANDS, EXAMPLES, main
+from edt.cli.composition import config_folder
+from edt.cli.help import config_groups
 from tests.support.command_line import refused
 
 
@@ -35,7 +38,11 @@ def test_help_of_each_command_says_what_it_is_for_with_an_example(command, capsy
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "list"])
 def test_configuration_of_each_command(command, capsys):
     assert main([command, "--cfg", "job"]) == 0
-    assert "runs: results/runs" in capsys.readouterr().out
+    shown = yaml.safe_load(capsys.readouterr().out)
+    own = yaml.safe_load((config_folder() / f"{command}.yaml").read_text(encoding="utf-8"))
+    assert own.keys() - {"defaults"} <= shown.keys()
+    # What reads or writes runs finds them where the others do.
+    assert ("paths" in config_groups(command)) == (shown.get("paths", {}).get("runs") == "results/runs")
 
 
 def test_unknown_command_is_told_with_the_near_miss(capsys):
