@@ -306,9 +306,11 @@ def _unscored_note(metric: Metric, statistics: Statistics) -> str:
 def difference(value: MetricValue, other: MetricValue, confidence: float) -> Comparison | None:
     """Return the paired difference `value − other` of two strategies; None where either is missing.
 
-    Its bounds and p-value are NaN where there is no interval, as with a single cluster. Of two shares that do not vary,
-    the interval is Newcombe's, from Wilson's intervals of both (Newcombe 1998, "Improved confidence intervals for the
-    difference between binomial proportions based on paired data", method 10, whose correlation is 0 there).
+    Its bounds are NaN where there is no interval: with a single cluster (the p-value is NaN too), and where every
+    paired difference is 0, as of a strategy and itself (the p-value is 1). Of two shares that do not vary, one 0 and
+    the other 100, the interval is Newcombe's, from Wilson's intervals of both (Newcombe 1998, "Improved confidence
+    intervals for the difference between binomial proportions based on paired data", method 10, whose correlation is 0
+    there).
     """
     if value.value is None or other.value is None or value.resampled_B is None or other.resampled_B is None:
         return None
@@ -319,6 +321,9 @@ def difference(value: MetricValue, other: MetricValue, confidence: float) -> Com
         resampled_baseline=other.resampled_B,
         confidence=confidence,
     )
+    # [0, 0] would claim certainty, and Newcombe's interval takes two equal outputs for two independent samples.
+    if not np.any(value.resampled_B - other.resampled_B):
+        return replace(paired, lo=float("nan"), hi=float("nan"))
     if not (value.alike and other.alike):
         return paired
 

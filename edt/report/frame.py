@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from edt.metrics.suite import METRICS, presentation
 from edt.records import ScoreRow
+from edt.report.numbers import interval_text
 from edt.report.setting_text import setting_texts
 
 QUALITY_COLUMN = "quality"
@@ -188,50 +189,70 @@ def quality_name(rows: Sequence[TableRow]) -> str:
 
 
 def cell_text(score: ScoreRow | None) -> str:
-    """Return `value [lo, hi]`, or a dash for a missing value."""
-    # Missing is a dash and never 0: Self-BLEU needs two samples, EDA its constants.
-    if score is None or score.value is None:
-        return "–"
-    digits = presentation(score.metric).digits
-    if score.metric in _DELTA_HEADINGS:
-        return _difference_text(score, digits)
-    value = f"{score.value:.{digits}f}"
-    if score.metric in WITHOUT_INTERVAL or score.lo is None or score.hi is None:
-        return value
-    return f"{value} [{score.lo:.{digits}f}, {score.hi:.{digits}f}]"
+    """Return `value [lo, hi]`, or a dash for a missing value; of a difference, "baseline" for the baseline itself."""
+    if score is None:
+        return interval_text(None, digits=0)
+    return metric_text(score.metric, (score.value, score.lo, score.hi), is_baseline=score.strategy_id == score.baseline)
 
 
-def _difference_text(score: ScoreRow, digits: int) -> str:
-    """Return a difference with its sign, and "baseline" for the baseline itself."""
-    if score.strategy_id == score.baseline:
+def metric_text(
+    metric: str, interval: tuple[float | None, float | None, float | None], *, is_baseline: bool = False
+) -> str:
+    """Return a value with its bounds as every table shows it. metric: of a difference its column, as "delta_eda"."""
+    is_difference = metric in _DELTA_HEADINGS
+    if is_difference and is_baseline:
         return "baseline"
-    numbers = [x for x in (score.value, score.lo, score.hi) if x is not None]
-    # Rounded first, so that −0.04 is not printed as −0.0.
-    value, *bounds = (f"{round(number, digits) + 0.0:+.{digits}f}".replace("-", "−") for number in numbers)
-    return f"{value} [{', '.join(bounds)}]" if bounds else value
+    value, lo, hi = interval
+    if metric in WITHOUT_INTERVAL:
+        lo = hi = None
+    return interval_text(value, lo, hi, digits=presentation(metric).digits, signed=is_difference)
 
 
-def _difference_notes(sections: Sections) -> list[str]:
-    """Return what the differences are to, how the baseline was chosen, and how to read their intervals."""
+def place_names(sections: Sections) -> dict[Group, str]:
+    """Return what a note calls each section: task and split, after model and run where there are several of them."""
+    # With one model, its name would only repeat in every note.
+    several = len({group.label for group in sections}) > 1
+    return {group: ", ".join([*([group.label] if several else []), group.task, group.split]) for group in sections}
+
+
+def difference_note(sections: Sections) -> str:
+    """Return what the differences are to, how the baseline was chosen, and how to read them; empty without one."""
+    names = place_names(sections)
     by_baseline: dict[str, list[str]] = {}
+    has_equal = False
     for group, rows in sections.items():
-        for cell in (row.cells[column] for row in rows for column in _DELTA_HEADINGS if column in row.cells):
-            where = f"{group.task}, {group.split}"
-            places = by_baseline.setdefault(f"{cell.baseline} ({cell.baseline_origin})", [])
-            if where not in places:
-                places.append(where)
+        for row in rows:
+            for column in (name for name in _DELTA_HEADINGS if name in row.cells):
+                cell = row.cells[column]
+                places = by_baseline.setdefault(f"{cell.baseline} ({cell.baseline_origin})", [])
+                if names[group] not in places:
+                    places.append(names[group])
+                has_equal = has_equal or _is_equal_to_baseline(row, column)
     if not by_baseline:
-        return []
+        return ""
+
     # One baseline for all sections needs no list of them.
     texts = [
         baseline if len(by_baseline) == 1 else f"{baseline} in {'; '.join(places)}"
         for baseline, places in by_baseline.items()
     ]
-    return [
+    equal = (
+        "A difference of 0 without an interval is 0 in every resample: that does not show how large it could be on "
+        "other examples. "
+    )
+    return (
         f"Δ is the difference to {', to '.join(texts)}. Its interval is paired: both values are of the same examples "
-        "in each resample. It is not adjusted for the number of comparisons. edt score 'baseline=…' changes the "
-        "baseline."
-    ]
+        f"in each resample. It is not adjusted for the number of comparisons. {equal if has_equal else ''}"
+        "edt score 'baseline=…' changes the baseline."
+    )
+
+
+def _is_equal_to_baseline(row: TableRow, column: str) -> bool:
+    """Return whether a difference is 0 in every resample, of another setting than the baseline."""
+    cell, shown = row.cells[column], next(name for name, delta in DELTAS.items() if delta == column)
+    # Where the value has no interval either, there are no resamples, as of a single example.
+    has_resamples = shown in row.cells and row.cells[shown].lo is not None
+    return cell.value == 0 and cell.lo is None and row.strategy_id != cell.baseline and has_resamples
 
 
 def notes_in(sections: Sections) -> list[str]:
@@ -239,17 +260,16 @@ def notes_in(sections: Sections) -> list[str]:
 
     Each note of a score is there once, with task and split, and with the model if there are several.
     """
-    # With one model, its name would only repeat in every note.
-    several = len({group.label for group in sections}) > 1
+    names = place_names(sections)
     notes = [
-        f"{', '.join([*([group.label] if several else []), group.task, group.split])}: {score.note}"
+        f"{names[group]}: {score.note}"
         for group, rows in sections.items()
         for row in rows
         for score in row.cells.values()
         if score.note
     ]
     # The same note is on every score of a run: "EDA is provisional" is printed once.
-    return [*_difference_notes(sections), *_comparability_notes(sections), *dict.fromkeys(notes)]
+    return [*filter(None, [difference_note(sections)]), *_comparability_notes(sections), *dict.fromkeys(notes)]
 
 
 def _comparability_notes(sections: Sections) -> list[str]:

@@ -28,6 +28,8 @@ class Point:
     # A chosen setting is ringed in the charts and shown first in the browser of outputs.
     chosen: bool = False
     """Whether the family's lowest EDA on the dev split chose it."""
+    baseline: str = ""
+    """The strategy that its differences are to; empty where it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +68,11 @@ class PageChart:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One experiment. name: the anchor of links to it. text: paragraphs."""
+    """One experiment. name: the anchor of links to it. warnings: paragraphs ahead of the others, in red."""
 
     name: str
     title: str
+    warnings: Sequence[str] = ()
     text: Sequence[str] = ()
     tables: Sequence[PageTable] = ()
     figures: Sequence[PageFigure] = ()

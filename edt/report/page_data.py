@@ -10,7 +10,7 @@ from typing import Any
 from edt.metrics.pareto import pareto
 from edt.metrics.suite import presentation
 from edt.report.colors import color_scale, family_style, text_color_on
-from edt.report.frame import HEADINGS, QUALITY_COLUMN
+from edt.report.frame import HEADINGS, QUALITY_COLUMN, metric_text
 from edt.report.page import Interval, PageOutput, Point, StudyPage
 from edt.report.setting_text import setting_texts
 
@@ -154,14 +154,13 @@ def _metric_names(points: Sequence[Point]) -> list[str]:
 
 
 def _metric_data(name: str) -> dict[str, Any]:
-    """Return how a metric is shown: label, better direction ("" if it has none), digits, whether with its interval."""
+    """Return how a metric is shown: label, better direction ("" if it has none) and digits."""
     heading = HEADINGS.get(name, name.replace("_", " "))
     return {
         "name": name,
         "label": heading.rstrip(" ↑↓"),
         "better": _BETTER.get(heading[-1], ""),
         "digits": presentation(name).digits,
-        "interval": presentation(name).interval_in_table,
     }
 
 
@@ -186,6 +185,12 @@ def _point_data(point: Point, text: str, *, on_front: bool) -> dict[str, Any]:
         # An infinite parameter is a value like others and keeps a place on its axis.
         "params": {name: _parameter(value) for name, value in point.params.items()},
         "metrics": {name: interval for name, interval in point.metrics.items() if _is_number(interval[0])},
+        # Written here and not by the script, so that the page and the tables show one text of a value.
+        "texts": {
+            name: metric_text(name, interval, is_baseline=point.strategy_id == point.baseline)
+            for name, interval in point.metrics.items()
+            if _is_number(interval[0])
+        },
         "chosen": point.chosen,
         "front": on_front,
     }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from edt.metrics.suite import presentation
-from edt.report.frame import HEADINGS, QUALITY_COLUMN
+from edt.report.frame import DELTAS, HEADINGS, QUALITY_COLUMN, metric_text
 from edt.report.page import Interval, PageTable, Point, Section
 from edt.report.page_data import point_texts, setting_columns
 
@@ -15,11 +14,14 @@ _GARBAGE = 0.5
 _NO_INTERVAL: Interval = (None, None, None)
 
 
-def summary_section(points: Sequence[Point], quality: Mapping[str, str]) -> Section | None:
+def summary_section(
+    points: Sequence[Point], quality: Mapping[str, str], *, delta_note: str = "", warnings: Sequence[str] = ()
+) -> Section | None:
     """Return the summary: a sentence for each task and split, caveats, and a table of the best setting of each family.
 
     The best setting is that of lowest EDA, or of highest quality where there is no EDA. quality: the label of each
-    task's quality metric. None without a setting that has either.
+    task's quality metric. delta_note: what the differences are to. warnings: of the outputs, shown ahead of all else.
+    None without a setting that has either.
     """
     texts = dict(zip(map(id, points), point_texts(points), strict=True))
     groups: dict[tuple[str, str], list[Point]] = {}
@@ -39,7 +41,7 @@ def summary_section(points: Sequence[Point], quality: Mapping[str, str]) -> Sect
         counts = {family: sum(point.family == family for point in members) for family in best}
         rows += [
             [task, split, family, texts[id(point)], str(counts[family])]
-            + [_cell(point.metrics.get(column["metric"]), column["metric"]) for column in columns]
+            + [_cell(point, column["metric"]) for column in columns]
             for family, point in best.items()
         ]
 
@@ -54,13 +56,17 @@ def summary_section(points: Sequence[Point], quality: Mapping[str, str]) -> Sect
         title="The best setting of each family",
         columns=["task", "split", "family", "best setting", "settings", *headings],
         rows=rows,
-        note="Values with intervals; ↑ higher is better, ↓ lower is better; Δ is the paired difference to the baseline."
-        if any(column["metric"].startswith("delta_") for column in columns)
-        else "Values with intervals; ↑ higher is better, ↓ lower is better.",
+        note=" ".join(filter(None, ("Values with intervals; ↑ higher is better, ↓ lower is better.", delta_note))),
         secondary=[*unneeded, "settings", *(h for h, c in zip(headings, columns, strict=True) if c["secondary"])],
         filters=several,
     )
-    return Section(name="summary", title="Summary", text=[*sentences, *_caveats(points, groups)], tables=[table])
+    return Section(
+        name="summary",
+        title="Summary",
+        warnings=warnings,
+        text=[*sentences, *_caveats(points, groups)],
+        tables=[table],
+    )
 
 
 def _deciding_metric(points: Sequence[Point]) -> str:
@@ -94,7 +100,7 @@ def _sentences(
     """Return what was best on a task and split, and how sure that is."""
     family, winner = next(iter(best.items()))
     extreme = "lowest EDA" if metric == "eda" else "highest quality"
-    text = f"{task}, {split}: {texts[id(winner)]} has the {extreme}, {_cell(winner.metrics[metric], metric)}"
+    text = f"{task}, {split}: {texts[id(winner)]} has the {extreme}, {_cell(winner, metric)}"
     baseline = best.get(_BASELINE)
 
     # Against a fixed temperature: that is what a rule must beat to be worth its parameters.
@@ -103,9 +109,9 @@ def _sentences(
     elif family == _BASELINE:
         rival_family, rival = list(best.items())[1]
         text += f": no other family is better than a fixed temperature; next is {texts[id(rival)]} of {rival_family}, "
-        text += f"{_cell(rival.metrics[metric], metric)}."
+        text += f"{_cell(rival, metric)}."
     else:
-        text += f"; the best fixed temperature is {texts[id(baseline)]}, {_cell(baseline.metrics[metric], metric)}. "
+        text += f"; the best fixed temperature is {texts[id(baseline)]}, {_cell(baseline, metric)}. "
         text += _compared(winner, baseline, metric)
     return [text, *_quality_note(winner, members, metric)]
 
@@ -113,12 +119,13 @@ def _sentences(
 def _compared(winner: Point, baseline: Point, metric: str) -> str:
     """Return whether the difference is beyond chance: by its own interval where it was computed, else by overlap."""
     # A paired difference is sharper than two intervals that overlap, so it decides where it exists.
-    value, lo, hi = winner.metrics.get(f"delta_{metric}", _NO_INTERVAL)
+    column = DELTAS[metric]
+    value, lo, hi = winner.metrics.get(column, _NO_INTERVAL)
     if value is not None and lo is not None and hi is not None:
         clear = lo > 0 or hi < 0
         verdict = "excludes 0" if clear else "contains 0, so the difference may be chance"
-        difference = _cell((value, lo, hi), f"delta_{metric}")
-        return f"The paired difference to the baseline is {difference}; its interval {verdict}."
+        name = f"the baseline, {winner.baseline}," if winner.baseline else "the baseline"
+        return f"The paired difference to {name} is {_cell(winner, column)}; its interval {verdict}."
 
     (_, low, high), (_, other_low, other_high) = winner.metrics[metric], baseline.metrics[metric]
     if low is None or high is None or other_low is None or other_high is None:
@@ -165,16 +172,10 @@ def _heading(metric: str, quality: str) -> str:
     return heading.replace(QUALITY_COLUMN, quality) if metric == QUALITY_COLUMN else heading
 
 
-def _cell(interval: Interval | None, metric: str) -> str:
+def _cell(point: Point, metric: str) -> str:
     """Return a value with its interval as text, or a dash."""
-    value, lo, hi = interval or _NO_INTERVAL
-    if value is None:
-        return "–"
-    shown = presentation(metric)
-    # A difference has its sign, so that it is not taken for a value.
-    sign = "+" if metric.startswith("delta_") else ""
-    text, *bounds = (f"{number:{sign}.{shown.digits}f}" for number in (value, lo, hi) if number is not None)
-    return f"{text} [{', '.join(bounds)}]" if len(bounds) == 2 and shown.interval_in_table else text
+    interval = point.metrics.get(metric, _NO_INTERVAL)
+    return metric_text(metric, interval, is_baseline=point.strategy_id == point.baseline)
 
 
 def _value(point: Point, metric: str) -> float | None:

@@ -16,8 +16,10 @@ from edt.report.frame import (
     Group,
     Sections,
     TableRow,
+    difference_note,
     distinct_label,
     metric_column,
+    place_names,
     quality_name,
     table_rows,
 )
@@ -90,7 +92,8 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run], view: TableVie
     # Checked before anything is written.
     shown, left_out = view.apply(sections)
     folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
-    write_text(folder / "table.md", markdown(sections))
+    warnings = warnings_in(sections, scores, runs)
+    write_text(folder / "table.md", markdown(sections, warnings))
     write_text(folder / "table.csv", csv_text(scores, labels))
 
     # The files are written first: a closed terminal must not lose them.
@@ -99,7 +102,7 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run], view: TableVie
     if left_out:
         console.print(left_out, highlight=False, style="dim")
     console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
-    for warning in output_warnings(scores, runs):
+    for warning in warnings:
         _logger.warning("%s", warning)
 
     # The plain install promises the table; the page and the figures are extra.
@@ -108,7 +111,7 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run], view: TableVie
     except MissingExtraError as error:
         _logger.warning("No charts: %s", error)
         return
-    page = scores_page(sections, runs)
+    page = scores_page(sections, runs, warnings)
     write_text(folder / "report.html", study_html(page))
     without = "" if page.outputs else " (without outputs: the page shows those of one model, with one run of each task)"
     label = "charts and outputs" if page.outputs else "charts"
@@ -117,10 +120,18 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run], view: TableVie
         console.print(f"steps: {figure}", highlight=False, soft_wrap=True)
 
 
-def scores_page(sections: Sections, runs: Sequence[Run], *, browser: bool = True) -> StudyPage:
+def warnings_in(sections: Sections, scores: Sequence[ScoreRow], runs: Sequence[Run]) -> list[str]:
+    """Return the warnings of empty and cut outputs, each with the name that the notes of the table have."""
+    names = {(group.generation_id, group.split): name for group, name in place_names(sections).items()}
+    return output_warnings(scores, runs, names)
+
+
+def scores_page(
+    sections: Sections, runs: Sequence[Run], warnings: Sequence[str] = (), *, browser: bool = True
+) -> StudyPage:
     """Return the page of these scores: charts of every setting, and outputs of the first examples of the runs.
 
-    browser: whether outputs are shown.
+    warnings: of the outputs, which the summary begins with. browser: whether outputs are shown.
     """
     models = list(dict.fromkeys(group.model for group in sections))
     examples: list[PageExample] = []
@@ -141,7 +152,7 @@ def scores_page(sections: Sections, runs: Sequence[Run], *, browser: bool = True
     scales = eda_scales(sections, labels)
     quality = {labels[group]: quality_name(rows) or "quality" for group, rows in sections.items()}
     points = _points(sections, labels)
-    summary = summary_section(points, quality)
+    summary = summary_section(points, quality, delta_note=difference_note(sections), warnings=warnings)
     return StudyPage(
         title=f"Sampling temperature of {', '.join(models)}",
         about=about | ({"EDA's scale": scales} if scales else {}),
@@ -224,6 +235,7 @@ def _point(group: Group, row: TableRow, task: str) -> Point:
         family=f"{row.family}{granularity}",
         strategy_id=row.strategy_id,
         params=dict(score.params),
+        baseline=next((cell.baseline for cell in row.cells.values() if cell.baseline), ""),
         metrics={metric_column(cell): (cell.value, cell.lo, cell.hi) for cell in row.cells.values()},
     )
 

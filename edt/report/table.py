@@ -117,8 +117,8 @@ def heading(column: str) -> str:
     return HEADINGS.get(column, column)
 
 
-def markdown(sections: Sections) -> str:
-    """Return the table as Markdown, with the legend and the notes."""
+def markdown(sections: Sections, warnings: Sequence[str] = ()) -> str:
+    """Return the table as Markdown, with the warnings of its outputs, the legend and the notes."""
     columns = columns_in(sections)
     lines = [
         markdown_row(
@@ -132,7 +132,9 @@ def markdown(sections: Sections) -> str:
         size = f"{group.n_examples} × {group.n_samples}"
         about = [group.task, group.split, group.label, quality_name(rows), size]
         lines += [markdown_row([*about, *row_texts(row, columns)]) for row in rows]
-    return "\n".join([*lines, "", legend(sections), "", *notes_in(sections)]).rstrip() + "\n"
+    # Before the legend: what the values are of decides whether they say anything.
+    warned = [line for warning in warnings for line in (f"**Warning:** {warning}", "")]
+    return "\n".join([*lines, "", *warned, legend(sections), "", *notes_in(sections)]).rstrip() + "\n"
 
 
 def markdown_row(cells: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,15 +21,21 @@ CUT_SHARE = 25.0
 """Percent of cut outputs of a setting that are warned of: beyond it, scores are about beginnings of texts."""
 
 
-def output_warnings(scores: Sequence[ScoreRow], runs: Sequence[Run]) -> list[str]:
-    """Return a line for each run and split whose worst setting has too many empty or cut outputs, with a remedy."""
+def output_warnings(
+    scores: Sequence[ScoreRow], runs: Sequence[Run], names: Mapping[tuple[str, str], str] | None = None
+) -> list[str]:
+    """Return a line for each run and split whose worst setting has too many empty or cut outputs, with a remedy.
+
+    names: what the line calls a generation id and split, where runs of one task are shown; else it is task and split.
+    """
     by_id = {run.generation_id: run for run in runs}
     lines = []
     # From the scores, which are of what the table shows; the outputs are read only where there is something to explain.
     for metric, least, describe in ((EmptyShare, EMPTY_SHARE, _empty_line), (CutShare, CUT_SHARE, _cut_line)):
         for worst, others in _worst_settings(scores, metric.name, least):
             more = f" ({others} more setting{'s' if others > 1 else ''} above {least:g} %)" if others else ""
-            lines.append(f"{describe(worst, by_id[worst.generation_id])}{more}.")
+            name = (names or {}).get((worst.generation_id, worst.split), f"{worst.task}, {worst.split}")
+            lines.append(f"{name}: {describe(worst, by_id[worst.generation_id])}{more}.")
     return lines
 
 
@@ -62,7 +68,7 @@ def _share(score: ScoreRow) -> str:
     n = score.n_examples * score.n_samples
     # All examples have the same number of samples, so the mean share is a count.
     count = round((score.value or 0.0) / 100 * n)
-    return f"{score.task}, {score.split}: {count:,} of {n:,} outputs of {score.strategy_id}"
+    return f"{count:,} of {n:,} outputs of {score.strategy_id}"
 
 
 def _cause(rows: pa.Table, run: Run) -> str:

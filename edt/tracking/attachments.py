@@ -11,7 +11,7 @@ from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.report.html import study_html
 from edt.report.run_labels import run_labels
-from edt.report.run_report import scores_page
+from edt.report.run_report import scores_page, warnings_in
 from edt.report.table import csv_text, markdown
 from edt.store.layout import study_folder
 from edt.store.run import Run
@@ -31,10 +31,11 @@ def report_files(scores: Sequence[ScoreRow], runs: Sequence[Run], redactor: Reda
     """
     labels = run_labels([run.manifest for run in runs])
     sections = table_rows(scores, labels)
+    warnings = warnings_in(sections, scores, runs)
     texts = {
-        "table.md": markdown(sections),
+        "table.md": markdown(sections, warnings),
         "table.csv": csv_text(scores, labels),
-        "report.html": study_html(scores_page(sections, runs, browser=False)),
+        "report.html": study_html(scores_page(sections, runs, warnings, browser=False)),
     }
     folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
     # Figures of the steps show no text of a prompt or output.

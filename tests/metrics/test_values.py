@@ -100,13 +100,28 @@ def test_the_units_of_wilsons_interval_are_clusters_and_only_of_shares() -> None
 
 
 def test_the_difference_of_two_shares_without_variation_has_a_width() -> None:
-    """Newcombe 1998, method 10, by hand for 0 of 20 and 0 of 20: ± Wilson's upper bound; and for 20 of 20 and 0."""
+    """Newcombe 1998, method 10, by hand for 20 of 20 and 0 of 20, with Wilson's upper bound of 0 of 20."""
     u = 100 * 1.959964**2 / (20 + 1.959964**2)
     none = value_of(EmptyShare(), sample_set([["x"]] * 20))
     every = value_of(EmptyShare(), sample_set([[""]] * 20))
-    same = difference(none, none, 0.95)
-    assert same is not None
-    assert (same.difference, same.lo, same.hi, same.p_value) == pytest.approx((0, -u, u, 1), abs=1e-5)
     apart = difference(every, none, 0.95)
     assert apart is not None
     assert (apart.difference, apart.lo, apart.hi) == pytest.approx((100, 100 - np.hypot(u, u), 100), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "texts", "others"),
+    [
+        # both 0 on every example, both 100, one output that is the other, and a strategy that varies less itself
+        (ExactMatch(), ["a", "b"], ["c", "d"]),
+        (ExactMatch(), ["x", "x", "x"], ["x", "x", "x"]),
+        (RougeL(), ["x", "a", "x b"], ["x", "a", "x b"]),
+    ],
+)
+def test_where_every_paired_difference_is_0_there_is_no_interval(metric, texts, others) -> None:
+    one, other = (value_of(metric, sample_set([[text] for text in of], [["x"]] * len(of))) for of in (texts, others))
+    for pair in ((one, other), (one, one)):
+        same = difference(*pair, 0.95)
+        assert same is not None
+        assert (same.difference, same.p_value) == (0, 1)
+        assert np.isnan([same.lo, same.hi]).all()

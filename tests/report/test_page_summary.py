@@ -1,6 +1,10 @@
 """The summary of a run's page: what is best, by how much, and what a reader must know before believing it."""
 
-from edt.report.page import Point
+from dataclasses import replace
+
+from edt.report.html import study_html
+from edt.report.page import Point, StudyPage
+from edt.report.page_data import chart_data
 from edt.report.page_summary import summary_section
 
 QUALITY = {"t": "ROUGE-L"}
@@ -39,8 +43,8 @@ def test_each_family_has_its_best_setting_and_the_best_family_comes_first():
 def test_a_paired_difference_decides_where_there_is_one():
     near = a_point("edt", "edt(t0=1)", eda=39.0, delta_eda=(-1.0, -1.6, -0.4))
     section = summary_section([a_point("fixed", "fixed(t0=1)", eda=40.0), near], QUALITY)
-    assert rows_of(section)[0]["Δ EDA ↓"] == "-1.0 [-1.6, -0.4]"
-    assert "The paired difference to the baseline is -1.0 [-1.6, -0.4]; its interval excludes 0." in section.text[0]
+    assert rows_of(section)[0]["Δ EDA ↓"] == "−1.0 [−1.6, −0.4]"
+    assert "The paired difference to the baseline is −1.0 [−1.6, −0.4]; its interval excludes 0." in section.text[0]
     unsure = a_point("edt", "edt(t0=1)", eda=39.0, delta_eda=(-1.0, -2.6, 0.4))
     section = summary_section([a_point("fixed", "fixed(t0=1)", eda=40.0), unsure], QUALITY)
     assert "contains 0, so the difference may be chance" in section.text[0]
@@ -88,3 +92,24 @@ def test_tasks_and_splits_have_their_own_rows_and_menus():
         ("u", "test"),
     ]
     assert "quality ↑" in section.tables[0].columns
+
+
+def test_the_summary_names_the_baseline_and_begins_with_the_warnings():
+    points = [
+        replace(point, baseline="fixed(t0=1)")
+        for point in (
+            a_point("fixed", "fixed(t0=1)", eda=40.0, delta_eda=(0.0, None, None)),
+            a_point("edt", "edt(t0=1)", eda=39.0, delta_eda=(-0.041, -0.4, 0.03)),
+        )
+    ]
+    section = summary_section(points, QUALITY, delta_note="Δ is to it.", warnings=["All outputs are empty."])
+    assert "difference to the baseline, fixed(t0=1), is 0.0 [−0.4, 0.0]" in section.text[0]
+    assert [row["Δ EDA ↓"] for row in rows_of(section)] == ["0.0 [−0.4, 0.0]", "baseline"]
+    assert section.tables[0].note.endswith("Δ is to it.")
+
+    page = StudyPage(
+        title="p", about={}, quality=QUALITY, points=points, ideal={}, sections=[section], examples=(), outputs=()
+    )
+    assert [point["texts"]["delta_eda"] for point in chart_data(page)["points"]] == ["baseline", "0.0 [−0.4, 0.0]"]
+    html = study_html(page)
+    assert html.index('<p class="warning">All outputs are empty.') < html.index("has the lowest EDA")

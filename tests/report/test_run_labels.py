@@ -10,7 +10,7 @@ from rich.console import Console
 
 from edt.records import ScoreRow
 from edt.report import run_report
-from edt.report.frame import notes_in, table_rows
+from edt.report.frame import difference_note, notes_in, table_rows
 from edt.report.run_labels import run_labels
 from edt.report.table import csv_text, legend, markdown, print_table
 from edt.store.manifest import Manifest
@@ -178,6 +178,31 @@ def test_a_note_names_the_model_where_there_are_several():
         "mini, mini_xlsum, test: EDA is provisional",
         "base, mini_xlsum, test: EDA is provisional",
     ]
+
+
+def test_the_note_of_differences_and_a_warning_name_the_run():
+    delta = {"baseline": "fixed(t0=0)", "difference": 0.0, "note": ""}
+    one = score("a", baseline_origin="chosen on dev", strategy_id="edt(t0=1)", lo=0.5, hi=1.5, **delta)
+    other = score("b", baseline_origin="the only fixed temperature", **delta)
+    sections = table_rows([one, other], NAMES)
+    note = difference_note(sections)
+    assert "fixed(t0=0) (chosen on dev) in mini · batched, mini_xlsum, test" in note
+    assert "fixed(t0=0) (the only fixed temperature) in mini · hf_generate, mini_xlsum, test" in note
+    # Equal in every resample, and not the baseline itself.
+    assert "does not show how large" in note
+    assert "does not show how large" not in difference_note(table_rows([other]))
+
+    runs = [
+        SimpleNamespace(generation_id=name, manifest=manifest(limits={"max_new_tokens": 7, "stop": []}))
+        for name in NAMES
+    ]
+    cut = [score(name, metric="cut_share", value=100.0) for name in NAMES]
+    warnings = run_report.warnings_in(table_rows(cut, NAMES), cut, runs)
+    assert [text.split(": ")[0] for text in warnings] == [
+        "mini · batched, mini_xlsum, test", "mini · hf_generate, mini_xlsum, test",
+    ]  # fmt: skip
+    shown = markdown(table_rows(cut, NAMES), warnings)
+    assert shown.index(f"**Warning:** {warnings[0]}") < shown.index("Values with")
 
 
 def test_the_page_names_tasks_as_the_table_does_and_says_that_outputs_are_left_out(monkeypatch, tmp_path, capsys):

@@ -103,7 +103,7 @@ def test_the_table_has_each_theta_at_the_t0_that_is_best_for_it():
         ["a", "1", "1"],
         ["a", "3", "1.5, at the boundary"],
     ]
-    assert [row[5][:6] for row in theta_table(study).rows] == ["+7.00 ", "-2.00 ", "+48.00"]
+    assert [row[5][:6] for row in theta_table(study).rows] == ["+7.00 ", "−2.00 ", "+48.00"]
 
 
 def test_a_theta_whose_t0_may_lie_beyond_the_grid_gives_no_verdict():

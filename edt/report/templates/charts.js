@@ -40,7 +40,7 @@ function hoverText(point) {
   const params = Object.entries(point.params).map(([name, value]) => `${name} = ${value ?? MISSING}`).join(', ');
   const lines = DATA.metrics
     .filter((metric) => point.metrics[metric.name])
-    .map((metric) => `${plotText(metricTitle(metric.name, point.task))}: ${intervalText(point.metrics[metric.name], metric.digits)}`);
+    .map((metric) => `${plotText(metricTitle(metric.name, point.task))}: ${point.texts[metric.name]}`);
   return [`<b>${plotText(point.text)}</b>`, plotText(point.family + (params ? ` · ${params}` : '')), ...lines, ...(point.chosen ? ['chosen on dev'] : [])].join('<br>');
 }
 

@@ -26,15 +26,8 @@ const options = (names) => names.map((name) => [name, name]);
 
 const MISSING = '–';
 function numberText(value, digits) {
-  return value === null || value === undefined ? MISSING : value.toFixed(digits);
-}
-
-/** Returns a value with its bounds as text: "39.6 [37.9, 41.4]". */
-function intervalText(interval, digits) {
-  if (!interval) return MISSING;
-  const [value, lo, hi] = interval;
-  const bounds = lo === null || hi === null ? '' : ` [${numberText(lo, digits)}, ${numberText(hi, digits)}]`;
-  return numberText(value, digits) + bounds;
+  // As in the tables: a minus sign, and none where a value is shown as 0.
+  return value === null || value === undefined ? MISSING : value.toFixed(digits).replace(/^-(?=0\.?0*$)/, '').replace('-', '−');
 }
 
 const FAMILIES = new Map(DATA.families.map((family) => [family.name, family]));

@@ -17,10 +17,7 @@ function metricCell(point, metric, secondary) {
   const interval = point.metrics[metric.name];
   const attributes = {class: `number${secondary ? ' secondary' : ''}`};
   if (!interval) return element('td', {...attributes, 'data-missing': true}, MISSING);
-  const text = intervalText(metric.interval ? interval : [interval[0], null, null], metric.digits);
-  // A difference has its sign, so that it is not taken for a value.
-  const signed = metric.name.startsWith('delta_') ? text.replace(/(?<![-.\d])(?=\d)/g, '+') : text;
-  const [value, ...bounds] = signed.split(' [');
+  const [value, ...bounds] = point.texts[metric.name].split(' [');
   const parts = bounds.length ? [' ', element('small', {}, `[${bounds[0]}`)] : [];
   return element('td', {...attributes, 'data-number': interval[0]}, value, ...parts);
 }

@@ -6,6 +6,7 @@ import math
 
 from edt.metrics.bootstrap import Comparison
 from edt.metrics.suite import MetricValue, presentation
+from edt.report.numbers import interval_text
 from edt.study.selection import Choice
 
 MISSING = "–"
@@ -18,9 +19,7 @@ def value_cell(measured: MetricValue | None, confidence: float) -> str:
 
     # Digits and interval are the metric's: a temperature has none.
     lo, hi = measured.bounds(confidence)
-    digits = presentation(measured.metric).digits
-    value = f"{measured.value:.{digits}f}"
-    return value if lo is None or hi is None else f"{value} [{lo:.{digits}f}, {hi:.{digits}f}]"
+    return interval_text(measured.value, lo, hi, digits=presentation(measured.metric).digits)
 
 
 def difference_cell(comparison: Comparison | None) -> str:
@@ -28,8 +27,8 @@ def difference_cell(comparison: Comparison | None) -> str:
     # NaN where a metric is missing on one side; it must not be printed as a number.
     if comparison is None or math.isnan(comparison.difference):
         return MISSING
-    value = f"{comparison.difference:+.2f}"
-    return value if math.isnan(comparison.lo) else f"{value} [{comparison.lo:+.2f}, {comparison.hi:+.2f}]"
+    bounds = () if math.isnan(comparison.lo) else (comparison.lo, comparison.hi)
+    return interval_text(comparison.difference, *bounds, digits=2, signed=True)
 
 
 def p_cell(p_value: float | None) -> str:
