@@ -212,10 +212,9 @@ def _print_data(action: str, tasks: Any, config: PlainConfig) -> None:
     sampling = build.construct(config["sampling"], "sampling")
     # Of the model only what reads prompts: its weights may be larger than this machine.
     model = LanguageModel.load(build.construct(config["model"], "model"), weights=False)
-    for task in tasks:
-        if action == "show":
-            texts = shown_prompts(model, task, sampling, n=config["n"], example_id=config["example"])
-        else:
-            texts = check_task(model, task, sampling)
-        for text in texts:
-            print(visible_lines(text))
+    if action == "show":
+        texts = shown_prompts(model, tasks, sampling, n=config["n"], example_id=config["example"])
+    else:
+        texts = (text for task in tasks for text in check_task(model, task, sampling))
+    for text in texts:
+        print(visible_lines(text))

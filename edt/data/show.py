@@ -18,35 +18,38 @@ __all__ = ["shown_prompts"]
 
 
 def shown_prompts(
-    model: LanguageModel, task: TaskRequest, sampling: Sampling, *, n: int | None, example_id: str | None
+    model: LanguageModel, tasks: Sequence[TaskRequest], sampling: Sampling, *, n: int | None, example_id: str | None
 ) -> Iterator[str]:
     """Yield texts for a reader: for each split what holds for all its prompts, then prompt by prompt.
 
     model: may be without its weights. n: prompts of each split; None for all. example_id: this one alone instead.
 
-    Raises ConfigError where no split has the example.
+    Raises ConfigError where no task has the example.
     """
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
         raise ConfigError(f"n is {n!r}; it must be a number of prompts, 1 or more, or null for all.")
-    reading = TaskPrompts.of(model, task, sampling)
-    subsets = {split: task.task.load(split) for split in task.splits}
-    chosen = {split: _chosen(subset, n, example_id) for split, subset in subsets.items()}
-    if not any(chosen.values()):
-        ids = [example.example_id for subset in subsets.values() for example in subset.examples]
-        raise ConfigError(
-            f"example is '{example_id}'{suggestion(str(example_id), ids)}; task '{task.task.name}' has no such example "
-            f"in {' or '.join(task.splits)}, but {', '.join(ids[:3])}, …. task.limit=null and task.split say which "
-            "there are."
-        )
+    ids: list[str] = []
+    for task in tasks:
+        reading = TaskPrompts.of(model, task, sampling)
+        for split in task.splits:
+            subset = task.task.load(split)
+            ids += [example.example_id for example in subset.examples]
+            examples = _chosen(subset, n, example_id)
+            # Of several tasks, one has the example that is looked for.
+            if not examples:
+                continue
+            taken = limit_note(len(subset.examples), subset.available)
+            yield f"{task.task.name}, {split}: {len(examples):,} shown, of {taken}"
+            yield _rules(model, task, reading, sampling)
+            for example in examples:
+                yield from _prompt_texts(model, reading, example)
+            yield from special_token_notes(task.task.name, {split: subset}, model)
 
-    for split, examples in chosen.items():
-        subset = subsets[split]
-        taken = limit_note(len(subset.examples), subset.available)
-        yield f"{task.task.name}, {split}: {len(examples):,} shown, of {taken}"
-        yield _rules(model, task, reading, sampling)
-        for example in examples:
-            yield from _prompt_texts(model, reading, example)
-    yield from special_token_notes(task.task.name, subsets, model)
+    if example_id is not None and example_id not in ids:
+        raise ConfigError(
+            f"example is '{example_id}'{suggestion(example_id, ids)}; it is not among the {len(ids):,} that are drawn, "
+            f"such as {', '.join(ids[:3])}. task.limit=null draws every example, and task.split another split's."
+        )
 
 
 def _chosen(subset: ExampleSet, n: int | None, example_id: str | None) -> Sequence[Example]:

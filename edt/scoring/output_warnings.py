@@ -88,4 +88,4 @@ def _remedy(run: Run) -> str:
     if run.manifest.has_chat_template and not run.manifest.identity["model"]["chat_template"]:
         return "this tokenizer has a chat template: try model.chat_template=true"
     # What else empties an output depends on the wording, which only a reader can judge.
-    return "look at a prompt (edt trace), and at task.template and task.stop"
+    return "look at a prompt (edt data show), and at task.template and task.stop"

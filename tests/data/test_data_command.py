@@ -82,6 +82,13 @@ def test_both_contexts_and_what_was_cut_are_shown(ask_of, capsys):
     assert "--- it has no source to leave out" in shown
 
 
+def test_an_example_is_found_among_several_tasks(capsys):
+    shown = printed(capsys, "show", "task=[mini_xlsum,mini_quac]", "example=mini_quac-test-000003_q#0")
+    assert [line for line in shown.splitlines() if "shown, of" in line] == [
+        "mini_quac, test: 1 shown, of 100 of 400 examples; task.limit=null takes all"
+    ]
+
+
 def test_control_characters_of_data_reach_no_terminal(ask_of, capsys):
     shown = printed(capsys, "show", *ask_of([{"id": "x", "question": "\x1b[31mred", "answer": "\x07"}]))
     assert "\x1b" not in shown

@@ -33,7 +33,7 @@ def runs_of(words):
 
 @pytest.mark.parametrize(
     ("template", "remedy"),
-    [(None, "look at a prompt (edt trace)"), ("{{ messages[0]['content'] }}", "try model.chat_template=true")],
+    [(None, "look at a prompt (edt data show)"), ("{{ messages[0]['content'] }}", "try model.chat_template=true")],
 )
 def test_empty_outputs_are_warned_of_with_cause_and_remedy(local, ends_at_once, caplog, template, remedy):
     if template is not None:
