@@ -31,16 +31,21 @@ def run_facts(manifests: Sequence[Manifest]) -> dict[str, str]:
 
 
 def eda_scales(sections: Sections, labels: Mapping[Group, str]) -> str:
-    """Return EDA's constants of each section that has EDA, once where several share them."""
+    """Return EDA's constants of each section, once where all share them; empty where no section has EDA."""
     # From the signatures, since a score carries the constants that it was computed with.
     by_scale: dict[str, list[str]] = {}
     for group, rows in sections.items():
         signatures = [row.cells["eda"].signature for row in rows if "eda" in row.cells]
         match = next(filter(None, map(_CONSTANTS.search, signatures)), None)
+        scale = "EDA is missing"
         if match:
             q_star, s_star, source = match.groups()
             scale = f"Q* = {float(q_star):.4g}, S* = {float(s_star):.4g} ({source})"
-            by_scale.setdefault(scale, []).append(f"{labels[group]} {group.split}")
+        # Named also where it is missing: the scale of one run alone would pass for that of all.
+        if signatures:
+            by_scale.setdefault(scale, []).append(f"{labels[group]}, {group.split}")
+    if set(by_scale) <= {"EDA is missing"}:
+        return ""
     if len(by_scale) == 1:
         return next(iter(by_scale))
     return "; ".join(f"{', '.join(names)}: {scale}" for scale, names in by_scale.items())

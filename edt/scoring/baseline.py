@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,8 +13,12 @@ from edt.records import ScoreRow
 from edt.scoring.eda_constants import StrategyMetrics
 from edt.scoring.outputs import GRAMMAR_ID
 
+_logger = logging.getLogger(__name__)
+
 BEST_FIXED, NO_BASELINE = "best_fixed", "none"
 """Values of `baseline` that name no strategy."""
+AS_SET = "as set by baseline"
+"""How the user's own choice became the baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,25 +63,33 @@ def as_scored(scores: Sequence[ScoreRow], requested: str | None) -> list[ScoreRo
     scoring has.
     """
     if requested == NO_BASELINE:
-        return [
-            replace(score, baseline="", baseline_origin="", difference=None, difference_lo=None, difference_hi=None)
-            for score in scores
-        ]
+        return [_without_difference(score) for score in scores]
+    if requested is None:
+        return list(scores)
     # Runs can have been scored with different baselines; each of them is on show.
     present = sorted({score.baseline for score in scores if score.baseline})
-    if requested is not None and requested not in present:
+    if requested not in present:
         raise ConfigError(
             f"baseline is {requested!r}, but the scores on disk hold differences to {', '.join(present) or 'nothing'}; "
             f"to score others: edt score 'baseline={requested}' runs=…"
         )
-    return list(scores)
+    # As in a scoring: what is compared with another baseline has no difference to this one.
+    if len(present) > 1:
+        others = ", ".join(name for name in present if name != requested)
+        _logger.warning("no differences of what was scored with another baseline than %s: %s.", requested, others)
+    return [score if score.baseline in ("", requested) else _without_difference(score) for score in scores]
 
 
-def baselines(entries: Sequence[StrategyMetrics], requested: str | None) -> dict[str, Baseline]:
+def _without_difference(score: ScoreRow) -> ScoreRow:
+    return replace(score, baseline="", baseline_origin="", difference=None, difference_lo=None, difference_hi=None)
+
+
+def baselines(entries: Sequence[StrategyMetrics], requested: str | None, origin: str = AS_SET) -> dict[str, Baseline]:
     """Return the baseline of each split that has one.
 
     requested: a strategy; `none`; or `best_fixed` (as None), the fixed temperature of lowest EDA, or of best quality
         where EDA is missing. It is chosen on dev if dev has all of the split's fixed temperatures, else on the split.
+    origin: how a strategy that is requested was chosen.
     """
     if requested == NO_BASELINE:
         return {}
@@ -90,7 +103,7 @@ def baselines(entries: Sequence[StrategyMetrics], requested: str | None) -> dict
 
     if requested not in (None, BEST_FIXED):
         return {
-            split: Baseline(entry=of_split[requested], origin="as set by baseline")
+            split: Baseline(entry=of_split[requested], origin=origin)
             for split, of_split in by_split.items()
             if requested in of_split
         }

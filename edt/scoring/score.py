@@ -12,7 +12,7 @@ from edt.ids import digest
 from edt.metrics.eda import EdaConstants, missing_signature
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.records import ScoreRow
-from edt.scoring.baseline import BEST_FIXED, NO_BASELINE, Baseline, baselines, check_baseline
+from edt.scoring.baseline import AS_SET, BEST_FIXED, NO_BASELINE, Baseline, baselines, check_baseline
 from edt.scoring.compute import compute_metrics
 from edt.scoring.eda_constants import FrozenConstants, StrategyMetrics, constants_for
 from edt.scoring.outputs import GRAMMAR_ID, StrategyOutputs, grammar_outputs, read_outputs
@@ -45,13 +45,14 @@ def score_runs(
     samples: int | None,
     baseline_ids: Collection[str] | None = None,
     baseline: str | None = NO_BASELINE,
+    baseline_origin: str = AS_SET,
 ) -> list[ScoreRow]:
     """Score every run, write each run's scores, and freeze EDA's constants where dev gives them.
 
-    samples: per example; None takes, in each run, as many as every strategy of the run has. baseline_ids, baseline: see
-        score_outputs.
+    samples: per example; None takes, in each run, as many as every strategy of the run has. baseline_ids, baseline,
+        baseline_origin: see score_outputs.
     A run without a strategy that has so many is left out with a warning; its scores are left as they were. Raises
-    StoreError where no run remains, and ConfigError where no run has the baseline.
+    StoreError where no run remains, and ConfigError where no run that is scored has the baseline.
     """
     if samples is not None and (not isinstance(samples, int) or samples < 1):
         raise ConfigError(f"samples is {samples!r}; it is a number of samples per example, 1 or more, or null for all.")
@@ -59,16 +60,23 @@ def score_runs(
     scores: list[ScoreRow] = []
     left_out = []
     runs = [run.reread() for run in runs]  # what is on disk now, whenever the caller opened them
-    check_baseline(baseline, [name for run in runs for planned in run.manifest.passes for name, _ in planned.rows])
+    if baseline not in (None, BEST_FIXED, NO_BASELINE):
+        # Before anything is scored and written; a setting that is planned but not decoded is compared with nothing.
+        names = [name for run in runs for name in _scored_settings(read_outputs(run), samples)]
+        # Without any, that nothing can be scored is the error.
+        if names:
+            check_baseline(baseline, names)
     # One run after the other: what one of them holds must not change the numbers of another.
     for run in runs:
         outputs = read_outputs(run)
-        n_samples = _samples_of_all(outputs, run) if samples is None else samples
+        n_samples = _samples_of_all(outputs) if samples is None else samples
         # Unfinished, or with fewer samples than requested: no reason to stop the others.
         if n_samples is None or all(entry.complete_samples < n_samples for entry in outputs):
             left_out.append(_left_out_text(run, samples))
             continue
-        scored = score_outputs(run, outputs, spec, n_samples, baseline_ids, baseline)
+        if samples is None:
+            _warn_of_fewer(outputs, run, n_samples)
+        scored = score_outputs(run, outputs, spec, n_samples, baseline_ids, baseline, baseline_origin)
         write_scores(run, scored.scores)
         scores.extend(scored.scores)
 
@@ -86,11 +94,12 @@ def score_outputs(
     n_samples: int,
     baseline_ids: Collection[str] | None = None,
     baseline: str | None = NO_BASELINE,
+    baseline_origin: str = AS_SET,
 ) -> RunScores:
     """Score the complete strategies of a run; EDA's constants are frozen where these outputs hold the dev split.
 
     baseline_ids: the strategies that set EDA's scale; None leaves it to `constants_for`. baseline: what every strategy
-        is compared with, see edt.scoring.baseline.
+        is compared with, see edt.scoring.baseline. baseline_origin: how a named one was chosen.
     """
     complete = [entry for entry in outputs if _is_complete(entry, n_samples, run.manifest.task)]
     if not complete:
@@ -116,9 +125,17 @@ def score_outputs(
     frozen.write()
 
     # After EDA, whose differences are among them.
-    by_split = baselines(scored, baseline)
+    by_split = baselines(scored, baseline, baseline_origin)
     if not by_split and baseline not in (None, BEST_FIXED, NO_BASELINE):
-        logger.warning("%s: no differences, since the run does not hold %s.", run.manifest.task, baseline)
+        logger.warning(
+            "%s (%s): no differences to %s, %s.",
+            run.manifest.task,
+            run.folder,
+            baseline,
+            "its only setting"
+            if any(entry.outputs.strategy_id == baseline for entry in scored)
+            else "which the run does not hold",
+        )
     scores = [
         _with_difference(_score_row(run, entry, value, spec, n_samples), value, by_split.get(entry.outputs.split))
         for entry in scored
@@ -149,14 +166,21 @@ def combine_eda(
     return MetricValue(metric="eda", value=float(value), resampled_B=resampled, signature=signature, note=note)
 
 
-def _samples_of_all(outputs: Sequence[StrategyOutputs], run: Run) -> int | None:
-    """Return the samples that every complete strategy of a run has, None without one; warn where some have more."""
-    # A strategy without one complete sample is unfinished; it does not set the number for all.
-    complete = [entry for entry in outputs if entry.complete_samples]
-    if not complete:
-        return None
+def _scored_settings(outputs: Sequence[StrategyOutputs], samples: int | None) -> list[str]:
+    """Return the strategies of a run that can be scored with so many samples (None: as many as all of them have)."""
+    n_samples = _samples_of_all(outputs) if samples is None else samples
+    return [entry.strategy_id for entry in outputs if n_samples is not None and entry.complete_samples >= n_samples]
 
-    n_samples = min(entry.complete_samples for entry in complete)
+
+def _samples_of_all(outputs: Sequence[StrategyOutputs]) -> int | None:
+    """Return the samples that every complete strategy of a run has, None without one."""
+    # A strategy without one complete sample is unfinished; it does not set the number for all.
+    return min((entry.complete_samples for entry in outputs if entry.complete_samples), default=None)
+
+
+def _warn_of_fewer(outputs: Sequence[StrategyOutputs], run: Run, n_samples: int) -> None:
+    """Warn where some strategies have more samples than are scored."""
+    complete = [entry for entry in outputs if entry.complete_samples]
     most = max(entry.complete_samples for entry in complete)
     if most > n_samples:
         # The scores of before may be of more samples, and a smaller number changes Self-BLEU.
@@ -172,7 +196,6 @@ def _samples_of_all(outputs: Sequence[StrategyOutputs], run: Run) -> int | None:
             most,
             most,
         )
-    return n_samples
 
 
 def _left_out_text(run: Run, samples: int | None) -> str:

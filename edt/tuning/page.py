@@ -12,7 +12,7 @@ from html import escape
 
 from edt.extras import extra_imports
 from edt.report.colors import color_scale, family_of
-from edt.report.frame import Sections, columns_in
+from edt.report.frame import Sections, columns_in, notes_in
 from edt.report.html import study_html
 from edt.report.page import PageChart, PageTable, Section, StudyPage
 from edt.report.table import heading, legend, row_texts, section_label
@@ -32,14 +32,13 @@ TICKS = 6
 FINE_DECADES = 3
 """Decades of a logarithmic axis up to which 2 and 5 have ticks too."""
 CHOSEN = "#d1001c"
-_FEW_TRIALS = 20
-"""Settings below which a search has hardly seen its space."""
-_NEAR = 0.05
-"""Share of the chosen EDA within which another setting may well be the better one."""
 
 
-def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
-    """Return the page. It opens from a file, loads nothing, and is of the same kind as that of a study."""
+def tune_page(result: SearchResult, sections: Sections, paragraphs: Sequence[str], warnings: Sequence[str] = ()) -> str:
+    """Return the page. It opens from a file, loads nothing, and is of the same kind as that of a study.
+
+    paragraphs: of its summary. warnings: of the outputs on test, which the summary begins with.
+    """
     spec = result.spec
     return study_html(
         StudyPage(
@@ -59,7 +58,8 @@ def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
                 Section(
                     name="summary",
                     title="Summary",
-                    text=[summary, choice_caveat(result)],
+                    warnings=warnings,
+                    text=paragraphs,
                     tables=[_results_table(result, sections)],
                 ),
                 Section(name="figures", title="What was tried, on dev", charts=_charts(result)),
@@ -69,24 +69,6 @@ def tune_page(result: SearchResult, sections: Sections, summary: str) -> str:
             outputs=(),
         )
     )
-
-
-def choice_caveat(result: SearchResult) -> str:
-    """Return how sure the choice is, in numbers: the settings that were tried, the data, and how near others came."""
-    tried, chosen = distinct(result.trials), result.chosen
-    others = [trial for trial in tried if trial.strategy_id != chosen.strategy_id]
-    # No interval is computed on dev, so distance to the chosen EDA stands for it.
-    near = [trial for trial in others if trial.eda <= chosen.eda * (1 + _NEAR)]
-    data = (
-        "" if result.n_examples is None else f" on {result.n_examples:,} dev examples with {result.n_samples} samples"
-    )
-    settings = "1 setting" if len(tried) == 1 else f"{len(tried)} settings"
-    text = f"The choice is uncertain: it is the lowest of {settings}{data}, and the lowest of many is too optimistic."
-    if near:
-        text += f" {len(near)} of the others are within {_NEAR:.0%} of its EDA; any of them may be as good."
-    if len(tried) < _FEW_TRIALS:
-        text += f" With fewer than {_FEW_TRIALS} settings much of the space is unseen; search.trials=… tries more."
-    return text
 
 
 def _results_table(result: SearchResult, sections: Sections) -> PageTable:
@@ -105,7 +87,7 @@ def _results_table(result: SearchResult, sections: Sections) -> PageTable:
         title=f"Results on test: {single}" if single else "Results on test",
         columns=[*([] if single else ["data"]), "setting (★ chosen)", *map(heading, columns)],
         rows=rows,
-        note=legend(sections),
+        note=" ".join([legend(sections), *notes_in(sections)]),
         filters=[] if single else ["data"],
     )
 

@@ -14,29 +14,38 @@ from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.report.table import markdown, print_table, result_console
 from edt.store.atomic import write_text
+from edt.tuning.conclusion import choice_caveat, conclusions
 from edt.tuning.identity import IDENTITY_KEYS, SEARCH_FILE
 from edt.tuning.page import tune_page
 from edt.tuning.results import SearchResult, TrialResult
 
 
 def report_search(
-    result: SearchResult, scores: Sequence[ScoreRow], folder: Path, identity: Mapping[str, object]
+    result: SearchResult,
+    scores: Sequence[ScoreRow],
+    folder: Path,
+    identity: Mapping[str, object],
+    warnings: Sequence[str] = (),
 ) -> None:
-    """Print the scores on test, and write table.md, trials.csv, baseline.csv, tune.json and tune.html."""
+    """Print the scores on test, and write table.md, trials.csv, baseline.csv, tune.json and tune.html.
+
+    warnings: of the outputs on test, for table.md and tune.html.
+    """
     # The table is of test; trials and baseline are of dev, and have their own files.
     sections = table_rows(scores)
-    summary = _summary(result)
-    write_text(folder / "table.md", f"{markdown(sections)}\n{summary}\n")
+    paragraphs = [_summary(result), choice_caveat(result), *conclusions(result, sections)]
+    write_text(folder / "table.md", "\n\n".join([markdown(sections, warnings).rstrip("\n"), *paragraphs]) + "\n")
     write_text(folder / "trials.csv", _trials_csv(result))
     write_text(folder / "baseline.csv", _baseline_csv(result))
     write_text(folder / SEARCH_FILE, json.dumps(_facts(result, identity), indent=1, ensure_ascii=False) + "\n")
 
     # The page last: it is the slowest, and the files before it are enough to draw it again.
-    write_text(folder / "tune.html", tune_page(result, sections, summary))
+    write_text(folder / "tune.html", tune_page(result, sections, paragraphs, warnings))
 
     console = result_console()
     print_table(sections, console)
-    console.print(summary, highlight=False, markup=False, soft_wrap=True)
+    for paragraph in paragraphs:
+        console.print(paragraph, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"search: {folder}/tune.html, table.md, trials.csv, baseline.csv and {SEARCH_FILE}",
         highlight=False,

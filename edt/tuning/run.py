@@ -160,8 +160,10 @@ def _search_tasks(
 
         # Warned about here and not in the search: only the chosen setting matters.
         result = replace(result, at_boundary=request.space.boundary_values(result.chosen.params))
-        scores = _evaluate_on_test(request, session, indices, result)
-        report_search(result, scores, folder, identity)
+        scores, warnings = _evaluate_on_test(request, session, indices, result)
+        report_search(result, scores, folder, identity, warnings)
+        for warning in warnings:
+            logger.warning("%s", warning)
     return result
 
 
@@ -296,8 +298,8 @@ def _baseline_results(
 
 def _evaluate_on_test(
     request: TuneRequest, session: Session, indices: Sequence[int], result: SearchResult
-) -> list[ScoreRow]:
-    """Decode the chosen settings on test and return their scores, with intervals, and the grammar's own."""
+) -> tuple[list[ScoreRow], list[str]]:
+    """Decode the chosen settings on test; return their scores, with the grammar's own, and warnings of the outputs."""
     # The best fixed temperature may be outside the space, so it is taken from the baseline.
     fixed = {strategy.strategy_id: strategy for strategy in request.generation.strategies}
     settings = [
@@ -309,9 +311,14 @@ def _evaluate_on_test(
     # each run is scored whole, so that its scores on disk are complete
     samples = request.generation.sampling.samples
     best_fixed = result.best_fixed.strategy_id
-    scores = score_runs(runs, request.metrics, samples=samples, baseline_ids=set(fixed), baseline=best_fixed)
+    scores = score_runs(
+        runs,
+        request.metrics,
+        samples=samples,
+        baseline_ids=set(fixed),
+        baseline=best_fixed,
+        baseline_origin=f"the best of {len(fixed)} fixed temperatures by EDA on dev, chosen by edt tune",
+    )
     wanted = {*(setting.strategy_id for setting in settings), GRAMMAR_ID}
     of_test = [score for score in scores if score.split == TEST and score.strategy_id in wanted]
-    for warning in output_warnings(of_test, runs):
-        logger.warning("%s", warning)
-    return of_test
+    return of_test, output_warnings(of_test, runs)

@@ -113,6 +113,32 @@ def test_stored_scores_show_another_baseline_only_after_scoring(ask, real_text):
         as_scored(scores, "fixed(t0=1)")
 
 
+def test_a_baseline_that_only_an_unfinished_run_plans_is_refused_and_one_that_some_runs_lack_is_noted(
+    ask, real_text, caplog
+):
+    whole, planned = run_of(ask(STRATEGIES[:2])), run_of(ask([*STRATEGIES, Fixed(t0=0.3)], seed=1))
+    third = run_of(ask(STRATEGIES, seed=2))
+    # As after an interruption: the manifest plans what no part holds.
+    for part in planned.parts():
+        part.unlink()
+    for baseline in ("fixed(t0=0.3)", "edt(t0=1,theta=1)"):
+        with pytest.raises(ConfigError, match=r"one of: best_fixed, none, fixed\(t0=0\), fixed\(t0=1\)\."):
+            score_runs([whole, planned], MetricsSpec(), samples=None, baseline=baseline)
+
+    scores = score_runs([whole, third], MetricsSpec(), samples=None, baseline="edt(t0=1,theta=1)")
+    assert {s.generation_id: s.baseline for s in scores} == {
+        whole.generation_id: "", third.generation_id: "edt(t0=1,theta=1)",
+    }  # fmt: skip
+    assert f"{whole.folder}): no differences to edt(t0=1,theta=1), which the run does not hold" in caplog.text
+
+    # The same of stored scores: what has another baseline has no difference to this one.
+    mixed = [*scores_of(whole, "fixed(t0=0)").values(), *scores_of(third, "fixed(t0=1)").values()]
+    shown = as_scored(mixed, "fixed(t0=1)")
+    assert {s.baseline for s in shown if s.generation_id == whole.generation_id} == {""}
+    assert {s.baseline for s in shown if s.generation_id == third.generation_id} == {"fixed(t0=1)"}
+    assert "another baseline than fixed(t0=1): fixed(t0=0)" in caplog.text
+
+
 def test_the_baseline_on_the_command_line(capsys, tmp_path):
     words = ["task=mini_xlsum", "task.limit=3", "sampling.samples=2", "sampling.max_new_tokens=6"]
     words += [f"paths.runs={tmp_path}", "metrics.bootstrap.resamples=20"]

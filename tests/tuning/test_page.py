@@ -13,7 +13,8 @@ from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.scoring.dev import TrialMetrics
 from edt.tuning.axes import Categorical, Range
-from edt.tuning.page import choice_caveat, figures, tune_page
+from edt.tuning.conclusion import choice_caveat, conclusions
+from edt.tuning.page import figures, tune_page
 from edt.tuning.progress import SearchProgress
 from edt.tuning.results import SearchResult, TrialResult
 from edt.tuning.spec import SearchSpec
@@ -66,7 +67,7 @@ def test_the_page_shows_its_pictures_without_a_network(case, tmp_path):
     axes, points, sampler, n_figures = PAGES[case]
     result = result_of(axes, points, sampler, tasks=("one", "two") if case == "plane" else ("task",))
     path = tmp_path / "tune.html"
-    path.write_text(tune_page(result, sections_of(result), "In short."), encoding="utf-8")
+    path.write_text(tune_page(result, sections_of(result), ["In short."]), encoding="utf-8")
     shown = subprocess.run(
         [
             chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
@@ -108,7 +109,7 @@ def test_ticks_of_a_logarithmic_axis_are_written_out():
 def test_trials_are_counted_from_0_on_the_page_as_in_the_csv():
     result = result_of({"t0": T0}, [{"t0": 0.5}, {"t0": 1.5}])
     assert list(figures(result)["The best so far"].data[0].x) == [0, 1]
-    page = tune_page(result, sections_of(result), "")
+    page = tune_page(result, sections_of(result), [])
     cells = re.findall(r"<td[^>]*>(?:★ )?edt\((?:<wbr>)?(\d)\)</td><td[^>]*>(\d)</td>", page)
     assert cells == [("0", "0"), ("1", "1")]
 
@@ -117,7 +118,7 @@ def test_the_page_escapes_every_text_and_loads_nothing():
     axes = {EVIL: Categorical(values=(EVIL, "b")), f"2{EVIL}": T0, f"3{EVIL}": THETA}
     points = [{EVIL: EVIL, f"2{EVIL}": 1.0, f"3{EVIL}": 1.0}]
     result = result_of(axes, points, tasks=(EVIL,), name=EVIL)
-    html = tune_page(result, sections_of(result), EVIL)
+    html = tune_page(result, sections_of(result), [EVIL])
     assert "<img src=x" not in html
     assert html.count("</script>") == len(re.findall(r"<script[ >]", html))
     for text in html.split("</script>"):
@@ -127,7 +128,7 @@ def test_the_page_escapes_every_text_and_loads_nothing():
 
 def test_the_page_allows_no_script_but_its_own_and_has_less_than_one_and_a_half_megabytes():
     result = result_of({"t0": T0}, [{"t0": 0.01 * n} for n in range(48)])
-    page = tune_page(result, sections_of(result), "")
+    page = tune_page(result, sections_of(result), [])
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page).group(1)
     assert policy.startswith("default-src &#39;none&#39;")
     assert "unsafe" not in policy.split("script-src")[1].split(";")[0]
@@ -142,7 +143,7 @@ def test_a_choice_says_in_numbers_how_uncertain_it_is():
     assert "With fewer than 20 settings" in text
     many = choice_caveat(result_of({"t0": T0}, [{"t0": 0.01 * n} for n in range(30)]))
     assert "fewer than" not in many
-    assert text in tune_page(replace(result, n_examples=5), sections_of(result), "")
+    assert text in tune_page(replace(result, n_examples=5), sections_of(result), [text])
 
 
 def test_dark_is_good_and_families_have_their_colors():
@@ -163,3 +164,38 @@ def test_each_new_trial_is_a_line(caplog):
         show(trials)
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("trial ")]
     assert lines == ["trial 1: edt(1), EDA on dev 31.00", "trial 2: edt(2), EDA on dev 32.00"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "verdict"),
+    [
+        ((-2.0, -0.5), "edt(0) is better than the best fixed temperature, fixed(t0=0) (Δ EDA −1.2 [−2.0, −0.5])."),
+        ((0.5, 2.0), "is worse than"),
+        ((-2.0, 0.5), "is not distinguishable from the best fixed temperature, fixed(t0=0) (Δ EDA −1.2 [−2.0, +0.5]"),
+        ((None, None), "is not distinguishable"),
+        (None, "cannot be compared"),
+    ],
+)
+def test_the_conclusion_is_that_of_the_paired_interval_on_test(bounds, verdict):
+    result = result_of({"t0": T0}, [{"t0": 0.5}, {"t0": 1.5}])
+    (group, (row,)) = next(iter(sections_of(result).items()))
+    eda = row.cells["eda"]
+    delta = {} if bounds is None else {
+        "delta_eda": replace(
+            eda, metric="delta_eda", value=1.2 if bounds[0] == 0.5 else -1.2, lo=bounds[0], hi=bounds[1],
+            baseline="fixed(t0=0)", baseline_origin="the best of 1 fixed temperatures by EDA on dev, chosen by edt tune",
+        )
+    }  # fmt: skip
+    sections = {group: [replace(row, cells={**row.cells, **delta})]}
+    (text,) = conclusions(result, sections)
+    assert text.startswith("task, test: edt(0) ")
+    assert verdict in text
+    if delta:
+        page = tune_page(result, sections, [text])
+        assert "Δ is the difference to fixed(t0=0) (the best of 1 fixed temperatures by EDA on dev" in page
+
+
+def test_a_chosen_fixed_temperature_is_no_discovery():
+    result = result_of({"t0": T0}, [{"t0": 0.5}])
+    (text,) = conclusions(replace(result, baseline=result.trials), sections_of(result))
+    assert text == "The chosen setting is the best fixed temperature itself, edt(0): no other was better on dev."
