@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from edt.decoding.sampling import STORED_ENGINES, STORED_NOISE
 from edt.ids import digest
@@ -42,7 +43,18 @@ _DEFAULTS = {"answer": "all"}
 _SHORT_HASH = 7
 _HASH = re.compile("[0-9a-f]{16}")
 _LONGEST_VALUE = 40
-"""Characters of a value that is printed; of a longer one, such as a template, only the hash is."""
+"""Characters of a value that is printed; of a longer one, such as a template, only a part."""
+_CAUSES = {
+    "stop": ("chat_template", "task", "stop"),
+    "answer": ("chat_template", "task", "answer"),
+    "dtype": ("device", "model", "dtype"),
+}
+"""By fact, another fact that sets its default, and the option that replaces it: null and "auto" leave the default."""
+
+_PARTS = ("head", "source", "turn", "tail")
+"""Parts of a template."""
+_BEFORE_DIFFERENCE = 8
+"""Characters that are shown before two long values differ."""
 
 _Facts = Mapping[str, object]
 
@@ -90,13 +102,12 @@ def _distinct_texts(manifests: Sequence[Manifest]) -> list[str]:
     if "engine" in names:
         # An engine that draws by itself has no noise of ours: its name says so.
         names = [name for name in names if name != "noise"]
+    names = [name for name in names if not _is_consequence(name, names, facts, manifests)]
     tasks = [_task_facts(one) for one in manifests]
     # The task's options matter where they changed a prompt. One that an older version did not know is no difference.
     options = [name for name in _differing(tasks) if "prompts" in _differing(hashes) and all(name in t for t in tasks)]
-    texts = [
-        [*(_fact_text(name, facts[run]) for name in names), *(_fact_text(name, tasks[run]) for name in options)]
-        for run in range(len(manifests))
-    ]
+    columns = [*(_fact_texts(name, facts) for name in names), *(_fact_texts(name, tasks) for name in options)]
+    texts = [[column[run] for column in columns] for run in range(len(manifests))]
 
     # A hash that follows from what is named already would only repeat it; it is named where labels would be equal.
     explained = {hashed for hashed, causes in _EXPLAINED_BY.items() if {*names, *options} & causes}
@@ -138,7 +149,10 @@ def _task_facts(manifest: Manifest) -> _Facts:
     options = {name: value for name, value in _task_config(manifest).items() if name not in of_identity}
     # Both would be taken for the model's path and the seed of the draws.
     clear = {"path": "data", "seed": "subset seed"}
-    return {clear.get(name, name): value for name, value in options.items()}
+    named = {clear.get(name, name): value for name, value in options.items()}
+    # A template is the user's as parts: what changed is one of them.
+    template = _as_mapping(named.pop("template", None))
+    return named | {name: template[name] for name in _PARTS if name in template}
 
 
 def _hashes(manifest: Manifest) -> _Facts:
@@ -147,10 +161,43 @@ def _hashes(manifest: Manifest) -> _Facts:
     return {name: facts.get(name) for name in _HASHES}
 
 
-def _fact_text(name: str, facts: _Facts) -> str:
-    """Return one fact in words: "float64", "seed 1", "no limit"."""
+def _is_consequence(name: str, names: Sequence[str], facts: Sequence[_Facts], manifests: Sequence[Manifest]) -> bool:
+    """Return whether the user changed no such thing: the fact follows from another one that is named."""
+    # How a stop counts is of interest only where nothing else of the stops differs.
+    if name == "stop_rule":
+        return "stop" in names or "chat_template" in names
+    if name not in _CAUSES:
+        return False
+    cause, node, option = _CAUSES[name]
+    if cause not in names:
+        return False
+    configs = [_task_config(one) if node == "task" else _as_mapping(one.config.get(node)) for one in manifests]
+    # Only the defaults follow, and only where equal causes have equal values.
+    pairs = {(str(of_run.get(cause)), str(of_run.get(name))) for of_run in facts}
+    causes = {str(of_run.get(cause)) for of_run in facts}
+    return all(config.get(option) in (None, "auto") for config in configs) and len(pairs) == len(causes)
+
+
+def _fact_texts(name: str, facts: Sequence[_Facts]) -> list[str]:
+    """Return one fact of each run in words: "float64", "seed 1", "no limit"."""
+    values = [of_run.get(name, _DEFAULTS.get(name)) for of_run in facts]
+    written = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values]
+    # Quotes show where a part of a prompt begins and ends; a path and a word need none.
+    parts = [
+        json.dumps(value, ensure_ascii=False) if name in _PARTS else text
+        for value, text in zip(values, written, strict=True)
+    ]
+    # A file is known by its whole path.
+    shown = parts if name == "data" else _shortened(parts)
+    return [_fact_text(name, of_run, text) for of_run, text in zip(facts, shown, strict=True)]
+
+
+def _fact_text(name: str, facts: _Facts, text: str) -> str:
+    """Return one fact of a run in words. text: its value, written and shortened."""
     if name == "chat_template":
         return chat_template_text(facts.get(name))
+    if name == "stop_rule":
+        return "stops count after text" if facts.get(name) == "after_text" else "stops count anywhere"
     # An option is in the identity only where it differs from its default.
     if name not in facts and name not in _DEFAULTS:
         return f"default {name}"
@@ -158,11 +205,22 @@ def _fact_text(name: str, facts: _Facts) -> str:
     # "no limit" and "chunked" instead of "limit None" and "chunked True", which are Python's words.
     if value is None or isinstance(value, bool):
         return f"{'' if value else 'no '}{name}"
-    if name in _SELF_EXPLAINING:
-        return str(value)
-    # A template of many lines would fill the heading; two of them still differ in their hashes.
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"{name} {text if len(text) <= _LONGEST_VALUE or name == 'data' else _short_hash(value)}"
+    return str(value) if name in _SELF_EXPLAINING else f"{name} {text}"
+
+
+def _shortened(texts: Sequence[str]) -> list[str]:
+    """Return the texts, those that are too long as their beginning, or from shortly before they differ."""
+    if all(len(text) <= _LONGEST_VALUE for text in texts):
+        return list(texts)
+    n_common = sum(1 for _ in takewhile(lambda letters: len(set(letters)) == 1, zip(*texts, strict=False)))
+    # A difference in the first part of the beginning is visible there.
+    start = 0 if n_common < _LONGEST_VALUE // 2 else n_common - _BEFORE_DIFFERENCE
+    return [_part(text, start) for text in texts]
+
+
+def _part(text: str, start: int) -> str:
+    end = start + _LONGEST_VALUE
+    return ("…" if start else "") + text[start:end] + ("…" if len(text) > end else "")
 
 
 def _short_hash(value: object) -> str:

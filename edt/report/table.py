@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
@@ -32,8 +33,7 @@ TABLE_WIDTH, TEXT_WIDTH = 240, 120
 """Characters per line of a table, and of running text, in a pipe or a file."""
 _WIDE_TERMINAL = 140
 """On a narrower terminal an interval is printed below its value."""
-_LABEL_WIDTH, _NO_LIMIT = 12, 10_000
-"""Characters of a section's label below which it is not wrapped in favor of another column."""
+_NO_LIMIT = 10_000
 _FEW_EXAMPLES = 10
 """With fewer examples the legend warns of the intervals."""
 _EDA = "EDA: Euclidean distance from the ultimate aim, best quality at Self-BLEU 0."
@@ -42,18 +42,31 @@ _EDA = "EDA: Euclidean distance from the ultimate aim, best quality at Self-BLEU
 def print_table(sections: Sections, console: Console) -> None:
     """Print the table with a section for each model, task and split, and the notes below it.
 
-    Columns that do not fit are left out and named in a line below, but never those that settings are compared by.
+    On a terminal, labels that do not fit into a column are a line of their own. Columns that do not fit then are left
+    out and named in a line below, but never those that settings are compared by.
     """
-
-    def fits(columns: Sequence[str]) -> bool:
-        # With short labels: a long one may wrap, which costs no column. Measured without the terminal's limit.
-        table = _table(sections, columns, wide, _LABEL_WIDTH)
-        return Measurement.get(console, console.options.update(width=_NO_LIMIT), table).maximum <= console.width
-
     # On 80 columns, value and interval side by side would be cut off; below each other they fit.
     wide = console.width >= _WIDE_TERMINAL
-    columns, left_out = fitting_columns(columns_in(sections), sections, fits)
-    console.print(_table(sections, columns, wide))
+
+    def width_of(columns: Sequence[str], *, labeled: bool) -> int:
+        # Measured without the terminal's limit.
+        table = _table(sections, columns, wide, labeled=labeled)
+        return Measurement.get(console, console.options.update(width=_NO_LIMIT), table).maximum
+
+    columns, left_out = columns_in(sections), list[str]()
+    needed = width_of(columns, labeled=True)
+    if console.is_terminal or needed <= console.width:
+        labeled = needed <= console.width
+        columns, left_out = fitting_columns(
+            columns, sections, lambda some: labeled or width_of(some, labeled=False) <= console.width
+        )
+        _print_sections(sections, columns, console, wide, labeled=labeled)
+    else:
+        # A file or a pipe has no window: nothing is left out there.
+        usual, console.width = console.width, needed
+        _print_sections(sections, columns, console, wide, labeled=True)
+        console.width = usual
+
     if left_out:
         console.print(left_out_line(left_out), highlight=False, soft_wrap=True)
     console.print(legend(sections), highlight=False, style="dim")
@@ -61,28 +74,56 @@ def print_table(sections: Sections, console: Console) -> None:
         console.print(note, highlight=False, markup=False, style="dim")
 
 
-def _table(sections: Sections, columns: Sequence[str], wide: bool, label_width: int | None = None) -> Table:
-    """Return the table of these columns. wide: intervals stand next to values. label_width: of the first column."""
+def _print_sections(sections: Sections, columns: Sequence[str], console: Console, wide: bool, *, labeled: bool) -> None:
+    """Print one table, or, where its labels do not fit into a column, a line and a table for each section."""
+    if labeled:
+        console.print(_table(sections, columns, wide, labeled=True))
+        return
+    widths = _widths(sections, columns, wide)
+    for group, rows in sections.items():
+        console.print(section_label(group, rows).replace("\n", " · "), style="bold", highlight=False, markup=False)
+        console.print(_table({group: rows}, columns, wide, labeled=False, widths=widths))
+
+
+def _widths(sections: Sections, columns: Sequence[str], wide: bool) -> list[int]:
+    """Return the width of each column over all sections, so that their tables are aligned."""
+    texts = [[_lines(text, wide) for text in row_texts(row, columns)] for rows in sections.values() for row in rows]
+    return [max(cell_len(line) for text in column for line in text.split("\n")) for column in zip(*texts, strict=True)]
+
+
+def _lines(text: str, wide: bool) -> str:
+    return text if wide else text.replace(" [", "\n[")
+
+
+def _table(
+    sections: Sections, columns: Sequence[str], wide: bool, *, labeled: bool, widths: Sequence[int] | None = None
+) -> Table:
+    """Return the table of these columns.
+
+    wide: intervals stand next to values. labeled: the first column names the sections. widths: the least of the others.
+    """
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    table.add_column("task", max_width=label_width)
-    table.add_column("strategy", no_wrap=True)
-    for column in columns:
-        table.add_column(heading(column), justify="right")
+    if labeled:
+        table.add_column("task")
+    least = widths or [0] * (len(columns) + 1)
+    table.add_column("strategy", no_wrap=True, min_width=least[0])
+    for column, width in zip(columns, least[1:], strict=True):
+        table.add_column(heading(column), justify="right", min_width=width)
 
     for group, rows in sections.items():
         # The label of a section runs down its first column, next to the strategies; either can be the longer one.
-        labels = section_label(group, rows).split("\n")
+        labels = section_label(group, rows).split("\n") if labeled else []
         lines = max(len(rows), len(labels))
         best = {column: best_rows(rows, column) for column in columns}
         for line in range(lines):
             label = labels[line] if line < len(labels) else ""
             texts = row_texts(rows[line], columns) if line < len(rows) else [""] * (len(columns) + 1)
             # rich reads "[37.9, 41.4]" as markup unless it is escaped.
-            cells = [escape(text if wide else text.replace(" [", "\n[")) for text in texts]
+            cells = [escape(_lines(text, wide)) for text in texts]
             if line < len(rows):
                 is_best = [False, *(rows[line].strategy_id in best[column] for column in columns)]
                 cells = [f"[bold]{cell}[/bold]" if bold else cell for cell, bold in zip(cells, is_best, strict=True)]
-            table.add_row(escape(label), *cells, end_section=line == lines - 1)
+            table.add_row(*([escape(label)] if labeled else []), *cells, end_section=line == lines - 1)
     return table
 
 

@@ -78,8 +78,10 @@ def test_runs_are_distinguished_by_what_a_person_can_read(changes, expected):
         ({"limit": 2}, {"limit": None}, ["limit 2", "no limit"]),
         ({"path": "a/x.jsonl", "shots": 0}, {"path": "b/x.jsonl", "shots": 2},
          ["data a/x.jsonl, shots 0", "data b/x.jsonl, shots 2"]),
-        ({"template": {"head": "Short"}}, {"template": {"head": "L" + 40 * "o" + "ng"}},
-         ['template {"head": "Short"}', "template fc04377"]),
+        ({"template": {"head": "Short", "tail": "\n"}}, {"template": {"head": "L" + 50 * "o" + "ng", "tail": "\n"}},
+         ['head "Short"', 'head "L' + 38 * "o" + "…"]),
+        ({"template": {"tail": 30 * "so " + "it ends:"}}, {"template": {"tail": 30 * "so " + "it began."}},
+         ['tail …o so it ends:"', 'tail …o so it began."']),
         ({"limit": 2}, {"limit": 2, "answer": "all"}, ["other prompts (0123456)", "other prompts (fedcba9)"]),
     ],
 )  # fmt: skip
@@ -94,6 +96,33 @@ def test_options_of_the_task_explain_other_prompts(one, other, expected):
 def test_options_that_changed_no_prompt_are_not_named():
     configs = [{"task": {"max_prompt_tokens": value}} for value in (None, 4096)]
     assert labels(manifest(config=configs[0]), manifest(config=configs[1], seed=1)) == ["seed 0", "seed 1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"stop": None, "answer": None}, ["no chat template", "chat template"]),
+        ({"answer": None, "stop": ["\n"]},
+         ['stop ["\\n"], no chat template', "stop [], chat template"]),
+    ],
+)  # fmt: skip
+def test_what_follows_from_the_chat_template_is_not_named(options, expected):
+    plain = {**IDENTITY["limits"], "stop": ["\n"], "stop_rule": "after_text"}
+    in_chat = {"model": {**MODEL, "chat_template": True}, "answer": "after_colon", "prompts": "fedcba9876543210"}
+    config = {"task": options}
+    assert labels(manifest(config=config, limits=plain), manifest(config=config, **in_chat)) == expected
+
+
+def test_a_dtype_that_the_device_sets_is_not_named_and_a_chosen_one_is():
+    on_gpu = {"model": {**MODEL, "device": "cuda", "dtype": "bfloat16"}}
+    auto, chosen = ({"model": {"dtype": dtype}} for dtype in ("auto", "bfloat16"))
+    assert labels(manifest(config=auto), manifest(config=auto, **on_gpu)) == ["cpu", "cuda"]
+    assert labels(manifest(config=auto), manifest(config=chosen, **on_gpu)) == ["float32, cpu", "bfloat16, cuda"]
+
+
+def test_how_a_stop_counts_has_words():
+    limits = [{**IDENTITY["limits"], "stop": ["\n"]}, {**IDENTITY["limits"], "stop": ["\n"], "stop_rule": "after_text"}]
+    assert labels(*(manifest(limits=one) for one in limits)) == ["stops count anywhere", "stops count after text"]
 
 
 def test_models_with_the_same_name_are_named_by_their_paths():
