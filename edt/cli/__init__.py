@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 from edt.cli.command_names import COMMANDS, EXAMPLES, USAGE_ERROR
-from edt.cli.streams import survive_any_encoding
+from edt.cli.streams import survive_any_encoding, survive_closed_pipe
 
 __all__ = ["COMMANDS", "EXAMPLES", "USAGE_ERROR", "entry_point", "main", "overview"]
 
@@ -60,11 +59,6 @@ def _unknown_command(name: str) -> str:
 
 
 def entry_point() -> None:
-    """Run the console script: exit with the status, and quietly when the reader of the output has gone."""
-    try:
-        status = main()
-    except BrokenPipeError:
-        # `edt run | head`: without this, Python prints a traceback when it flushes stdout at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    sys.exit(status)
+    """Run the console script: exit with the status, which does not depend on who reads the output."""
+    survive_closed_pipe()
+    sys.exit(main())

@@ -21,7 +21,7 @@ from edt.cli import argv
 from edt.cli.command_names import USAGE_ERROR
 from edt.cli.composition import compose, config_folder, sweep_points
 from edt.cli.help import command_help, config_groups
-from edt.cli.line_breaks import write_breaks
+from edt.cli.line_breaks import typed_breaks, write_breaks
 from edt.cli.messages import explain, explain_option
 from edt.errors import ConfigError, EdtError
 from edt.logs import log_to_stderr
@@ -105,14 +105,13 @@ def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse
     """Run a command at each point of a sweep; one that fails does not end the others. Return the exit status."""
     failed = []
     for number, point in enumerate(points, start=1):
-        logger.info("edt %s, %d of %d: %s", command, number, len(points), " ".join(point))
+        # Quoted for the shell, so that the line can be pasted after the command's name.
+        shown_point = shlex.join(typed_breaks(point))
+        logger.info("edt %s, %d of %d: %s", command, number, len(points), shown_point)
         # Of a sweep the point alone is recorded, which can be repeated without the others.
-        shown_command = shlex.join(["edt", command, *_config_dir_words(options), *point])
+        shown_command = shlex.join(["edt", command, *_config_dir_words(options), *typed_breaks(point)])
         try:
             _run_point(command, point, options, shown_command)
-        # The reader of the output has gone: no other point can print anything either.
-        except BrokenPipeError:
-            raise
         except EdtError as error:
             if _wants_traceback():
                 raise
@@ -127,7 +126,7 @@ def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse
         return 0
     # What all points share says nothing about which one failed.
     swept = [index for index, words in enumerate(zip(*points, strict=True)) if len(set(words)) > 1]
-    shown = "; ".join(" ".join(point[index] for index in swept) for point in failed)
+    shown = "; ".join(shlex.join(typed_breaks([point[index] for index in swept])) for point in failed)
     logger.error("edt %s: %d of %d points failed: %s.", command, len(failed), len(points), shown)
     return USAGE_ERROR
 

@@ -13,12 +13,25 @@ WORDING = re.compile(
 r"""Keys whose values are wording. In all others, a path or a name, `\n` stays two characters."""
 
 _ESCAPED = re.compile(r"(\\+)([nt])")
+_WRITTEN = re.compile(r"(\\*)([\n\t]|(?<=\\)[nt])")
+_TYPED = {"\n": r"\n", "\t": r"\t"}
 _BARE_ITEM = re.compile(r"[^\[\]{},:\s][^\[\]{},:]*")
 
 
 def write_breaks(words: Sequence[str]) -> list[str]:
     r"""Return the words with `\n` and `\t` as line break and tab where a key holds wording; `\\n` is `\n` itself."""
     return [_with_breaks(word) if WORDING.fullmatch(word.partition("=")[0]) else word for word in words]
+
+
+def typed_breaks(words: Sequence[str]) -> list[str]:
+    r"""Return what `write_breaks` reads as these words: `\n` and `\t` for breaks, so that a command is one line."""
+    return [_WRITTEN.sub(_typed_break, word) if WORDING.fullmatch(word.partition("=")[0]) else word for word in words]
+
+
+def _typed_break(written: re.Match[str]) -> str:
+    slashes, letter = written.groups()
+    # A letter after backslashes is text, and stays one if there are twice as many.
+    return 2 * slashes + _TYPED.get(letter, letter)
 
 
 def _with_breaks(word: str) -> str:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from edt.cli.composition import BAD_OVERRIDE, compose
+from edt.cli.foreign_names import own_name
 from edt.cli.help import config_groups
 from edt.cli.renamed import renamed_key, renamed_option
 from edt.cli.schema import arguments
@@ -19,6 +20,9 @@ from edt.errors import ConfigError, suggestion
 
 TRACKED_LATER = ("generate", "score", "tune")
 """Commands that leave run folders and export nothing by themselves."""
+
+READS_RUNS = ("score", "report", "export")
+"""Commands that read what others have decoded."""
 
 _WORDS_OF_USERS = {"temperature": "t0"}
 """Names by which a key is looked for in vain, with the key."""
@@ -79,6 +83,8 @@ def _explain_unknown_key(key: str, command: str, overrides: Sequence[str], user_
         )
     if renamed := renamed_key(key, _value_of(key, overrides)):
         return renamed
+    if decoded := _explain_key_of_decoding(key, command):
+        return decoded
 
     # go up to the first part of the key that is unknown: its neighbors are what the user can have meant
     parent, _, name = key.rpartition(".")
@@ -96,7 +102,38 @@ def _explain_unknown_key(key: str, command: str, overrides: Sequence[str], user_
     if name_here not in neighbors and key.endswith(name):
         node = _node(parent, command, others, user_folder)
         hint = _hint_below(parent, name_here, node, _value_of(key, overrides)) or hint
+    # After the keys of this place, whose names may mean something of their own.
+    if name_here not in neighbors:
+        hint = _hint_for_foreign(key, _node("", command, others, user_folder), _value_of(key, overrides)) or hint
     return f"{where} has no key '{name}'{hint}; it has: {', '.join(neighbors)}."
+
+
+def _explain_key_of_decoding(key: str, command: str) -> str | None:
+    """Explain a key of `edt run` to a command that reads what was decoded; None for any other key."""
+    group = key.partition(".")[0]
+    if command not in READS_RUNS or group in config_groups(command) or group not in config_groups("run"):
+        return None
+    if key == "task.quality":
+        return (
+            "the quality of a run is set by the command that decodes; repeat `edt run … task.quality=NAME` with the "
+            "words of that run: it scores anew, and decodes nothing again."
+        )
+    return (
+        f"'{key}' is a key of edt run, since it is of the decoding; edt {command} reads run folders as they are. Give "
+        "it to edt run, which decodes what is missing and scores it."
+    )
+
+
+def _hint_for_foreign(key: str, node: Any, value: str | None) -> str:
+    """Return " (did you mean …?)" for a key that other programs have; "" for any other."""
+    own = own_name(key, _names(node))
+    if own is None:
+        return ""
+    if "." not in own:
+        return _hint_below("", own, node, value)
+    # A path alone would go to the model that the command has, whose other values belong to it.
+    model = "model=hf " if own == "model.path" else ""
+    return _did_you_mean([f"{model}{own}={value or '…'}"])
 
 
 def explain_option(words: str, command: str) -> str:

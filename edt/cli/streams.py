@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import unicodedata
+from typing import Any
 
 _HANDLER = "edt.readable"
 """Name of the error handler, for Python's registry of codecs."""
@@ -17,6 +19,40 @@ _ASCII = {
     **{"θ": "theta", "σ": "sigma", "Δ": "delta", "τ": "tau", "ε": "epsilon", "π": "pi", "█": "#", "━": "-", "─": "-"},
 }
 """Signs of our own output that Unicode does not decompose into ASCII."""
+
+
+class _OpenPipe(io.FileIO):
+    """Writes to a descriptor; once its reader has gone, what is written is dropped.
+
+    `edt report | head -1` then ends as it does without a pipe: with its files written, and with its own status.
+    """
+
+    def write(self, content: Any) -> int:
+        """Write bytes, or drop them; return how many."""
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            # Also whoever holds the descriptor itself, as a library in C, finds one that takes everything.
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), self.fileno())
+            return len(memoryview(content).cast("B"))
+
+
+def survive_closed_pipe() -> None:
+    """Let the command go on where the reader of stdout or stderr has gone."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        stream.flush()
+        raw = _OpenPipe(stream.fileno(), "wb", closefd=False)
+        buffered = io.TextIOWrapper(
+            io.BufferedWriter(raw),
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.line_buffering,
+        )
+        setattr(sys, name, buffered)
 
 
 def survive_any_encoding() -> None:

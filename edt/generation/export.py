@@ -10,6 +10,7 @@ written as they are, since a changed text would no longer be the sample. Import 
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,6 +25,7 @@ from edt.errors import ConfigError, suggestion
 from edt.store.atomic import write_atomically
 from edt.store.parts import GENERATION_TYPES, read_examples, read_generations, read_schema
 from edt.store.run import Run
+from edt.store.unfinished import is_unfinished, unfinished_text
 from edt.tasks.answers import answer
 from edt.tasks.prompts import prompt_text
 
@@ -50,6 +52,8 @@ _AFTER_PARAMS = {
 }
 _NOT_PARAMS = {*GENERATION_TYPES}
 
+logger = logging.getLogger(__name__)
+
 Write = Callable[[pa.Table], None]
 
 
@@ -71,6 +75,11 @@ def export_samples(runs: Sequence[Run], to: str, out: Path | None = None, *, pro
             f"to is '{to}', which is no format of an export{suggestion(to, _FORMATS)}; "
             f"it must be one of {', '.join(_FORMATS)}."
         )
+
+    for run in runs:
+        # Exported all the same: what is there can be looked at, but it must not pass for the whole.
+        if is_unfinished(run):
+            logger.warning("unfinished, so that rows are missing: %s.", unfinished_text(run))
 
     name = f"samples.{to}"
     if out is None:

@@ -39,8 +39,9 @@ _NO_OVERLAP = (
 
 _SINGLE = (
     "EDA is provisional and means little: its scale comes from a single fixed setting on this very split. "
-    "Repeat the command once with strategy=fixed_sweep in place of its strategy, then as it was (or add temperatures, "
-    "0 among them, as strategy.fixed.t0=[0,0.5,1]); task.split=[dev,test] in both takes the scale from dev."
+    "Repeat the command once with strategy=fixed_sweep in place of its strategy and the strategy's own keys, then as "
+    "it was (or name temperatures, 0 among them: strategy=fixed strategy.t0=[0,0.5,1]); task.split=[dev,test] in both "
+    "takes the scale from dev."
 )
 
 

@@ -23,6 +23,11 @@ def unfinished_text(run: Run) -> str:
     return f"{run.folder} ({_rows_on_disk(run):,} of {planned:,} rows; to finish it: {remedy})"
 
 
+def is_unfinished(run: Run) -> bool:
+    """Return whether a run lacks rows that were planned."""
+    return _unfinished_pass(run) is not None
+
+
 def _rows_on_disk(run: Run) -> int:
     """Return how many rows the parts hold, from their footers alone."""
     rows = 0

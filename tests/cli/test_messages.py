@@ -110,6 +110,17 @@ ERRORS = {
     "option with a value": (["--samples=4"], ["(did you mean sampling.samples=4?)"]),
     "unknown option": (["--nonsense"], ["unrecognized arguments: --nonsense; `edt run --help`"]),
     "embedded model's bare name": (["model=hf", "model.path=mini"], ["model 'mini' (did you mean 'edt:mini'?)"]),
+    "temperature of other programs": (
+        ["sampling.temperature=0.6"],
+        ["(did you mean strategy=fixed strategy.t0=0.6 or"],
+    ),
+    "truncation of other programs": (["strategy=edt", "sampling.min_p=0.1"], ["(did you mean strategy.min_p=0.1?)"]),
+    "samples of other programs": (["generation.num_return_sequences=3"], ["(did you mean sampling.samples=3?)"]),
+    "length of other programs": (["max_tokens=9"], ["(did you mean sampling.max_new_tokens=9?)"]),
+    "model of other programs": (["model.name_or_path=gpt2"], ["(did you mean model=hf model.path=gpt2?)"]),
+    "shots of other programs": (["num_fewshot=2"], ["(did you mean task.shots=2?)"]),
+    "one of two seeds": (["seed=3"], ["(did you mean sampling.seed=3?)"]),
+    "a name that means another thing": (["strategy=fixed", "strategy.n=0.5"], ["'strategy' has no key 'n';"]),
     "eda constants": (["metrics.eda.q_star=1"], ["q_star", "s_star", "both"]),
 }
 
@@ -120,6 +131,13 @@ def test_errors_are_one_sentence(case, capsys, tmp_path):
     said = refused(capsys, "run", f"paths.runs={tmp_path}", *words)
     assert all(word in said for word in expected), said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_key_of_decoding_is_sent_to_the_command_that_decodes(capsys):
+    assert "repeat `edt run … task.quality=NAME`" in refused(capsys, "report", "task.quality=chrf")
+    said = refused(capsys, "export", "sampling.seed=3")
+    assert "'sampling.seed' is a key of edt run" in said
+    assert "edt export reads run folders" in said
 
 
 @pytest.mark.parametrize("task", ["xlsum", "msmarco", "quac", "wmt19"])

@@ -89,3 +89,16 @@ def test_an_unknown_format_and_an_unwritable_place_are_errors(run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"cannot write .*out=FOLDER"):
         export_samples([run], "csv", tmp_path / "file" / "samples.csv")
+
+
+def test_an_unfinished_run_is_exported_with_a_line_that_says_what_is_missing(ask, tmp_path, caplog):
+    run = run_of(ask([Fixed(t0=0.5)]))
+    whole = run.folder / "samples.csv"
+    export_samples([run], "csv")
+    assert "unfinished" not in caplog.text
+    rows = len(read(whole))
+    run.parts()[-1].unlink()
+    export_samples([run], "csv")
+    (line,) = [line for line in caplog.messages if "unfinished" in line]
+    left = len(read(whole))
+    assert f"({left} of {rows} rows; to finish it: " in line

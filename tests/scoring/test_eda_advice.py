@@ -43,6 +43,17 @@ def test_the_footnote_of_a_missing_eda_leads_to_one(tmp_path):
     assert 0 < eda_of(tmp_path, SETTING)["value"] < 100
 
 
+def test_the_footnote_of_a_single_fixed_temperature_leads_to_a_scale(tmp_path):
+    words = [*WORDS[:-3], f"paths.runs={tmp_path}"]
+    own = ["strategy=fixed", "strategy.t0=0.6"]
+    assert main(["run", *words, *own]) == 0
+    note = eda_of(tmp_path, "fixed(t0=0.6)")["note"]
+    (advised,) = re.findall(r"(strategy=fixed strategy\.t0=\S+)\)", note)
+    assert main(["run", *words, *advised.split()]) == 0
+    assert main(["run", *words, *own]) == 0
+    assert "single" not in eda_of(tmp_path, "fixed(t0=0.6)")["note"]
+
+
 def test_the_temperatures_of_the_scale_are_decoded_along(tmp_path, capsys):
     words = [*WORDS, f"paths.runs={tmp_path}"]
     assert main(["run", *words, "dry_run=true"]) == 0
