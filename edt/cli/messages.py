@@ -104,7 +104,10 @@ def _explain_unknown_key(key: str, command: str, overrides: Sequence[str], user_
         hint = _hint_below(parent, name_here, node, _value_of(key, overrides)) or hint
     # After the keys of this place, whose names may mean something of their own.
     if name_here not in neighbors:
-        hint = _hint_for_foreign(key, _node("", command, others, user_folder), _value_of(key, overrides)) or hint
+        foreign = _hint_for_foreign(key, _node("", command, others, user_folder), _value_of(key, overrides))
+        # `samplin.seed` is a slip in the group's name, which the first hint corrects.
+        group = foreign.partition("mean ")[2].partition(".")[0]
+        hint = hint if f"'{group}'" in hint else foreign or hint
     return f"{where} has no key '{name}'{hint}; it has: {', '.join(neighbors)}."
 
 

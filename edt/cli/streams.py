@@ -39,7 +39,7 @@ class _OpenPipe(io.FileIO):
 
 
 def survive_closed_pipe() -> None:
-    """Let the command go on where the reader of stdout or stderr has gone."""
+    """Let the command continue where the reader of stdout or stderr has gone."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if not isinstance(stream, io.TextIOWrapper):

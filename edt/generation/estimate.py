@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from edt.decoding.engine import Engine
 from edt.decoding.request import DecodeRequest
+from edt.generation.data_notes import count
 from edt.generation.passes import chunk_prompts, chunks_to_decode, decode_request, with_missing_passes
 from edt.generation.prepare import Prepared
 from edt.generation.request import GenerationRequest
@@ -44,14 +45,15 @@ class Estimate:
 
     def text(self) -> str:
         """Return the estimate as one line."""
-        rows = f"{self.task}: {self.prompts:,} prompts × {self.rows_per_prompt:,} rows = {self.rows:,} rows"
+        size = f"{count(self.prompts, 'prompt')} × {count(self.rows_per_prompt, 'row')}"
+        rows = f"{self.task}: {size} = {count(self.rows, 'row')}"
         limit = f" ({limit_note(self.prompts, self.available)})" if self.prompts < self.available else ""
         if not self.rows_to_decode:
             return f"{rows}, all of them on disk{limit}"
         on_disk = self.rows - self.rows_to_decode
         before = f", {on_disk:,} of them on disk; to decode: {self.rows_to_decode:,}" if on_disk else ""
         return (
-            f"{rows}{before} in {self.chunks:,} chunk{'' if self.chunks == 1 else 's'}; "
+            f"{rows}{before} in {count(self.chunks, 'chunk')}; "
             f"{self.prompt_tokens:,} prompt tokens, at most {self.new_tokens:,} new tokens, "
             f"about {_size(self.peak_bytes)} of memory for keys, values and logits{limit}{self._scale_text()}"
         )
@@ -60,7 +62,7 @@ class Estimate:
         """Return what the user did not request, and how to leave it out; empty where nothing was added."""
         if not self.scale_settings:
             return ""
-        temperatures = f"{self.scale_settings} fixed temperature{'' if self.scale_settings == 1 else 's'}"
+        temperatures = count(self.scale_settings, "fixed temperature")
         return f"; among them {temperatures} for EDA's scale (eda_scale=null: without)"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edt.decoding.engine import Engine
+from edt.generation.data_notes import data_notes
 from edt.generation.estimate import Estimate, estimate, first_prompt
 from edt.generation.generate import generate_task
 from edt.generation.prepare import Prepared, prepare, shortening_notes, special_token_notes
@@ -61,6 +62,8 @@ class Session:
         if index not in self._prepared:
             self._prepared[index] = prepare(self.request, self.request.tasks[index], self.engine)
             prepared = self._prepared[index]
+            for note in data_notes(prepared.manifest.task, prepared.examples):
+                logger.info("%s", note)
             shared = shared_text_notes(prepared.manifest.task, prepared.examples)
             special = special_token_notes(prepared.manifest.task, prepared.examples, self.engine.model)
             for note in [*shortening_notes(prepared.manifest), *shared, *special]:

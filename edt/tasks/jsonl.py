@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from string import Formatter
 from typing import Any, ClassVar
@@ -83,7 +84,7 @@ class JsonLines(DatasetTask):
         """Yield each row's columns with its id and its place; the columns that are named by keys are checked."""
         fields = list(self._template_fields())
         seen: Counter[str] = Counter()
-        for where, row in located:
+        for where, row in self._with_columns_of_some(located):
             check_columns(row, {}, where)
             for part, name in fields:
                 _column(row, name, where, f"task.template.{part}")
@@ -97,6 +98,28 @@ class JsonLines(DatasetTask):
                 seen[content] += 1
                 row_id = content if seen[content] == 1 else f"{content}-{seen[content]}"
             yield {"id": row_id, "where": where, "columns": row}
+
+    def _with_columns_of_some(self, located: Iterable[LocatedRow]) -> Iterator[LocatedRow]:
+        """Yield the rows. Raises DataError for a column that a key names and no row has."""
+        # The first row alone is looked at, as a rule: only where it lacks a column, all are read to find it.
+        rows = iter(located)
+        first = next(rows, None)
+        if first is None or not isinstance(first[1], Mapping):
+            yield from chain([] if first is None else [first], rows)
+            return
+        absent = [(key, name) for key, name in self._named_columns() if not _has(first[1], name)]
+        rest = list(rows) if absent else rows
+        for key, name in absent:
+            if not any(isinstance(row, Mapping) and _has(row, name) for _, row in rest):
+                raise DataError(_no_column(f"{first[0].rpartition(', ')[0]} (every row)", first[1], name, key))
+        yield from chain([first], rest)
+
+    def _named_columns(self) -> Iterator[tuple[str, str]]:
+        """Yield each key that names a column, with the name."""
+        yield from ((f"task.template.{part}", name) for part, name in self._template_fields())
+        yield "task.reference", self.reference
+        yield from ((f"task.{key}", name) for key, name in (("id", self.id), ("cluster", self.cluster)) if name)
+        yield from (("task.meta", name) for name in self.meta)
 
     def row_id(self, row: Row) -> str:
         """Return the row's id."""
@@ -170,8 +193,18 @@ def _column(columns: Mapping[str, Any], name: str, where: str, key: str) -> Any:
         value = value.get(part) if isinstance(value, Mapping) else None
     if parts and value is not None:
         return value
-    raise DataError(
-        f"{where} has no column '{name}'{suggestion(name, map(str, columns))}, which {key} names; it has: "
+    raise DataError(_no_column(where, columns, name, key))
+
+
+def _has(columns: Mapping[str, Any], name: str) -> bool:
+    """Return whether a row has a column, or the one that a name with dots is a part of."""
+    return name in columns or name.partition(".")[0] in columns
+
+
+def _no_column(subject: str, columns: Mapping[str, Any], name: str, key: str) -> str:
+    """Return that a row, or every row, lacks a column, with the columns there are and the remedy."""
+    return (
+        f"{subject} has no column '{name}'{suggestion(name, map(str, columns))}, which {key} names; it has: "
         f"{', '.join(map(str, columns))}. Give another name: {key}={'{COLUMN}' if 'template' in key else 'COLUMN'}."
     )
 

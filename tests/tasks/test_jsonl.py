@@ -97,7 +97,7 @@ def test_an_id_is_the_column_or_a_hash_of_the_row_whatever_its_place(tmp_path):
     [
         (
             {"source": "{qestion}"},
-            "line 1 has no column 'qestion' (did you mean 'question'?), which task.template.source",
+            "my.jsonl (every row) has no column 'qestion' (did you mean 'question'?), which task.template.source",
         ),
         ({"source": "{source}"}, "it has: question, answer, topic. Give another name: task.template.source={COLUMN}"),
         ({"reference": "label"}, "has no column 'label', which task.reference names"),
@@ -112,7 +112,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path, keys,
     with pytest.raises(DataError) as raised:
         own(write_lines(tmp_path / "my.jsonl", ROWS), **keys).load("all")
     assert said in str(raised.value)
-    assert "my.jsonl, line" in str(raised.value)
+    assert "my.jsonl" in str(raised.value)
 
 
 @pytest.mark.parametrize("answer", [True, {"text": "x"}, [["x"]]])
@@ -173,3 +173,20 @@ def test_the_example_of_the_guide_is_read(tmp_path):
         ("q2", ("8", "eight")),
         ("q3", ("Rome",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["[1, 2, 3]"], 'row 1 is a number, but must be an object of columns, {"column": value}.'),
+        (['{"question": "a", "answer": "b"}', '{"question": "a", "ref'], "Unterminated string starting at column 19"),
+        (['{"question": "a"}', '{"question": "b", "x": 1}'], "rows.jsonl (every row) has no column 'answer'"),
+        (['{"question": "a"}', '{"question": "b", "answer": "c"}'] * 4, "rows.jsonl, line 1 has no column 'answer'"),
+    ],
+)
+def test_what_a_file_lacks_is_said_of_the_line_or_of_the_file(lines, said, tmp_path):
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    with pytest.raises(DataError) as error:
+        own(tmp_path / "rows.jsonl").load("all")
+    assert said in str(error.value)
+    assert "at at" not in str(error.value)

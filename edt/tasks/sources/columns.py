@@ -30,7 +30,9 @@ def check_columns(row: Any, columns: Columns, where: str) -> Mapping[str, Any]:
     where: file and line of the row, for the message.
     """
     if not isinstance(row, Mapping):
-        raise DataError(f"{where} is {_json_name(type(row))}, but must be an object with the columns {_list(columns)}.")
+        wanted = f"with the columns {_list(columns)}" if columns else 'of columns, {"column": value}'
+        kind = _json_name(type(row))
+        raise DataError(f"{where} is {kind}, but must be an object {wanted}. Correct the row or remove it.")
     for name, types in columns.items():
         if name not in row:
             raise DataError(

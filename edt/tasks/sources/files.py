@@ -200,8 +200,10 @@ def _parse_json(text: str, name: str, where: str, *, line_offset: int = 0) -> An
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
+        # Some of the reasons end in "starting at", others do not.
+        reason = error.msg.removesuffix(" at")
         raise DataError(
-            f"{name}, line {error.lineno + line_offset} is damaged or not JSON: {error.msg} at column {error.colno}. "
+            f"{name}, line {error.lineno + line_offset} is damaged or not JSON: {reason} at column {error.colno}. "
             "Download the file again or remove the line."
         ) from error
     except RecursionError as error:
