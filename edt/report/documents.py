@@ -47,8 +47,7 @@ def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _markdown_text(table: PageTable) -> str:
     """Return the table with its title and note."""
-    # A strategy's id or a note can contain "|", which would start a new cell.
-    rows = [markdown_row([cell.replace("|", r"\|") for cell in row]) for row in table.rows]
+    rows = [markdown_row(row) for row in table.rows]
     head = [markdown_row(table.columns), markdown_row(["---"] * len(table.columns))]
     note = ["", table.note] if table.note else []
     return "\n".join([f"## {table.title}", "", *head, *rows, *note]) + "\n"

@@ -180,7 +180,8 @@ def markdown(sections: Sections, warnings: Sequence[str] = ()) -> str:
 
 def markdown_row(cells: Sequence[str]) -> str:
     """Return the cells as a row of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
+    # A strategy's id or a part of a template can contain "|", which would start a new cell.
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def csv_text(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None) -> str:

@@ -1,6 +1,7 @@
 """The page of a study in a real browser, from a file: it draws, sorts, filters, and runs nothing but its own program."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -395,3 +396,33 @@ def test_texts_on_cells_are_legible(shown):
         "return [...document.querySelectorAll('#edt-heat .textpoint text')].map(each => luminance(getComputedStyle(each).fill))"
     )
     assert set(map(round, shown.js(code))) == {0, 1}  # black on light cells, white on dark ones
+
+
+# Last in this file, since it opens another page.
+def test_labels_are_what_varies_and_stay_inside_the_chart(chrome, tmp_path):
+    of_task = points_of("mini_xlsum", "test")
+    fixed = [point for point in of_task if point.family == "fixed"]
+    alone = next(point for point in of_task if point.family == "edt token")
+    # At the right end of the chart, where a label has no place to its right.
+    alone = replace(
+        alone,
+        params={**alone.params, "base_of_a_long_name": 0.8, "another": 3},
+        metrics={**alone.metrics, "self_bleu": (99.0, None, None), "quality": (20.0, None, None)},
+        chosen=True,
+    )
+    page = replace(PAGE, points=[*fixed, alone], ideal={}, sections=(), examples=(), outputs=())
+    path = tmp_path / "labels.html"
+    path.write_text(study_html(page), encoding="utf-8")
+    chrome.get(path.as_uri())
+    wait_until_drawn(chrome)
+    shown = Shown(chrome, path)
+    assert {trace["uid"]: trace for trace in shown.traces("front")}["edt token labels"]["text"] == ["edt token"]
+
+    boxes = shown.js(
+        "const box = (each) => { const b = each.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; };"
+        "const texts = [...document.querySelectorAll('#edt-front .textpoint')];"
+        "return [box(document.querySelector('#edt-front .nsewdrag')), ...texts.map(box)]"
+    )
+    (left, top, right, bottom), *texts = boxes
+    assert len(texts) > 3
+    assert all(x0 >= left and y0 >= top and x1 <= right and y1 <= bottom for x0, y0, x1, y1 in texts)

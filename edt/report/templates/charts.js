@@ -78,12 +78,12 @@ function chosenRings(points, x, y) {
   };
 }
 
-/** Returns the parameters of a setting as a short label: "T0 0.7, θ 0.5". */
+/** Returns the parameters that vary in the setting's family as a short label, "T0 0.7, θ 0.5"; the family where none does. */
 function shortLabel(point) {
   const names = {t0: 'T0', theta: 'θ', sigma: 'σ'};
   const axes = FAMILIES.get(point.family).axes;
-  const written = Object.entries(point.params).filter(([name]) => axes.includes(name) || axes.length === 0);
-  return plotText(written.map(([name, each]) => `${names[name] ?? name} ${each}`).join(', ') || point.text);
+  const written = Object.entries(point.params).filter(([name]) => axes.includes(name));
+  return plotText(written.map(([name, each]) => `${names[name] ?? name} ${each}`).join(', ') || point.family);
 }
 
 /** Returns the points of a family that are named in the chart: all of a short line of fixed temperatures, else the best. */
@@ -98,7 +98,7 @@ const LABEL_PLACES = {
   'top right': [0.05, -1.4], 'top left': [-1.05, -1.4], 'bottom right': [0.05, 0.4], 'bottom left': [-1.05, 0.4],
 };
 
-/** Returns labels with places where they cover neither each other nor many points; one without a place is left out. */
+/** Returns labels with places inside the chart where they cover neither each other nor many points; one without a place is left out. */
 function placeLabels(entries, points, x, y, container) {
   const span = (values) => [Math.min(...values), Math.max(...values)];
   const [[left, right], [bottom, top]] = [span(valuesOf(points, x)), span(valuesOf(points, y))];
@@ -106,13 +106,15 @@ function placeLabels(entries, points, x, y, container) {
   // An estimate of what plotly will draw: positions in pixels, and a text of 11 pixels that is 6 wide for each character.
   const pixel = (point) => [((point.metrics[x][0] - left) / (right - left || 1)) * width, (1 - (point.metrics[y][0] - bottom) / (top - bottom || 1)) * height];
   const dots = points.map(pixel).map(([px, py]) => [px - 4, py - 4, px + 4, py + 4]);
+  // Around its points plotly leaves about a twentieth of the axis; what is beyond covers the ticks.
+  const inside = ([x0, y0, x1, y1]) => x0 >= -0.05 * width && x1 <= 1.05 * width && y0 >= -0.05 * height && y1 <= 1.05 * height;
   const overlaps = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
   const placed = [];
   for (const entry of entries) {
     const [px, py] = pixel(entry.point);
     const [w, h] = [entry.text.length * 6 + 12, 13];
     const choices = Object.entries(LABEL_PLACES).map(([place, [dx, dy]]) => ({place, box: [px + dx * w, py + dy * h, px + dx * w + w, py + dy * h + h]}))
-      .filter(({box}) => !placed.some((other) => overlaps(other.box, box)))
+      .filter(({box}) => inside(box) && !placed.some((other) => overlaps(other.box, box)))
       .map((choice) => ({...choice, covered: dots.filter((dot) => overlaps(dot, choice.box)).length}));
     const best = choices.reduce((a, b) => (a && a.covered <= b.covered ? a : b), null);
     if (best && best.covered <= entry.covers) placed.push({...entry, ...best});
