@@ -12,7 +12,7 @@ from edt.store.parts import TRACES
 RENAMED = {"example_id": "prompt_id", "strategy_id": "strategy"}
 """Columns that frames name in the words of this interface; all others are called as in a run folder."""
 
-_FIRST = ("model", "task", "split", "prompt_id", "prompt", "strategy", "family")
+_FIRST = ("model", "run", "run_label", "task", "split", "prompt_id", "prompt", "strategy", "family")
 _LAST = (
     "granularity",
     "sample",

@@ -38,7 +38,7 @@ MetricLike = str | Metric
 
 _NEEDED = ("prompt_id", "strategy", "sample", "text")
 _ALIASES = {"bleu": "sacrebleu", "rouge": "rouge_l", "rougeL": "rouge_l"}
-_NOT_PARAMS = {*GENERATION_TYPES, *RENAMED.values(), "prompt", "model", "references", "answer"}
+_NOT_PARAMS = {*GENERATION_TYPES, *RENAMED.values(), "prompt", "model", "run", "run_label", "references", "answer"}
 _EDA_MISSING = (
     "EDA is missing: its scale is set by the best quality and the largest Self-BLEU of fixed temperatures, and these "
     "samples hold none above 0. Decode edt.Fixed(t0=…) too, with 2 samples or more, or give q_star and s_star."
@@ -274,8 +274,8 @@ def _check_frame(samples: pd.DataFrame) -> None:
         # pandas reads an empty cell of a CSV file as NaN, although an empty output is an output.
         raise DataError("samples has rows without a text; for empty outputs use samples['text'].fillna('').")
 
-    # Two models' samples of one prompt would pass for more samples, or fail below as repeated.
-    for name in ("model", "task", "split"):
+    # Two models' samples of one prompt would pass for more samples, or fail below as repeated; so would two runs'.
+    for name in ("model", "task", "split", "run"):
         values = samples[name].dropna().unique().tolist() if name in samples.columns else []
         if len(values) > 1:
             raise DataError(

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import edt
-from edt.errors import StoreError
+from edt.errors import DataError, StoreError
 from edt.metrics.suite import BootstrapSpec, MetricsSpec
 from edt.scoring.score import score_runs
 from edt.store.parts import read_generations
@@ -55,3 +55,19 @@ def test_scores_have_the_parameters_as_columns(run):
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(StoreError, match="no run in"):
         edt.read_samples(tmp_path)
+
+
+def test_rows_say_which_run_they_are_from_and_runs_are_scored_one_by_one(run, ask):
+    other = run_of(ask(strategies=STRATEGIES, splits=("dev", "test"), seed=1))
+    score_runs([other], MetricsSpec(bootstrap=BootstrapSpec(resamples=20)), samples=None)
+    folders = [run.folder, other.folder]
+    labels = {run.folder.name: "seed 0", other.folder.name: "seed 1"}
+    for frame in (edt.read_samples(folders), edt.read_scores(folders)):
+        assert dict(zip(frame["run"], frame["run_label"], strict=True)) == labels
+
+    frame = edt.read_samples(folders)
+    frame = frame[frame["split"] == "test"]
+    with pytest.raises(DataError, match=rf"2 values of 'run' .*samples\['run'\] == '{run.folder.name}'.*groupby"):
+        edt.score(frame, quality=None)
+    one = edt.score(frame[frame["run"] == other.folder.name], quality=None, resamples=10)
+    assert set(one["strategy"]) == {strategy.strategy_id for strategy in STRATEGIES}
