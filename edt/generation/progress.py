@@ -87,7 +87,8 @@ class _Speed:
     @property
     def is_known(self) -> bool:
         """Whether enough was decoded for an estimate: a few steps, or one where each takes long."""
-        return self._rows > 0 and self._timed >= 1 and (self._timed >= 8 or self.seconds >= 10)
+        # A step that made no token says nothing of the speed.
+        return self._rows > 0 and self._tokens > 0 and self._timed >= 1 and (self._timed >= 8 or self.seconds >= 10)
 
     @property
     def seconds_left(self) -> float:
@@ -166,7 +167,9 @@ def _line_by_line(label: str, total: int, speed: _Speed) -> Advance:
 
 def _speed_text(speed: _Speed) -> str:
     """Return "1,234 tokens/s, about 3 min left"."""
-    return f"{speed.tokens_per_second:,.0f} tokens/s, about {duration(speed.seconds_left)} left"
+    rate = speed.tokens_per_second
+    # A large model on a CPU: "0 tokens/s" would contradict the time.
+    return f"{rate:,.{0 if rate >= 1 else 2}f} tokens/s, about {duration(speed.seconds_left)} left"
 
 
 def duration(seconds: float) -> str:

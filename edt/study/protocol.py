@@ -99,7 +99,9 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         fresh = [strategy for strategy in _unique_settings(families) if strategy.strategy_id not in eda]
         rounds += 1
         phase = f"dev, added settings, round {rounds}"
-        logger.info("%s", _state_message(session, index, protocol, len(eda), f"{phase}: {len(fresh)} settings"))
+        logger.info(
+            "%s", _state_message(session, index, protocol, len(eda), len(fresh), f"{phase}: {len(fresh)} settings")
+        )
         entries = _measure_on_dev(session, index, fresh, metrics, phase)[-1]
         eda |= {entry.outputs.strategy_id: entry.eda_with(constants) for entry in entries}
 
@@ -122,7 +124,7 @@ def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: 
     if not decoded.left_out:
         test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
         settings, on_dev = _unique_settings(decoded.families, test_only), len(_unique_settings(decoded.families))
-        logger.info("%s", _state_message(session, index, protocol, on_dev, f"test: {len(settings)} settings"))
+        logger.info("%s", _test_message(session, index, on_dev, len(settings)))
         session.decode(settings, indices=[index], splits=["test"], phase="test")
 
 
@@ -145,20 +147,31 @@ def plan_message(session: Session, index: int, protocol: StudyProtocol) -> str:
     rows = (on_dev * dev + on_test * test) * samples
     return (
         f"{session.request.tasks[index].task.name}: {on_dev} settings × {dev} dev examples and {on_test} × "
-        f"{test} test examples, {samples} samples each: {rows:,} rows, and more where a best setting is at the "
-        "boundary of its grid"
+        f"{test} test examples, {samples} samples each: about {rows:,} rows, often more, since settings "
+        "are added where a best one is at the boundary of its grid (each phase says the number that is then known)"
     )
 
 
-def _state_message(session: Session, index: int, protocol: StudyProtocol, done: int, phase: str) -> str:
-    """Return the phase that begins, and how far the task is. done: settings that are decoded on dev."""
-    (dev, test), (on_dev, on_test) = _examples(session, index), _planned(session, index, protocol)
+def _state_message(session: Session, index: int, protocol: StudyProtocol, done: int, added: int, phase: str) -> str:
+    """Return the phase of dev that begins, and how far the task is. done: settings that are decoded on dev."""
+    (dev, test), (planned, on_test) = _examples(session, index), _planned(session, index, protocol)
     samples = session.request.sampling.samples
-    rows, planned = done * dev * samples, (on_dev * dev + on_test * test) * samples
-    # Settings beyond a grid's boundary are in no plan.
+    # Settings beyond a grid's boundary are in no plan: once there are more than planned, those are what is known.
+    on_dev = max(planned, done + added)
+    rows = (on_dev * dev + (on_dev + on_test - planned) * test) * samples
     return (
-        f"{session.request.tasks[index].task.name}, {phase}; {rows:,} of about {max(rows, planned):,} rows of this "
+        f"{session.request.tasks[index].task.name}, {phase}; {done * dev * samples:,} of about {rows:,} rows of this "
         "task are decoded"
+    )
+
+
+def _test_message(session: Session, index: int, on_dev: int, on_test: int) -> str:
+    """Return that test begins, and how far the task is: dev has ended, so all settings are known."""
+    (dev, test), samples = _examples(session, index), session.request.sampling.samples
+    rows = (on_dev * dev + on_test * test) * samples
+    return (
+        f"{session.request.tasks[index].task.name}, test: {on_test} settings; {on_dev * dev * samples:,} of "
+        f"{rows:,} rows of this task are decoded"
     )
 
 

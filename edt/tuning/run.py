@@ -91,9 +91,10 @@ def tune(request: TuneRequest) -> list[SearchResult]:
     progress = SearchProgress()
     session = Session.open(request.generation, progress)
     indices = range(len(request.generation.tasks))
+    # Before the first row, so that a search that is too long can be stopped here.
+    for index in indices:
+        logger.info("%s", _plan_message(request, session, index))
     if request.generation.dry_run:
-        for index in indices:
-            logger.info("%s", _plan_message(request, session, index))
         session.log_first_prompts()
         logger.info("%s", DRY_RUN)
         return []

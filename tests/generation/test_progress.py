@@ -264,3 +264,16 @@ def test_a_class_that_sets_its_own_limit_keeps_it():
 
     assert default_limit(Few) == 5
     assert node(Few)["limit"] == 5
+
+
+def test_a_slow_model_has_no_estimate_before_a_token_and_no_speed_of_0(clock, caplog):
+    caplog.set_level(logging.INFO)
+    with Progress(Console(force_terminal=False)).task("xlsum", total=4, done=0, chunks=1) as advance:
+        advance.begin_chunk()
+        advance(0.05, 0)
+        clock[0] = 11.0
+        advance(0.05, 0)
+        assert not caplog.messages
+        clock[0] = 20.0
+        advance(0.1, 8)
+    assert caplog.messages[0].startswith("xlsum: 0 of 4 rows, 0.40 tokens/s, about ")

@@ -200,6 +200,8 @@ def test_more_trials_go_on_and_another_space_starts_anew(tmp_path, capsys):
 def test_of_a_grid_that_is_tried_in_part_its_size_is_told(tmp_path, capsys):
     assert main(words(tmp_path, *GRID, "search.trials=3")) == 0
     said = capsys.readouterr()
+    # The plan stands before anything that is decoded.
+    assert said.err.index(" rows at most, ") < said.err.index("trial 0:")
     assert "among 3 trials of grid, of 4 points of the grid," in said.out
     assert main(words(tmp_path, *GRID, "search.trials=3")) == 0
     assert "3 trials are there and 3 are set; nothing more was tried" in capsys.readouterr().err
