@@ -34,6 +34,7 @@ IDENTITY = {
     "model.path": None,
     "model.revision": None,
     "model.adapter": None,
+    "model.gguf_file": None,
     "model.device": None,
     "model.chat_template": None,
     "model.chat_template_kwargs": None,
@@ -61,6 +62,8 @@ ROWS = {
     "strategy.order": None,
     "sampling.samples": 9,
     "families.*": None,
+    # of edt run: the fixed temperatures that EDA's scale needs
+    "eda_scale.*": None,
     # of edt tune: which settings are rows
     "space.*": None,
     "baseline.*": None,
@@ -88,6 +91,10 @@ OUTSIDE = {
     "tracking": "wandb",
     "tracking.*": None,
     "dry_run": None,
+    # Of edt run: what the scores are compared with, and how much of the table is printed.
+    "baseline": None,
+    "sort": None,
+    "top": None,
     "model.trust_remote_code": None,
     "search.*": None,
 }

@@ -79,7 +79,7 @@ def test_the_answer_is_scored_and_shown_next_to_the_text(chat_ask, tmp_path):
     page = scores_page(table_rows(scores), [run])
     assert {(output.text, output.answer) for output in page.outputs} == {(TEXT, ANSWER)}
     tracked = _TrackedRun(run)
-    sheet = _outputs_sheets([(tracked, tracked.rows("fixed(t0=1)"))], 1, 2)["outputs"]
+    sheet = _outputs_sheets([(tracked, tracked.rows("fixed(t0=1)"))], 1, {run.manifest.task: 2})["outputs"]
     shown = dict(zip(sheet.columns, sheet.rows[0], strict=True))
     assert (shown["sample 1"], shown["answer 1"]) == (TEXT, ANSWER)
 

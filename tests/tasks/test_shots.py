@@ -28,7 +28,9 @@ def test_shots_of_one_file_come_from_dev_and_are_left_out_of_it(tmp_path):
 
 def test_shots_of_a_folder_come_from_train(tmp_path):
     for word in ("train", "val", "test"):
-        write_lines(tmp_path / f"{word}.jsonl", articles(5, word))
+        # With texts of their own: an example with the text of a shot would be left out.
+        rows = [{**row, "text": f"{row['text']} In {word}."} for row in articles(5, word)]
+        write_lines(tmp_path / f"{word}.jsonl", rows)
     loaded = task("xlsum", path=str(tmp_path), shots=2).load("test")
     assert all(name.startswith("train") for name in loaded.origin["shots"]["ids"])
     assert (len(loaded.examples), loaded.dropped) == (5, {})
