@@ -47,7 +47,7 @@ def composed(monkeypatch):
     """Run a command that only shows its plain configuration."""
     shown = []
     for command in ("run", "score", "export"):
-        monkeypatch.setattr(commands, command, shown.append)
+        monkeypatch.setattr(commands, command, lambda config, **words: shown.append(config))
 
     def make(*words):
         shown.clear()
@@ -86,7 +86,7 @@ def test_lists_and_sweeps_keep_their_meaning(composed):
     assert {config["task"]["path"] for config in configs} == {"x y"}
     configs = composed("run", "--multirun", "model=hf", "model.path=choice(a,b)")
     assert [config["model"]["path"] for config in configs] == ["a", "b"]
-    (config,) = composed("run", "task.path=null", "task=xlsum", "+task.limit=3")
+    (config,) = composed("run", "task.path=null", "task=xlsum", "++task.limit=3")
     assert config["task"]["path"] is None
 
 

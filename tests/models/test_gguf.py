@@ -155,6 +155,7 @@ def test_a_file_is_converted_once_and_again_after_an_interruption(tiny, tmp_path
     monkeypatch.setattr(edt_gguf, "convert", convert)
 
     caplog.set_level("INFO")
+    caplog.clear()
     folder = local_folder(str(tmp_path), None, "tiny.gguf")
     assert (folder / "model.safetensors").is_file()
     # The same bytes under another name and in another folder need no second conversion.

@@ -98,7 +98,8 @@ def dialogue(name: str, questions: int = 2) -> dict[str, Any]:
         }
         for n in range(questions)
     ]
-    context = "The section says answer 0 and answer 1. CANNOTANSWER"
+    # With the dialogue's name: equal prompts are twins, which share a split.
+    context = f"The section of {name} says answer 0 and answer 1. CANNOTANSWER"
     paragraph = {"id": name, "context": context, "qas": qas}
     return {"title": "Page", "section_title": "Section", "background": "", "paragraphs": [paragraph]}
 
@@ -110,7 +111,7 @@ def hub_dialogue(name: str, questions: int = 2) -> dict[str, Any]:
         "wikipedia_page_title": "Page",
         "background": "",
         "section_title": "Section",
-        "context": "The section says answer 0 and answer 1. CANNOTANSWER",
+        "context": f"The section of {name} says answer 0 and answer 1. CANNOTANSWER",
         "turn_ids": [f"{name}_q#{n}" for n in range(questions)],
         "questions": [f"Question {n}?" for n in range(questions)],
         "followups": [1] * questions,

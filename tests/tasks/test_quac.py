@@ -18,7 +18,7 @@ def test_each_question_has_the_earlier_ones_with_their_gold_answers_as_turns(tmp
         "Answer the questions in words of the text. Where the text has no answer, say CANNOTANSWER.\n\n"
         "Topic: Page, Section\nText: "
     )
-    assert first.parts.source == "The section says answer 0 and answer 1."
+    assert first.parts.source == "The section of d1 says answer 0 and answer 1."
     assert first.parts.turns == ()
     assert third.parts.turns == (
         "\n\nQuestion: Question 0?\nAnswer: answer 0",

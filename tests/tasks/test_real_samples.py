@@ -76,5 +76,8 @@ def test_wmt19_reads_the_aligned_news_test(real_data):
     assert len(every) == 3981
     assert every[1].parts.source == "Civil rights group issues travel warning for Missouri"
     assert every[1].references == ("民权团体针对密苏里州发出旅行警告",)
-    assert (len(wmt19.load("dev").examples), len(wmt19.load("test").examples)) == (1990, 1991)
+    # Halves but for the sentences that the file has twice: equal prompts share a half.
+    dev, test = ({example.parts.source for example in wmt19.load(split).examples} for split in ("dev", "test"))
+    assert dev.isdisjoint(test)
+    assert (len(wmt19.load("dev").examples), len(wmt19.load("test").examples)) == (2003, 1978)
     assert len({example.example_id for example in every}) == 3981

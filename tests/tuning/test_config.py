@@ -21,7 +21,7 @@ def space_given(*overrides, monkeypatch):
     from edt.cli.build import search_space
 
     found = []
-    monkeypatch.setattr(commands, "tune", lambda config: found.append(search_space(config["space"])))
+    monkeypatch.setattr(commands, "tune", lambda config, **words: found.append(search_space(config["space"])))
     assert main(["tune", *overrides]) == 0
     return found[0]
 
@@ -53,7 +53,7 @@ def test_a_sweep_over_lists(monkeypatch):
     from edt.cli import commands
 
     found = []
-    monkeypatch.setattr(commands, "tune", lambda config: found.append(config["space"]["t0"]))
+    monkeypatch.setattr(commands, "tune", lambda config, **words: found.append(config["space"]["t0"]))
     assert main(["tune", "--multirun", "space.t0=[0.5,0.9],[0.1,0.2]"]) == 0
     assert found == [[0.5, 0.9], [0.1, 0.2]]
 
