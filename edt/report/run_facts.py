@@ -21,7 +21,7 @@ def run_facts(manifests: Sequence[Manifest]) -> dict[str, str]:
         "dtype and device": [f"{_of_model(one, 'dtype')}, {_of_model(one, 'device')}" for one in manifests],
         "seed": [str(one.identity.get("seed", "–")) for one in manifests],
         "max_new_tokens": [str(_nested(one.identity, "limits").get("max_new_tokens", "–")) for one in manifests],
-        "decoded": [_dates(one) for one in manifests],
+        "decoded": [dates(one) for one in manifests],
         "edt": [_versions(one) for one in manifests],
     }
     tasks = [one.task for one in manifests]
@@ -69,7 +69,7 @@ def _nested(node: Mapping[str, object], name: str) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _dates(manifest: Manifest) -> str:
+def dates(manifest: Manifest) -> str:
     """Return the first and the last day of the run's passes."""
     # Days are enough, and the hours of a pass that resumed would mislead.
     days = sorted(str(one.environment["created"])[:10] for one in manifest.passes if "created" in one.environment)

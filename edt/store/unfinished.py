@@ -15,12 +15,18 @@ _IN_WORDS = "repeat the edt run or edt generate that began it"
 
 def unfinished_text(run: Run) -> str:
     """Return a run's folder, its rows on disk of those planned, and how to finish it."""
-    # By the plan and not by the examples: a pass can hold some of them only.
-    planned = sum(len(one.rows) * len(ids) for one in run.manifest.passes for ids in one.chunks)
     missing = _unfinished_pass(run)
     # An older version wrote no command into the manifest.
     remedy = _IN_WORDS if missing is None else missing.environment.get(COMMAND) or _IN_WORDS
-    return f"{run.folder} ({_rows_on_disk(run):,} of {planned:,} rows; to finish it: {remedy})"
+    return f"{run.folder} ({progress_text(run)} rows; to finish it: {remedy})"
+
+
+def progress_text(run: Run) -> str:
+    """Return the number of rows on disk, or "960 of 32,000" where more were planned."""
+    # By the plan and not by the examples: a pass can hold some of them only.
+    planned = sum(len(one.rows) * len(ids) for one in run.manifest.passes for ids in one.chunks)
+    on_disk = _rows_on_disk(run)
+    return f"{on_disk:,} of {planned:,}" if is_unfinished(run) else f"{on_disk:,}"
 
 
 def is_unfinished(run: Run) -> bool:

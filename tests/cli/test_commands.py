@@ -1,5 +1,8 @@
 """`edt list` and `edt export`, the words that commands take, and defaults that stand in one place."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -130,3 +133,25 @@ def test_the_arguments_of_a_class_come_before_those_of_its_bases():
     assert list(node(EDT))[:4] == [TARGET, "t0", "theta", "n"]
     assert list(node(EDT))[-1] == "order"
     assert node(EDT)[TARGET] == "edt.strategies.EDT"
+
+
+def test_runs_are_listed_with_what_they_hold_and_differ_in(tmp_path, capsys):
+    words = ["task=mini_xlsum", "task.limit=2", "strategy=fixed", "strategy.t0=[0,1]", "sampling.samples=1"]
+    words += ["sampling.max_new_tokens=2", f"paths.runs={tmp_path}"]
+    for seed in (0, 7):
+        assert main(["generate", *words, f"sampling.seed={seed}"]) == 0
+    folders = capsys.readouterr().out.split()
+    # A part that is missing: the run counts what is there of what was planned.
+    next((tmp_path / Path(folders[1]).name / "generations").glob("*.parquet")).unlink()
+
+    assert main(["list", "runs", str(tmp_path)]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["run", "examples", "settings", "rows", "decoded", "differs", "in"]
+    by_folder = {line.split()[0]: line for line in lines}
+    assert re.search(r"2 test +2 +4 +\d{4}-\d\d-\d\d +seed 0", by_folder[folders[0]])
+    assert re.search(r"2 test +2 +0 of 4 +\d{4}-\d\d-\d\d +seed 7", by_folder[folders[1]])
+
+    assert main(["list", "runs", str(tmp_path / "nothing")]) == 2
+    assert "no run in" in capsys.readouterr().err
+    assert main(["list", "run"]) == 2
+    assert "did you mean 'runs'?" in capsys.readouterr().err
