@@ -37,12 +37,13 @@ def shown_commands(path):
 def checks(line):
     """The argument lists that check a command without running it: it composes its configuration and prints it.
 
-    With --multirun there is one for each combination of values between commas. `edt list` is quick and just runs.
+    With --multirun there is one for each combination of values between commas. `edt list` is quick and just runs;
+    `edt list runs` would need runs, and is checked by tests/cli/test_commands.py.
     """
     command, *words = shlex.split(line)[1:]
     assert command in COMMANDS, f"{line}: no such command"
     if command == "list":
-        return [[command, *words]]
+        return [] if words[0] == "runs" else [[command, *words]]
     if "--multirun" not in words:
         return [[command, *words, "--cfg", "job"]]
     axes = [word.partition("=") for word in words if word != "--multirun"]
