@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edt.cache_folder import CACHE_VARIABLE, cache_folder
-from edt.errors import ModelError, one_line
+from edt.errors import ModelError
 from edt.extras import check_extra, extra_imports
 from edt.ids import file_digest
+from edt.models.guard import library_errors
 from edt.store.atomic import unwritable
 from edt.store.lock import held
 
@@ -137,13 +138,7 @@ def convert(path: Path, folder: Path) -> None:
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     """Turn what transformers raises for a file that it cannot read into ModelError, and hide its bar."""
+    remedy = "transformers reads the GGUF files of the architectures that its documentation lists."
     # The reader draws its bar with tqdm alone, which the switch of transformers does not reach.
-    try:
-        with redirect_stderr(io.StringIO()):
-            yield
-    # Wide on purpose: what the libraries raise for a damaged file is documented nowhere, and may be Exception itself.
-    except Exception as error:
-        raise ModelError(
-            f"model.gguf_file '{path}' cannot be read: {one_line(error)}. transformers reads the GGUF files of the "
-            "architectures that its documentation lists."
-        ) from error
+    with library_errors(f"model.gguf_file '{path}' cannot be read", remedy), redirect_stderr(io.StringIO()):
+        yield
