@@ -20,16 +20,18 @@ from edt.metrics.empty import EmptyShare
 from edt.metrics.self_bleu import SelfBleu
 from edt.metrics.suite import (
     METRICS,
+    RECORDED,
     BootstrapSpec,
     EdaSpec,
     MetricValue,
+    check_grows,
     difference,
     metric_value,
 )
 from edt.records import Example, PromptParts
 from edt.scoring.eda_constants import PROVISIONAL, StrategyMetrics, maxima
 from edt.scoring.outputs import End, StrategyOutputs
-from edt.scoring.recorded import RECORDED, recorded_values
+from edt.scoring.recorded import recorded_values
 from edt.scoring.score import with_eda
 from edt.store.parts import GENERATION_TYPES
 
@@ -179,10 +181,11 @@ def _evaluated(
     """Return every strategy with all its metric values; the resamples are the same for all of them."""
     _check_frame(samples)
     quality_metric = None if quality is None else _metric(quality)
-    if quality_metric is not None and quality_metric.higher_is_better is not True:
-        raise ConfigError(
-            f"quality is '{quality_metric.name}', of which a higher value is not better; EDA needs a quality that "
-            "grows. Give it under metrics=[…], or let it return, say, 100 minus its value."
+    if quality_metric is not None:
+        check_grows(
+            quality_metric,
+            f"quality is '{quality_metric.name}'",
+            "Give it under metrics=[…], or let it return, say, 100 minus its value.",
         )
     extra = [_metric(metric) for metric in ([metrics] if isinstance(metrics, str) else metrics)]
     examples = _examples(samples, references, needs_references=quality_metric is not None)

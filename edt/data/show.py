@@ -11,6 +11,7 @@ from edt.generation.prepare import special_token_notes
 from edt.generation.request import TaskRequest
 from edt.generation.task_prompts import TaskPrompts
 from edt.models.language_model import LanguageModel
+from edt.models.spec import has_chat_template
 from edt.records import Example
 from edt.tasks.base import ExampleSet
 
@@ -61,7 +62,7 @@ def _chosen(subset: ExampleSet, n: int | None, example_id: str | None) -> Sequen
 def _rules(model: LanguageModel, task: TaskRequest, reading: TaskPrompts, sampling: Sampling) -> str:
     """Return what holds for all prompts of a task, a line each."""
     form = "a user turn of the chat template" if model.in_chat else "plain text"
-    unused = not model.in_chat and getattr(model.tokenizer, "chat_template", None) is not None
+    unused = not model.in_chat and has_chat_template(model.tokenizer)
     limits, ends = reading.limits, model.tokenizer.convert_ids_to_tokens(sorted(model.eos_ids))
     key = "task.max_new_tokens" if sampling.max_new_tokens is None else "sampling.max_new_tokens"
     of = "task.max_prompt_tokens" if task.task.max_prompt_tokens == reading.budget else f"the context less {key}"

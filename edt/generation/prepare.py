@@ -14,6 +14,7 @@ from edt.generation.splits import check_disjoint
 from edt.generation.task_prompts import TaskPrompts
 from edt.ids import digest
 from edt.models.language_model import LanguageModel
+from edt.models.spec import has_chat_template
 from edt.records import Prompt, Split
 from edt.store.manifest import Manifest
 from edt.store.run import Run
@@ -74,7 +75,7 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
         extra_metrics=task.task.extra_metrics,
         splits={split: _split_facts(examples[split], prompts[split]) for split in task.splits},
         config=request.config,
-        has_chat_template=getattr(engine.model.tokenizer, "chat_template", None) is not None,
+        has_chat_template=has_chat_template(engine.model.tokenizer),
     )
     manifest, limits = _as_begun(request, manifest, limits)
     return Prepared(examples=examples, prompts=prompts, limits=limits, manifest=manifest)

@@ -47,11 +47,20 @@ METRICS: Mapping[str, type] = {
 All are metrics of texts but four: `eda` combines quality and Self-BLEU; `cut_share`, `tokens` and `temperature` are
 of what was recorded at decoding.
 """
+RECORDED = (CutShare.name, MeanTokens.name, MeanTemperature.name)
+"""The names of those that read no text."""
 
 
 def presentation(name: str) -> Presentation:
     """Return how tables show a metric; one that is not built in is shown by its name."""
     return Presentation.from_metric(METRICS[name]) if name in METRICS else Presentation(label=name)
+
+
+def check_grows(metric: Metric, subject: str, remedy: str) -> None:
+    """Raise ConfigError for a metric that cannot be a quality. subject: what names it, to begin the message."""
+    # EDA is a distance from the *largest* quality; turned around, it would prefer the worst setting.
+    if metric.higher_is_better is not True:
+        raise ConfigError(f"{subject}, of which a higher value is not better; EDA needs a quality that grows. {remedy}")
 
 
 _MOST_RESAMPLES = 100_000
@@ -142,8 +151,7 @@ class MetricsSpec:
         # A metric of the user's that is the task's quality is listed once, and so is one that the task names twice.
         distinct = list({id(metric): metric for metric in metrics}.values())
 
-        taken = [*(metric.name for metric in distinct), EdaConstants.name]
-        taken += [CutShare.name, MeanTokens.name, MeanTemperature.name]
+        taken = [*(metric.name for metric in distinct), EdaConstants.name, *RECORDED]
         if repeated := next((name for name in taken if taken.count(name) > 1), None):
             # Scores are kept by name: one of the two would replace the other without a word.
             raise ConfigError(f"two metrics are called '{repeated}'; rename the one in metrics.extra (its `name`).")
@@ -155,12 +163,11 @@ class MetricsSpec:
         Raises ConfigError for an unknown name, and for a metric of which less is better.
         """
         metric = self._named(name)
-        # EDA is a distance from the *largest* quality; turned around, it would prefer the worst setting.
-        if metric.higher_is_better is not True:
-            raise ConfigError(
-                f"task.quality is '{name}', of which a higher value is not better; EDA needs a quality that grows. "
-                "Let the metric return, say, 100 minus its value, with higher_is_better=True."
-            )
+        check_grows(
+            metric,
+            f"task.quality is '{name}'",
+            "Let the metric return, say, 100 minus its value, with higher_is_better=True.",
+        )
         return metric
 
     def check(self, quality: str, extra_metrics: tuple[str, ...], language: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from edt.errors import ModelError
 from edt.models.guard import library_errors
-from edt.models.spec import ModelSpec
+from edt.models.spec import ModelSpec, has_chat_template
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -96,7 +96,7 @@ class PromptTokenizer:
 
     def check_template(self) -> None:
         """Raise ModelError where there is no chat template, or where it does not read what is set for it."""
-        if getattr(self.tokenizer, "chat_template", None) is None:
+        if not has_chat_template(self.tokenizer):
             raise ModelError(
                 f"model '{self.spec.path}' has no chat template, so it cannot read messages; give the prompt as a text "
                 "(model.chat_template=false), or use a model that was trained on conversations."
@@ -111,7 +111,7 @@ class PromptTokenizer:
     @cached_property
     def reads_clock(self) -> bool:
         """Whether the chat template writes the date or the time; it is then given `model.template_date`."""
-        return getattr(self.tokenizer, "chat_template", None) is not None and bool(_CLOCK.search(self._template))
+        return has_chat_template(self.tokenizer) and bool(_CLOCK.search(self._template))
 
     def identity(self) -> dict[str, Any]:
         """Return what is set for the chat template, as plain JSON; nothing where nothing is."""

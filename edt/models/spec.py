@@ -21,6 +21,12 @@ _SET_BY_EDT = frozenset(
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
+def has_chat_template(tokenizer: Any) -> bool:
+    """Return whether a tokenizer has a chat template."""
+    # Tokenizers of one's own may not know the attribute.
+    return getattr(tokenizer, "chat_template", None) is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """Any causal language model that transformers loads: model=hf model.path=OWNER/NAME or a folder."""
@@ -77,7 +83,7 @@ class ModelSpec:
         """Return whether prompts are written by the chat template; auto is true where the tokenizer has one."""
         if isinstance(self.chat_template, bool):
             return self.chat_template
-        return getattr(tokenizer, "chat_template", None) is not None
+        return has_chat_template(tokenizer)
 
     @property
     def resolved_device(self) -> torch.device:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from edt.report.frame import Group, Sections
-from edt.report.run_labels import chat_template_text
+from edt.report.run_labels import as_mapping, chat_template_text
 from edt.store.manifest import Manifest
 
 _CONSTANTS = re.compile(r"\|q_star:([^|]+)\|s_star:([^|]+)\|constants:([^|]+)\|")
@@ -20,7 +20,7 @@ def run_facts(manifests: Sequence[Manifest]) -> dict[str, str]:
         "prompts": [chat_template_text(_of_model(one, "chat_template")) for one in manifests],
         "dtype and device": [f"{_of_model(one, 'dtype')}, {_of_model(one, 'device')}" for one in manifests],
         "seed": [str(one.identity.get("seed", "–")) for one in manifests],
-        "max_new_tokens": [str(_nested(one.identity, "limits").get("max_new_tokens", "–")) for one in manifests],
+        "max_new_tokens": [str(as_mapping(one.identity.get("limits")).get("max_new_tokens", "–")) for one in manifests],
         "decoded": [dates(one) for one in manifests],
         "edt": [_versions(one) for one in manifests],
     }
@@ -61,12 +61,7 @@ def _joined(values: Sequence[str], names: Sequence[str]) -> str:
 
 
 def _of_model(manifest: Manifest, name: str) -> object:
-    return _nested(manifest.identity, "model").get(name)
-
-
-def _nested(node: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = node.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return as_mapping(manifest.identity.get("model")).get(name)
 
 
 def dates(manifest: Manifest) -> str:
@@ -81,7 +76,7 @@ def _versions(manifest: Manifest) -> str:
     texts = []
     # A run can grow over months, under several versions.
     for one in manifest.passes:
-        version = str(_nested(one.environment, "packages").get("edt", "–"))
+        version = str(as_mapping(one.environment.get("packages")).get("edt", "–"))
         commit = one.environment.get("git_commit")
         # A commit with changes ends in "+", which its first digits alone would hide.
         mark = "+" if str(commit).endswith("+") else ""

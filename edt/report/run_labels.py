@@ -79,13 +79,13 @@ def chat_template_text(uses_template: object) -> str:
 
 def _task_config(manifest: Manifest) -> Mapping[str, object]:
     """Return the configuration of the run's task; of a list of tasks, that of its member with the list's own values."""
-    node = _as_mapping(manifest.config.get("task"))
-    members = _as_mapping(node.get("members"))
+    node = as_mapping(manifest.config.get("task"))
+    members = as_mapping(node.get("members"))
     if not members:
         return node
     # null on the list leaves each member its own value
     shared = {name: value for name, value in node.items() if name not in ("members", "path") and value is not None}
-    return {**_as_mapping(members.get(manifest.task)), **shared}
+    return {**as_mapping(members.get(manifest.task)), **shared}
 
 
 def _heading(manifest: Manifest) -> tuple[str, str]:
@@ -128,9 +128,9 @@ def _separates(values: Sequence[str], texts: Sequence[Sequence[str]]) -> bool:
 def _facts(manifest: Manifest) -> _Facts:
     """Return what can change a token and can be read by a person, by short names; the clearest facts come first."""
     identity = dict(manifest.identity)
-    model, limits = (_as_mapping(identity.pop(key, None)) for key in ("model", "limits"))
+    model, limits = (as_mapping(identity.pop(key, None)) for key in ("model", "limits"))
     # The identity holds hashes of weights and adapter; path and adapter are their readable counterparts.
-    adapter = _as_mapping(manifest.config.get("model")).get("adapter")
+    adapter = as_mapping(manifest.config.get("model")).get("adapter")
     facts = {**identity, "path": manifest.model, **model, "adapter": adapter, **limits}
     readable = {
         name: _NAMES_IN_0_1_0.get(name, {}).get(str(value), value)
@@ -145,19 +145,19 @@ def _facts(manifest: Manifest) -> _Facts:
 
 def _task_facts(manifest: Manifest) -> _Facts:
     """Return the task's options by name, without those that the identity holds and those that a heading shows."""
-    of_identity = {"_target_", "split", *_DEFAULTS, *_as_mapping(manifest.identity.get("limits"))}
+    of_identity = {"_target_", "split", *_DEFAULTS, *as_mapping(manifest.identity.get("limits"))}
     options = {name: value for name, value in _task_config(manifest).items() if name not in of_identity}
     # Both would be taken for the model's path and the seed of the draws.
     clear = {"path": "data", "seed": "subset seed"}
     named = {clear.get(name, name): value for name, value in options.items()}
     # A template is the user's as parts: what changed is one of them.
-    template = _as_mapping(named.pop("template", None))
+    template = as_mapping(named.pop("template", None))
     return named | {name: template[name] for name in _PARTS if name in template}
 
 
 def _hashes(manifest: Manifest) -> _Facts:
     """Return what can change a token but is only a hash, a version or a list of ids."""
-    facts = {**manifest.identity, **_as_mapping(manifest.identity.get("model"))}
+    facts = {**manifest.identity, **as_mapping(manifest.identity.get("model"))}
     return {name: facts.get(name) for name in _HASHES}
 
 
@@ -171,7 +171,7 @@ def _is_consequence(name: str, names: Sequence[str], facts: Sequence[_Facts], ma
     cause, node, option = _CAUSES[name]
     if cause not in names:
         return False
-    configs = [_task_config(one) if node == "task" else _as_mapping(one.config.get(node)) for one in manifests]
+    configs = [_task_config(one) if node == "task" else as_mapping(one.config.get(node)) for one in manifests]
     # Only the defaults follow, and only where equal causes have equal values.
     pairs = {(str(of_run.get(cause)), str(of_run.get(name))) for of_run in facts}
     causes = {str(of_run.get(cause)) for of_run in facts}
@@ -229,7 +229,8 @@ def _short_hash(value: object) -> str:
     return text[:_SHORT_HASH]
 
 
-def _as_mapping(value: object) -> Mapping[str, object]:
+def as_mapping(value: object) -> Mapping[str, object]:
+    """Return the value if it is a mapping, else an empty one: a manifest of another version may lack a part."""
     return value if isinstance(value, Mapping) else {}
 
 

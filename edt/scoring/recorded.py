@@ -10,9 +10,6 @@ from edt.metrics.suite import MetricValue, value_from_statistics
 from edt.metrics.temperature import MeanTemperature
 from edt.scoring.outputs import StrategyOutputs
 
-RECORDED = (CutShare.name, MeanTokens.name, MeanTemperature.name)
-"""The names of these values, in the order of a table's columns."""
-
 
 def recorded_values(
     outputs: StrategyOutputs, samples: SampleSet, n_samples: int, weights_BE: Floats
@@ -39,7 +36,7 @@ def recorded_values(
             metric.signature(samples),
             weights_BE,
             clusters,
-            is_share=isinstance(metric, CutShare),
+            is_share=getattr(metric, "is_share", False),
         )
         for metric, of_examples in values
     }
