@@ -14,7 +14,8 @@ PACKAGE = Path(edt.__file__).parent
 LAYERS = [
     {"records", "ids", "errors", "logs", "cache_folder", "paths"},
     {"extras"},
-    {"strategies", "metrics", "tasks", "store"},
+    {"store"},
+    {"strategies", "metrics", "tasks"},
     {"models"},
     {"decoding"},
     {"adapters", "benchmark"},

@@ -427,6 +427,11 @@ def _runs_folder(config: PlainConfig) -> Path:
     return folder(config["paths"]["runs"], "paths.runs")
 
 
+def out_folder(config: PlainConfig) -> Path | None:
+    """Return the folder of `out`; None leaves the choice to the command."""
+    return None if config["out"] is None else folder(config["out"], "out")
+
+
 def folder(value: Any, where: str) -> Path:
     """Return a path of the configuration. Raises ConfigError for anything but text."""
     if not isinstance(value, str) or not value:

@@ -65,8 +65,9 @@ def score(config: PlainConfig) -> None:
     runs = find_runs(build.run_paths(config["runs"]))
     metrics = build.construct(config["metrics"], "metrics")
     view = build.table_view(config, metrics)
+    out = build.out_folder(config)
     scores = score_runs(runs, metrics, samples=config["samples"], baseline=build.baseline(config))
-    report_study(scores, runs_with_scores(runs, scores), view)
+    report_study(scores, runs_with_scores(runs, scores), view, out=out, setting="out")
 
 
 def report(config: PlainConfig) -> None:
@@ -79,10 +80,11 @@ def report(config: PlainConfig) -> None:
     runs = find_runs(build.run_paths(config["runs"]))
     tracking = build.construct(config["tracking"], "tracking")
     view = build.table_view(config)
+    out = build.out_folder(config)
     scores = as_scored(read_study(runs), build.baseline(config))
     runs = runs_with_scores(runs, scores)
     check_study(tracking, scores, runs)
-    report_study(scores, runs, view)
+    report_study(scores, runs, view, out=out, setting="out")
     track_study(tracking, scores, runs)
 
 
@@ -151,7 +153,7 @@ def export(config: PlainConfig) -> None:
     if not isinstance(config["prompts"], bool):
         raise ConfigError(f"prompts is {config['prompts']!r}; it must be true or false.")
     runs = find_runs(build.run_paths(config["runs"]))
-    out = None if config["out"] is None else build.folder(config["out"], "out")
+    out = build.out_folder(config)
     for path in export_samples(runs, config["to"], out, prompts=config["prompts"]):
         print(visible(str(path)))
 

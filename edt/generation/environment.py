@@ -40,23 +40,23 @@ def _installed_version(package: str) -> str | None:
 
 
 def git_commit() -> str | None:
-    """Return the commit of the source tree, with `+` when it has changes; None outside a checkout."""
+    """Return the commit of the source tree, with `+` when it has changes; None where the code is in no checkout."""
     # The commit of the code, not of the folder in which the command runs.
-    here = Path(__file__).parent
-
+    package = Path(edt.__file__).parent
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            # Untracked files, such as results, do not change what the code does.
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        # A package that is installed inside the checkout of another project lies below that project's root, in a
+        # folder that it does not track; its commit says nothing of this code.
+        root = Path(_git(package, "rev-parse", "--show-toplevel"))
+        if root.resolve() != package.parent.resolve():
+            return None
+        _git(package, "ls-files", "--error-unmatch", "__init__.py")
+        # Untracked files, such as results, do not change what the code does.
+        changed = _git(package, "status", "--porcelain", "--untracked-files=no")
+        return _git(package, "rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         # OSError: git is not installed; CalledProcessError: an installed package is in no checkout.
         return None
-    return commit + ("+" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -96,8 +96,8 @@ def export_samples(runs: Sequence[Run], to: str, out: Path | None = None, *, pro
 def _write_file(path: Path, runs: Sequence[Run], to: str, *, prompts: bool) -> None:
     schema = _schema(runs, prompts=prompts)
 
-    def write(temporary: Path) -> None:
-        with _FORMATS[to](temporary, schema) as write_table:
+    def write(file: BinaryIO) -> None:
+        with _FORMATS[to](file, schema) as write_table:
             for run in runs:
                 for table in _sample_tables(run, schema):
                     write_table(table)
@@ -151,24 +151,21 @@ def _sample_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 @contextmanager
-def _jsonl(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    # newline: else Windows would end lines with \r\n, and the same run would export other bytes there.
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+def _jsonl(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
+    def write(table: pa.Table) -> None:
+        for row in table.to_pylist():
+            # JSON has no NaN; a missing mean is null there, as an absent parameter is.
+            finite = {name: None if _is_nan(value) else value for name, value in row.items()}
+            file.write((json.dumps(finite, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
-        def write(table: pa.Table) -> None:
-            for row in table.to_pylist():
-                # JSON has no NaN; a missing mean is null there, as an absent parameter is.
-                finite = {name: None if _is_nan(value) else value for name, value in row.items()}
-                file.write(json.dumps(finite, ensure_ascii=False, allow_nan=False) + "\n")
-
-        yield write
+    yield write
 
 
 @contextmanager
-def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
+def _csv(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
     flat = pa.schema([field.with_type(pa.string()) if field.name in _LISTS else field for field in schema])
     # "needed" quotes every text and doubles its quotes, so that an empty text ("") differs from a missing value.
-    with pa_csv.CSVWriter(path, flat, write_options=pa_csv.WriteOptions(quoting_style="needed")) as writer:
+    with pa_csv.CSVWriter(file, flat, write_options=pa_csv.WriteOptions(quoting_style="needed")) as writer:
 
         def write(table: pa.Table) -> None:
             for name in _LISTS:
@@ -181,12 +178,12 @@ def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
 
 
 @contextmanager
-def _parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with pq.ParquetWriter(path, schema) as writer:
+def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
+    with pq.ParquetWriter(file, schema) as writer:
         yield writer.write_table
 
 
-_FORMATS: Mapping[str, Callable[[Path, pa.Schema], AbstractContextManager[Write]]] = {
+_FORMATS: Mapping[str, Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]] = {
     "jsonl": _jsonl,
     "csv": _csv,
     "parquet": _parquet,

@@ -70,7 +70,7 @@ def save(figure: Any, folder: Path, name: str, *, title: str, caption: str = "")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
         svg = buffer.getvalue()
         write_text(folder / f"{name}.svg", svg)
-        write_atomically(folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=_DPI))
+        write_atomically(folder / f"{name}.png", lambda file: figure.savefig(file, format="png", dpi=_DPI))
     # A page needs the element alone, without the XML preamble and its DTD, which no browser loads.
     return PageFigure(title=title, svg=svg[svg.index("<svg") :], caption=caption)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,7 +33,7 @@ from edt.report.steps import write_step_figures
 from edt.report.table import csv_text, markdown, print_table, result_console
 from edt.report.view import TableView
 from edt.scoring.output_warnings import output_warnings
-from edt.store.atomic import write_text
+from edt.store.atomic import remove_abandoned, write_text
 from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations, read_scores
 from edt.store.run import Run
@@ -81,20 +82,29 @@ def runs_with_scores(runs: Sequence[Run], scores: Sequence[ScoreRow]) -> list[Ru
     return [run for run in runs if run.generation_id in scored]
 
 
-def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run], view: TableView = _EVERYTHING) -> None:
+def report_study(
+    scores: Sequence[ScoreRow],
+    runs: Sequence[Run],
+    view: TableView = _EVERYTHING,
+    *,
+    out: Path | None = None,
+    setting: str = "paths.runs",
+) -> None:
     """Print the table of the scores and write it as Markdown, CSV and an HTML page.
 
     view: the order and the number of the settings that are printed; the files hold all of them.
-    The files, with a figure of the steps of each run that has traces, go into the study's folder next to the first run.
+    out: the folder of the files, with a figure of the steps of each run that has traces; None is the study's folder
+        next to the first run. setting: the key of the command that chooses another folder.
     """
     labels = run_labels([run.manifest for run in runs])
     sections = table_rows(scores, labels)
     # Checked before anything is written.
     shown, left_out = view.apply(sections)
-    folder = study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
+    folder = out or study_folder(runs[0].folder.parent, [run.generation_id for run in runs])
+    remove_abandoned(folder)
     warnings = warnings_in(sections, scores, runs)
-    write_text(folder / "table.md", markdown(sections, warnings))
-    write_text(folder / "table.csv", csv_text(scores, labels))
+    write_text(folder / "table.md", markdown(sections, warnings), setting=setting)
+    write_text(folder / "table.csv", csv_text(scores, labels), setting=setting)
 
     # The files are written first: a closed terminal must not lose them.
     console = result_console()
@@ -112,11 +122,11 @@ def report_study(scores: Sequence[ScoreRow], runs: Sequence[Run], view: TableVie
         _logger.warning("No charts: %s", error)
         return
     page = scores_page(sections, runs, warnings)
-    write_text(folder / "report.html", study_html(page))
+    write_text(folder / "report.html", study_html(page), setting=setting)
     without = "" if page.outputs else " (without outputs: the page shows those of one model, with one run of each task)"
     label = "charts and outputs" if page.outputs else "charts"
     console.print(f"{label}: {folder}/report.html{without}", highlight=False, soft_wrap=True)
-    for figure in write_step_figures(runs, scores, folder):
+    for figure in write_step_figures(runs, scores, folder, setting):
         console.print(f"steps: {figure}", highlight=False, soft_wrap=True)
 
 

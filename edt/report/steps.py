@@ -16,7 +16,7 @@ from edt.extras import extra_imports
 from edt.records import ScoreRow
 from edt.report.figures import family_color
 from edt.report.frame import model_label
-from edt.store.atomic import write_atomically
+from edt.store.atomic import write_bytes
 from edt.store.parts import TRACES, read_generations
 from edt.store.run import Run
 
@@ -53,7 +53,9 @@ class StepTraces:
     temperature: Traces
 
 
-def write_step_figures(runs: Sequence[Run], scores: Sequence[ScoreRow], folder: Path) -> list[Path]:
+def write_step_figures(
+    runs: Sequence[Run], scores: Sequence[ScoreRow], folder: Path, setting: str = "paths.runs"
+) -> list[Path]:
     """Draw the traces of the scored strategies for each run and split, and return the files.
 
     Runs without traces get no figure.
@@ -62,7 +64,7 @@ def write_step_figures(runs: Sequence[Run], scores: Sequence[ScoreRow], folder: 
         path
         for run in runs
         for split, strategies in _scored_strategies(run, scores).items()
-        for path in _write_figure(run, split, strategies, folder)
+        for path in _write_figure(run, split, strategies, folder, setting)
     ]
 
 
@@ -177,7 +179,7 @@ def _scored_strategies(run: Run, scores: Sequence[ScoreRow]) -> Mapping[str, Col
     return strategies
 
 
-def _write_figure(run: Run, split: str, strategies: Collection[str], folder: Path) -> list[Path]:
+def _write_figure(run: Run, split: str, strategies: Collection[str], folder: Path, setting: str) -> list[Path]:
     """Write the figure of one split of a run as PNG and SVG, or nothing if the split has no traces."""
     table = read_generations(run, ["split", "strategy_id", "family", "sample", *TRACES])
     # Traces are optional: a run that was resumed with sampling.trace has rows with and without them.
@@ -193,9 +195,7 @@ def _write_figure(run: Run, split: str, strategies: Collection[str], folder: Pat
     figure = steps_figure(title, _group_by_strategy(rows))
     paths = [folder / f"steps-{run.folder.name}-{split}.{kind}" for kind in _KINDS]
     for path, kind in zip(paths, _KINDS, strict=True):
-        content = figure_bytes(figure, kind)
-        # content=content binds the loop's value: a lambda reads its variables when it is called.
-        write_atomically(path, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
+        write_bytes(path, figure_bytes(figure, kind), setting=setting)
     return paths
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,11 @@ def held(folder: Path, what: str, *, setting: str = "paths.runs") -> Iterator[No
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The file is never removed: another process could hold a lock on the removed one.
-        file = (folder / ".lock").open("w")
+        # Never through a link: what one points to belongs to somebody else.
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise unwritable(folder, error, setting) from error
-    with file:
+    with os.fdopen(descriptor, "w") as file:
         try:
             # Released by the system when the process ends, however it ends: no stale lock is left behind.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -257,4 +257,4 @@ def _damage_as_store_error(path: Path) -> Iterator[None]:
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a parquet file whole or not at all."""
-    write_atomically(path, lambda temporary: pq.write_table(table, temporary))
+    write_atomically(path, lambda file: pq.write_table(table, file))

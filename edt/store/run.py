@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edt.errors import StoreError
-from edt.store.atomic import unwritable
+from edt.store.atomic import remove_abandoned, unwritable
 from edt.store.layout import run_name
 from edt.store.lock import held
 from edt.store.manifest import Manifest
@@ -81,7 +81,7 @@ class Run:
 
     def parts(self) -> list[Path]:
         """Return all parts that are complete, in order."""
-        # A part that a stopped process left half written ends in .partial and is not found.
+        # What a stopped process left half written has another name and is not found.
         return sorted(self.generations_folder.glob("part-*.parquet"))
 
     def reread(self) -> Run:
@@ -104,6 +104,8 @@ class Run:
                 self.generations_folder.mkdir(exist_ok=True)
             except OSError as error:
                 raise unwritable(self.generations_folder, error) from error
+            for folder in (self.folder, self.generations_folder, self.statistics_folder):
+                remove_abandoned(folder)
             # Read under the lock: a process that held it before may have added passes.
             yield self.reread() if self.manifest_path.is_file() else self
 

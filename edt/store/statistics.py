@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -39,9 +40,8 @@ def write_statistics(path: Path, content_id: str, statistics: StoredStatistics) 
     # By number, since a signature is no name for a member of a zip file.
     arrays = {f"s{index}": array for index, array in enumerate(statistics.values()) if array is not None}
 
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+    def write(file: BinaryIO) -> None:
+        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
 
     write_atomically(path, write)
 

@@ -50,4 +50,4 @@ def write_trace(path: Path, trace: Trace) -> None:
     # With a fixed schema, a trace without tokens has the same columns as any other.
     schema = pa.schema(_COLUMNS.items(), metadata={name: str(value) for name, value in metadata.items()})
     table = pa.Table.from_pylist(rows, schema=schema)
-    write_atomically(path, lambda temporary: pq.write_table(table, temporary), setting="paths.traces")
+    write_atomically(path, lambda file: pq.write_table(table, file), setting="paths.traces")

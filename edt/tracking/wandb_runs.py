@@ -205,5 +205,6 @@ def _replace_run(written: Path, folder: Path, run_id: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # The name also has the time of the export, so an earlier one is found by its id.
     for earlier in folder.glob(f"offline-run-*-{run_id}"):
-        shutil.rmtree(earlier)
+        # Another export of the same run may be removing it too; what is left of it would stop the rename below.
+        shutil.rmtree(earlier, ignore_errors=True)
     os.rename(written, folder / written.name)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import hashlib
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import BinaryIO
 
-from edt.cache_folder import cache_folder
+from edt.cache_folder import CACHE_VARIABLE, cache_folder
 from edt.errors import ConfigError, DataError
 from edt.ids import file_digest
+from edt.store.atomic import write_atomically
 from edt.tasks.sources.dataset_task import OpenedSplit, local_alternative
 from edt.tasks.sources.files import read_rows
 from edt.tasks.sources.subsets import OfficialSplit
@@ -20,6 +21,7 @@ from edt.tasks.sources.subsets import OfficialSplit
 __all__ = ["PinnedFile", "PinnedFiles", "fetch"]
 
 _TIMEOUT_S = 30
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,18 +69,18 @@ def fetch(pinned: PinnedFile, name: str) -> Path:
     if path.is_file() and file_digest(path) == pinned.sha256:
         return path
 
-    # Download under another name: an interrupted download never looks like the file.
-    # The process id keeps apart two runs that download at once.
-    part = path.with_name(f".{os.getpid()}.{path.name}")
+    write_atomically(path, lambda file: _download(pinned, name, file), setting=CACHE_VARIABLE)
+    return path
+
+
+def _download(pinned: PinnedFile, name: str, file: BinaryIO) -> None:
+    """Write what the address gives into a file, and check it. Raises DataError; the file is then not kept."""
+    sha256 = hashlib.sha256()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _save(pinned.url, part)
-        if (sha256 := file_digest(part)) != pinned.sha256:
-            raise DataError(
-                f"{pinned.url} is not the published file of data set '{name}': its SHA-256 is {sha256}, "
-                f"not {pinned.sha256}. {local_alternative(name)}"
-            )
-        part.replace(path)
+        with urllib.request.urlopen(pinned.url, timeout=_TIMEOUT_S) as response:  # noqa: S310  checked above
+            while block := response.read(_BLOCK):
+                sha256.update(block)
+                file.write(block)
     # A server that breaks off in the middle is no OSError.
     except (OSError, HTTPException) as error:
         # A URLError keeps what happened in `reason`; its text would be "<urlopen error …>".
@@ -87,11 +89,8 @@ def fetch(pinned: PinnedFile, name: str) -> Path:
             f"data set '{name}' is not in the local cache and {pinned.url} could not be downloaded ({reason}). "
             f"{local_alternative(name)}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
-
-
-def _save(url: str, path: Path) -> None:
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response, path.open("wb") as file:  # noqa: S310  checked above
-        shutil.copyfileobj(response, file)
+    if sha256.hexdigest() != pinned.sha256:
+        raise DataError(
+            f"{pinned.url} is not the published file of data set '{name}': its SHA-256 is {sha256.hexdigest()}, "
+            f"not {pinned.sha256}. {local_alternative(name)}"
+        )
