@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import torch
 
+from edt.benchmark.random_model import random_model
 from edt.cache_folder import cache_folder
 from edt.decoding.cache import kept_check
 from edt.decoding.cache.kept_check import kept_sharing_check
@@ -66,3 +68,11 @@ def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "home" / ".cache" / "edt"
     monkeypatch.setenv("EDT_CACHE", "~/own")
     assert cache_folder() == tmp_path / "home" / "own"
+
+
+def test_a_model_in_no_folder_is_tried_and_not_kept(tmp_path, monkeypatch):
+    # Benchmarks decode with random models: there is nothing on the disk to keep a check under.
+    monkeypatch.setenv("EDT_CACHE", str(tmp_path))
+    made = random_model("tiny", vocabulary=64, dtype="float64", device=torch.device("cpu"))
+    assert kept_sharing_check(made).obstacle(8) is None
+    assert not list(tmp_path.rglob("*.json"))

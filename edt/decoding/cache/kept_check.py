@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 def kept_sharing_check(model: LanguageModel) -> SharingCheck:
     """Return the check of a model: from the cache folder, or tried now and written there."""
+    # A model that is in no folder, as the random ones of benchmarks, has no identity to keep its check under.
+    if not (model.folder / "config.json").is_file():
+        return SharingCheck.run(model)
+
     path = cache_folder() / "sharing" / f"{digest(_key(model))}.json"
     try:
         return SharingCheck.from_json(json.loads(path.read_text(encoding="utf-8")))
