@@ -122,4 +122,6 @@ def unwritable(path: Path, error: OSError, setting: str = "paths.runs", remedy: 
     """Return the error for a folder that cannot be written; what was written before stays."""
     reason = _REASONS.get(error.errno or 0, str(error))
     remedy = remedy or f"choose another with {setting}=FOLDER, and run the same command again to continue"
-    return StoreError(f"cannot write {path}: {reason}. What was written before is intact; free the folder, or {remedy}.")
+    return StoreError(
+        f"cannot write {path}: {reason}. What was written before is intact; free the folder, or {remedy}."
+    )
