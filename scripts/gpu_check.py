@@ -10,6 +10,7 @@ leaves what was measured, and an error in one section is recorded and does not e
     exactness   float64: the batched engine's tokens equal the reference engine's on this device, and those of the CPU;
                 float32 and bfloat16 on --model: greedy tokens equal to transformers' generate
     rows        rows per second of a sweep as a function of engine.max_rows, with the share of time in the model
+    profile     the kernels of some steps: how long the device is busy, with what, how often Python waits for it
     sweep       scripts.bench_sweep on a 1B shape in bfloat16, and on --model
     step        scripts.bench_step on a 1B shape
     study       `edt run` on --articles (XL-Sum's JSON lines) with --model: families, samples, scores, wall time
@@ -275,6 +276,48 @@ def rows_figures(device: torch.device, quick: bool, check: Check) -> dict[str, A
     return figures
 
 
+def profile_figures(device: torch.device, path: str | None, folder: Path, quick: bool) -> dict[str, Any]:
+    """Profile the steps of one batch of each model; the tables of operations go to FOLDER/profile_NAME.txt."""
+    dtype = "bfloat16" if device.type == "cuda" else "float32"
+    figures: dict[str, Any] = {"dtype": dtype}
+    for shape in ("smollm-135m",) if device.type == "cpu" else ("llama-1b", "smollm-135m"):
+        figures[shape] = _profiled(random_model(shape, dtype=dtype, device=device), shape, folder, quick)
+    if path is not None:
+        real = LanguageModel.load(ModelSpec(path=path, dtype=dtype, device=str(device)))
+        figures["model"] = _profiled(real, "model", folder, quick)
+    return figures
+
+
+def _profiled(model: LanguageModel, name: str, folder: Path, quick: bool) -> dict[str, Any]:
+    from torch.profiler import ProfilerActivity, profile
+
+    cuda = model.device.type == "cuda"
+    # Settings × samples × prompts rows in one batch.
+    prompts = random_prompts(model, 16 if cuda and not quick else 2, 512 if cuda else 64)
+    spec, samples, tokens = BatchedSpec(max_rows=8192), 8, 8
+    decoded(model, prompts, SETTINGS, spec=spec, samples=samples, tokens=tokens)
+    synchronize()
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as recorded:
+        start = time.perf_counter()
+        decoded(model, prompts, SETTINGS, spec=spec, samples=samples, tokens=tokens)
+        synchronize()
+        seconds = time.perf_counter() - start
+
+    events = recorded.key_averages()
+    orders = ("self_device_time_total", "self_cpu_time_total") if cuda else ("self_cpu_time_total",)
+    tables = [events.table(sort_by=order, row_limit=50, max_name_column_width=90) for order in orders]
+    (folder / f"profile_{name}.txt").write_text("\n".join(tables), encoding="utf-8")
+    counts = {event.key: event.count for event in events}
+    calls = ("cudaLaunchKernel", "cudaStreamSynchronize", "cudaMemcpyAsync", "aten::item", "aten::nonzero")
+    return {
+        "rows": len(prompts) * len(SETTINGS) * samples,
+        "tokens": tokens,
+        "seconds": round(seconds, 3),
+        "device_busy_seconds": round(sum(event.self_device_time_total for event in events) / 1e6, 3),
+        "calls": {call: counts.get(call, 0) for call in calls},
+    }
+
+
 class ModelTimer:
     """Add up the time of the model's forward passes; it waits for the device after each, so the whole is slower."""
 
@@ -373,6 +416,7 @@ def main() -> None:
     if args.model and args.articles:
         check.section("study", lambda: study_figures(args.model, args.articles, args.out, device, args.quick))
     check.section("rows", lambda: rows_figures(device, args.quick, check))
+    check.section("profile", lambda: profile_figures(device, args.model, args.out, args.quick))
     check.section("sweep", lambda: benchmark("scripts.bench_sweep", [*large, *quick], check.left))
     if args.model:
         real = ["--model", args.model, *quick]
