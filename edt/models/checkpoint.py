@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edt.errors import ModelError, suggestion
-from edt.ids import digest, file_digest
+from edt.ids import digest
 from edt.models.catalog import CATALOG
 from edt.models.fetched import fetched_folder
 from edt.models.folder_check import (
@@ -20,6 +20,7 @@ from edt.models.folder_check import (
     read_json,
 )
 from edt.models.gguf import converted_folder
+from edt.models.whole_files import read_digest
 
 EMBEDDED = "edt:"
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -176,5 +177,5 @@ def _contents_digest(paths: Iterable[Path]) -> str:
     for path in sorted(set(paths)):
         # The hub's cache links to files that are named by their hash: trusting it saves reading gigabytes.
         target = Path(os.path.realpath(path)).name
-        blobs.append((path.name, target if BLOB_NAME.fullmatch(target) else file_digest(path)))
+        blobs.append((path.name, target if BLOB_NAME.fullmatch(target) else read_digest(path)))
     return digest(blobs)

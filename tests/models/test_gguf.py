@@ -166,6 +166,29 @@ def test_a_file_is_converted_once_and_again_after_an_interruption(tiny, tmp_path
     assert caplog.text.count("this is done once") == 1
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes()[:-9]),
+        lambda folder: (folder / "model.safetensors").write_bytes(bytes((folder / "model.safetensors").stat().st_size)),
+        lambda folder: (folder / "generation_config.json").unlink(),
+        lambda folder: (folder / "added_tokens.json").write_text('{"more": 9}'),
+        lambda folder: (folder / "converted.json").write_text("{"),
+        lambda folder: (folder / "converted.json").write_text('{"files": {}}'),
+        lambda folder: (folder / "converted.json").unlink(),
+    ],
+    ids=["cut tokenizer", "zeroed weights", "missing", "added", "torn record", "empty record", "no record"],
+)
+def test_a_damaged_conversion_is_made_again(damage, tiny, tmp_path, caplog):
+    path = write_gguf(tmp_path / "tiny.gguf", tiny)
+    folder = local_folder(str(tmp_path), None, path.name)
+    whole = {file.name: file.read_bytes() for file in folder.iterdir()}
+    damage(folder)
+    assert local_folder(str(tmp_path), None, path.name) == folder
+    assert "tiny.gguf is converted again" in caplog.text
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == whole
+
+
 def test_what_is_no_gguf_file_is_named(tiny, tmp_path):
     write_gguf(tmp_path / "tiny.gguf", tiny)
     with pytest.raises(ModelError, match=r"model\.gguf_file 'small\.gguf' is not in '.*', which has: tiny\.gguf\."):

