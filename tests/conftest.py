@@ -26,6 +26,13 @@ def cache(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_settings(tmp_path_factory) -> None:
+    """No settings of the user's: the packages that a test trusts are its own."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("settings"))
+    os.environ.pop("EDT_TRUSTED_PACKAGES", None)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory) -> Path:
     """A random Llama over bytes, small enough for float64 and sharp enough that its entropy varies."""

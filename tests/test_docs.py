@@ -50,11 +50,13 @@ def workplace(tmp_path_factory):
 )
 def test_a_strategy_a_task_and_a_metric_are_one_file_each(line, more, expected, workplace, tmp_path, tiny_folder):
     (command,) = [command for command in shown_commands(EXTENDING) if line in command]
+    # As the page says at its beginning.
+    ((name, value),) = re.findall(r"^export (\w+)=(\S+)$", EXTENDING.read_text(), flags=re.MULTILINE)
     model = [f"paths.runs={tmp_path}", "model=hf", f"model.path={tiny_folder}"]
     shown = subprocess.run(
         [sys.executable, "-m", "edt", *shlex.split(command)[1:], *model, *more],
         cwd=workplace,
-        env={**os.environ, "PYTHONPATH": f".{os.pathsep}{ROOT}"},
+        env={**os.environ, "PYTHONPATH": f".{os.pathsep}{ROOT}", name: value},
         capture_output=True,
         text=True,
     )

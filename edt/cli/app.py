@@ -23,6 +23,7 @@ from edt.cli.composition import compose, config_folder, sweep_points
 from edt.cli.help import command_help, config_groups
 from edt.cli.line_breaks import typed_breaks, write_breaks
 from edt.cli.messages import explain, explain_option
+from edt.cli.trust import check_no_trust
 from edt.errors import ConfigError, EdtError
 from edt.logs import log_to_stderr
 from edt.paths import typed_path
@@ -84,6 +85,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
 
     overrides = write_breaks(argv.rewrite(command, _as_overrides(command, options), multirun=options.multirun))
     _check_no_hydra_settings(overrides)
+    check_no_trust([word.lstrip("+~").partition("=")[0].partition("@")[0] for word in overrides])
     points = _points(command, overrides, options) if options.multirun else [overrides]
     if len(points) == 1:
         _run_point(command, points[0], options, shlex.join(["edt", command, *arguments]))
@@ -234,6 +236,8 @@ def _plain(command: str, config: DictConfig, overrides: Sequence[str]) -> dict[s
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, command, overrides)) from error
     assert isinstance(plain, dict)
+    # Also where a file of the user's configurations sets it.
+    check_no_trust([str(key) for key in plain])
 
     # `~sampling` removes a whole group, without which a command cannot run; `~strategy.kld` is a choice
     removed = [name for name in config_groups(command) if name not in plain and f"~{name}" in overrides]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -11,25 +10,36 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 from edt.cli.renamed import renamed_key
 from edt.cli.schema import DEFAULT_SPLIT, default_limit
+from edt.cli.trust import resolve
+from edt.decoding.engine_specs import EngineSpec
+from edt.decoding.sampling import Sampling
 from edt.errors import ConfigError, suggestion
+from edt.metrics.suite import MetricsSpec
+from edt.models.spec import ModelSpec
 from edt.paths import typed_path
+from edt.study.spec import Browser
+from edt.tasks.base import Task
+from edt.tuning.spec import SearchSpec
 
 PlainConfig = Mapping[str, Any]
 TARGET = "_target_"
 
 TYPES_IN_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
-LONGEST_REASON = 200
-"""Characters of an import error that are shown: some hold a whole traceback."""
+Kinds = tuple[type, ...]
+"""Classes of which a node may name a subclass; none: any dataclass."""
 
 
-def construct(node: PlainConfig, where: str) -> Any:
+def construct(node: PlainConfig, where: str, *kinds: type) -> Any:
     """Return the object that a node describes; nested nodes are built first, and lists become tuples.
 
-    where: the node's key, for errors. Raises ConfigError for an unknown key, a value of another type than the class
-    declares, or what the class itself refuses.
+    where: the node's key, for errors. kinds: the node's class must be one of these or a subclass; none: any dataclass.
+    Raises ConfigError for an unknown key, a class of another kind or in a package that is not trusted, a value of
+    another type than the class declares, or what the class itself refuses.
     """
     _check_node(node, where)
-    factory = import_class(node[TARGET], where)
+    factory = import_class(node[TARGET], where, *kinds)
+    if not is_dataclass(factory):
+        raise ConfigError(f"{where}.{TARGET} is '{node[TARGET]}', which is no dataclass, as every class of edt is.")
     hints = get_type_hints(factory)
     defaults = {field.name: field.default for field in fields(factory) if field.init}
     known = list(defaults)
@@ -39,7 +49,7 @@ def construct(node: PlainConfig, where: str) -> Any:
         if name == TARGET:
             continue
         _check_key(name, known, where)
-        values[name] = _value(_over_default(value, defaults[name]), f"{where}.{name}")
+        values[name] = _value(_over_default(value, defaults[name]), f"{where}.{name}", _kinds(hints[name]))
         if not _fits(values[name], hints[name]):
             raise ConfigError(f"{where}.{name} is {value!r}; it must be {describe_type(hints[name])}.")
 
@@ -66,24 +76,23 @@ def _check_key(name: str, known: Sequence[str], where: str) -> None:
         )
 
 
-def import_class(target: Any, where: str) -> type[Any]:
-    """Return the class that `_target_` names."""
-    cls = _import_factory(target, where)
+def import_class(target: Any, where: str, *kinds: type) -> type[Any]:
+    """Return the class that `_target_` names. kinds: it must be one of these or a subclass; none: any class."""
+    cls = resolve(target, f"{where}.{TARGET}")
     if not isinstance(cls, type):
         raise ConfigError(f"{where}.{TARGET} is '{target}', which is not a class.")
+    # Before it is called: a class of another kind may do anything when it is built.
+    if kinds and not issubclass(cls, kinds):
+        allowed = " or ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
+        raise ConfigError(f"{where}.{TARGET} is '{target}', which is no {allowed} and no subclass of it.")
     return cls
 
 
-def _import_factory(target: Any, where: str) -> Callable[..., Any]:
-    """Return the class or function that `_target_` names."""
-    try:
-        factory = pkgutil.resolve_name(str(target))
-    except (ImportError, AttributeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
-        raise ConfigError(
-            f"{where}.{TARGET} is '{target}', which cannot be imported ({reason}); is its folder on PYTHONPATH?"
-        ) from error
-    return cast("Callable[..., Any]", factory)
+def _kinds(hint: Any) -> Kinds:
+    """Return the dataclasses that a field's type allows, for a node in its place."""
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(kind for option in get_args(hint) for kind in _kinds(option))
+    return (hint,) if isinstance(hint, type) and is_dataclass(hint) else ()
 
 
 def _over_default(value: Any, default: Any) -> Any:
@@ -95,10 +104,10 @@ def _over_default(value: Any, default: Any) -> Any:
     return {TARGET: f"{cls.__module__}:{cls.__qualname__}", **unchanged, **value}
 
 
-def _value(value: Any, where: str) -> Any:
+def _value(value: Any, where: str, kinds: Kinds = ()) -> Any:
     """Return a value of a node: a nested node is built, so are a mapping's values, and a list becomes a tuple."""
     if isinstance(value, Mapping) and TARGET in value:
-        return construct(value, where)
+        return construct(value, where, *kinds)
     if isinstance(value, Mapping):
         return {name: _value(inner, f"{where}.{name}") for name, inner in value.items()}
     return tuple(value) if isinstance(value, list) else value
@@ -150,11 +159,11 @@ def generation_request(config: PlainConfig, command: str = "") -> Any:
     if not isinstance(dry_run, bool):
         raise ConfigError(f"dry_run is {dry_run!r}; it must be true or false.")
     return GenerationRequest(
-        model=construct(config["model"], "model"),
-        engine=construct(config["engine"], "engine"),
+        model=construct(config["model"], "model", ModelSpec),
+        engine=construct(config["engine"], "engine", EngineSpec),
         tasks=task_requests(config["task"]),
         strategies=strategies(config["strategy"]) if "strategy" in config else (),
-        sampling=construct(config["sampling"], "sampling"),
+        sampling=construct(config["sampling"], "sampling", Sampling),
         runs=_runs_folder(config),
         config=config,
         command=command,
@@ -190,12 +199,13 @@ def table_view(config: PlainConfig, metrics: Any = None) -> Any:
 
 def strategies(node: PlainConfig) -> tuple[Any, ...]:
     """Return all settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
+    from edt.strategies.base import Strategy
     from edt.strategies.grid import check_repeats, grid
 
     settings = []
     for where, family in _strategy_nodes(node, "strategy").items():
         axes = {name: value for name, value in family.items() if name != TARGET}
-        settings += grid(import_class(family[TARGET], where), axes)
+        settings += grid(import_class(family[TARGET], where, Strategy), axes)
     if not settings:
         raise ConfigError("no strategy is given; choose one, as strategy=edt or strategy=paper_grid.")
     check_repeats(settings)
@@ -249,26 +259,26 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
 def _task_request(node: PlainConfig, where: str) -> Any:
     """Return one task with the splits to decode."""
     from edt.generation.request import TaskRequest
-    from edt.tasks.base import Task
 
     _check_node(node, where)
     split = node.get("split", DEFAULT_SPLIT)
     splits = tuple(split) if isinstance(split, Sequence) and not isinstance(split, str) else (split,)
 
     # A task's own field, where its class has one; else a class attribute, which only the request can replace.
-    cls = import_class(node[TARGET], where)
+    cls = import_class(node[TARGET], where, Task)
     has_quality = is_dataclass(cls) and "quality" in {field.name for field in fields(cls)}
     of_request = ("split",) if has_quality else ("split", "quality")
     # A config that lists only what differs says nothing of the limit.
-    if "limit" not in node and is_dataclass(cls) and issubclass(cls, Task):
+    if "limit" not in node and is_dataclass(cls):
         node = {**node, "limit": default_limit(cls)}
-    task = construct({name: value for name, value in node.items() if name not in of_request}, where)
+    task = construct({name: value for name, value in node.items() if name not in of_request}, where, Task)
     return TaskRequest(task=task, splits=splits, quality=None if has_quality else node.get("quality"))
 
 
 def study_request(config: PlainConfig, command: str) -> Any:
     """Return the typed request of `edt study`. command: what the user typed, for the study's manifest."""
     from edt.store.layout import short_name
+    from edt.study.experiment import Experiment
     from edt.study.run import StudyRequest
     from edt.study.spec import RefinementBudget
 
@@ -287,12 +297,12 @@ def study_request(config: PlainConfig, command: str) -> Any:
     experiments = dict(sorted(experiments.items(), key=lambda item: item[0] == "claims"))
     return StudyRequest(
         generation=generation,
-        metrics=construct(config["metrics"], "metrics"),
+        metrics=construct(config["metrics"], "metrics", MetricsSpec),
         families=families(config["families"]),
-        experiments={name: construct(node, f"experiments.{name}") for name, node in experiments.items()},
+        experiments={name: construct(node, f"experiments.{name}", Experiment) for name, node in experiments.items()},
         results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
         command=command,
-        browser=construct(config["browser"], "browser"),
+        browser=construct(config["browser"], "browser", Browser),
         budget=RefinementBudget(**{name: config[name] for name in ("refinements", "slices")}),
         num_workers=num_workers,
     )
@@ -333,7 +343,7 @@ def _strategy_factory(target: Any, where: str) -> Callable[..., Any]:
     """Return the strategy, or the function that makes one, that `_target_` names; nothing else is ever called."""
     from edt.strategies.base import Strategy
 
-    factory = _import_factory(target, where)
+    factory = resolve(target, f"{where}.{TARGET}")
     made = factory
     if not isinstance(factory, type):
         # A builtin has no annotations to read.
@@ -346,7 +356,7 @@ def _strategy_factory(target: Any, where: str) -> Callable[..., Any]:
             f"{where}.{TARGET} is '{target}', which is no strategy, as edt.strategies.EDT is, nor a function annotated "
             "to return one."
         )
-    return factory
+    return cast("Callable[..., Any]", factory)
 
 
 def _grid_axis(values: PlainConfig, where: str) -> Any:
@@ -372,9 +382,9 @@ def tune_request(config: PlainConfig, command: str = "") -> Any:
     remedy = "choose strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…]."
     _check_fixed(config["baseline"], "baseline", remedy)
     return TuneRequest(
-        search=construct(config["search"], "search"),
+        search=construct(config["search"], "search", SearchSpec),
         space=search_space(config["space"]),
-        metrics=construct(config["metrics"], "metrics"),
+        metrics=construct(config["metrics"], "metrics", MetricsSpec),
         generation=generation_request({**config, "strategy": config["baseline"]}, command),
     )
 
@@ -409,9 +419,9 @@ def decode_config(config: PlainConfig) -> Any:
     from edt.tracing.decode_in_memory import DecodeConfig
 
     return DecodeConfig(
-        model=construct(config["model"], "model"),
-        engine=construct(config["engine"], "engine"),
-        sampling=construct(config["sampling"], "sampling"),
+        model=construct(config["model"], "model", ModelSpec),
+        engine=construct(config["engine"], "engine", EngineSpec),
+        sampling=construct(config["sampling"], "sampling", Sampling),
         folder=folder(config["paths"]["traces"], "paths.traces"),
     )
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from edt.cli import build
+from edt.decoding.sampling import Sampling
 from edt.errors import ConfigError, suggestion
+from edt.metrics.suite import MetricsSpec
+from edt.models.spec import ModelSpec
 from edt.report.escape_control_chars import visible, visible_lines
+from edt.tracking.spec import NoTracking, WandbSpec
 
 PlainConfig = dict[str, Any]
+TRACKINGS = (NoTracking, WandbSpec)
 
 
 def generate(config: PlainConfig, *, command: str) -> None:
@@ -34,8 +39,8 @@ def run(config: PlainConfig, *, command: str) -> None:
     from edt.tracking.export import check_tracking, scores_to_export, track_study
 
     requested = build.generation_request(config, command)
-    metrics = build.construct(config["metrics"], "metrics")
-    tracking = build.construct(config["tracking"], "tracking")
+    metrics = build.construct(config["metrics"], "metrics", MetricsSpec)
+    tracking = build.construct(config["tracking"], "tracking", *TRACKINGS)
     view = build.table_view(config, metrics)
     baseline = build.baseline(config)
     request = with_reference_settings(requested, build.eda_scale(config["eda_scale"]), metrics, baseline)
@@ -63,7 +68,7 @@ def score(config: PlainConfig) -> None:
     from edt.store.run import find_runs
 
     runs = find_runs(build.run_paths(config["runs"]))
-    metrics = build.construct(config["metrics"], "metrics")
+    metrics = build.construct(config["metrics"], "metrics", MetricsSpec)
     view = build.table_view(config, metrics)
     out = build.out_folder(config)
     scores = score_runs(runs, metrics, samples=config["samples"], baseline=build.baseline(config))
@@ -78,7 +83,7 @@ def report(config: PlainConfig) -> None:
     from edt.tracking.export import check_study, track_study
 
     runs = find_runs(build.run_paths(config["runs"]))
-    tracking = build.construct(config["tracking"], "tracking")
+    tracking = build.construct(config["tracking"], "tracking", *TRACKINGS)
     view = build.table_view(config)
     out = build.out_folder(config)
     scores = as_scored(read_study(runs), build.baseline(config))
@@ -94,7 +99,7 @@ def study(config: PlainConfig, *, command: str) -> None:
     from edt.tracking.export import check_tracking, track_study
 
     request = build.study_request(config, command)
-    tracking = build.construct(config["tracking"], "tracking")
+    tracking = build.construct(config["tracking"], "tracking", *TRACKINGS)
     check_tracking(tracking, number_of_settings(request))
 
     finished = run_study(request)
@@ -137,12 +142,12 @@ def trace(config: PlainConfig) -> None:
 
 def _show_demo(config: PlainConfig) -> None:
     """Show a demo, which has its own prompts and strategies."""
-    from edt.tracing.demo import show_demo
+    from edt.tracing.demo import Demo, show_demo
 
     for name in ("prompt", "unconditional_prompt", "example"):
         if config[name] is not None:
             raise ConfigError(f"{name} has no meaning in a demo, which has its own: demo.prompts=['…','…'].")
-    show_demo(build.construct(config["demo"], "demo"), build.decode_config(config))
+    show_demo(build.construct(config["demo"], "demo", Demo), build.decode_config(config))
 
 
 def export(config: PlainConfig) -> None:
@@ -211,9 +216,9 @@ def _print_data(action: str, tasks: Any, config: PlainConfig) -> None:
     from edt.data.show import shown_prompts
     from edt.models.language_model import LanguageModel
 
-    sampling = build.construct(config["sampling"], "sampling")
+    sampling = build.construct(config["sampling"], "sampling", Sampling)
     # Of the model only what reads prompts: its weights may be larger than this machine.
-    model = LanguageModel.load(build.construct(config["model"], "model"), weights=False)
+    model = LanguageModel.load(build.construct(config["model"], "model", ModelSpec), weights=False)
     if action == "show":
         texts = shown_prompts(model, tasks, sampling, n=config["n"], example_id=config["example"])
     else:

@@ -128,7 +128,7 @@ def _first_comment(path: Path) -> str:
 def _class_docstring(path: Path) -> str:
     """Return the docstring of the class that a config file names; empty where it names none.
 
-    Raises ConfigError for a class that cannot be imported.
+    Raises ConfigError for a class that cannot be imported, or is in no trusted package.
     """
     target = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(target, dict) or TARGET not in target:

@@ -7,7 +7,6 @@ where `edt.cli.build.construct` says what is wrong with them. It checks each val
 
 from __future__ import annotations
 
-import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -17,8 +16,10 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from edt.adapters.generate_spec import HFGenerateSpec
+from edt.cli.trust import UntrustedError, resolve
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.sampling import Sampling
+from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
@@ -146,8 +147,11 @@ def has_argument(config: Any, names: Sequence[str]) -> bool:
 def _class_of(target: Any) -> type | None:
     """Return the dataclass that `_target_` names; None where it cannot be imported, which is reported elsewhere."""
     try:
-        cls = pkgutil.resolve_name(str(target))
-    except (ImportError, AttributeError, ValueError):
+        cls = resolve(target, "_target_")
+    # That a key does not exist would be the wrong error where the class must not be asked.
+    except UntrustedError:
+        raise
+    except ConfigError:
         return None
     return cls if isinstance(cls, type) and is_dataclass(cls) else None
 

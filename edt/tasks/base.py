@@ -93,7 +93,8 @@ class Task(ABC):
         _target_: my_package.Capitals
         path: capitals.csv
 
-    `PYTHONPATH=. edt run --config-dir my_configs task=capitals` then decodes, scores and prints the table.
+    `PYTHONPATH=. EDT_TRUSTED_PACKAGES=my_package edt run --config-dir my_configs task=capitals` then decodes, scores
+    and prints the table.
 
     `row_set` returns the rows of one split with their origin, which goes into the manifest. `parse` turns one row into
     one example, several (the questions of a dialogue), or a `DroppedRow`. An example's id must be unique, and should

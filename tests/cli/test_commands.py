@@ -49,8 +49,8 @@ def test_list_falls_back_to_the_docstring_of_the_class(capsys, tmp_path):
     assert main(["list", "strategies", "--config-dir", str(tmp_path)]) == 0
     (shown,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("hot ")]
     assert "T = T0" in shown
-    file.write_text("_target_: no_such_package.Hot\n")
-    assert "'no_such_package.Hot', which cannot be imported" in refused(
+    file.write_text("_target_: edt.no_such_module.Hot\n")
+    assert "'edt.no_such_module.Hot', which cannot be imported" in refused(
         capsys, "list", "strategies", "--config-dir", str(tmp_path)
     )
 

@@ -31,6 +31,7 @@ def config(tmp_path, monkeypatch):
     (tmp_path / "my_package.py").write_text(IMPORTS + textwrap.dedent(code))
     (tmp_path / "capitals.csv").write_text("country,capital\nFrance,Paris\nPeru,Lima\nNowhere,\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("EDT_TRUSTED_PACKAGES", "my_package")
     monkeypatch.chdir(tmp_path)
 
     (tmp_path / "my_configs" / "task").mkdir(parents=True)
