@@ -8,33 +8,30 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
 from typing import TextIO
 
+from edt.terminal_text import visible_lines
 
-def log_to_stderr(level: int = logging.INFO, *, clean: Callable[[str], str] = str) -> None:
-    """Print the package's messages on stderr, a line each; a second call changes only the level.
 
-    clean: makes a message safe for a terminal.
-    """
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Print the package's messages on stderr, a line each; a second call changes only the level."""
     logger = logging.getLogger("edt")
     # One handler, however often it is called: a second would print each message twice.
     if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
-        logger.addHandler(_StderrHandler(clean))
+        logger.addHandler(_StderrHandler())
     logger.setLevel(level)
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
     """Write to what sys.stderr is at that moment: a progress bar replaces it while it is on the screen."""
 
-    def __init__(self, clean: Callable[[str], str]) -> None:
-        self.clean = clean
+    def __init__(self) -> None:
         # Not StreamHandler's, which assigns `stream`: a property here, so that the bar's stderr is seen.
         logging.Handler.__init__(self)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the message as it is printed."""
-        return self.clean(super().format(record))
+        """Return the message as it is printed: no id, column or file name in it can move the cursor or color a line."""
+        return visible_lines(super().format(record))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

@@ -12,8 +12,9 @@ import edt
 
 PACKAGE = Path(edt.__file__).parent
 LAYERS = [
+    {"terminal_text"},
     {"records", "ids", "errors", "logs", "cache_folder", "paths"},
-    {"extras"},
+    {"extras", "console"},
     {"store"},
     {"strategies", "metrics", "tasks"},
     {"models"},

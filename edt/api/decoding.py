@@ -213,14 +213,13 @@ class TraceView:
         return trace_fragment(self.trace)
 
     def __repr__(self) -> str:
-        from rich.console import Console
-
+        from edt.console import SafeConsole
         from edt.report.table import TEXT_WIDTH
         from edt.tracing.trace_terminal import print_trace
 
         # A terminal gets colors; a pipe, a file and a notebook's fallback get marks.
         terminal = sys.stdout.isatty()
-        console = Console(file=io.StringIO(), force_terminal=terminal, width=None if terminal else TEXT_WIDTH)
+        console = SafeConsole(file=io.StringIO(), force_terminal=terminal, width=None if terminal else TEXT_WIDTH)
         with console.capture() as capture:
             print_trace(self.trace, console, details=False)
         return "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip()

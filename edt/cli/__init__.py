@@ -51,7 +51,7 @@ def overview() -> str:
 def _unknown_command(name: str) -> str:
     from edt.cli.renamed import renamed_command
     from edt.errors import suggestion
-    from edt.report.escape_control_chars import visible
+    from edt.terminal_text import visible
 
     renamed = renamed_command(name)
     commands = ", ".join(COMMANDS)

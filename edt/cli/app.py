@@ -27,7 +27,7 @@ from edt.cli.trust import check_no_trust
 from edt.errors import ConfigError, EdtError
 from edt.logs import log_to_stderr
 from edt.paths import typed_path
-from edt.report.escape_control_chars import visible_lines
+from edt.terminal_text import visible_lines
 
 __all__ = ["config_folder", "run_command"]
 
@@ -45,8 +45,7 @@ logger = logging.getLogger(__name__)
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
     """Run a command and return its exit status: 2 after an error, which is printed as one sentence."""
-    # Ids, columns and file names are other people's texts: none may move the cursor or color the terminal.
-    log_to_stderr(clean=visible_lines)
+    log_to_stderr()
     try:
         return _run(command, arguments)
     except EdtError as error:
@@ -75,7 +74,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
     _check_characters(arguments)
     options = _parser(command).parse_intermixed_args(list(arguments))
     if options.help:
-        print(command_help(command, options.config_dir))
+        print(visible_lines(command_help(command, options.config_dir)))
         return 0
     if command == "list":
         from edt.cli.listing import print_list
@@ -98,7 +97,7 @@ def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespa
     config = _composed(command, overrides, options.config_dir)
     _warn_without_effect(command, overrides)
     if options.cfg:
-        print(OmegaConf.to_yaml(config, resolve=options.resolve), end="")
+        print(visible_lines(OmegaConf.to_yaml(config, resolve=options.resolve)), end="")
     else:
         _execute(command, _plain(command, config, overrides), shown_command)
 

@@ -12,7 +12,7 @@ from edt.decoding.sampling import Sampling
 from edt.errors import ConfigError, suggestion
 from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
-from edt.report.escape_control_chars import visible, visible_lines
+from edt.terminal_text import visible, visible_lines
 from edt.tracking.spec import NoTracking, WandbSpec
 
 PlainConfig = dict[str, Any]
@@ -155,11 +155,13 @@ def export(config: PlainConfig) -> None:
     from edt.generation.export import export_samples
     from edt.store.run import find_runs
 
-    if not isinstance(config["prompts"], bool):
-        raise ConfigError(f"prompts is {config['prompts']!r}; it must be true or false.")
+    options = {name: config[name] for name in ("prompts", "escape_formulas")}
+    for name, value in options.items():
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name} is {value!r}; it must be true or false.")
     runs = find_runs(build.run_paths(config["runs"]))
     out = build.out_folder(config)
-    for path in export_samples(runs, config["to"], out, prompts=config["prompts"]):
+    for path in export_samples(runs, config["to"], out, **options):
         print(visible(str(path)))
 
 
@@ -175,7 +177,7 @@ def fetch(config: PlainConfig) -> None:
         return
     if not isinstance(config["accept_license"], bool):
         raise ConfigError(f"accept_license is {config['accept_license']!r}; it must be true or false.")
-    print(fetch_model(str(name), source=config["source"], accept_license=config["accept_license"]))
+    print(visible(str(fetch_model(str(name), source=config["source"], accept_license=config["accept_license"]))))
 
 
 _DATA_ACTIONS = {"show": ("example",), "check": (), "subset": ("out",), "export": ("out",)}

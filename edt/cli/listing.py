@@ -13,7 +13,7 @@ from edt.cli.build import TARGET, import_class
 from edt.cli.composition import config_folder
 from edt.cli.schema import OPTIONS
 from edt.errors import ConfigError, suggestion
-from edt.report.escape_control_chars import visible
+from edt.terminal_text import visible
 
 KINDS = {
     "strategies": "strategy",

@@ -3,8 +3,8 @@
 Every format has the same flat columns, and pandas reads the same frame from each. A strategy parameter is a column that
 is empty where a strategy has no such parameter. Lists (`token_ids`, `references`) are JSON text in CSV.
 
-CSV is written for programs. A spreadsheet takes a text that begins with =, +, - or @ for a formula; the texts are
-written as they are, since a changed text would no longer be the sample. Import such a file with its columns as text.
+A spreadsheet takes a text in CSV that begins with =, +, - or @ for a formula, which can send what is in the sheet to
+others. Such a text has a `'` in front there, and a line says of how many; without `escape_formulas` it is as it was.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from edt.store.run import Run
 from edt.store.unfinished import is_unfinished, unfinished_text
 from edt.tasks.answers import answer
 from edt.tasks.prompts import prompt_text
+from edt.terminal_text import csv_cell
 
 _LISTS = {"references": pa.list_(pa.string()), "token_ids": pa.list_(pa.int32())}
 _BEFORE_PARAMS = {
@@ -55,9 +56,12 @@ _NOT_PARAMS = {*GENERATION_TYPES}
 logger = logging.getLogger(__name__)
 
 Write = Callable[[pa.Table], None]
+Format = Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]
 
 
-def export_samples(runs: Sequence[Run], to: str, out: Path | None = None, *, prompts: bool = False) -> list[Path]:
+def export_samples(
+    runs: Sequence[Run], to: str, out: Path | None = None, *, prompts: bool = False, escape_formulas: bool = True
+) -> list[Path]:
     """Write the samples of runs as `to` (jsonl, csv, parquet) and return the files, in the order of the runs.
 
     out: the file for all runs together, or an existing folder for a file `samples.<to>`; None writes
@@ -66,6 +70,7 @@ def export_samples(runs: Sequence[Run], to: str, out: Path | None = None, *, pro
 
     prompts: add the column `prompt`, the text before the token budget shortened it. Without it no source text is
         exported; the references are.
+    escape_formulas: in CSV, put a `'` in front of a text that a spreadsheet would take for a formula.
 
     Parts are read and written one at a time. A file is complete or not there. Raises ConfigError for a format that is
     not known, StoreError for a run that cannot be read or a file that cannot be written.
@@ -88,16 +93,17 @@ def export_samples(runs: Sequence[Run], to: str, out: Path | None = None, *, pro
         # Only a folder that exists is one: a path without an extension can be the name of a file.
         files = {out / name if out.is_dir() else out: list(runs)}
 
+    formats = {**_FORMATS, "csv": _csv if escape_formulas else _csv_as_it_is}
     for path, of_file in files.items():
-        _write_file(path, of_file, to, prompts=prompts)
+        _write_file(path, of_file, formats[to], prompts=prompts)
     return list(files)
 
 
-def _write_file(path: Path, runs: Sequence[Run], to: str, *, prompts: bool) -> None:
+def _write_file(path: Path, runs: Sequence[Run], as_format: Format, *, prompts: bool) -> None:
     schema = _schema(runs, prompts=prompts)
 
     def write(file: BinaryIO) -> None:
-        with _FORMATS[to](file, schema) as write_table:
+        with as_format(file, schema) as write_table:
             for run in runs:
                 for table in _sample_tables(run, schema):
                     write_table(table)
@@ -163,6 +169,35 @@ def _jsonl(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
 
 @contextmanager
 def _csv(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
+    """Write CSV in which no text is a formula; a parameter of a strategy, which is a column, neither."""
+    texts = {field.name for field in schema if field.type == pa.string()}
+    n_escaped = 0
+    names = [csv_cell(name) for name in schema.names]
+    with _csv_as_it_is(
+        file, pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
+    ) as as_it_is:
+
+        def write(table: pa.Table) -> None:
+            nonlocal n_escaped
+            for index, name in enumerate(table.column_names):
+                if name in texts:
+                    values = table[name].to_pylist()
+                    safe = [csv_cell(value) for value in values]
+                    n_escaped += sum(one != other for one, other in zip(values, safe, strict=True))
+                    table = table.set_column(index, name, pa.array(safe, pa.string()))
+            as_it_is(table.rename_columns(names))
+
+        yield write
+    if n_escaped:
+        logger.info(
+            "%d texts begin with =, +, - or @, which a spreadsheet takes for a formula; each has a ' in front. "
+            "escape_formulas=false leaves them as they are.",
+            n_escaped,
+        )
+
+
+@contextmanager
+def _csv_as_it_is(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
     flat = pa.schema([field.with_type(pa.string()) if field.name in _LISTS else field for field in schema])
     # "needed" quotes every text and doubles its quotes, so that an empty text ("") differs from a missing value.
     with pa_csv.CSVWriter(file, flat, write_options=pa_csv.WriteOptions(quoting_style="needed")) as writer:
@@ -183,7 +218,7 @@ def _parquet(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
         yield writer.write_table
 
 
-_FORMATS: Mapping[str, Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]] = {
+_FORMATS: Mapping[str, Format] = {
     "jsonl": _jsonl,
     "csv": _csv,
     "parquet": _parquet,

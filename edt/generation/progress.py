@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
+from edt.console import stderr_console
+
 logger = logging.getLogger(__name__)
 
 
@@ -104,7 +106,7 @@ class Progress:
     """Shows how many rows of how many are done. Writes to stderr, so that stdout holds results alone."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = Console(stderr=True) if console is None else console
+        self.console = stderr_console() if console is None else console
 
     @contextmanager
     def task(self, label: str, *, total: int, done: int, chunks: int) -> Iterator[Advance]:
@@ -124,7 +126,7 @@ class Progress:
             return
 
         columns = (
-            TextColumn("{task.description:<12}"),
+            TextColumn("{task.description:<12}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("rows"),

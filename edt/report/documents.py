@@ -10,6 +10,7 @@ from pathlib import Path
 from edt.report.page import PageTable
 from edt.report.table import markdown_row
 from edt.store.atomic import write_text
+from edt.terminal_text import csv_cell, markdown_text, visible
 
 _LATEX = {
     "θ": r"$\theta$",
@@ -39,9 +40,11 @@ def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
     # Line ends are \n on every system: the files are under version control.
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows([{name: "" if value is None else value for name, value in row.items()} for row in rows])
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(csv_cell, columns))
+    for row in rows:
+        values = (row.get(name) for name in columns)
+        writer.writerow(["" if value is None else csv_cell(value) for value in values])
     return buffer.getvalue()
 
 
@@ -49,8 +52,8 @@ def _markdown_text(table: PageTable) -> str:
     """Return the table with its title and note."""
     rows = [markdown_row(row) for row in table.rows]
     head = [markdown_row(table.columns), markdown_row(["---"] * len(table.columns))]
-    note = ["", table.note] if table.note else []
-    return "\n".join([f"## {table.title}", "", *head, *rows, *note]) + "\n"
+    note = ["", markdown_text(table.note)] if table.note else []
+    return "\n".join([f"## {markdown_text(table.title)}", "", *head, *rows, *note]) + "\n"
 
 
 def _latex_text(table: PageTable) -> str:
@@ -58,12 +61,13 @@ def _latex_text(table: PageTable) -> str:
     # pandas is slow to import, and only LaTeX needs it.
     import pandas as pd
 
-    frame = pd.DataFrame(list(map(list, table.rows)), columns=list(table.columns))
+    frame = pd.DataFrame([[visible(cell) for cell in row] for row in table.rows], columns=list(table.columns))
     styler = frame.style.format(escape="latex").format_index(escape="latex", axis="columns").hide(axis="index")
     text = str(styler.to_latex(hrules=True, column_format="l" * len(table.columns)))
 
     # After pandas has escaped the cells: before, it would escape the backslashes and dollar signs of these commands.
     for character, command in _LATEX.items():
         text = text.replace(character, command)
-    comment = "".join(f"% {line}\n" for line in (table.title, table.note) if line)
+    # In one line: what follows a line break would be no comment.
+    comment = "".join(f"% {visible(line)}\n" for line in (table.title, table.note) if line)
     return comment + text

@@ -110,8 +110,8 @@ def report_study(
     console = result_console()
     print_table(shown, console)
     if left_out:
-        console.print(left_out, highlight=False, style="dim")
-    console.print(f"tables: {folder}/table.md and table.csv", highlight=False, soft_wrap=True)
+        console.print(left_out, highlight=False, markup=False, style="dim")
+    console.print(f"tables: {folder}/table.md and table.csv", highlight=False, markup=False, soft_wrap=True)
     for warning in warnings:
         _logger.warning("%s", warning)
 
@@ -125,9 +125,9 @@ def report_study(
     write_text(folder / "report.html", study_html(page), setting=setting)
     without = "" if page.outputs else " (without outputs: the page shows those of one model, with one run of each task)"
     label = "charts and outputs" if page.outputs else "charts"
-    console.print(f"{label}: {folder}/report.html{without}", highlight=False, soft_wrap=True)
+    console.print(f"{label}: {folder}/report.html{without}", highlight=False, markup=False, soft_wrap=True)
     for figure in write_step_figures(runs, scores, folder, setting):
-        console.print(f"steps: {figure}", highlight=False, soft_wrap=True)
+        console.print(f"steps: {figure}", highlight=False, markup=False, soft_wrap=True)
 
 
 def warnings_in(sections: Sections, scores: Sequence[ScoreRow], runs: Sequence[Run]) -> list[str]:

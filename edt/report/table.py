@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from edt.console import SafeConsole
 from edt.records import ScoreRow
 from edt.report.fitting import fitting_columns, left_out_line
 from edt.report.frame import (
@@ -27,6 +28,7 @@ from edt.report.frame import (
     quality_name,
 )
 from edt.report.view import best_rows
+from edt.terminal_text import csv_cell, markdown_text
 
 _CSV_COLUMNS = (*MEASURED_COLUMNS, "generation_id", "note")
 TABLE_WIDTH, TEXT_WIDTH = 240, 120
@@ -68,8 +70,8 @@ def print_table(sections: Sections, console: Console) -> None:
         console.width = usual
 
     if left_out:
-        console.print(left_out_line(left_out), highlight=False, soft_wrap=True)
-    console.print(legend(sections), highlight=False, style="dim")
+        console.print(left_out_line(left_out), highlight=False, markup=False, soft_wrap=True)
+    console.print(legend(sections), highlight=False, markup=False, style="dim")
     for note in notes_in(sections):
         console.print(note, highlight=False, markup=False, style="dim")
 
@@ -174,14 +176,15 @@ def markdown(sections: Sections, warnings: Sequence[str] = ()) -> str:
         about = [group.task, group.split, group.label, quality_name(rows), size]
         lines += [markdown_row([*about, *row_texts(row, columns)]) for row in rows]
     # Before the legend: what the values are of decides whether they say anything.
-    warned = [line for warning in warnings for line in (f"**Warning:** {warning}", "")]
-    return "\n".join([*lines, "", *warned, legend(sections), "", *notes_in(sections)]).rstrip() + "\n"
+    warned = [line for warning in warnings for line in (f"**Warning:** {markdown_text(warning)}", "")]
+    notes = map(markdown_text, notes_in(sections))
+    return "\n".join([*lines, "", *warned, legend(sections), "", *notes]).rstrip() + "\n"
 
 
 def markdown_row(cells: Sequence[str]) -> str:
     """Return the cells as a row of a Markdown table."""
     # A strategy's id or a part of a template can contain "|", which would start a new cell.
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(markdown_text, cells)) + " |"
 
 
 def csv_text(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None) -> str:
@@ -195,18 +198,19 @@ def csv_text(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = 
 
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*identity, *params, *_CSV_COLUMNS, "run"])
+    writer.writerow([*identity, *map(csv_cell, params), *_CSV_COLUMNS, "run"])
     for score in scores:
         parameters = [score.params.get(name, "") for name in params]
         # None as an empty cell: pandas and spreadsheets read it as missing.
         values = ["" if value is None else value for value in (getattr(score, name) for name in _CSV_COLUMNS)]
         run = (run_labels or {}).get(score.generation_id, "")
-        writer.writerow([*(getattr(score, name) for name in identity), *parameters, *values, run])
+        cells = [*(getattr(score, name) for name in identity), *parameters, *values, run]
+        writer.writerow(map(csv_cell, cells))
     return buffer.getvalue()
 
 
 def result_console(width_in_pipe: int = TABLE_WIDTH) -> Console:
     """Return the console for results: the terminal, or lines of `width_in_pipe` characters if there is none."""
     # rich assumes 80 columns in a pipe, which would fold every row of the table.
-    console = Console()
-    return console if console.is_terminal else Console(width=width_in_pipe)
+    console = SafeConsole()
+    return console if console.is_terminal else SafeConsole(width=width_in_pipe)

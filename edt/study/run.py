@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-
+from edt.console import stderr_console
 from edt.errors import ConfigError
 from edt.extras import check_extra
 from edt.generation.request import GenerationRequest, TaskRequest
@@ -126,7 +125,7 @@ def run_study(request: StudyRequest) -> Study | None:
     """
     # Before an hour of decoding, not when the first figure is drawn.
     check_extra("report", "a study's report")
-    console = Console(stderr=True)
+    console = stderr_console()
 
     # Checked before hours of decoding, since the results are written at the end. The folder of all experiments is
     # checked too, where this study has one: its tables would no longer be of one study.
@@ -146,11 +145,11 @@ def run_study(request: StudyRequest) -> Study | None:
     # A task that the model cannot do at all is left out; the others still have results.
     left_out = {t.task.name: d.left_out for t, d in zip(tasks, decoded, strict=True) if d.left_out}
     for name, why in left_out.items():
-        console.print(f"{name} is left out: {why}.", highlight=False, soft_wrap=True)
+        console.print(f"{name} is left out: {why}.", highlight=False, markup=False, soft_wrap=True)
     if len(left_out) == len(tasks):
         raise ConfigError(f"every task is left out: {next(iter(left_out.values()))}.")
 
-    console.print("scoring", highlight=False)
+    console.print("scoring", highlight=False, markup=False)
     study = Study(
         request=request.generation,
         metrics=request.metrics,
@@ -161,10 +160,10 @@ def run_study(request: StudyRequest) -> Study | None:
     # In the configured order: the scorecard reads the results of those before it.
     results: dict[str, ExperimentResult] = {}
     for name, experiment in request.experiments.items():
-        console.print(f"{name}: {experiment.title}", highlight=False)
+        console.print(f"{name}: {experiment.title}", highlight=False, markup=False)
         results[name] = experiment.write(study, request.results / name, results)
 
-    console.print("report.html", highlight=False)
+    console.print("report.html", highlight=False, markup=False)
     # The verdicts first: they are read from the other experiments, and are what a reader looks for.
     ordered = sorted(results, key=lambda name: not request.experiments[name].reads_others)
     sections = [results[name].section for name in ordered]

@@ -11,8 +11,8 @@ from functools import cached_property
 from multiprocessing import active_children, get_context, parent_process
 
 import torch
-from rich.console import Console
 
+from edt.console import stderr_console
 from edt.errors import ConfigError
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
@@ -38,7 +38,7 @@ class _TaskWorker:
     def session(self) -> Session:
         """The model, loaded."""
         # Progress bars of several processes would overwrite each other, so each only prints lines.
-        progress = None if self.is_alone else Progress(Console(stderr=True, force_terminal=False))
+        progress = None if self.is_alone else Progress(stderr_console(force_terminal=False))
         return Session.open(self.request, progress)
 
     def dev(self, index: int) -> DecodedTask:

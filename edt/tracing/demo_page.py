@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edt.report.colors import Scale
-from edt.report.escape_control_chars import visible, visible_lines
 from edt.report.templating import render_page
+from edt.terminal_text import visible, visible_lines
 from edt.tracing.demo_results import SUMMARY_HEADINGS, DemoResults, summary
 from edt.tracing.demo_terminal import setting_text, share_text
 

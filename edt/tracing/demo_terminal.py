@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edt.report.colors import Scale
-from edt.report.escape_control_chars import visible, visible_lines
+from edt.terminal_text import visible, visible_lines
 from edt.tracing.demo_results import (
     SUMMARY_HEADINGS,
     DemoResults,

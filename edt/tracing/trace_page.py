@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from edt.records import Trace, TracedOutput, TracedToken
 from edt.report.colors import Scale, family_of, family_style, shades, text_color_on
-from edt.report.escape_control_chars import NEWLINE, visible, visible_lines
 from edt.report.templating import read_resource, render_page, render_template
+from edt.terminal_text import NEWLINE, visible, visible_lines
 
 _CURVE_HEIGHT = 40
 """Height of the plot of entropy and temperature, in the units of its viewBox."""

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from edt.records import Trace, TracedOutput, TracedToken
 from edt.report.colors import LEVELS, Scale
-from edt.report.escape_control_chars import NEWLINE, shortened, visible, visible_lines
+from edt.terminal_text import NEWLINE, shortened, visible, visible_lines
 
 _PROMPT_SHOWN = 1200
 """Characters of a prompt that are printed; the page shows all of it."""

@@ -17,13 +17,13 @@ from edt.errors import StoreError
 from edt.extras import check_extra
 from edt.ids import digest
 from edt.records import Example, ScoreRow
-from edt.report.escape_control_chars import shortened
 from edt.report.frame import QUALITY_COLUMN, metric_column
 from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations
 from edt.store.run import Run
 from edt.tasks.answers import answer
 from edt.tasks.prompts import prompt_text
+from edt.terminal_text import shortened, visible_lines
 from edt.tracking.attachments import manifest_file, report_files
 from edt.tracking.redact import Redactor
 from edt.tracking.spec import LONGEST_NAME, NoTracking, Tracking
@@ -151,7 +151,7 @@ def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
         settings = _setting_exports(study_id, study, strategies, redactor, tracking.max_examples)
         group = tracking.group or f"study-{study_id}"
         count += export_settings(tracking, mode, group, settings, artifacts, folder)
-    print(_summary(count, mode, folder, without_key=falls_back(tracking)))
+    print(visible_lines(_summary(count, mode, folder, without_key=falls_back(tracking))))
 
 
 def _group_by_model(runs: Sequence[Run]) -> list[list[_TrackedRun]]:

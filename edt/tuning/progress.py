@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
@@ -29,7 +28,12 @@ class SearchProgress(Progress):
     def search(self, target: int) -> Iterator[Callable[[list[TrialResult]], None]]:
         """Show bars for a search of `target` trials; yields the function that takes all trials so far."""
         # One set of bars for trials and rows: two live displays would overwrite each other.
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bars:
             self._bars = bars
             identifier = bars.add_task("trials", total=target)
@@ -42,7 +46,7 @@ class SearchProgress(Progress):
                     self._show_trial(trial, bars)
                 known = len(trials)
                 message = _best_message(trials)
-                bars.update(identifier, completed=len(trials), description=escape(f"trials  {message}"))
+                bars.update(identifier, completed=len(trials), description=f"trials  {message}")
                 if trials and not self.console.is_terminal:
                     # a resumed search may have more trials than this command sets
                     logger.info("%d of %d trials, %s", len(trials), max(target, len(trials)), message)

@@ -14,6 +14,7 @@ from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.report.table import markdown, print_table, result_console
 from edt.store.atomic import write_text
+from edt.terminal_text import csv_cell
 from edt.tuning.conclusion import choice_caveat, conclusions
 from edt.tuning.identity import IDENTITY_KEYS, SEARCH_FILE
 from edt.tuning.page import tune_page
@@ -125,8 +126,9 @@ def _measurements_csv(
 
     # Shares are of the mean over tasks; the absolute figures are per task, since their units differ.
     per_task = [f"{task} {column}" for task in tasks for column in columns]
-    writer.writerow([*heading, "eda", "quality_share", "self_bleu_share", *per_task])
+    writer.writerow(map(csv_cell, [*heading, "eda", "quality_share", "self_bleu_share", *per_task]))
     for line, trial in zip(lines, trials, strict=True):
         values = [getattr(trial.by_task[task], column) for task in tasks for column in columns]
-        writer.writerow([*line, trial.eda, trial.quality_share, trial.self_bleu_share, *values])
+        cells = [*line, trial.eda, trial.quality_share, trial.self_bleu_share, *values]
+        writer.writerow(map(csv_cell, cells))
     return buffer.getvalue()

@@ -14,7 +14,7 @@ from edt.cli.app import config_folder
 from edt.cli.argv import quote_texts
 from edt.records import Trace
 from edt.report.colors import RAMP, Scale, relative_luminance, shades, text_color_on
-from edt.report.escape_control_chars import shortened, visible
+from edt.terminal_text import shortened, visible
 from edt.tracing.trace_terminal import print_trace
 from tests.support.command_line import refused
 from tests.support.traces import hostile_trace, output, token

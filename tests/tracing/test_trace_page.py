@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from edt.report.colors import family_style
-from edt.report.escape_control_chars import visible
 from edt.report.html_embed import source_hash
+from edt.terminal_text import visible
 from edt.tracing.demo_page import demo_page
 from edt.tracing.demo_results import (
     DemoResults,
