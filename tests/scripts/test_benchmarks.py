@@ -47,6 +47,29 @@ def test_it_runs_and_ends_with_json(name):
         assert ratios["kld_dual_extra_weight_bytes"] == 1_189_376 * 4
 
 
+def test_dtypes_are_compared_on_the_same_rows(tmp_path):
+    rows = [
+        {"id": f"a{i}", "summary": f"Flood {i} ends.", "text": f"The flood number {i} ended today."} for i in range(4)
+    ]
+    path = tmp_path / "articles.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    shown = subprocess.run(
+        [sys.executable, "-m", "scripts.bench_dtype", "--path", str(path), "--model", str(MINI), "--quick"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    figures = json.loads(shown.stdout.splitlines()[-1])
+    assert figures["bfloat16_over_float32_cpu"] > 0
+    assert figures["articles"] == figures["groups"] == 2
+    assert len(figures["settings"]) == 6
+    for row in figures["settings"]:
+        assert 0 <= row["equal_rows"] <= 1
+        assert all(row[name]["lo"] <= row[name]["hi"] for name in ("rouge_l", "self_bleu", "eda"))
+
+
 def test_committed_results_are_of_the_committed_model():
     """A model trained anew makes the results on it old."""
     from edt.models.checkpoint import checkpoint_identity
