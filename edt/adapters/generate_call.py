@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from edt.adapters.kld_generate import KLDGenerate
+from edt.adapters.sampler_scores import sampler_scores
 from edt.adapters.transformers_processor import EDTLogitsProcessor, Observer
 from edt.decoding.loop import check_temperatures
 from edt.decoding.ops.draw import TEMPERATURE_FLOOR
@@ -124,7 +125,9 @@ class _RuleProcessor(LogitsProcessor):
             temperature_R = self.kept_R = self._rule(entropy_R, scores.shape[-1])
         self.observe(temperature_R, entropy_R)
         self.step += 1
-        return scores if type(self.strategy) is Fixed else passes.scale(scores, temperature_R)
+        if type(self.strategy) is Fixed:
+            return scores
+        return sampler_scores(passes.scale(scores, temperature_R), temperature_R)
 
     def _rule(self, entropy_R: Tensor, vocabulary: int) -> Tensor:
         """Return T per row, [R]. Entropies that are not finite pass through: the observer names their example."""

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edt.adapters.sampler_scores import check_step, sampler_scores
 from edt.adapters.transformers_processor import Observer
 from edt.decoding.ops.draw import scale
-from edt.decoding.ops.signals import entropy, kl_divergence
+from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
 from edt.errors import ConfigError
 from edt.models.growing_texts import GrowingTexts
 from edt.strategies.base import Signals
@@ -109,4 +110,5 @@ class KLDGenerate:
         # The entropy is only for the observer; the rule reads the divergence.
         if self.observe is not None:
             self.observe(temperature_R, signals.entropy_R)
-        return scale(p_RV, temperature_R)
+        check_step(temperature_R, finite_rows(p_RV) & finite_rows(q_RV))
+        return sampler_scores(scale(p_RV, temperature_R), temperature_R)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
+from edt.adapters.sampler_scores import check_step, sampler_scores
 from edt.decoding.ops.kernels import Kernels, shared_kernels
+from edt.decoding.ops.signals import finite_rows
 from edt.errors import ConfigError
 from edt.strategies.base import GRANULARITIES, Signals
 from edt.strategies.edt import EDT
@@ -27,7 +29,8 @@ class EDTLogitsProcessor(LogitsProcessor):
     The rule reads the logits as the model gives them, so this should be the only processor, or the first.
     `temperature=1.0` keeps `generate` from scaling again, and `top_k=0` switches off its default of 50. The top_k,
     top_p and min_p of `generate`, where given, come after this processor: temperature first, then truncation. At and
-    below T = 1e-4 the largest logit wins: rows there are divided by 1e-4.
+    below T = 1e-4 the largest logit wins, of several the first: the other tokens of such a row have probability 0.
+    Logits that are no distribution (NaN, infinity, no possible token) are a ModelError.
 
     t0, theta: a number; or one per row of the batch; or one per prompt, repeated for `num_return_sequences`.
     n: the base, 0.8 in the paper.
@@ -84,9 +87,15 @@ class EDTLogitsProcessor(LogitsProcessor):
             temperature_R = self._rule(entropy_R) if temperature_R is None else temperature_R
             if self.observe is not None:
                 self.observe(temperature_R, entropy_R)
+            # The entropy is NaN exactly where the logits are no distribution: they need not be read again.
+            finite_R = torch.isfinite(entropy_R)
+        else:
+            finite_R = finite_rows(logits_RV)
+        check_step(temperature_R, finite_R)
         if self.granularity == "instance":
             self._kept_R, self._seen_RL = temperature_R, input_ids.clone()
-        return self._passes(logits_RV).scale(logits_RV, temperature_R).to(scores.dtype)
+        scaled_RV = self._passes(logits_RV).scale(logits_RV, temperature_R)
+        return sampler_scores(scaled_RV, temperature_R).to(scores.dtype)
 
     def temperature(self, logits_RV: Tensor) -> Tensor:
         """Return T per row, [R], from raw logits."""

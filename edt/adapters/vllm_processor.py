@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edt.adapters.sampler_scores import sampler_scores
 from edt.adapters.vllm_request import BatchChange, EDTRequest, RequestParams, StepLayout, processor_bases, requested_edt
 from edt.decoding.ops.draw import scale
 from edt.decoding.ops.signals import entropy
@@ -34,8 +35,9 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
     `extra_args["edt"]`: t0 and theta, optionally n and granularity, as a mapping or its JSON text. Requests without it
     are not changed in a single bit. The rule reads float32 logits as the model gives them, after logit_bias and
     min_tokens; top_k, top_p and min_p come after it. A request with it must have temperature 1 and no penalties.
-    Speculative decoding is refused. A temperature per instance is that of the prompt's last position. Model Runner V2
-    in several processes forgets it when it preempts a request; T is then taken where the request continues.
+    Logits that are NaN stay NaN, since an error would end the server. Speculative decoding is refused. A temperature
+    per instance is that of the prompt's last position. Model Runner V2 in several processes forgets it when it preempts
+    a request; T is then taken where the request continues.
     """
 
     @classmethod
@@ -105,7 +107,7 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
                     request.kept = temperature_R[i].clone()
                 temperature_R[i] = request.kept
                 self._remember(request)
-        logits[at_R] = scale(logits_RV, temperature_R).to(logits.dtype)
+        logits[at_R] = sampler_scores(scale(logits_RV, temperature_R), temperature_R).to(logits.dtype)
         return logits
 
     def _begins(self, request: EDTRequest, row: int, ctx: StepLayout | None) -> bool:

@@ -62,5 +62,7 @@ class KLD(Strategy):
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Return T0·2^(−KL/σ) per row. σ = inf gives T0 exactly."""
-        # Clipped probabilities keep KL finite: with σ = inf, exp2(−0) is exactly 1, where inf/inf would be NaN.
-        return params["t0"] * (-signals.kl_R / params["sigma"]).exp2()
+        # Clipped probabilities keep KL finite: with σ = inf, exp2(−0) is exactly 1, where inf/inf would be NaN. Without
+        # a divergence T is T0 whatever σ: in float32 a tiny σ is 0, and 0/0 is NaN.
+        halvings_R = (signals.kl_R / params["sigma"]).where(signals.kl_R != 0, 0.0)
+        return params["t0"] * (-halvings_R).exp2()

@@ -15,6 +15,9 @@ from torch import Tensor
 from edt.strategies.base import Signals, Strategy
 from edt.strategies.truncation import NO_TOP_K, Truncation
 
+_WHOLE_VECTORS = 64
+"""Rows that a processor's vector instructions handle without a rest, whatever their width."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StrategyTable:
@@ -78,8 +81,11 @@ class StrategyTable:
         # One call per family, not per strategy: a grid of 100 settings costs as much as one.
         for index, family in enumerate(self.families):
             rows = (family_R == index).nonzero().squeeze(-1)
-            params = {name: column_N[strategy_R[rows]] for name, column_N in self.params[index].items()}
-            temperature_R[rows] = family.temperature(signals.select(rows), params)
+            # Filled up to whole vectors with copies of the first row: torch computes the last few elements of an array
+            # by other code, whose powers differ in the last bit, and a row's temperature must not see its neighbors.
+            padded = torch.cat([rows, rows[:1].expand(-len(rows) % _WHOLE_VECTORS)])
+            params = {name: column_N[strategy_R[padded]] for name, column_N in self.params[index].items()}
+            temperature_R[rows] = family.temperature(signals.select(padded), params)[: len(rows)]
         return temperature_R
 
     @property

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from edt.strategies.row_sums import sum_rows
+
 NO_TOP_K = 2**31 - 1
 """The neutral value of top-k in a batch where other rows use it."""
 
@@ -84,11 +86,17 @@ def sigma_cutoffs(logits_RV: Tensor, top_n_sigma_R: Tensor) -> Tensor:
     """Return max − n·σ per row, [R]; −inf where n is infinite. Impossible tokens (−inf) do not count."""
     possible_RV = torch.isfinite(logits_RV)
     count_R = possible_RV.sum(dim=-1).clamp(min=1)
-    # Masked, not multiplied by 0: −inf · 0 is NaN.
-    mean_R = logits_RV.masked_fill(~possible_RV, 0.0).sum(dim=-1) / count_R
-    centred_RV = (logits_RV - mean_R.unsqueeze(-1)).masked_fill(~possible_RV, 0.0)
-    sigma_R = (centred_RV.square().sum(dim=-1) / count_R).sqrt()
+    largest_R = logits_RV.amax(dim=-1)
+    # Masked, not multiplied by 0: −inf · 0 is NaN. Clamped: max − min may exceed the dtype.
+    below_RV = (logits_RV - largest_R.unsqueeze(-1)).masked_fill(~possible_RV, 0.0)
+    below_RV = below_RV.clamp(min=torch.finfo(logits_RV.dtype).min)
+    # In units of the range: programs that ban tokens by the dtype's lowest number make logits whose square overflows.
+    range_R = -below_RV.amin(dim=-1)
+    unit_RV = below_RV / range_R.where(range_R > 0, 1.0).unsqueeze(-1)
+    mean_R = sum_rows(unit_RV) / count_R
+    centred_RV = (unit_RV - mean_R.unsqueeze(-1)).masked_fill(~possible_RV, 0.0)
+    sigma_R = range_R * (sum_rows(centred_RV.square()) / count_R).sqrt()
 
     # Not n · σ alone: where all logits are equal σ is 0, and inf · 0 is NaN.
     reach_R = torch.where(torch.isfinite(top_n_sigma_R), top_n_sigma_R * sigma_R, torch.inf)
-    return logits_RV.amax(dim=-1) - reach_R
+    return largest_R - reach_R

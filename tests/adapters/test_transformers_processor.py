@@ -14,7 +14,7 @@ from edt.decoding.ops.kernels import MIN_COMPILED_VOCABULARY, compiler_found
 from edt.decoding.ops.signals import entropy
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
-from edt.errors import ConfigError
+from edt.errors import ConfigError, ModelError
 from edt.records import Prompt
 from edt.strategies import EDT
 
@@ -251,3 +251,30 @@ def test_encoder_decoders_too(granularity):
     if granularity == "instance":
         for t in ratios:
             torch.testing.assert_close(t, ratios[0], rtol=1e-4, atol=0.0)
+
+
+@pytest.mark.parametrize("row", [[math.nan, 0.0, 1.0], [math.inf, 0.0, 1.0], [-math.inf] * 3])
+@pytest.mark.parametrize("granularity", ["token", "instance"])
+def test_logits_that_are_no_distribution_are_refused(row, granularity):
+    ids = torch.zeros(2, 3, dtype=torch.int64)
+    processor = EDTLogitsProcessor(0.7, 1.0, granularity=granularity)
+    with pytest.raises(ModelError, match=r"row 1 of the batch are no distribution.*wider dtype"):
+        processor(ids, torch.tensor([[0.0, 1.0, 2.0], row]))
+    # also where the temperature is that of the first step, and the entropy is not computed again
+    processor(ids, torch.zeros(2, 3))
+    with pytest.raises(ModelError, match="row 0 of the batch"):
+        processor(torch.zeros(2, 4, dtype=torch.int64), torch.tensor([row, [0.0, 1.0, 2.0]]))
+
+
+def test_a_temperature_beyond_the_dtype_is_refused():
+    with pytest.raises(ConfigError, match=r"temperature of row 0 is inf.*float32"):
+        EDTLogitsProcessor(1e300, 0.0)(torch.zeros(1, 3, dtype=torch.int64), torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_at_the_floor_a_sampler_takes_the_first_of_the_largest(dtype):
+    scores = torch.tensor([[1.0, 2.0, 2.0, 0.0], [0.0, 0.0, 0.0, -math.inf]], dtype=dtype)
+    out = EDTLogitsProcessor(1e-5, 0.0)(torch.zeros(2, 3, dtype=torch.int64), scores)
+    assert out.float().softmax(-1).tolist() == [[0, 1, 0, 0], [1, 0, 0, 0]]
+    # beam search still has an order below the best
+    assert float(out[0, 2]) > float(out[0, 0]) > float(out[0, 3])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from edt.decoding.ops.signals import entropy
+from edt.strategies.row_sums import sum_rows
 
 TEMPERATURE_FLOOR = 1e-4
 """At and below this temperature the draw is the argmax: T = 0 is greedy, and EDT underflows where H is near 0."""
@@ -66,4 +67,4 @@ def kept_entropy(logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor) -> Tenso
 def kept_weight(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor) -> Tensor:
     """Return Σ exp((logit − max)/T) per row over the tokens that reach the cutoff, [R]."""
     weight_RV = scale(logits_BV, temperature_R, branch_R).exp()
-    return weight_RV.masked_fill(logits_BV[branch_R] < cutoff_R.unsqueeze(-1), 0.0).sum(dim=-1)
+    return sum_rows(weight_RV.masked_fill(logits_BV[branch_R] < cutoff_R.unsqueeze(-1), 0.0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from edt.strategies.row_sums import sum_rows
+
 PROBABILITY_FLOOR = 1e-7
 """Lower clip of probabilities in the KL divergence, as in the public code of arXiv 2306.01286."""
 
@@ -22,8 +24,8 @@ def entropy(logits_RV: Tensor) -> Tensor:
     # Shifted by the maximum, so that no exponential overflows; −inf becomes a finite number, since 0 · −inf is NaN.
     z_RV = (logits_RV - logits_RV.amax(dim=-1, keepdim=True)).clamp_(min=NO_WEIGHT)
     weight_RV = z_RV.exp()
-    total_R = weight_RV.sum(dim=-1)
-    return (total_R.log() - z_RV.mul_(weight_RV).sum(dim=-1) / total_R).clamp(min=0.0)
+    total_R = sum_rows(weight_RV)
+    return (total_R.log() - sum_rows(z_RV.mul_(weight_RV)) / total_R).clamp(min=0.0)
 
 
 def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:
@@ -34,7 +36,7 @@ def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:
     p_RV = p_logits_RV.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
     q_RV = q_logits_RV.softmax(dim=-1).clamp(min=PROBABILITY_FLOOR)
     # Clipped probabilities do not sum to 1, so the sum can be slightly negative.
-    return (p_RV * (p_RV.log() - q_RV.log())).sum(dim=-1).clamp(min=0.0)
+    return sum_rows(p_RV * (p_RV.log() - q_RV.log())).clamp(min=0.0)
 
 
 def finite_rows(logits_RV: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from edt.decoding.ops.draw import TEMPERATURE_FLOOR
+from edt.strategies.row_sums import sum_rows
 from edt.strategies.truncation import NO_TOP_K, Truncation, sigma_cutoffs
 
 KeptWeight = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -109,7 +110,7 @@ def _share_cutoff(
     kept_R = (before_RM < top_p_R.unsqueeze(-1)).sum(dim=-1).clamp(min=1)
 
     # Settled if the head reaches p, or if a token within M was dropped already.
-    reached_R = (share_RM.sum(dim=-1) >= top_p_R) | (kept_R < best_RM.shape[-1])
+    reached_R = (sum_rows(share_RM) >= top_p_R) | (kept_R < best_RM.shape[-1])
     idle_R = top_p_R >= 1.0
     pth_R = best_RM.gather(-1, (kept_R - 1).unsqueeze(-1)).squeeze(-1)
     return pth_R.masked_fill(idle_R, -torch.inf), reached_R | idle_R
