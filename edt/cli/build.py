@@ -277,7 +277,7 @@ def _task_request(node: PlainConfig, where: str) -> Any:
 
 def study_request(config: PlainConfig, command: str) -> Any:
     """Return the typed request of `edt study`. command: what the user typed, for the study's manifest."""
-    from edt.store.layout import short_name
+    from edt.store.layout import file_name, short_name
     from edt.study.experiment import Experiment
     from edt.study.run import StudyRequest
     from edt.study.spec import RefinementBudget
@@ -293,6 +293,11 @@ def study_request(config: PlainConfig, command: str) -> Any:
     if not _fits(num_workers, int | None):
         raise ConfigError(f"num_workers is {num_workers!r}; it must be {describe_type(int | None)}.")
 
+    for name in experiments:
+        if file_name(str(name)) != name:
+            raise ConfigError(
+                f"experiments has {name!r}; a name has letters, digits, '_', '-' and '.' only: it names a folder."
+            )
     # the claims read the results of the other experiments, so they come last
     experiments = dict(sorted(experiments.items(), key=lambda item: item[0] == "claims"))
     return StudyRequest(

@@ -19,6 +19,7 @@ from edt.ids import file_digest
 from edt.models.guard import library_errors
 from edt.models.whole_files import damage, list_files, readable_files
 from edt.store.atomic import unwritable, write_text
+from edt.store.layout import file_name
 from edt.store.lock import held
 
 __all__ = ["convert", "converted_folder"]
@@ -39,7 +40,7 @@ def converted_folder(path: Path) -> Path:
     """
     _check_gguf(path)
     # The name for people, the hash for edt.
-    home = cache_folder() / "gguf" / f"{path.stem}-{file_digest(path)[:16]}"
+    home = cache_folder() / "gguf" / f"{file_name(path.stem)}-{file_digest(path)[:16]}"
     folder, made = home / "model", home / "work"
     # Without the lock, which another command may hold only to see that the model is there.
     if folder.is_dir() and _damage(folder) is None:

@@ -13,6 +13,7 @@ from edt.extras import extra_imports
 from edt.report.colors import color_scale, family_style, text_color_on
 from edt.report.page import PageFigure
 from edt.store.atomic import write_atomically, write_text
+from edt.store.layout import file_name
 
 _STYLE: Any = {
     "svg.hashsalt": "edt",  # else ids in the SVG are random
@@ -62,6 +63,8 @@ def panels(
 
 def save(figure: Any, folder: Path, name: str, *, title: str, caption: str = "") -> PageFigure:
     """Write `name`.png and `name`.svg, and return the figure for a page."""
+    # The names of tasks and families are in it.
+    name = file_name(name)
     buffer = io.StringIO()
     with warnings.catch_warnings():
         # A model can write any character, and no font has all of them; the SVG leaves the font to its viewer.

@@ -17,6 +17,7 @@ from edt.records import ScoreRow
 from edt.report.figures import family_color
 from edt.report.frame import model_label
 from edt.store.atomic import write_bytes
+from edt.store.layout import file_name
 from edt.store.parts import TRACES, read_generations
 from edt.store.run import Run
 
@@ -193,7 +194,7 @@ def _write_figure(run: Run, split: str, strategies: Collection[str], folder: Pat
     rows.sort(key=lambda row: order[row["strategy_id"]])
     title = f"{run.manifest.task}, {split}, {model_label(run.manifest.model)}"
     figure = steps_figure(title, _group_by_strategy(rows))
-    paths = [folder / f"steps-{run.folder.name}-{split}.{kind}" for kind in _KINDS]
+    paths = [folder / f"steps-{run.folder.name}-{file_name(split)}.{kind}" for kind in _KINDS]
     for path, kind in zip(paths, _KINDS, strict=True):
         write_bytes(path, figure_bytes(figure, kind), setting=setting)
     return paths

@@ -17,19 +17,39 @@ from pathlib import Path
 
 from edt.ids import digest
 
+_LONGEST_NAME = 100
+"""Bytes of a name. File systems take 255, and a run's folder has a model's, a task's and its hash."""
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
+"""Names of devices on Windows, with any ending."""
+
 STUDIES = "studies"
 SEARCHES = "tune"
 
 
 def run_name(model: str, task: str, generation_id: str) -> str:
     """Return the name of a run's folder."""
-    return f"{short_name(model)}-{task}-{generation_id}"
+    return f"{short_name(model)}-{file_name(task)}-{generation_id}"
 
 
 def short_name(model: str) -> str:
     """Return a model's name as part of a folder's name."""
     # The last part of a path or hub id: two models of one name still differ in their generation ids.
-    return re.sub(r"[^A-Za-z0-9._]+", "-", model.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1])
+    return file_name(re.sub(r"[^A-Za-z0-9._]+", "-", model.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]))
+
+
+def file_name(text: str) -> str:
+    """Return a text of others as the name of a file or folder, or a part of one, wherever it comes from.
+
+    It leads into no other folder (no separator, no `..`), is no name that Windows keeps for devices, does not begin
+    with a dot, and has at most 100 bytes. A text that is such a name already stays as it is.
+    """
+    name = re.sub(r"[^\w.-]+", "-", text).lstrip(".").rstrip(". ")
+    if len(name.encode()) > _LONGEST_NAME:
+        # With a hash, since two long names can begin alike. Cut in bytes, which file systems count.
+        name = f"{name.encode()[: _LONGEST_NAME - 17].decode(errors='ignore')}-{digest(text)}"
+    if _RESERVED.fullmatch(name):
+        name = f"_{name}"
+    return name or "unnamed"
 
 
 def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:

@@ -16,7 +16,7 @@ from edt.models.language_model import LanguageModel
 from edt.records import Example, Prompt, Trace
 from edt.report.table import TEXT_WIDTH, result_console
 from edt.store.atomic import write_text
-from edt.store.layout import short_name
+from edt.store.layout import file_name, short_name
 from edt.strategies.base import Strategy
 from edt.tasks.prompts import text_prompt
 from edt.tracing.decode_in_memory import DecodeConfig, decode_traced
@@ -87,7 +87,7 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
     strategies = _usable_strategies(request.strategies, chosen.prompt)
     trace = trace_prompt(engine, chosen, strategies, request.decoding.sampling, top=request.top)
 
-    name = f"{short_name(request.decoding.model.path)}-{chosen.prompt.task}"
+    name = f"{short_name(request.decoding.model.path)}-{file_name(chosen.prompt.task)}"
     folder = request.decoding.output_folder(name, engine, [chosen.prompt], strategies, chosen.limits)
     # The files are written before anything is printed: a closed terminal must not lose them.
     write_trace(folder / "trace.parquet", trace)

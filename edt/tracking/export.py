@@ -18,7 +18,7 @@ from edt.extras import check_extra
 from edt.ids import digest
 from edt.records import Example, ScoreRow
 from edt.report.frame import QUALITY_COLUMN, metric_column
-from edt.store.layout import study_folder
+from edt.store.layout import file_name, study_folder
 from edt.store.parts import read_examples, read_generations
 from edt.store.run import Run
 from edt.tasks.answers import answer
@@ -144,7 +144,9 @@ def track_study(tracking: Tracking, scores: Sequence[ScoreRow], runs: Sequence[R
         artifacts = {
             f"report-{study_id}": report,
             f"manifest-{study_id}": {
-                f"{t.run.manifest.task}.json": manifest_file(t.run.manifest_path, redactor, templates=templates)
+                f"{file_name(t.run.manifest.task)}.json": manifest_file(
+                    t.run.manifest_path, redactor, templates=templates
+                )
                 for t in study
             },
         }

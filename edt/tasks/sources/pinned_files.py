@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from edt.cache_folder import CACHE_VARIABLE, cache_folder
 from edt.errors import ConfigError, DataError
 from edt.ids import file_digest
 from edt.store.atomic import write_atomically
+from edt.store.layout import file_name
 from edt.tasks.sources.dataset_task import OpenedSplit, local_alternative
 from edt.tasks.sources.files import read_rows
 from edt.tasks.sources.subsets import OfficialSplit
@@ -35,6 +38,9 @@ class PinnedFile:
         # urlopen would take more schemes, such as ftp: and data:.
         if not self.url.startswith(("https://", "http://", "file://")):
             raise ConfigError(f"the address '{self.url}' must begin with https://, http:// or file://.")
+        # It names the folder that the file is kept in.
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ConfigError(f"the SHA-256 of '{self.url}' is '{self.sha256}'; it must have 64 hexadecimal digits.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ def fetch(pinned: PinnedFile, name: str) -> Path:
     Raises DataError when it cannot be downloaded or is not the file that was published.
     """
     # In a folder named by the hash: another version of a file never replaces this one.
-    path = cache_folder() / pinned.sha256[:16] / Path(pinned.url).name
+    path = cache_folder() / pinned.sha256[:16] / file_name(Path(urlsplit(pinned.url).path).name)
     # A cached file is checked too: a disk error or an edit would change the scores silently.
     if path.is_file() and file_digest(path) == pinned.sha256:
         return path
