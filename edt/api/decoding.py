@@ -81,6 +81,7 @@ def load_model(
     dtype: str = "auto",
     device: str = "auto",
     revision: str | None = None,
+    gguf_file: str | None = None,
     adapter: str | None = None,
     chat_template: bool | Literal["auto"] = False,
     chat_template_kwargs: Mapping[str, Any] | None = None,
@@ -90,9 +91,11 @@ def load_model(
 ) -> Model:
     """Load a model and its tokenizer.
 
-    path: a hub id, a folder with safetensors weights, or `edt:mini`, the small model that the package brings along.
+    path: a hub id, a folder with safetensors weights, `edt:mini`, the small model that the package brings along, or
+        `edt:NAME` for a model that `edt fetch NAME` brought.
     dtype: "auto" (float32 on a CPU, the checkpoint's own elsewhere), "float64", "float32", "bfloat16" or "float16".
     device: "auto" (a GPU if there is one) or a device of torch. revision: of a hub id.
+    gguf_file: name of a GGUF file in the folder or of the hub id, converted once to safetensors in the cache folder.
     adapter: folder or hub id of a PEFT adapter, merged into the weights.
     chat_template: send each text prompt as a user turn; "auto": where the tokenizer has a template. Prompts given as
         message lists always use it.
@@ -105,6 +108,7 @@ def load_model(
         spec = ModelSpec(
             path=str(path),
             revision=revision,
+            gguf_file=gguf_file,
             dtype=dtype,
             device=device,
             adapter=adapter,

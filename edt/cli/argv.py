@@ -26,8 +26,8 @@ TEXT_KEYS = {
 }
 """Per command, the keys whose value is text as it stands: a prompt holds commas and braces, a setting parentheses."""
 
-_TASK_TEXT = re.compile(r"\+{0,2}task(\.members\.\w+)?\.(template\.\w+|shot_separator)")
-"""Keys of every command whose value is text: a template's fields are in braces."""
+_TASK_TEXT = re.compile(r"\+{0,2}task(\.members\.\w+)?\.(template\.\w+|instruction|shot_separator)")
+"""Keys of every command whose value is text: a prompt's fields are in braces."""
 
 _PATH = re.compile(
     r"\+{0,2}(task(\.members\.\w+)?\.path|model\.(path|adapter)|strategy(\.\w+)?\.model|paths\.\w+|tracking\.dir|out)"

@@ -35,7 +35,9 @@ class TaskPrompts:
             answer=task.task.answer_rule(chat_template=model.in_chat),
             budget=_budget(model, task, limits, sampling),
             # Of special tokens, those in the task's own wording are meant; in its data they are text.
-            tokenize=data_reader(model.prompts, "".join(asdict(task.task.template).values())),
+            tokenize=data_reader(
+                model.prompts, "".join([task.task.instruction or "", *asdict(task.task.template).values()])
+            ),
         )
 
     def prompt(self, example: Example) -> Prompt:

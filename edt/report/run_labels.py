@@ -53,6 +53,8 @@ _CAUSES = {
 
 _PARTS = ("head", "source", "turn", "tail")
 """Parts of a template."""
+_QUOTED = (*_PARTS, "instruction")
+"""Options whose value is text: quotes show where it begins and ends."""
 _BEFORE_DIFFERENCE = 8
 """Characters that are shown before two long values differ."""
 
@@ -182,9 +184,9 @@ def _fact_texts(name: str, facts: Sequence[_Facts]) -> list[str]:
     """Return one fact of each run in words: "float64", "seed 1", "no limit"."""
     values = [of_run.get(name, _DEFAULTS.get(name)) for of_run in facts]
     written = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values]
-    # Quotes show where a part of a prompt begins and ends; a path and a word need none.
+    # A path and a word need no quotes.
     parts = [
-        json.dumps(value, ensure_ascii=False) if name in _PARTS else text
+        json.dumps(value, ensure_ascii=False) if name in _QUOTED else text
         for value, text in zip(values, written, strict=True)
     ]
     # A file is known by its whole path.

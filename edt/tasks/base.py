@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from functools import cached_property
+from string import Formatter
 from typing import Any, ClassVar
 
 from edt.errors import ConfigError, DataError, one_line, suggestion
@@ -14,7 +17,7 @@ from edt.ids import seeded_rank
 from edt.records import Example, PromptParts, Split
 from edt.tasks.answers import check_rule, default_rule
 
-__all__ = ["DroppedRow", "ExampleSet", "Row", "RowSet", "Task", "Template", "check_unique_ids"]
+__all__ = ["DroppedRow", "ExampleSet", "Row", "RowSet", "Task", "Template", "check_unique_ids", "field_names"]
 
 Row = Mapping[str, Any]
 """One row of a data set in its original schema."""
@@ -24,7 +27,8 @@ Row = Mapping[str, Any]
 class Template:
     """The wording of a prompt: the model reads `head + source + turns + tail`.
 
-    Each part is a format string over the fields that the task fills in; a literal brace is written twice.
+    Each part is a format string over the fields that the task fills in; a literal brace is written twice. In head and
+    tail, {instruction} is the task's instruction.
 
     head: instruction and labels; never shortened.
     source: the text that answers come from; shortened first, and empty in the prompt without its source (KLD).
@@ -111,7 +115,7 @@ class Task(ABC):
 
     Keys of the config. All have a default here; your class may change it, and may add more keys. The config lists only
     what differs; on the command line `task.limit=10` changes any of them.
-        template, path, limit, seed, max_new_tokens, max_prompt_tokens, stop, answer, shots,
+        template, instruction, path, limit, seed, max_new_tokens, max_prompt_tokens, stop, answer, shots,
             shot_separator: below.
         split: which examples are decoded: train, dev, test (the default), all, or a list; passed to `row_set`.
         quality: another quality metric than the task's own.
@@ -124,6 +128,10 @@ class Task(ABC):
 
     template: Template = Template()
     """Wording of the prompt: head, source, turns, tail."""
+    instruction: str | None = None
+    """What the model is asked to do. It stands where the template names {instruction}, else before the head, with an
+    empty line between; null: none.
+    """
     path: str | None = None
     """A file or folder with data; null: the task's own source."""
     limit: int | None = None
@@ -290,11 +298,12 @@ class Task(ABC):
         cluster_id: groups examples that are not independent, such as a dialogue's; each its own cluster by default.
         meta: plain JSON for the extra metrics; nothing of it reaches the model.
         """
+        head, tail = self._head_and_tail(fields)
         parts = PromptParts(
-            head=_fill("head", self.template.head, fields),
-            source=_fill("source", self.template.source, fields),
-            turns=tuple(_fill("turn", self.template.turn, turn) for turn in turns),
-            tail=_fill("tail", self.template.tail, fields),
+            head=head,
+            source=_fill("template.source", self.template.source, fields),
+            turns=tuple(_fill("template.turn", self.template.turn, turn) for turn in turns),
+            tail=tail,
         )
         _check_characters(self.name, example_id, (example_id, parts.head, parts.source, *parts.turns, parts.tail))
         _check_characters(self.name, example_id, references)
@@ -309,6 +318,32 @@ class Task(ABC):
             meta={} if meta is None else meta,
         )
 
+    def _head_and_tail(self, fields: Mapping[str, str]) -> tuple[str, str]:
+        """Return the first and the last part of a prompt, with the instruction in its place."""
+        head, tail = self.template.head, self.template.tail
+        named = any("instruction" in field_names(part) for part in (head, tail))
+        given = _fill("instruction", self.instruction or "", fields)
+        # A column of that name, in rows of the user's own, is the instruction of its row where the key sets none.
+        if self.instruction is not None or "instruction" not in fields:
+            fields = {**fields, "instruction": given}
+        filled = _fill("template.head", head, fields), _fill("template.tail", tail, fields)
+        if named:
+            # Without an instruction, the line breaks after it would begin the prompt.
+            return filled if str(fields["instruction"]) else (filled[0].lstrip(), filled[1])
+        # The task's own instruction belongs to its own wording: a user who has written another head has replaced both.
+        own = next(field.default for field in dataclass_fields(self) if field.name == "instruction")
+        return (f"{given}\n\n{filled[0]}", filled[1]) if given and self.instruction != own else filled
+
+
+def field_names(wording: str) -> set[str]:
+    """Return the fields that a format string names, without parts as in {choices[0]}; none of other text."""
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(wording) if name is not None]
+    # What is wrong is said when it is filled.
+    except ValueError:
+        return set()
+    return {re.split(r"[.\[]", name)[0] for name in names}
+
 
 def _shot_text(shot: Example) -> str:
     """Return the prompt of an example, without earlier turns, and its first reference."""
@@ -318,8 +353,8 @@ def _shot_text(shot: Example) -> str:
     return f"{question}{space}{shot.references[0]}"
 
 
-def _fill(part: str, wording: str, fields: Mapping[str, str]) -> str:
-    """Return a part of a template with its fields filled in; braces in the fields' values are literal.
+def _fill(key: str, wording: str, fields: Mapping[str, str]) -> str:
+    """Return what `task.KEY` says of a prompt, with its fields filled in; braces in the fields' values are literal.
 
     Raises ConfigError when the wording names an unknown field or is not a format string.
     """
@@ -328,13 +363,12 @@ def _fill(part: str, wording: str, fields: Mapping[str, str]) -> str:
     except KeyError as error:
         name = str(error.args[0])
         raise ConfigError(
-            f"task.template.{part} has the unknown field '{name}'{suggestion(name, fields)}; "
-            f"known fields: {', '.join(fields)}."
+            f"task.{key} has the unknown field '{name}'{suggestion(name, fields)}; known fields: {', '.join(fields)}."
         ) from error
     # A lone brace is a ValueError, {source[99]} an IndexError, {source.x} an AttributeError.
     except (ValueError, IndexError, AttributeError) as error:
         raise ConfigError(
-            f"task.template.{part} is not a format string ({error}): {wording!r}. Write a field in {{braces}} and a "
+            f"task.{key} is not a format string ({error}): {wording!r}. Write a field in {{braces}} and a "
             "literal brace twice."
         ) from error
 

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from string import Formatter
 from typing import Any, ClassVar
 
 from edt.errors import ConfigError, DataError, suggestion
 from edt.ids import digest
 from edt.records import Example, Split
-from edt.tasks.base import DroppedRow, Row
+from edt.tasks.base import DroppedRow, Row, field_names
 from edt.tasks.sources.columns import check_columns
 from edt.tasks.sources.dataset_task import DatasetTask
 from edt.tasks.sources.files import DATA_FILE_ENDINGS, TABLE_ENDINGS, LocatedRow, is_data_file, is_table
@@ -86,8 +85,8 @@ class JsonLines(DatasetTask):
         seen: Counter[str] = Counter()
         for where, row in self._with_columns_of_some(located):
             check_columns(row, {}, where)
-            for part, name in fields:
-                _column(row, name, where, f"task.template.{part}")
+            for key, name in fields:
+                _column(row, name, where, f"task.{key}")
 
             given = self.id if self.id is not None else "id" if "id" in row else None
             if given is not None:
@@ -116,7 +115,7 @@ class JsonLines(DatasetTask):
 
     def _named_columns(self) -> Iterator[tuple[str, str]]:
         """Yield each key that names a column, with the name."""
-        yield from ((f"task.template.{part}", name) for part, name in self._template_fields())
+        yield from ((f"task.{key}", name) for key, name in self._template_fields())
         yield "task.reference", self.reference
         yield from ((f"task.{key}", name) for key, name in (("id", self.id), ("cluster", self.cluster)) if name)
         yield from (("task.meta", name) for name in self.meta)
@@ -146,15 +145,12 @@ class JsonLines(DatasetTask):
         )
 
     def _template_fields(self) -> Iterator[tuple[str, str]]:
-        """Yield the columns that the template names, each with the part of the template."""
-        for part in ("head", "source", "tail"):
-            try:
-                names = [name for _, name, _, _ in Formatter().parse(getattr(self.template, part)) if name is not None]
-            # No format string, which is said when it is filled.
-            except ValueError:
-                continue
-            # "choices[0]" and "translation.en" are parts of a column.
-            yield from ((part, re.split(r"[.\[]", name)[0]) for name in names)
+        """Yield the columns that the prompt's wording names, each with the key of the wording."""
+        wordings = {f"template.{part}": getattr(self.template, part) for part in ("head", "source", "tail")}
+        for key, wording in {**wordings, "instruction": self.instruction or ""}.items():
+            # Where the key sets the instruction, the template's {instruction} is no column.
+            not_columns = {"instruction"} if self.instruction is not None and key != "instruction" else set()
+            yield from ((key, name) for name in sorted(field_names(wording) - not_columns))
 
     def _references(self, columns: Mapping[str, Any], where: str) -> tuple[str, ...]:
         """Return the distinct references of a row that are not empty. Raises DataError for what is no text."""
@@ -203,9 +199,10 @@ def _has(columns: Mapping[str, Any], name: str) -> bool:
 
 def _no_column(subject: str, columns: Mapping[str, Any], name: str, key: str) -> str:
     """Return that a row, or every row, lacks a column, with the columns there are and the remedy."""
+    example = "{COLUMN}" if key.startswith(("task.template", "task.instruction")) else "COLUMN"
     return (
         f"{subject} has no column '{name}'{suggestion(name, map(str, columns))}, which {key} names; it has: "
-        f"{', '.join(map(str, columns))}. Give another name: {key}={'{COLUMN}' if 'template' in key else 'COLUMN'}."
+        f"{', '.join(map(str, columns))}. Give another name: {key}={example}."
     )
 
 

@@ -46,6 +46,8 @@ class MSMarco(DatasetTask):
         "test": SubsetRule(official="dev"),
     }
 
+    instruction: str | None = "Answer the question with the help of the passages."
+
     passages: str = "all"
     """all passages in file order, or only the selected ones, which the annotators answered from."""
 

@@ -62,6 +62,10 @@ class QuAC(DatasetTask):
         "test": SubsetRule(official="dev"),
     }
 
+    instruction: str | None = (
+        "Answer the questions in words of the text. Where the text has no answer, say CANNOTANSWER."
+    )
+
     def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
         """Yield the dialogues of the published JSON, or of the hub's rows."""
         for where, document in located:

@@ -46,6 +46,8 @@ class WMT19(DatasetTask):
         "test": SubsetRule(official="dev"),
     }
 
+    instruction: str | None = "Translate the sentence from {source_language} to {target_language}."
+
     direction: str = "en-zh"
     """SOURCE-TARGET: en-zh translates from English to Chinese; another pair needs another hub.config."""
 

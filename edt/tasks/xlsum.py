@@ -30,6 +30,8 @@ class XLSum(DatasetTask):
     quality: ClassVar[str] = "rouge_l"
     plain_stop: ClassVar[tuple[str, ...]] = ("\n",)
 
+    instruction: str | None = "Summarize the news article in one sentence."
+
     def rows(self, located: Iterable[LocatedRow]) -> Iterator[Row]:
         """Yield the rows, with their columns checked."""
         return (check_columns(row, _COLUMNS, where) for where, row in located)

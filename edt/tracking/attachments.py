@@ -20,7 +20,7 @@ from edt.tracking.redact import HIDDEN, Redactor
 
 _STEP_FIGURES = ("steps-*.png", "steps-*.svg")
 """Files that are taken from the study's folder; all others, such as its page with outputs, are not sent."""
-_HIDDEN_KEYS = ("template", COMMAND)
+_HIDDEN_KEYS = ("template", "instruction", COMMAND)
 """Keys of a manifest that can hold text around prompts: of a task's configuration, and what the user typed."""
 
 
@@ -49,13 +49,13 @@ def manifest_file(path: Path, redactor: Redactor, *, templates: bool) -> bytes:
     """Return a run's manifest. templates: keep the templates of prompts in its configuration."""
     if templates:
         return redactor.file(path)
-    # A template can hold instructions that a user does not want to publish.
+    # They can hold what a user does not want to publish.
     content = without_templates(json.loads(path.read_text(encoding="utf-8")))
     return redactor.text(json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def without_templates(value: Any) -> Any:
-    """Return the same JSON with every template of prompts hidden, and with the commands, which can set one."""
+    """Return the same JSON with every wording of prompts hidden, and with the commands, which can set one."""
     # Templates can be anywhere in the configuration: each task of a list has one.
     if isinstance(value, Mapping):
         return {name: HIDDEN if name in _HIDDEN_KEYS else without_templates(inner) for name, inner in value.items()}

@@ -28,6 +28,7 @@ IDENTITY = {
     "task.max_new_tokens": 5,
     "task.max_prompt_tokens": 75,
     "task.template.head": "Now: ",
+    "task.instruction": "Now translate.",
     "task.template.source": "<{sentence}>",
     "task.template.tail": " :",
     # Change which model is loaded; what of it can change a token is in the identity by content.

@@ -122,6 +122,17 @@ def test_a_quantized_file_is_dequantized_as_gguf_does_it(tiny, tmp_path):
     assert np.abs(drawn - weight).max() > 0
 
 
+def test_python_takes_it_by_its_name(tiny, tmp_path):
+    import edt
+
+    write_gguf(tmp_path / "tiny.gguf", tiny)
+    model = edt.load_model(tmp_path, gguf_file="tiny.gguf", device="cpu")
+    frame = edt.decode(model, ["On Monday Anna"], [Fixed(t0=0)], max_new_tokens=4)
+    assert len(frame.loc[0, "token_ids"]) > 0
+    with pytest.raises(ModelError, match=r"^gguf_file 'other\.gguf' is not in '.*', which has: tiny\.gguf\."):
+        edt.load_model(tmp_path, gguf_file="other.gguf")
+
+
 def test_strategies_decode_on_it(tiny, tmp_path):
     model = loaded(write_gguf(tmp_path / "tiny.gguf", tiny, quantized=True))
     strategies = [Fixed(t0=0), EDT(t0=1.0, theta=0.3)]

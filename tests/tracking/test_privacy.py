@@ -115,7 +115,7 @@ def test_what_else_lies_in_the_studys_folder_stays(machine):
 
 
 def test_only_templates_are_hidden():
-    task = {"template": {"head": "words"}, "stop": ["x"], "template_of": 1}
+    task = {"template": {"head": "words"}, "instruction": "Do it.", "stop": ["x"], "template_of": 1}
     found = without_templates({"config": {"task": {"members": [task, "template"]}}, "template": None})
-    hidden = {"template": "***", "stop": ["x"], "template_of": 1}
+    hidden = {"template": "***", "instruction": "***", "stop": ["x"], "template_of": 1}
     assert found == {"config": {"task": {"members": [hidden, "template"]}}, "template": "***"}
