@@ -38,6 +38,10 @@ class TrackingError(EdtError):
     """An export to a tracker that failed; the run folder is whole, and the export can be repeated."""
 
 
+class WorkerError(EdtError):
+    """A process that shared the work of a command and ended without a result."""
+
+
 class MissingExtraError(EdtError):
     """An optional package that the plain install leaves out, and that this work needs (edt/extras.py)."""
 

@@ -23,6 +23,7 @@ from edt.cli.composition import compose, config_folder, sweep_points
 from edt.cli.help import command_help, config_groups
 from edt.cli.line_breaks import typed_breaks, write_breaks
 from edt.cli.messages import explain, explain_option
+from edt.cli.stop_signals import stop_status, stoppable
 from edt.cli.trust import check_no_trust
 from edt.errors import ConfigError, EdtError
 from edt.logs import log_to_stderr
@@ -30,9 +31,6 @@ from edt.paths import typed_path
 from edt.terminal_text import visible_lines
 
 __all__ = ["config_folder", "run_command"]
-
-INTERRUPTED = 130
-"""The shell's exit status of a program that Ctrl-C has stopped."""
 
 COMMAND_RECORDED = ("generate", "run", "study", "tune")
 """Commands that decode into run folders, whose manifests record what the user typed."""
@@ -44,21 +42,23 @@ logger = logging.getLogger(__name__)
 
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
-    """Run a command and return its exit status: 2 after an error, which is printed as one sentence."""
+    """Run a command and return its exit status: 2 after an error, printed as one sentence; 128 + n after signal n."""
     log_to_stderr()
     try:
-        return _run(command, arguments)
+        with stoppable():
+            return _run(command, arguments)
     except EdtError as error:
         if _wants_traceback():
             raise
         _print_error(command, error)
         return USAGE_ERROR
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        how = str(error) or "stopped"
         print(
-            f"\nedt {command}: stopped. Finished parts are kept; the same command continues from there.",
+            f"\nedt {command}: {how}. Finished parts are kept; the same command continues from there.",
             file=sys.stderr,
         )
-        return INTERRUPTED
+        return stop_status(error)
 
 
 def _wants_traceback() -> bool:

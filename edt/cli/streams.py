@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import os
 import sys
@@ -31,7 +32,10 @@ class _OpenPipe(io.FileIO):
         """Write bytes, or drop them; return how many."""
         try:
             return super().write(content)
-        except BrokenPipeError:
+        except OSError as error:
+            # EIO: the terminal was closed, and SIGHUP has yet to end the command with its files whole.
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
             # Also whoever holds the descriptor itself, as a library in C, finds one that takes everything.
             with open(os.devnull, "wb") as nowhere:
                 os.dup2(nowhere.fileno(), self.fileno())

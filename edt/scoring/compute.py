@@ -8,10 +8,8 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from multiprocessing import get_context
 from typing import TypeVar
 
 from edt.errors import ConfigError
@@ -24,6 +22,7 @@ from edt.scoring.outputs import StrategyOutputs
 from edt.scoring.recorded import recorded_values
 from edt.store.run import Run
 from edt.store.statistics import read_statistics, statistics_name, write_statistics
+from edt.worker_processes import worker_processes
 
 ITEM = TypeVar("ITEM")
 RESULT = TypeVar("RESULT")
@@ -152,8 +151,7 @@ def _map_in_processes(
     if n_processes == 1:
         return [bound(item) for item in items]
 
-    # Spawned, not forked: a process that has decoded with torch holds threads that a fork would lose.
-    with ProcessPoolExecutor(n_processes, get_context("spawn"), _begin, (sent,)) as pool:
+    with worker_processes(n_processes, _begin, [sent], setting="metrics.num_workers") as pool:
         # map keeps the order of the items, whichever process ends first.
         return list(pool.map(_call, items))  # type: ignore[arg-type]
 

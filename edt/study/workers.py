@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import cached_property
-from multiprocessing import active_children, get_context, parent_process
 
 import torch
 
@@ -20,6 +18,7 @@ from edt.generation.session import Session
 from edt.logs import log_to_stderr
 from edt.metrics.suite import MetricsSpec
 from edt.study.protocol import DecodedTask, StudyProtocol, decode_dev, decode_test, measure_test
+from edt.worker_processes import worker_processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +90,8 @@ def run_in_processes(worker: _TaskWorker, processes: int, longest_first: Sequenc
     """Decode these tasks in processes, which end with the first error of any task, or with this process."""
     # Cores are divided, or the processes would wait for each other's threads.
     threads = max(1, (os.cpu_count() or 1) // processes)
-    with ProcessPoolExecutor(processes, get_context("spawn"), _start, (threads, worker)) as pool:
-        try:
-            return schedule(pool, processes, longest_first)
-        except BaseException:
-            # the pool would otherwise wait for the other tasks, for hours
-            for child in active_children():
-                child.terminate()
-            raise
+    with worker_processes(processes, _start, [threads, worker], setting="num_workers") as pool:
+        return schedule(pool, processes, longest_first)
 
 
 def schedule(pool: Executor, processes: int, longest_first: Sequence[int]) -> list[DecodedTask]:
@@ -134,16 +127,7 @@ _worker: list[_TaskWorker] = []
 def _start(threads: int, worker: _TaskWorker) -> None:
     log_to_stderr()  # a spawned process begins without the handler of the command
     torch.set_num_threads(threads)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker.append(worker)
-
-
-def _end_with_parent() -> None:
-    # A process of a pool waits for work even when its parent was killed, and would keep the model in memory.
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _dev(index: int) -> DecodedTask:

@@ -1,6 +1,8 @@
-"""Store the trials of a search in an Optuna study on disk, so that a search resumes after any interruption.
+"""Run a search in an Optuna study in memory, and store its trials in a database, so that it resumes exactly.
 
-Optuna suggests a point of the space and later receives its value; between the two a trial is pending.
+Optuna suggests a point of the space and later receives its value; between the two a trial is pending. The database is
+the search's journal: each event is one transaction, and a trial is written once it has all of its values. So whatever
+moment a search is killed at, what is on disk is a state that the undisturbed search passed through too.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +30,7 @@ with extra_imports("tune", "the search"):
     from optuna.exceptions import StorageInternalError
     from optuna.samplers import BaseSampler, RandomSampler, TPESampler
     from optuna.storages import RDBStorage
-    from optuna.trial import FrozenTrial, TrialState
+    from optuna.trial import FrozenTrial, TrialState, create_trial
     from sqlalchemy import URL
     from sqlalchemy.exc import DatabaseError
 
@@ -46,9 +49,9 @@ class PendingTrial:
 
 
 class Trials:
-    """The trials of one search, in an SQLite file.
+    """The trials of one search, in memory and in an SQLite file.
 
-    A suggestion that repeats an earlier setting is no trial: it is marked as failed, and another one is drawn.
+    A suggestion that repeats an earlier setting is no trial: it is stored as failed, and another one is drawn.
     """
 
     def __init__(self, path: Path, name: str, space: SearchSpace, spec: SearchSpec) -> None:
@@ -61,16 +64,18 @@ class Trials:
         self.points = None if points is None else _shuffled(points, spec.seed)
         with self._storage_errors():
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
-            self.study = optuna.create_study(
-                storage=self.storage,
-                study_name=name,
-                directions=["minimize"] if spec.objective == "eda" else ["maximize", "minimize"],
-                # replaced for each trial in `_ask`
-                sampler=RandomSampler(seed=0),
-                load_if_exists=True,
+            directions = ["minimize"] if spec.objective == "eda" else ["maximize", "minimize"]
+            self.journal = optuna.create_study(
+                storage=self.storage, study_name=name, directions=directions, load_if_exists=True
             )
-            self.known = {name: _metrics_by_task(content) for name, content in self.study.user_attrs.items()}
+            self._give_up_broken_trials()
+            self.known = {name: _metrics_by_task(content) for name, content in self.journal.user_attrs.items()}
             """Measurements by strategy id and task of every setting that was measured."""
+
+            # Suggestions are made here: a study on disk writes a trial value by value, and a kill would leave a part.
+            self.study = optuna.create_study(directions=directions)
+            self.study.add_trials(self.journal.get_trials(deepcopy=False))
+        self._setting_ids: dict[int, str] = {}
 
     def __enter__(self) -> Trials:
         return self
@@ -102,7 +107,7 @@ class Trials:
         A search that was killed continues exactly as it would have without the interruption.
         """
         with self._storage_errors():
-            waiting = self._unfinished()
+            waiting = self._trials(TrialState.RUNNING)
             started = len(waiting) + len(self._trials(TrialState.COMPLETE))
 
             # TPE's suggestions depend on what is complete, so batches keep their limits: a broken batch is filled up
@@ -127,18 +132,18 @@ class Trials:
             # The measurements first: a trial is complete only when they are on disk.
             if result.strategy_id not in self.known:
                 content = {task: asdict(measures) for task, measures in by_task.items()}
-                self.study.set_user_attr(result.strategy_id, content)
+                self.journal.set_user_attr(result.strategy_id, content)
                 self.known[result.strategy_id] = dict(by_task)
-            self.study.tell(pending.number, result.eda if self.spec.objective == "eda" else result.objectives)
+            values = result.eda if self.spec.objective == "eda" else result.objectives
+            self.journal.tell(pending.number, values)
+            self.study.tell(pending.number, values)
 
     def completed(self) -> list[TrialResult]:
         """Return every completed trial, in the order of their numbers."""
-        with self._storage_errors():
-            finished = self._trials(TrialState.COMPLETE)
         results = []
-        for trial in finished:
+        for trial in self._trials(TrialState.COMPLETE):
             # Measurements are stored by setting: trials that round to one setting share them.
-            strategy_id = self.space.setting(trial.params).strategy_id
+            strategy_id = self._trial_setting_id(trial)
 
             # Optuna stores the suggested value; what was decoded is the rounded one.
             params = self.space.rounded(trial.params)
@@ -146,56 +151,67 @@ class Trials:
             results.append(TrialResult(number=trial.number, strategy_id=strategy_id, params=params, by_task=by_task))
         return results
 
-    def _ask_for_a_new_setting(self) -> FrozenTrial | optuna.Trial | None:
+    def _ask_for_a_new_setting(self) -> FrozenTrial | None:
         """Return a trial of a setting that no other trial has; None where none is left, or none is suggested."""
-        tried = self._tried()
+        tried = {self._trial_setting_id(trial) for trial in self._trials(TrialState.RUNNING, TrialState.COMPLETE)}
         if self.spec.sampler != "grid":
-            for attempt in range(MOST_REPEATS):
+            # Counted in the trials and not here: a search that is killed continues with the same attempt.
+            for attempt in range(self._repeats_in_a_row(), MOST_REPEATS):
                 # TPE may have settled on a setting; later attempts are drawn from the whole space.
-                trial = self._ask("random" if attempt >= MOST_REPEATS // 2 else self.spec.sampler)
-                if self._setting_id(trial.params) not in tried:
+                trial = self._suggested("random" if attempt >= MOST_REPEATS // 2 else self.spec.sampler)
+                is_new = self._setting_id(trial.params) not in tried
+                if not is_new:
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+                # A repeat stays among the trials, whose numbers seed the suggestions.
+                self.journal.add_trial(self._trials()[trial.number])
+                if is_new:
                     return trial
-                # It stays among the trials, so that a search that is killed continues with the same numbers.
-                self.study.tell(trial.number, state=TrialState.FAIL)
 
-        untried = (point for point in self.points or [] if self._setting_id(point) not in tried)
-        if not self._trials(TrialState.WAITING):
-            point = next(untried, None)
-            if point is None:
-                return None
-            # Enqueued one at a time: a killed search then has at most one point waiting.
-            self.study.enqueue_trial(point)
-        return self._ask(self.spec.sampler)
+        point = next((point for point in self.points or [] if self._setting_id(point) not in tried), None)
+        if point is None:
+            return None
+        trial = create_trial(state=TrialState.RUNNING, params=point, distributions=self.distributions)
+        self.journal.add_trial(trial)
+        self.study.add_trial(trial)
+        return self._trials()[-1]
 
-    def _ask(self, sampler: str) -> FrozenTrial | optuna.Trial:
+    def _suggested(self, sampler: str) -> FrozenTrial:
+        """Return a pending trial with a suggestion of the sampler; it is in memory only."""
         # A fresh sampler per trial, seeded by its number: one sampler's state would be lost when a search is killed.
         # Numbers count failed trials too.
         self.study.sampler = _sampler(sampler, self.spec.seed, len(self._trials()))
-        return self.study.ask(self.distributions)
+        number = self.study.ask(self.distributions).number
+        return self._trials()[number]
+
+    def _repeats_in_a_row(self) -> int:
+        """Return how many of the last trials are repeats of earlier settings."""
+        return sum(1 for _ in takewhile(lambda trial: trial.state == TrialState.FAIL, reversed(self._trials())))
 
     def _setting_id(self, params: Mapping[str, Value]) -> str:
         return self.space.setting(params).strategy_id
 
-    def _tried(self) -> set[str]:
-        """Return the settings of all trials that have one: two points may round to one setting."""
-        trials = self._trials(TrialState.RUNNING, TrialState.COMPLETE)
-        return {self._setting_id(trial.params) for trial in trials if trial.params.keys() == self.distributions.keys()}
+    def _trial_setting_id(self, trial: FrozenTrial) -> str:
+        # Kept, since every suggestion is compared with all trials.
+        if trial.number not in self._setting_ids:
+            self._setting_ids[trial.number] = self._setting_id(trial.params)
+        return self._setting_ids[trial.number]
 
-    def _unfinished(self) -> list[FrozenTrial]:
-        """Return the pending trials.
+    def _give_up_broken_trials(self) -> None:
+        """Fail what only edt 0.1.0 left in a database when it was killed: trials without all of their values, repeats.
 
-        One that was interrupted before it had all of its values, or before it was found to be a repeat, is failed.
+        A point that was enqueued and not begun is one of them.
         """
-        tried = {self._setting_id(trial.params) for trial in self._trials(TrialState.COMPLETE)}
-        unfinished = []
-        for trial in self._trials(TrialState.RUNNING):
+        while self.journal.get_trials(deepcopy=False, states=[TrialState.WAITING]):
+            self.journal.ask()
+        trials = self.journal.get_trials(deepcopy=False, states=[TrialState.RUNNING, TrialState.COMPLETE])
+        tried = set()
+        # complete trials first: of two trials of one setting the pending one is the repeat
+        for trial in sorted(trials, key=lambda trial: trial.state == TrialState.RUNNING):
             is_whole = trial.params.keys() == self.distributions.keys()
-            if is_whole and (setting := self._setting_id(trial.params)) not in tried:
-                tried.add(setting)
-                unfinished.append(trial)
-            else:
-                self.study.tell(trial.number, state=TrialState.FAIL)
-        return unfinished
+            setting = self._setting_id(trial.params) if is_whole else None
+            if trial.state == TrialState.RUNNING and (setting is None or setting in tried):
+                self.journal.tell(trial.number, state=TrialState.FAIL)
+            tried.add(setting)
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)

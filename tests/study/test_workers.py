@@ -13,6 +13,7 @@ import pytest
 from edt.cli import main
 from edt.errors import ConfigError
 from edt.study import workers
+from tests.support.processes import is_running, linux, until
 from tests.support.small_study import SMALL, few
 
 TASKS = ["task=mini", "task.limit=2", "experiment=main_table", "engine.compile=false"]
@@ -66,9 +67,6 @@ def test_an_error_of_a_process_is_told_like_any_other(tmp_path, capfd):
     assert "nothing" in capfd.readouterr().err
 
 
-linux = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="looks for processes in /proc")
-
-
 class Waiting:
     """Work that lasts for minutes on one task, and fails on the other."""
 
@@ -105,18 +103,3 @@ def test_a_process_ends_with_the_one_that_began_it(tmp_path):
         until(lambda: (tmp_path / "started").is_dir() and len(list((tmp_path / "started").iterdir())) == 2)
         parent.kill()
     until(lambda: not any(is_running(int(path.name)) for path in (tmp_path / "started").iterdir()))
-
-
-def is_running(pid):
-    """A process that has ended and was not waited for is a zombie; it counts as ended."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def until(holds, seconds=120):
-    start = monotonic()
-    while not holds():
-        assert monotonic() - start < seconds
-        sleep(0.1)

@@ -1,6 +1,7 @@
 """A search by itself: its trials on disk, and what it calls best, with made-up measurements."""
 
 import math
+from itertools import count
 from statistics import median
 
 import pytest
@@ -116,47 +117,102 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(tmp_path, sampler, object
     assert [len(names) for names in resumed.passes] == [4, 4]
 
 
-@pytest.mark.parametrize("method", ["ask", "tell"])
-@pytest.mark.parametrize("call", [5, 7])
-def test_a_search_killed_between_two_trials_loses_none(tmp_path, monkeypatch, method, call):
+STRIDE = 13
+"""Statements between two kills: a search of a few trials has some 200, and tests.support.killed_commands tries all."""
+
+REPEATING = {"t0": [0.5, 0.9], "theta": [0.1, 1.0]}
+
+
+class Killed(BaseException):
+    """What SIGKILL would be: no handler of an error in the code catches it."""
+
+
+def killed_before(statement, work):
+    """Do some work, but for the SQL statements and commits from number `statement` on; return whether it was killed."""
+    from sqlalchemy import Engine, event
+
+    numbers = count()
+
+    def dies(*arguments):
+        if next(numbers) >= statement:
+            raise Killed
+
+    listeners = [("before_cursor_execute", dies), ("commit", dies)]
+    for name, listener in listeners:
+        event.listen(Engine, name, listener)
+    try:
+        work()
+    except Killed:
+        return True
+    finally:
+        for name, listener in listeners:
+            event.remove(Engine, name, listener)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("node", "spec", "first"),
+    [
+        # from the first statement, which makes the tables
+        (REPEATING, {"sampler": "tpe", "trials": 2, "batch": 2}, 0),
+        # a search that ends by repeats, of which each moves the number that seeds the next suggestion
+        (REPEATING, {"sampler": "random", "trials": 4, "batch": 3}, 90),
+        ({"t0": T0, "theta": {**THETA, "points": 2}}, {"sampler": "tpe", "trials": 3, "batch": 2}, 90),
+    ],
+)
+def test_a_search_killed_at_any_statement_ends_as_if_it_had_not_been(tmp_path, node, spec, first):
+    space = SearchSpace.from_config(EDT, node)
+    (tmp_path / "whole").mkdir()
+    whole, stored = run(tmp_path / "whole", space=space, **spec), trials_on_disk(tmp_path / "whole")
+
+    for number in count(first, STRIDE):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if not killed_before(number, lambda folder=folder: run(folder, space=space, **spec)):
+            break
+        assert run(folder, space=space, **spec) == whole
+        # those given up too: their numbers seed what follows
+        assert trials_on_disk(folder) == stored
+    assert number > first + 2 * STRIDE
+
+
+def trials_on_disk(folder):
     import optuna
 
-    spec = {"trials": 12, "batch": 4}
-    (tmp_path / "whole").mkdir()
-    whole = run(tmp_path / "whole", **spec)
-    honest, calls = getattr(optuna.Study, method), []
-
-    def dying(*arguments, **named):
-        calls.append(method)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return honest(*arguments, **named)
-
-    monkeypatch.setattr(optuna.Study, method, dying)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, **spec)
-    monkeypatch.undo()
-    assert run(tmp_path, **spec) == whole
+    (name,) = optuna.get_all_study_names(f"sqlite:///{folder}/trials.sqlite3")
+    study = optuna.load_study(study_name=name, storage=f"sqlite:///{folder}/trials.sqlite3")
+    return [(trial.number, trial.state, trial.params, trial.values) for trial in study.trials]
 
 
 @pytest.mark.parametrize("sampler", ["random", "grid"])
-def test_a_trial_cut_off_before_it_had_its_values_is_given_up(tmp_path, monkeypatch, sampler):
+def test_what_only_version_0_1_left_half_written_is_given_up(tmp_path, sampler):
+    """It asked the database for a trial, which then had its values one by one, and enqueued the points of a grid."""
     import optuna
 
-    honest = optuna.Trial._suggest
+    url, space = f"sqlite:///{tmp_path / 'trials.sqlite3'}", SearchSpace.from_config(EDT, {"t0": T0, "theta": THETA})
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    run(tmp_path, space=space, sampler=sampler, trials=2, batch=2)
+    old = optuna.load_study(study_name="name", storage=url)
+    known = old.trials[0].params
+    old.ask().suggest_float("t0", **{"low": T0["low"], "high": T0["high"]})  # number 2, without a θ
+    old.enqueue_trial(known)
+    old.ask({"t0": old.trials[0].distributions["t0"], "theta": old.trials[0].distributions["theta"]})  # a repeat
+    old.enqueue_trial({"t0": 1.0, "theta": 1.0})  # not begun
 
-    def dying(trial, name, distribution):
-        if trial.number == 2 and name == "theta":
-            raise KeyboardInterrupt
-        return honest(trial, name, distribution)
-
-    monkeypatch.setattr(optuna.Trial, "_suggest", dying)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, sampler=sampler, trials=6, batch=3)
-    monkeypatch.undo()
-    tried = run(tmp_path, sampler=sampler, trials=6, batch=3)
+    tried = run(tmp_path, space=space, sampler=sampler, trials=6, batch=2)
     assert len(tried) == len(set(settings(tried))) == 6
-    assert 2 not in [one.number for one in tried]
+    assert [state.name for _, state, *_ in trials_on_disk(tmp_path)] == ["COMPLETE"] * 2 + ["FAIL"] * 3 + [
+        "COMPLETE"
+    ] * 4
+
+
+def test_a_pending_trial_of_version_0_1_is_measured(tmp_path):
+    import optuna
+
+    run(tmp_path, trials=2, batch=2)
+    old = optuna.load_study(study_name="name", storage=f"sqlite:///{tmp_path / 'trials.sqlite3'}")
+    pending = old.ask(old.trials[0].distributions)
+    assert PLANE.setting(pending.params).strategy_id in settings(run(tmp_path, trials=4, batch=2))
 
 
 def test_a_batch_is_of_pending_trials_and_asked_again_is_the_same(tmp_path):
@@ -224,25 +280,6 @@ def test_a_search_of_a_small_space_that_is_killed_goes_on_as_if_it_had_not_been(
         run(tmp_path, Evaluator(dies_in=1), space, trials=9, batch=2)
     assert run(tmp_path, space=space, trials=9, batch=2) == whole
     assert len(whole) == 6
-
-
-def test_a_repeat_that_was_interrupted_before_it_was_marked_is_given_up(tmp_path, monkeypatch):
-    import optuna
-
-    space = SearchSpace.from_config(EDT, {"t0": [0.5, 0.9], "theta": [0.1, 1.0]})
-    honest = optuna.Study.tell
-
-    def dying(study, trial, values=None, state=None):
-        if state is not None:
-            raise KeyboardInterrupt
-        return honest(study, trial, values)
-
-    monkeypatch.setattr(optuna.Study, "tell", dying)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, space=space, sampler="random", trials=4, batch=4)
-    monkeypatch.undo()
-    tried = run(tmp_path, space=space, sampler="random", trials=4, batch=4)
-    assert len(set(settings(tried))) == len(tried) == 4
 
 
 def test_spaces_too_large_to_count_are_not_counted():
