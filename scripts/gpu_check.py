@@ -1,6 +1,6 @@
 """Check a GPU machine in ten minutes: exactness, speed, memory, and a small comparison on a real model.
 
-    python -m scripts.gpu_check --out FOLDER [--model FOLDER] [--articles FILE] [--seconds 540] [--quick]
+    python -m scripts.gpu_check --out FOLDER [--model FOLDER] [--data TASK=FILE …] [--quick]
 
 Sections, in this order; each writes FOLDER/gpu_check.json as soon as it is done, so that a machine that goes away
 leaves what was measured, and an error in one section is recorded and does not end the others:
@@ -13,7 +13,7 @@ leaves what was measured, and an error in one section is recorded and does not e
     profile     the kernels of some steps: how long the device is busy, with what, how often Python waits for it
     sweep       scripts.bench_sweep on a 1B shape in bfloat16, and on --model
     step        scripts.bench_step on a 1B shape
-    study       `edt run` on --articles (XL-Sum's JSON lines) with --model: families, samples, scores, wall time
+    study       `edt generate` and `edt score` on --data with --model: strategy=wide_grid on the dev halves
 
 Runs on a CPU as well (smaller, to try it out). The last line is one JSON object with the figures.
 """
@@ -25,6 +25,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ import torch
 
 from edt.benchmark.random_model import random_model, random_prompts
 from edt.benchmark.timing import seconds_of, synchronize
+from edt.decoding.engine import Engine
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.ops import noise
 from edt.decoding.ops.kernels import Kernels
@@ -151,16 +153,9 @@ def noise_figures(device: torch.device) -> dict[str, Any]:
 
 
 def decoded(
-    model: LanguageModel,
-    prompts: Sequence[Prompt],
-    strategies: Sequence[Strategy],
-    *,
-    spec: BatchedSpec | ReferenceSpec,
-    samples: int,
-    tokens: int,
+    engine: Engine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], *, samples: int, tokens: int
 ) -> dict[tuple[str, str, int], Generation]:
     """Return what an engine decodes, by example, strategy and sample, chunk by chunk as a run would."""
-    engine = spec.build(model)
     limits = Limits(max_new_tokens=tokens, stop=())
     request = DecodeRequest.all_rows(prompts, strategies, sampling=Sampling(samples=samples), limits=limits)
     results: dict[tuple[str, str, int], Generation] = {}
@@ -183,8 +178,8 @@ def exactness_figures(device: torch.device, model: str | None, quick: bool) -> d
         for where in (torch.device("cpu"), device)
     }
     prompts = random_prompts(made[device.type], 3, 48)
-    batched = tokens_of(decoded(made[device.type], prompts, FAMILIES, spec=BatchedSpec(), **sizes))
-    reference = tokens_of(decoded(made[device.type], prompts, FAMILIES, spec=ReferenceSpec(), **sizes))
+    batched = tokens_of(decoded(BatchedSpec().build(made[device.type]), prompts, FAMILIES, **sizes))
+    reference = tokens_of(decoded(ReferenceSpec().build(made[device.type]), prompts, FAMILIES, **sizes))
     figures: dict[str, Any] = {
         "float64_rows": len(batched),
         "float64_equal_to_reference": sum(batched[key] == reference[key] for key in batched),
@@ -192,7 +187,7 @@ def exactness_figures(device: torch.device, model: str | None, quick: bool) -> d
     if device.type != "cpu":
         # The same weights: the random model is made on each device by its own generator, so they are copied over.
         made["cpu"].model.load_state_dict(made[device.type].model.state_dict())
-        on_cpu = tokens_of(decoded(made["cpu"], prompts, FAMILIES, spec=BatchedSpec(), **sizes))
+        on_cpu = tokens_of(decoded(BatchedSpec().build(made["cpu"]), prompts, FAMILIES, **sizes))
         figures["float64_equal_to_cpu"] = sum(batched[key] == on_cpu[key] for key in batched)
     if model is not None:
         figures["greedy_equal_to_generate"] = {
@@ -219,7 +214,7 @@ def greedy_agreement(path: str, dtype: str, device: torch.device, quick: bool) -
         for number, text in enumerate(texts)
     ]
     tokens = 16 if quick else 48
-    ours = decoded(model, prompts, [Fixed(t0=0.0)], spec=BatchedSpec(), samples=1, tokens=tokens)
+    ours = decoded(BatchedSpec().build(model), prompts, [Fixed(t0=0.0)], samples=1, tokens=tokens)
     equal = 0
     for prompt in prompts:
         ids = torch.tensor([prompt.token_ids], device=device)
@@ -254,12 +249,12 @@ def rows_figures(device: torch.device, quick: bool, check: Check) -> dict[str, A
     for max_rows in (256, 512) if quick else (1024, 4096, 16384, 65536):
         if check.left < 60:
             break
-        spec = BatchedSpec(max_rows=max_rows)
-        decoded(model, prompts[:1], SETTINGS, spec=spec, samples=samples, tokens=4)  # compile the passes
+        engine = BatchedSpec(max_rows=max_rows).build(model)
+        decoded(engine, prompts[:1], SETTINGS, samples=samples, tokens=4)  # compile the passes
         timer = ModelTimer(model)
         with timer:
             start = time.perf_counter()
-            results = decoded(model, prompts, SETTINGS, spec=spec, samples=samples, tokens=tokens)
+            results = decoded(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
             synchronize()
             seconds = time.perf_counter() - start
         steps = sum(len(generation.token_ids) for generation in results.values())
@@ -293,13 +288,15 @@ def _profiled(model: LanguageModel, name: str, folder: Path, quick: bool) -> dic
 
     cuda = model.device.type == "cuda"
     # Settings × samples × prompts rows in one batch.
-    prompts = random_prompts(model, 16 if cuda and not quick else 2, 512 if cuda else 64)
-    spec, samples, tokens = BatchedSpec(max_rows=8192), 8, 8
-    decoded(model, prompts, SETTINGS, spec=spec, samples=samples, tokens=tokens)
+    prompts = random_prompts(model, 64 if cuda and not quick else 2, 512 if cuda else 64)
+    samples, tokens = 8, 16 if cuda else 8
+    # One engine: a new one tries the sharing of prompts again.
+    engine = BatchedSpec().build(model)
+    decoded(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
     synchronize()
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as recorded:
         start = time.perf_counter()
-        decoded(model, prompts, SETTINGS, spec=spec, samples=samples, tokens=tokens)
+        decoded(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
         synchronize()
         seconds = time.perf_counter() - start
 
@@ -360,35 +357,49 @@ def benchmark(module: str, arguments: Sequence[str], seconds: float) -> dict[str
     return figures
 
 
-def study_figures(model: str, articles: Path, folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
-    """Run a small comparison of fixed temperatures and EDT on real articles from the command line; scores and time."""
+def study_figures(model: str, data: Sequence[str], folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
+    """Decode the dev half of each data file with the settings of strategy=wide_grid, and score it; tables and times.
+
+    data: TASK=FILE, as xlsum=articles.jsonl. The test half is not read: it is left for a confirmation.
+    """
     dtype = "bfloat16" if device.type == "cuda" else "float32"
-    words = [
-        "run",
-        "model=hf",
-        f"model.path={model}",
-        f"model.dtype={dtype}",
-        "model.chat_template=true",
-        "task=xlsum",
-        f"task.path={articles}",
-        f"task.limit={4 if quick else 100}",
-        "task.split=test",
-        "task.max_new_tokens=48",
-        "task.max_prompt_tokens=1024",
-        "task.stop=[]",
-        "strategy=paper_grid",
-        f"sampling.samples={2 if quick else 8}",
-        f"paths.runs={folder / 'runs'}",
-    ]
+    figures: dict[str, Any] = {"dtype": dtype}
+    for entry in data:
+        task, _, file = entry.partition("=")
+        # The folder's name is in no identity, and is not shown: the figures name the task alone.
+        common = [f"task={task}", f"task.path={file}", "task.split=dev", f"paths.runs={folder / 'runs'}"]
+        words = [
+            *common,
+            "model=hf",
+            f"model.path={model}",
+            f"model.dtype={dtype}",
+            "model.chat_template=true",
+            f"task.limit={2 if quick else 'null'}",
+            f"task.max_new_tokens={8 if quick else 48}",
+            "task.max_prompt_tokens=1024",
+            "strategy=fixed_grid" if quick else "strategy=wide_grid",
+            f"sampling.samples={2 if quick else 8}",
+        ]
+        decoded_s, log = _edt("generate", words, folder / f"study_{task}.log")
+        (run,) = (folder / "runs").glob(f"*{task}*")
+        scored_s, table = _edt("score", [f"runs={run}"], folder / f"study_{task}.txt")
+        figures[task] = {"decode_seconds": decoded_s, "score_seconds": scored_s, "plan": log[:2], "last": table[-1:]}
+        for path in [*(folder / "runs").glob("studies/*/table.*"), run / "scores.parquet", run / "manifest.json"]:
+            (folder / f"study_{task}_{path.name}").write_bytes(path.read_bytes())
+        with tarfile.open(folder / f"study_{task}_statistics.tar.gz", "w:gz") as tar:
+            tar.add(run / "statistics", arcname="statistics")
+    return figures
+
+
+def _edt(command: str, words: Sequence[str], log: Path) -> tuple[float, list[str]]:
+    """Run a command of edt; return its seconds and the lines that it printed, which are also written to `log`."""
     start = time.perf_counter()
-    shown = subprocess.run([sys.executable, "-m", "edt", *words], capture_output=True, text=True)
-    seconds = time.perf_counter() - start
-    (folder / "study.txt").write_text(shown.stdout + shown.stderr[-4000:], encoding="utf-8")
+    shown = subprocess.run([sys.executable, "-m", "edt", command, *words], capture_output=True, text=True)
+    seconds = round(time.perf_counter() - start, 1)
+    log.write_text(shown.stderr + shown.stdout, encoding="utf-8")
     if shown.returncode:
-        raise RuntimeError(f"edt {' '.join(words)} ended with {shown.returncode}: {shown.stderr[-400:]}")
-    for table in (folder / "runs").glob("studies/*/table.*"):
-        (folder / f"study_{table.name}").write_bytes(table.read_bytes())
-    return {"command": "edt " + " ".join(words[:1] + words[5:-1]), "seconds": round(seconds, 1), "dtype": dtype}
+        raise RuntimeError(f"edt {command} ended with {shown.returncode}: {shown.stderr[-400:]}")
+    return seconds, (shown.stderr + shown.stdout).strip().splitlines()
 
 
 def arguments() -> argparse.Namespace:
@@ -396,7 +407,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--model", help="folder of a real model (default: random ones only)")
-    parser.add_argument("--articles", type=Path, help="XL-Sum's JSON lines, for the study")
+    parser.add_argument("--data", nargs="*", default=[], help="TASK=FILE, for the study: xlsum=articles.jsonl")
     parser.add_argument("--seconds", type=float, default=540, help="for all sections together")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs")
     parser.add_argument("--only", nargs="+", help="these sections alone")
@@ -413,8 +424,6 @@ def main() -> None:
     check.section("device", lambda: device_figures(device))
     check.section("noise", lambda: noise_figures(device))
     check.section("exactness", lambda: exactness_figures(device, args.model, args.quick))
-    if args.model and args.articles:
-        check.section("study", lambda: study_figures(args.model, args.articles, args.out, device, args.quick))
     check.section("rows", lambda: rows_figures(device, args.quick, check))
     check.section("profile", lambda: profile_figures(device, args.model, args.out, args.quick))
     check.section("sweep", lambda: benchmark("scripts.bench_sweep", [*large, *quick], check.left))
@@ -422,6 +431,9 @@ def main() -> None:
         real = ["--model", args.model, *quick]
         check.section("sweep_real", lambda: benchmark("scripts.bench_sweep", real, check.left))
     check.section("step", lambda: benchmark("scripts.bench_step", [*large, *quick], check.left))
+    # Last: the longest.
+    if args.model and args.data:
+        check.section("study", lambda: study_figures(args.model, args.data, args.out, device, args.quick))
     print(json.dumps(check.figures))
 
 

@@ -27,6 +27,12 @@ is one chunk; on a small model memory limits it long before.
 """
 
 
+_MOST_ROWS = {"cpu": 1024, "cuda": 65_536}
+"""Rows that are decoded together, at most. A GPU waits for Python at each step, so it wants as many rows as its memory
+holds: on an H100 a 1B model drew 29,000 tokens a second with 1,024 rows, 284,000 with 65,536 (results/gpu).
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Which prompts are decoded together.
@@ -108,6 +114,11 @@ def chunk_tokens(parameters: int, device: torch.device) -> int:
     """Return how many tokens of a model with so many parameters a chunk may read and write."""
     # By an account and not by measured speed: the same command must plan the same chunks on a busy machine.
     return int(_CHUNK_WORK.get(device.type, _CHUNK_WORK["cuda"]) / (2 * max(1, parameters)))
+
+
+def default_rows(device: torch.device) -> int:
+    """Return how many rows are decoded together on such a device, at most, where the user names no number."""
+    return _MOST_ROWS.get(device.type, _MOST_ROWS["cuda"])
 
 
 def default_budget(device: torch.device) -> int:

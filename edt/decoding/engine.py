@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edt.decoding.batching import Cost, Plan, chunk_tokens, default_budget, plan_chunks, translate_memory_errors
+from edt.decoding.batching import (
+    Cost,
+    Plan,
+    chunk_tokens,
+    default_budget,
+    default_rows,
+    plan_chunks,
+    translate_memory_errors,
+)
 from edt.decoding.ops.noise import GENERATOR, stream_key
 from edt.decoding.request import DecodeRequest, Pair, RowRequest
 from edt.decoding.row_batch import RowBatch
@@ -105,7 +113,7 @@ class Engine(ABC):
             new_tokens=new_tokens,
             cost=self.cost(request.used_strategies, longest),
             budget=self.budget,
-            max_rows=self.spec.max_rows,
+            max_rows=default_rows(self.model.device) if self.spec.max_rows is None else self.spec.max_rows,
             max_tokens=chunk_tokens(self.model.parameters, self.model.device),
         )
 

@@ -24,8 +24,8 @@ class EngineSpec(ABC):
 
     kv_budget: int | None = None
     """Bytes for keys, values and logits of a batch; null: a share of the memory that is free at the start."""
-    max_rows: int = 1024
-    """The most rows that are decoded together."""
+    max_rows: int | None = None
+    """The most rows that are decoded together; null: 1,024 on a CPU, 65,536 on a GPU, if memory holds them."""
 
     def __post_init__(self) -> None:
         for key, value in (("kv_budget", self.kv_budget), ("max_rows", self.max_rows)):
