@@ -90,17 +90,12 @@ def unpack(manifest: dict[str, Any]) -> None:
         tar.extractall(HOME, filter="data")
 
     wheels = sorted((HOME / "wheels").glob("*.whl"))
-    print(f"installing {len(wheels)} wheels …", file=sys.stderr, flush=True)
-    words = [
-        "install",
-        "--quiet",
-        "--no-index",
-        "--no-deps",
-        "--no-cache-dir",
-        "--disable-pip-version-check",
-        "--target",
-    ]
-    run([sys.executable, "-m", "pip", *words, str(HOME / "site"), *map(str, wheels)], "pip cannot install the wheels")
+    # None, where the machine has all of them.
+    if wheels:
+        print(f"installing {len(wheels)} wheels …", file=sys.stderr, flush=True)
+        words = ["--quiet", "--no-index", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"]
+        target = ["--target", str(HOME / "site"), *map(str, wheels)]
+        run([sys.executable, "-m", "pip", "install", *words, *target], "pip cannot install the wheels")
     shutil.rmtree(HOME / "wheels")
 
     model = manifest["model"] or {}
