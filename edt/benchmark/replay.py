@@ -9,9 +9,10 @@ import torch
 
 from edt.benchmark.random_model import random_prompts
 from edt.benchmark.timing import seconds_of
+from edt.decoding.alive_rows import AliveRows
 from edt.decoding.cache.branches import Prefilled
 from edt.decoding.cache.contexts import SharedContexts, SharedPrefill
-from edt.decoding.loop import draw_step
+from edt.decoding.loop import draw_step, record_step
 from edt.decoding.ops.kernels import Kernels
 from edt.decoding.row_batch import RowBatch
 from edt.models.language_model import LanguageModel
@@ -41,20 +42,21 @@ class Contender:
         # A contender is a batch of one strategy, prefilled once.
         guided = "kl" in strategy.needs
         prefilled = Prefilled.read(SharedPrefill, model, [prompt], with_unconditional=guided, second=second)
-        device = model.device
-        self.table = StrategyTable.build([strategy], dtype=model.signal_dtype, device=device)
+        self.table = StrategyTable.build([strategy], dtype=model.signal_dtype, device=model.device)
         # Distinct keys: every row has a noise stream, as with different samples.
         keys = [(number, 7) for number in range(rows)]
-        zero_R = torch.zeros(rows, dtype=torch.int64, device=device)
+        zero_R = torch.zeros(rows, dtype=torch.int64)
 
         self.rows = RowBatch(strategy_A=zero_R, keys=keys, max_new_tokens=steps)
-        guided_R = torch.full((rows,), guided, device=device)
+        guided_R = torch.full((rows,), guided)
         self.branches = prefilled.start(zero_R, guided_R, new_tokens=steps, kernels=kernels)
-        self.alive = torch.arange(rows)
+        self.alive = AliveRows.of(self.rows, self.table, torch.arange(rows))
 
     def step(self, number: int, token_R: torch.Tensor) -> None:
         """Draw, then continue with the prescribed tokens."""
-        draw_step(self.rows, self.branches, self.table, self.alive, number)
+        finite_R = self.branches.finite_rows()
+        drawn = draw_step(self.rows, self.branches, self.table, self.alive, number)
+        record_step(self.rows, self.table, self.alive, number, drawn, finite_R, _refuse)
         self.branches.advance(token_R)
 
     @property
@@ -62,6 +64,10 @@ class Contender:
         """The models whose contexts it holds, by `id`."""
         both = (self.branches.first, self.branches.second)
         return {id(contexts.language_model) for contexts in both if isinstance(contexts, SharedContexts)}
+
+
+def _refuse(row: int, step: int) -> None:
+    raise AssertionError(f"a random model gives logits that are not finite, in row {row} at step {step}")
 
 
 def build_contenders(
@@ -101,11 +107,11 @@ def replay(contenders: Mapping[str, Contender], vocabulary: int, steps: int) -> 
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     names: Sequence[str] = list(contenders)
     for number in range(steps):
-        # All contenders have the same rows on the same device.
+        # All contenders have the same rows.
         first = next(iter(contenders.values()))
-        rows, device = len(first.alive), first.rows.strategy_A.device
+        rows = len(first.alive.alive_R)
         # One draw for all contenders: their branches stay the same, so their steps cost the same but for the strategy.
-        token_R = torch.randint(3, vocabulary, (rows,), generator=generator).to(device)
+        token_R = torch.randint(3, vocabulary, (rows,), generator=generator)
 
         # The order rotates with the step, so that no contender always follows the same one.
         for turn in range(len(names)):

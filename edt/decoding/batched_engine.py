@@ -131,9 +131,9 @@ class BatchedEngine(Engine):
     def _decode_batch(
         self, request: DecodeRequest, table: StrategyTable, pairs: Sequence[Pair], prefilled: Prefilled
     ) -> RowBatch:
-        device, new_tokens = self.model.device, request.limits.max_new_tokens
-        strategy_A = torch.tensor([row.strategy for _, row in pairs], device=device)
-        prompt_A = torch.tensor([index for index, _ in pairs], device=device)
+        new_tokens = request.limits.max_new_tokens
+        strategy_A = torch.tensor([row.strategy for _, row in pairs])
+        prompt_A = torch.tensor([index for index, _ in pairs])
         keys = [
             noise_key(request.prompts[index], request.strategies[row.strategy], row.sample, request.sampling)
             for index, row in pairs

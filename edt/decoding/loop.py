@@ -8,14 +8,15 @@ unless sampling.noise=per_strategy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from edt.decoding.alive_rows import AliveRows
 from edt.decoding.cache.branches import Branches
 from edt.decoding.ops.noise import uniform_noise
-from edt.decoding.ops.truncation_cutoffs import cutoffs
+from edt.decoding.ops.truncation_cutoffs import CutoffPlan, cutoffs
 from edt.decoding.request import OnStep, ignore_step
 from edt.decoding.row_batch import RowBatch
 from edt.decoding.stops import StopWatch
@@ -41,33 +42,34 @@ def decode(
     rules: the tokens that the checkpoint forces or suppresses.
     on_non_finite(row, step) raises when the model's logits of a row are not finite: they are never cleaned.
     """
-    device = rows.strategy_A.device
-    alive_R = torch.arange(len(rows.strategy_A))  # [R], on the CPU: where the records are
+    alive = AliveRows.of(rows, table, torch.arange(len(rows.strategy_A)))
     eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
 
     for step in range(rows.max_new_tokens):
-        # A NaN would make every token of the row nonsense, and cleaning it would hide a broken model.
-        bad_R = ~branches.finite_rows().cpu()
-        if bad_R.any():
-            on_non_finite(int(alive_R[bad_R][0]), step)
-        # After the check, which is of the model's own logits.
+        # Of the model's own logits, before the rules take tokens out.
+        finite_R = branches.finite_rows()  # [R] bool
         branches.restrict(rules, step)
 
-        # 1. to 7.: from the logits of each branch to a token of each row
-        token_R = draw_step(rows, branches, table, alive_R, step)  # [R]
+        # 1. to 6.: from the logits of each branch to a token of each row
+        drawn = draw_step(rows, branches, table, alive, step)
+
+        # 7. record: here the CPU waits for the device, once per step
+        token_R = record_step(rows, table, alive, step, drawn, finite_R, on_non_finite)  # [R], on the CPU
 
         # 8. ends: EOS, a stop string, or the last step
-        continuing = (~finish(rows, alive_R, step, eos, watch)).nonzero().squeeze(-1)
-        on_step(*_work_of_step(len(alive_R), len(alive_R) - len(continuing), step, rows.max_new_tokens))
+        continuing = (~finish(rows, alive.alive_R, step, eos, watch)).nonzero().squeeze(-1)
+        before = len(alive.alive_R)
+        on_step(*_work_of_step(before, before - len(continuing), step, rows.max_new_tokens))
         if not len(continuing) or step + 1 == rows.max_new_tokens:
             return
 
         # 9. drop what is not read again: a temperature per instance needs its second context only at the first step
         if step == 0:
             branches.release(table.per_instance_N[rows.strategy_A])
-        if len(continuing) < len(alive_R):
-            branches.keep_rows(continuing.to(device))
-            alive_R, token_R = alive_R[continuing], token_R[continuing.to(device)]
+        if len(continuing) < before:
+            branches.keep_rows(continuing)
+            token_R = token_R[continuing]
+            alive = AliveRows.of(rows, table, alive.alive_R[continuing])
 
         # 10. the model reads the new tokens, once per distinct prefix
         branches.advance(token_R)
@@ -79,49 +81,80 @@ def _work_of_step(alive: int, ended: int, step: int, max_new_tokens: int) -> tup
     return (alive + ended * (max_new_tokens - step - 1)) / max_new_tokens, alive
 
 
-def draw_step(rows: RowBatch, branches: Branches, table: StrategyTable, alive_R: Tensor, step: int) -> Tensor:
-    """Draw one token per living row and record it with its temperature and entropy; [R] on the model's device."""
-    alive_on_device_R = alive_R.to(rows.strategy_A.device)
-    strategy_R = rows.strategy_A[alive_on_device_R]  # [R], index into the table
-    truncates_first_R = table.truncates_first_N[strategy_R]  # [R] bool
-    # Rows of different strategies share a noise stream, so the noise over the vocabulary is made once per stream.
-    used_U, stream_R = rows.stream_A[alive_on_device_R].unique(return_inverse=True)  # type: ignore[no-untyped-call]
-    key_U2 = rows.key_U2[used_U]
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What a step gives each row, on the model's device: a token, its temperature, and the entropy over all tokens."""
 
+    token_R: Tensor
+    temperature_R: Tensor
+    entropy_R: Tensor
+
+
+def draw_step(rows: RowBatch, branches: Branches, table: StrategyTable, alive: AliveRows, step: int) -> Drawn:
+    """Draw one token per living row. Only top-k and top-p wait for the device in here, to see how deep to look."""
     # 1. signals of the model's own distribution: computed per branch, given per row
     signals = branches.signals()  # each [R]
 
     # 2. cutoffs before the temperature, for rows with order=truncate_first
     one_R = torch.ones_like(signals.entropy_R)
-    cutoff_R = _truncate(branches, table, strategy_R, truncates_first_R, one_R)  # [R], −inf: nothing is dropped
+    cutoff_R = _truncate(branches, alive.truncate_first, one_R)  # [R], −inf: nothing is dropped
 
     # 3. the signals as each rule reads them: of the kept tokens only, and with uniform noise, where it asks for that
-    rule_signals = _of_kept_tokens(signals, branches, table, strategy_R, cutoff_R)
+    rule_signals = signals
+    if alive.reads_kept is not None:
+        rule_signals = _of_kept_tokens(signals, branches, alive.reads_kept, cutoff_R)
     if table.needs("uniform").any():
-        uniform_R = uniform_noise(key_U2, step, rule_signals.entropy_R.dtype)[stream_R]
+        uniform_R = uniform_noise(alive.key_U2, step, rule_signals.entropy_R.dtype)[alive.stream_R]
         rule_signals = replace(rule_signals, uniform_R=uniform_R)
 
     # 4. temperature
-    temperature_R = table.temperature(strategy_R, rule_signals)  # [R]
-    temperature_R = rows.apply_per_instance(alive_R, step, temperature_R, table.per_instance_N[strategy_R])
-    check_temperatures(temperature_R, strategy_R, table, step)
+    temperature_R = table.temperature(alive.strategy_on_device_R, rule_signals, alive.family_rows)  # [R]
+    temperature_R = rows.apply_per_instance(alive.alive_R, step, temperature_R, alive.per_instance_R)
 
     # 5. cutoffs at this temperature, for all other rows that truncate; −inf is neutral in the maximum
-    cutoff_R = torch.maximum(cutoff_R, _truncate(branches, table, strategy_R, ~truncates_first_R, temperature_R))
+    cutoff_R = torch.maximum(cutoff_R, _truncate(branches, alive.temperature_first, temperature_R))
 
     # 6. noise and draw
-    noise_UV = branches.kernels.gumbel_noise(key_U2, step, branches.logits_BV.dtype)  # [U, V]
+    noise_UV = branches.kernels.gumbel_noise(alive.key_U2, step, branches.logits_BV.dtype)  # [U, V]
     token_R = branches.kernels.draw(
         branches.logits_BV,
-        branches.branch_R,
+        branches.branch_on_device_R,
         temperature_R,
         cutoff_R if table.truncates else None,  # None saves a comparison with every logit
         noise_UV,
-        stream_R,
+        alive.stream_R,
     )  # [R]
+    # The entropy of the full distribution, whatever the rule has read.
+    return Drawn(token_R=token_R, temperature_R=temperature_R, entropy_R=signals.entropy_R)
 
-    # 7. record: the entropy of the full distribution, whatever the rule has read
-    rows.record(alive_R, step, token_R, temperature_R, signals.entropy_R)
+
+def record_step(
+    rows: RowBatch,
+    table: StrategyTable,
+    alive: AliveRows,
+    step: int,
+    drawn: Drawn,
+    finite_R: Tensor,
+    on_non_finite: Callable[[int, int], None],
+) -> Tensor:
+    """Bring what was drawn to the CPU, check it, and record it; return the tokens, [R], on the CPU.
+
+    finite_R: the rows whose logits were a distribution, [R] bool.
+    """
+    # One array, since each transfer waits for all that the device has to do; float64 holds any token id exactly.
+    columns = (drawn.token_R, drawn.temperature_R, drawn.entropy_R, finite_R)
+    token_R, temperature_R, entropy_R, finite_R = torch.stack([column.double() for column in columns]).cpu()
+
+    # A NaN would make every token of the row nonsense, and cleaning it would hide a broken model.
+    bad_R = finite_R == 0
+    if bad_R.any():
+        on_non_finite(int(alive.alive_R[bad_R][0]), step)
+    # In the dtype of the rule, which the message names.
+    temperature_R = temperature_R.to(drawn.temperature_R.dtype)
+    check_temperatures(temperature_R, alive.strategy_R, table, step)
+
+    token_R = token_R.long()
+    rows.record(alive.alive_R, step, token_R, temperature_R, entropy_R)
     return token_R
 
 
@@ -147,34 +180,24 @@ def check_temperatures(temperature_R: Tensor, strategy_R: Tensor, table: Strateg
         )
 
 
-def _truncate(
-    branches: Branches, table: StrategyTable, strategy_R: Tensor, chosen_R: Tensor, temperature_R: Tensor
-) -> Tensor:
-    """Return the smallest logit that each chosen row may draw at this temperature, [R]; −inf for all other rows."""
+def _truncate(branches: Branches, plan: CutoffPlan | None, temperature_R: Tensor) -> Tensor:
+    """Return the smallest logit that each row of the plan may draw at this temperature, [R]; −inf for all others."""
     cutoff_R = torch.full_like(temperature_R, -torch.inf)
-
-    truncation = table.truncation_N.select(strategy_R)
-    rows = (chosen_R & truncation.active_R).nonzero().squeeze(-1)
-    # Cutoffs need a sort over the vocabulary: only for the rows that truncate.
-    if len(rows):
-        cutoff_R[rows] = cutoffs(
+    if plan is not None:
+        cutoff_R[plan.rows] = cutoffs(
             branches.logits_BV,
-            branches.branch_R[rows],
-            temperature_R[rows],
-            truncation.select(rows),
+            branches.branch_on_device_R[plan.rows],
+            temperature_R[plan.rows],
+            plan,
             branches.kernels.kept_weight,
         )
     return cutoff_R
 
 
-def _of_kept_tokens(
-    signals: Signals, branches: Branches, table: StrategyTable, strategy_R: Tensor, cutoff_R: Tensor
-) -> Signals:
+def _of_kept_tokens(signals: Signals, branches: Branches, rows: Tensor, cutoff_R: Tensor) -> Signals:
     """Return the signals, with the entropy of the kept tokens in the rows whose rule reads that."""
-    rows = table.reads_kept_N[strategy_R].nonzero().squeeze(-1)
-    if not len(rows):
-        return signals
-    kept_entropy, kept_max = branches.kernels.kept_entropy(branches.logits_BV, branches.branch_R[rows], cutoff_R[rows])
+    branch_R = branches.branch_on_device_R[rows]
+    kept_entropy, kept_max = branches.kernels.kept_entropy(branches.logits_BV, branch_R, cutoff_R[rows])
     # Copies: the record keeps the entropy of the full distribution.
     entropy_R, max_entropy_R = signals.entropy_R.clone(), signals.max_entropy_R.clone()
     entropy_R[rows], max_entropy_R[rows] = kept_entropy, kept_max

@@ -53,11 +53,10 @@ class ReferenceEngine(Engine):
     def _decode_row(
         self, prompt: Prompt, strategy: Strategy, sample: int, sampling: Sampling, limits: Limits
     ) -> RowBatch:
-        device = self.model.device
-        table = StrategyTable.build([strategy], dtype=self.model.signal_dtype, device=device)
+        table = StrategyTable.build([strategy], dtype=self.model.signal_dtype, device=self.model.device)
         # The row is a batch of one: the same record and the same key as in the batched engine.
         key = noise_key(prompt, strategy, sample, sampling)
-        row = RowBatch(strategy_A=torch.tensor([0], device=device), keys=[key], max_new_tokens=limits.max_new_tokens)
+        row = RowBatch(strategy_A=torch.tensor([0]), keys=[key], max_new_tokens=limits.max_new_tokens)
         eos, alive = torch.tensor(sorted(self.model.eos_ids), dtype=torch.int64), torch.tensor([0])
 
         full = _text(self.model, prompt.token_ids)
@@ -99,9 +98,11 @@ def _draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: 
     """Draw the row's next token, [1], and record it: divide, truncate, add the noise, take the largest."""
     (strategy,) = table.strategies
 
+    key_12 = row.key_U2.to(table.device)
+
     # The signals as the rule reads them, over all tokens or over those that truncation at T = 1 keeps.
     kept_1V = keep_mask(logits_1V, table.truncation_N)
-    rule_signals = replace(signals, uniform_R=uniform_noise(row.key_U2, step, logits_1V.dtype))
+    rule_signals = replace(signals, uniform_R=uniform_noise(key_12, step, logits_1V.dtype))
     if strategy.entropy_of == "kept":
         max_entropy_1 = kept_1V.sum(dim=-1).to(logits_1V).log()
         kept_entropy_1 = entropy(logits_1V.masked_fill(~kept_1V, -torch.inf))
@@ -120,8 +121,8 @@ def _draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: 
         kept_1V = keep_mask(scaled_1V, table.truncation_N)
     score_1V = scaled_1V.masked_fill(~kept_1V, -torch.inf)
     if not floored(temperature_1):
-        score_1V = score_1V + gumbel_noise(row.key_U2, step, logits_1V.shape[-1], logits_1V.dtype)
+        score_1V = score_1V + gumbel_noise(key_12, step, logits_1V.shape[-1], logits_1V.dtype)
     token_1 = score_1V.argmax(dim=-1)
 
-    row.record(torch.tensor([0]), step, token_1, temperature_1, signals.entropy_R)
+    row.record(torch.tensor([0]), step, token_1.cpu(), temperature_1.cpu(), signals.entropy_R.cpu())
     return token_1

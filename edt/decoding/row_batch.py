@@ -17,7 +17,7 @@ class RowBatch:
     """The rows of a batch: index into the strategy table, noise key and, while decoding, what each has produced.
 
     strategy_A: each row's strategy. Rows with the same key share a noise stream: key_U2 holds the distinct keys,
-    stream_A each row's. These are on the model's device, where draws read them; what rows have produced is on the CPU.
+    stream_A each row's. All is on the CPU; `AliveRows` has what a step reads on the model's device.
     """
 
     strategy_A: Tensor
@@ -34,11 +34,10 @@ class RowBatch:
 
     def __post_init__(self, keys: Sequence[tuple[int, int]]) -> None:
         shape = (len(self.strategy_A), self.max_new_tokens)
-        device = self.strategy_A.device
         # dict.fromkeys: the distinct keys in order of appearance.
         streams = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        self.key_U2 = torch.tensor(list(streams), dtype=torch.int64, device=device)
-        self.stream_A = torch.tensor([streams[key] for key in keys], device=device)
+        self.key_U2 = torch.tensor(list(streams), dtype=torch.int64)
+        self.stream_A = torch.tensor([streams[key] for key in keys])
 
         self.tokens_AS = torch.zeros(shape, dtype=torch.int64)
         self.temperature_AS = torch.zeros(shape, dtype=torch.float64)
@@ -47,21 +46,26 @@ class RowBatch:
         self.length_A = torch.full((shape[0],), self.max_new_tokens)
         self.reason_A = ["length"] * shape[0]
 
-    def apply_per_instance(self, alive_R: Tensor, step: int, temperature_R: Tensor, per_instance_R: Tensor) -> Tensor:
-        """Return the temperatures, with that of step 0 in rows whose temperature is computed once per instance."""
-        if step == 0 or not per_instance_R.any():
+    def apply_per_instance(
+        self, alive_R: Tensor, step: int, temperature_R: Tensor, per_instance_R: Tensor | None
+    ) -> Tensor:
+        """Return the temperatures, with that of step 0 in rows whose temperature is computed once per instance.
+
+        per_instance_R: these rows, [R] bool; None: there are none.
+        """
+        if step == 0 or per_instance_R is None:
             return temperature_R
         first_R = self.temperature_AS[alive_R, 0].to(temperature_R)
         return torch.where(per_instance_R, first_R, temperature_R)
 
     def record(self, alive_R: Tensor, step: int, token_R: Tensor, temperature_R: Tensor, entropy_R: Tensor) -> None:
-        """Record what these rows drew at this step, at which temperature and entropy."""
+        """Record what these rows drew at this step, at which temperature and entropy; all on the CPU."""
         # In float64, whatever the model's dtype: a mean over steps then adds no rounding, and a temperature per
         # instance is read back unchanged.
-        self.tokens_AS[alive_R, step] = token_R.cpu()
-        self.temperature_AS[alive_R, step] = temperature_R.double().cpu()
-        self.entropy_AS[alive_R, step] = entropy_R.double().cpu()
-        self.floored_AS[alive_R, step] = floored(temperature_R).cpu()
+        self.tokens_AS[alive_R, step] = token_R
+        self.temperature_AS[alive_R, step] = temperature_R.double()
+        self.entropy_AS[alive_R, step] = entropy_R.double()
+        self.floored_AS[alive_R, step] = floored(temperature_R)
 
     def record_end(self, ended: Tensor, step: int, reason: FinishReason) -> None:
         """Record why and when these rows ended."""

@@ -21,14 +21,20 @@ _WHOLE_VECTORS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class StrategyTable:
-    """The parameters of N strategies as tensors, so that a row is an index into them."""
+    """The parameters of N strategies as tensors, so that a row is an index into them.
+
+    What a rule or a truncation computes with is on the model's device; which strategies something concerns is on the
+    CPU, where it decides what is computed.
+    """
 
     strategies: tuple[Strategy, ...]
     families: tuple[type[Strategy], ...]
+    device: torch.device
     family_N: Tensor
     params: tuple[dict[str, Tensor], ...]
     """For each family, each of its numeric parameters for all N strategies (NaN for those of other families)."""
     truncation_N: Truncation
+    truncation_on_cpu_N: Truncation
     truncates_first_N: Tensor
     """Strategies with order=truncate_first, [N] bool."""
     reads_kept_N: Tensor
@@ -42,49 +48,64 @@ class StrategyTable:
         families = tuple(dict.fromkeys(type(strategy) for strategy in strategies))
 
         def column(values: list[float]) -> Tensor:
-            return torch.tensor(values, dtype=dtype, device=device)
+            return torch.tensor(values, dtype=dtype)
 
         def values_of(family: type[Strategy], name: str) -> list[float]:
             # NaN for other families: a row that was given to the wrong rule must not get a plausible temperature.
             return [float(s.params()[name]) if type(s) is family else float("nan") for s in strategies]
 
         params = tuple(
-            {name: column(values_of(family, name)) for name in _numeric_params(strategies, family)}
+            {name: column(values_of(family, name)).to(device) for name in _numeric_params(strategies, family)}
             for family in families
         )
 
         # A parameter that a point leaves unset is neutral: it changes nothing in a batch where others use it.
         top_k = [NO_TOP_K if s.top_k is None else s.top_k for s in strategies]
+        truncation_on_cpu_N = Truncation(
+            # An integer, unlike the others: no float32 is NO_TOP_K exactly.
+            top_k_R=torch.tensor(top_k),
+            top_p_R=column([1.0 if s.top_p is None else s.top_p for s in strategies]),
+            min_p_R=column([0.0 if s.min_p is None else s.min_p for s in strategies]),
+            top_n_sigma_R=column([math.inf if s.top_n_sigma is None else s.top_n_sigma for s in strategies]),
+        )
         return cls(
             strategies=tuple(strategies),
             families=families,
-            family_N=torch.tensor([families.index(type(s)) for s in strategies], device=device),
+            device=device,
+            family_N=torch.tensor([families.index(type(s)) for s in strategies]),
             params=params,
-            truncation_N=Truncation(
-                # An integer, unlike the others: no float32 is NO_TOP_K exactly.
-                top_k_R=torch.tensor(top_k, device=device),
-                top_p_R=column([1.0 if s.top_p is None else s.top_p for s in strategies]),
-                min_p_R=column([0.0 if s.min_p is None else s.min_p for s in strategies]),
-                top_n_sigma_R=column([math.inf if s.top_n_sigma is None else s.top_n_sigma for s in strategies]),
-            ),
-            truncates_first_N=torch.tensor([s.order == "truncate_first" for s in strategies], device=device),
-            reads_kept_N=torch.tensor([s.entropy_of == "kept" for s in strategies], device=device),
-            per_instance_N=torch.tensor([s.granularity == "instance" for s in strategies], device=device),
+            truncation_N=truncation_on_cpu_N.to(device),
+            truncation_on_cpu_N=truncation_on_cpu_N,
+            truncates_first_N=torch.tensor([s.order == "truncate_first" for s in strategies]),
+            reads_kept_N=torch.tensor([s.entropy_of == "kept" for s in strategies]),
+            per_instance_N=torch.tensor([s.granularity == "instance" for s in strategies]),
         )
 
-    def temperature(self, strategy_R: Tensor, signals: Signals) -> Tensor:
-        """Return the temperature per row; strategy_R holds each row's index into the table."""
+    def family_rows(self, strategy_R: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return the rows of each family, plain and filled up to whole vectors; strategy_R is on the CPU."""
+        family_R = self.family_N[strategy_R]
+        each = []
+        for index in range(len(self.families)):
+            rows = (family_R == index).nonzero().squeeze(-1)
+            # Filled up with copies of the first row: torch computes the last few elements of an array by other code,
+            # whose powers differ in the last bit, and a row's temperature must not see its neighbors.
+            padded = torch.cat([rows, rows[:1].expand(-len(rows) % _WHOLE_VECTORS)])
+            each.append((rows.to(self.device, non_blocking=True), padded.to(self.device, non_blocking=True)))
+        return each
+
+    def temperature(
+        self, strategy_R: Tensor, signals: Signals, family_rows: Sequence[tuple[Tensor, Tensor]] | None = None
+    ) -> Tensor:
+        """Return the temperature per row; strategy_R holds each row's index into the table.
+
+        family_rows: what `family_rows` returns, where a caller has it for many steps.
+        """
         # Left uninitialized: each row is of exactly one family, so the loop fills every row.
         temperature_R = torch.empty_like(signals.entropy_R)
-        family_R = self.family_N[strategy_R]
-
+        each = self.family_rows(strategy_R.cpu()) if family_rows is None else family_rows
         # One call per family, not per strategy: a grid of 100 settings costs as much as one.
-        for index, family in enumerate(self.families):
-            rows = (family_R == index).nonzero().squeeze(-1)
-            # Filled up to whole vectors with copies of the first row: torch computes the last few elements of an array
-            # by other code, whose powers differ in the last bit, and a row's temperature must not see its neighbors.
-            padded = torch.cat([rows, rows[:1].expand(-len(rows) % _WHOLE_VECTORS)])
-            params = {name: column_N[strategy_R[padded]] for name, column_N in self.params[index].items()}
+        for family, columns, (rows, padded) in zip(self.families, self.params, each, strict=True):
+            params = {name: column_N[strategy_R[padded]] for name, column_N in columns.items()}
             temperature_R[rows] = family.temperature(signals.select(padded), params)[: len(rows)]
         return temperature_R
 
@@ -95,7 +116,7 @@ class StrategyTable:
 
     def needs(self, signal: str) -> Tensor:
         """Return which strategies read `signal`, [N] bool."""
-        return torch.tensor([signal in s.needs for s in self.strategies], device=self.family_N.device)
+        return torch.tensor([signal in s.needs for s in self.strategies])
 
 
 def _numeric_params(strategies: Sequence[Strategy], family: type[Strategy]) -> list[str]:

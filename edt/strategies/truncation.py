@@ -37,6 +37,15 @@ class Truncation:
             top_n_sigma_R=self.top_n_sigma_R[rows],
         )
 
+    def to(self, device: torch.device) -> Truncation:
+        """Return the truncation on a device."""
+        return Truncation(
+            top_k_R=self.top_k_R.to(device, non_blocking=True),
+            top_p_R=self.top_p_R.to(device, non_blocking=True),
+            min_p_R=self.min_p_R.to(device, non_blocking=True),
+            top_n_sigma_R=self.top_n_sigma_R.to(device, non_blocking=True),
+        )
+
     @property
     def active_R(self) -> Tensor:
         """Rows that drop anything at all."""

@@ -8,7 +8,7 @@ from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from edt.decoding.ops import truncation_cutoffs as cutoff
 from edt.decoding.ops.draw import draw, kept_weight
-from edt.decoding.ops.truncation_cutoffs import cutoffs
+from edt.decoding.ops.truncation_cutoffs import CutoffPlan
 from edt.strategies.truncation import NO_TOP_K, Truncation, keep_mask
 
 
@@ -19,6 +19,16 @@ def truncation(rows, sigma=torch.inf):
         min_p_R=torch.tensor([m or 0.0 for _, _, m in rows], dtype=torch.float64),
         top_n_sigma_R=torch.full((len(rows),), sigma, dtype=torch.float64),
     )
+
+
+def cutoffs(logits, branch, temperature, rows):
+    """The cutoffs of rows that may or may not truncate, as the loop takes them: from the plan of those that do."""
+    lowest = torch.full_like(temperature, -torch.inf)
+    plan = CutoffPlan.of(rows, torch.ones(len(branch), dtype=torch.bool), logits.device)
+    if plan is not None:
+        at = plan.rows
+        lowest[at] = cutoff.cutoffs(logits, branch[at], temperature[at], plan, kept_weight)
+    return lowest
 
 
 def warped(logits, top_k, top_p, min_p):
@@ -82,7 +92,7 @@ def test_cutoffs_of_rows_on_shared_branches_equal_transformers(first_look, seed,
     temperature = torch.tensor([t for _, t, _ in rows], dtype=torch.float64)
     before, cutoff.FIRST_LOOK = cutoff.FIRST_LOOK, first_look
     try:
-        lowest = cutoffs(logits, branch, temperature, truncation([axes for _, _, axes in rows]), kept_weight)
+        lowest = cutoffs(logits, branch, temperature, truncation([axes for _, _, axes in rows]))
     finally:
         cutoff.FIRST_LOOK = before
     for row, (b, t, axes) in enumerate(rows):
@@ -98,12 +108,8 @@ def test_impossible_tokens_are_never_kept():
 def test_cutoffs_keep_ties():
     logits = torch.tensor([[2.0, 1.0, 1.0, 0.0]], dtype=torch.float64)
     one = (torch.tensor([0]), torch.ones(1, dtype=torch.float64))
-    assert (logits >= cutoffs(logits, *one, truncation([(2, None, None)]), kept_weight)).tolist() == [
-        [True, True, True, False]
-    ]
-    assert (logits >= cutoffs(logits, *one, truncation([(None, 0.7, None)]), kept_weight)).tolist() == [
-        [True] * 3 + [False]
-    ]
+    assert (logits >= cutoffs(logits, *one, truncation([(2, None, None)]))).tolist() == [[True, True, True, False]]
+    assert (logits >= cutoffs(logits, *one, truncation([(None, 0.7, None)]))).tolist() == [[True] * 3 + [False]]
     assert keep_mask(logits, truncation([(None, 0.7, None)])).tolist() == [[True] * 3 + [False]]
 
 
@@ -113,13 +119,13 @@ def test_top_n_sigma_by_hand_and_by_numpy():
     one = (torch.tensor([0, 1]), torch.ones(2, dtype=torch.float64))
     for sigma, kept in ((2.3, 1), (2.4, 4)):  # 4 − 2.3·√3 = 0.016, 4 − 2.4·√3 = −0.157
         free = truncation([(None, None, None)] * 2, sigma)
-        assert (logits >= cutoffs(logits, *one, free, kept_weight).unsqueeze(-1)).sum(-1).tolist() == [kept, kept]
+        assert (logits >= cutoffs(logits, *one, free).unsqueeze(-1)).sum(-1).tolist() == [kept, kept]
         assert keep_mask(logits, free).sum(-1).tolist() == [kept, kept]
     many = torch.randn(4, 200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     rows = (torch.arange(4), torch.tensor([0.3, 1.0, 2.0, 5.0], dtype=torch.float64))
     free = truncation([(None, None, None)] * 4, 1.5)
     wanted = many.numpy() >= many.numpy().max(-1, keepdims=True) - 1.5 * many.numpy().std(-1, keepdims=True)
-    assert ((many >= cutoffs(many, *rows, free, kept_weight).unsqueeze(-1)).numpy() == wanted).all()
+    assert ((many >= cutoffs(many, *rows, free).unsqueeze(-1)).numpy() == wanted).all()
     assert (keep_mask(many / rows[1].unsqueeze(-1), free).numpy() == wanted).all()
 
 

@@ -15,6 +15,8 @@ When rows of a branch draw different tokens, the branch forks: one child stays i
 copied. A branch that lost its last row vanishes. In dual mode the unconditional contexts belong to a second model and
 have slots of their own there.
 
+What belongs to what is small integers, and is kept on the CPU: on a GPU each line that asks for one would wait for all
+that the device has still to do.
 Shapes: P prompts, R rows, B branches, G branches with a guided row, C contexts, V vocabulary.
 """
 
@@ -65,7 +67,7 @@ class Prefilled:
         return cls(prompts=len(full), first=prefill(model, full), second=prefill(second, unconditional))
 
     def start(self, prompt_R: Tensor, guided_R: Tensor, *, new_tokens: int, kernels: Kernels) -> Branches:
-        """Return the branches of rows that start at these prompts: one per prompt in use."""
+        """Return the branches of rows that start at these prompts, on the CPU: one per prompt in use."""
         prompt_B, branch_R = prompt_R.unique(return_inverse=True)  # type: ignore[no-untyped-call]
         guided_B = _any_row(guided_R, branch_R, len(prompt_B))
         prompt_G, guided = prompt_B[guided_B], int(guided_R.sum())
@@ -93,8 +95,8 @@ class Prefilled:
             branch_R=branch_R,
             guided_R=guided_R,
             guided_B=guided_B,
-            slot_B=torch.arange(len(prompt_B), device=prompt_R.device),
-            unconditional_slot_G=torch.arange(len(prompt_G), device=prompt_R.device) + offset,
+            slot_B=torch.arange(len(prompt_B)),
+            unconditional_slot_G=torch.arange(len(prompt_G)) + offset,
             logits_BV=self.first.logits_PV[prompt_B],
             unconditional_logits_GV=unconditional_GV,
         )
@@ -106,7 +108,8 @@ class Branches:
 
     branch_R: each row's branch. guided_R, guided_B: rows that read the divergence, branches with such a row.
     slot_B: the slot of each branch's context. unconditional_slot_G: the slot of each guided branch's second context,
-    counted among those of `second` where there is one, else of `first`. The logits are those after the last token.
+    counted among those of `second` where there is one, else of `first`. All of these are on the CPU.
+    The logits are those after the last token, on the model's device.
     """
 
     first: Contexts
@@ -122,23 +125,34 @@ class Branches:
     forward_rows: int = 0
     """Contexts that the model has read a token of, summed over steps, without the prefill."""
 
+    def __post_init__(self) -> None:
+        self._upload()
+
+    def _upload(self) -> None:
+        """Bring each row's branch, and the index of the guided branches, to the model's device."""
+        device = self.logits_BV.device
+        self.branch_on_device_R = self.branch_R.to(device, non_blocking=True)
+        self.guided_on_device = self.guided_B.nonzero().squeeze(-1).to(device, non_blocking=True)
+
     def signals(self) -> Signals:
         """Return entropy and, for guided branches, divergence: computed once per branch, given per row."""
         # NaN, not 0, where nothing is compared: a rule that reads it anyway must not get a plausible temperature.
         entropy_B = self.kernels.entropy(self.logits_BV)
-        kl_B = torch.full_like(entropy_B, float("nan"))
+        kl_R = None
         if self.unconditional_logits_GV is not None and len(self.unconditional_logits_GV):
-            guided_GV = self.logits_BV[self.guided_B]
-            kl_B[self.guided_B] = self.kernels.kl_divergence(guided_GV, self.unconditional_logits_GV)
-        return Signals.build(entropy_B[self.branch_R], kl_R=kl_B[self.branch_R], vocabulary=self.logits_BV.shape[-1])
+            guided = self.guided_on_device
+            kl_B = torch.full_like(entropy_B, float("nan"))
+            kl_B[guided] = self.kernels.kl_divergence(self.logits_BV[guided], self.unconditional_logits_GV)
+            kl_R = kl_B[self.branch_on_device_R]
+        return Signals.build(entropy_B[self.branch_on_device_R], kl_R=kl_R, vocabulary=self.logits_BV.shape[-1])
 
     def finite_rows(self) -> Tensor:
         """Return the rows whose logits, with the source and without it, are a distribution, [R] bool."""
         # A row needs both contexts: a divergence of NaN would be its temperature.
         finite_B = finite_rows(self.logits_BV)
         if self.unconditional_logits_GV is not None and len(self.unconditional_logits_GV):
-            finite_B[self.guided_B] &= finite_rows(self.unconditional_logits_GV)
-        return finite_B[self.branch_R]
+            finite_B[self.guided_on_device] &= finite_rows(self.unconditional_logits_GV)
+        return finite_B[self.branch_on_device_R]
 
     def restrict(self, rules: TokenRules, step: int) -> None:
         """Take out the tokens that the checkpoint does not allow at this step, in both contexts."""
@@ -147,15 +161,18 @@ class Branches:
             self.unconditional_logits_GV = rules.apply(self.unconditional_logits_GV, step)
 
     def keep_rows(self, index_R: Tensor) -> None:
-        """Continue with the rows at `index_R`; a branch without rows vanishes at the next step."""
+        """Continue with the rows at `index_R`, on the CPU; a branch without rows vanishes at the next step."""
         self.branch_R, self.guided_R = self.branch_R[index_R], self.guided_R[index_R]
 
     def release(self, index_R: Tensor) -> None:
-        """Stop guiding these rows, [R] bool; a context that no row reads vanishes at the next step."""
+        """Stop guiding these rows, [R] bool on the CPU; a context that no row reads vanishes at the next step."""
         self.guided_R = self.guided_R & ~index_R
 
     def advance(self, token_R: Tensor) -> None:
-        """Append each row's drawn token, fork where rows of a branch drew differently, and read the next logits."""
+        """Append each row's token, fork where rows of a branch drew differently, and read the next logits.
+
+        token_R: on the CPU.
+        """
         vocabulary = self.logits_BV.shape[-1]
         # The new branches are the distinct (old branch, token) pairs, as one number each; branches that lost their last
         # row are in no pair. From here on B counts the new branches, but for self.*, which still holds the old ones.
@@ -174,6 +191,7 @@ class Branches:
         self.branch_R, self.guided_B = number_B[branch_R], guided_B[order_B]
         self.slot_B, self.unconditional_slot_G = slot_B[order_B], slot_G
         self._read(token_B[order_B])
+        self._upload()
 
     def _follow(self, parent_B: Tensor, guided_B: Tensor) -> tuple[Tensor, Tensor]:
         """Give each new branch contexts that continue its parent's; return their slots, with the source and without."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache
@@ -27,10 +28,10 @@ class Contexts(Protocol):
     """C contexts of one model, with the same number of new tokens."""
 
     def follow(self, parent_C: Tensor) -> Tensor:
-        """Replace the contexts by children of these parents, given by slot; return the slot of each child."""
+        """Replace the contexts by children of these parents, by slot, and return each child's slot; both on the CPU."""
 
     def advance(self, token_C: Tensor) -> Tensor:
-        """Append one token to each context, in the order of slots; return the logits after it, [C, V]."""
+        """Append one token to each context, in the order of slots, on the CPU; return the logits after it, [C, V]."""
 
 
 class Prefill(Protocol):
@@ -42,7 +43,7 @@ class Prefill(Protocol):
         """Read the prompts of all groups, which are numbered through."""
 
     def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> Contexts:
-        """Return contexts that begin with these prompts.
+        """Return contexts that begin with these prompts, given on the CPU.
 
         capacity: the most contexts that there will ever be. new_tokens: the most tokens that each will read.
         """
@@ -62,7 +63,7 @@ class SharedPrefill:
 
     def fork(self, prompt_C: Tensor, *, capacity: int, new_tokens: int) -> SharedContexts:
         """See Prefill."""
-        cache = BranchCache(self.blocks, prompt_C.cpu().numpy(), slots=capacity, new_tokens=new_tokens)
+        cache = BranchCache(self.blocks, prompt_C.numpy(), slots=capacity, new_tokens=new_tokens)
         return SharedContexts(self.language_model, cache)
 
 
@@ -74,21 +75,21 @@ class SharedContexts:
         self.language_model = language_model
         self.cache = cache
         # By prompt, numbered through the blocks, as prefix_C counts.
-        lengths = [length for block in cache.blocks for length in block.lengths]
-        self.length_P = torch.tensor(lengths, device=language_model.device)
+        self.length_P = np.array([length for block in cache.blocks for length in block.lengths])
 
     def follow(self, parent_C: Tensor) -> Tensor:
         """See Contexts."""
-        return torch.from_numpy(self.cache.follow(parent_C.cpu().numpy())).to(parent_C.device)
+        return torch.from_numpy(self.cache.follow(parent_C.numpy()))
 
     def advance(self, token_C: Tensor) -> Tensor:
         """See Contexts."""
         # A context continues its prompt, whose length differs; the number of new tokens is the same for all.
-        prefix_C = torch.from_numpy(self.cache.prefix_C).to(token_C.device)
-        position_C1 = (self.length_P[prefix_C] + self.cache.length).unsqueeze(-1)
+        position_C = torch.from_numpy(self.length_P[self.cache.prefix_C] + self.cache.length)
+        # Tokens and positions in one array: one copy to the device.
+        token_C, position_C = torch.stack([token_C, position_C]).to(self.language_model.device, non_blocking=True)
         # Only for this pass: the same model also decodes with its own attention, in the trial and in other engines.
         with shared_attention(self.language_model.model):
-            output = _forward(self.language_model, token_C.unsqueeze(-1), position_C1, self.cache, 1)
+            output = _forward(self.language_model, token_C.unsqueeze(-1), position_C.unsqueeze(-1), self.cache, 1)
         # All layers have written at the old length by now.
         self.cache.length += 1
         logits_CV: Tensor = output.logits[:, -1].to(self.language_model.signal_dtype)
@@ -112,12 +113,12 @@ class CopiedPrefill:
 
         # Where each prompt is: among the batches of one length, and within its batch.
         device = language_model.device
-        self.batch_P, self.row_P = torch.empty(2, len(prompts), dtype=torch.int64, device=device)
+        self.batch_P, self.row_P = torch.empty(2, len(prompts), dtype=torch.int64)
         self.batches: list[GrowingTexts] = []
         logits: list[Tensor] = []
         for numbers in by_length.values():
             self.batch_P[numbers] = len(self.batches)
-            self.row_P[numbers] = torch.arange(len(numbers), device=device)
+            self.row_P[numbers] = torch.arange(len(numbers))
             ids_RL = torch.tensor([prompts[number] for number in numbers], device=device)
             self.batches.append(GrowingTexts(language_model.model, ids_RL))
             logits.append(self.batches[-1].logits())
@@ -147,9 +148,9 @@ class _CopiedContexts:
         self.row_C = torch.empty_like(parent_row_C)
         for number, texts in enumerate(self.batches):
             slots = (self.batch_C == number).nonzero().squeeze(-1)
-            texts.select(parent_row_C[slots])
-            self.row_C[slots] = torch.arange(len(slots), device=slots.device)
-        return torch.arange(len(parent_C), device=parent_C.device)
+            texts.select(parent_row_C[slots].to(texts.ids_RL.device))
+            self.row_C[slots] = torch.arange(len(slots))
+        return torch.arange(len(parent_C))
 
     def advance(self, token_C: Tensor) -> Tensor:
         """See Contexts."""
@@ -159,7 +160,7 @@ class _CopiedContexts:
             # All rows of these prompts have ended.
             if not len(slots):
                 continue
-            texts.append(token_C[slots])
+            texts.append(token_C[slots].to(texts.ids_RL.device))
             logits_RV = texts.logits()
             if logits_CV is None:
                 logits_CV = logits_RV.new_empty(len(token_C), logits_RV.shape[-1])

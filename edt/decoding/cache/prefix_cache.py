@@ -94,8 +94,8 @@ class Layout:
 
         return cls(
             groups=tuple(groups),
-            order_C=None if is_sorted else torch.from_numpy(order).to(device),
-            inverse_C=None if is_sorted else torch.from_numpy(np.argsort(order)).to(device),
+            order_C=None if is_sorted else _upload(order, device),
+            inverse_C=None if is_sorted else _upload(np.argsort(order), device),
         )
 
 
@@ -146,9 +146,14 @@ def _group(index: int, block: Block, prefixes: slice, counts: np.ndarray, start:
         prefixes=prefixes,
         contexts=contexts,
         width=width,
-        take_PM=torch.from_numpy(take).to(device),
-        back_C=torch.from_numpy(back).to(device),
+        take_PM=_upload(take, device),
+        back_C=_upload(back, device),
     )
+
+
+def _upload(index: np.ndarray, device: torch.device) -> Tensor:
+    """Return the index on the device, without waiting for it."""
+    return torch.from_numpy(index).to(device, non_blocking=True)
 
 
 class BranchLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
@@ -243,7 +248,7 @@ class BranchCache(Cache):
         # A source is never a target: targets are slots without a child that stays, and a parent in such a slot (of the
         # first C) has its first child stay. Before the first token there is nothing to copy.
         if not stays.all() and self.length:
-            sources, targets = (torch.from_numpy(slots[~stays]).to(self.device) for slots in (parent_C, slot_C))
+            sources, targets = (_upload(slots[~stays], self.device) for slots in (parent_C, slot_C))
             for layer in self.branch_layers:
                 layer.copy(sources, targets, self.length)
 

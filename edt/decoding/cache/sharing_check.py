@@ -129,14 +129,14 @@ def _trial_difference(model: LanguageModel) -> float:
     prefill = SharedPrefill(model, texts)
 
     texts = [texts[prompt] for prompt in TRIAL_CONTEXTS]
-    contexts = prefill.fork(torch.tensor(TRIAL_CONTEXTS, device=device), capacity=4, new_tokens=len(TRIAL_PARENTS))
-    slot_C = torch.arange(len(texts), device=device)
+    contexts = prefill.fork(torch.tensor(TRIAL_CONTEXTS), capacity=4, new_tokens=len(TRIAL_PARENTS))
+    slot_C = torch.arange(len(texts))
     worst = 0.0
     for step, parents in enumerate(TRIAL_PARENTS):
         # The same forks by hand and in the cache; a child's token depends on its number, so children differ.
         texts = [[*texts[parent], (11 * step + child) % vocabulary] for child, parent in enumerate(parents)]
-        slot_C = contexts.follow(slot_C[torch.tensor(parents, device=device)])
-        tokens = torch.tensor([text[-1] for text in texts], device=device)
+        slot_C = contexts.follow(slot_C[torch.tensor(parents)])
+        tokens = torch.tensor([text[-1] for text in texts])
         shared_CV = contexts.advance(torch.empty_like(tokens).index_put((slot_C,), tokens))[slot_C]
 
         alone_CV = torch.cat([model.model(torch.tensor([text], device=device)).logits[:, -1] for text in texts])

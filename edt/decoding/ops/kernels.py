@@ -72,7 +72,8 @@ class Kernels:
     def gumbel_noise(self, key_U2: Tensor, step: int, dtype: torch.dtype) -> Tensor:
         """See edt.decoding.ops.noise.gumbel_noise."""
         # A tensor, since a Python number would be a constant of the compiled code: one compilation per step.
-        at = torch.tensor(step, device=key_U2.device)
+        # Filled there: copying a number to a GPU would wait for it.
+        at = torch.full((), step, dtype=torch.int64, device=key_U2.device)
         return self._run(f"noise {dtype}", len(key_U2), key_U2, at)
 
     def draw(

@@ -7,6 +7,7 @@ rank among them. Shapes: B branches, R rows, M largest logits of a branch, V voc
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,33 +23,74 @@ FIRST_LOOK, GROWTH = 128, 16
 """Largest logits that are sorted at first, and how many times more for rows whose cut is deeper."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CutoffPlan:
+    """Which rows truncate how: worked out on the CPU from their strategies, so that no step waits for the device.
+
+    rows: the rows that truncate. truncation: theirs. ranked: those among them with top-k or top-p; None: there are
+    none. has_top_k, has_top_p, has_min_p, has_top_n_sigma: whether any row uses it. Indices and truncation are on the
+    model's device; an index of all rows is a slice, which copies nothing.
+    """
+
+    rows: Tensor | slice
+    truncation: Truncation
+    ranked: Tensor | slice | None
+    has_top_k: bool
+    has_top_p: bool
+    has_min_p: bool
+    has_top_n_sigma: bool
+
+    @classmethod
+    def of(cls, truncation: Truncation, chosen_R: Tensor, device: torch.device) -> CutoffPlan | None:
+        """Return the plan for the chosen rows, [R] bool, or None where none of them truncates; both are on the CPU."""
+        rows_R = chosen_R & truncation.active_R
+        if not rows_R.any():
+            return None
+        own = truncation.select(rows_R)
+        ranked_R = (own.top_k_R != NO_TOP_K) | (own.top_p_R < 1.0)
+        return cls(
+            rows=_index(rows_R, device),
+            truncation=own.to(device),
+            ranked=_index(ranked_R, device) if ranked_R.any() else None,
+            has_top_k=bool((own.top_k_R != NO_TOP_K).any()),
+            has_top_p=bool((own.top_p_R < 1.0).any()),
+            has_min_p=bool((own.min_p_R > 0).any()),
+            has_top_n_sigma=bool(torch.isfinite(own.top_n_sigma_R).any()),
+        )
+
+
+def _index(chosen_R: Tensor, device: torch.device) -> Tensor | slice:
+    """Return the index of the chosen rows, on the device."""
+    if chosen_R.all():
+        return slice(None)
+    return chosen_R.nonzero().squeeze(-1).to(device, non_blocking=True)
+
+
 def cutoffs(
-    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncation: Truncation, kept_weight: KeptWeight
+    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, plan: CutoffPlan, kept_weight: KeptWeight
 ) -> Tensor:
-    """Return the smallest logit that each row may draw, [R]; −inf for rows without truncation.
+    """Return the smallest logit that each row of the plan may draw, [R]; all arguments are those of its rows.
 
     The same tokens stay as in `edt.strategies.truncation.keep_mask`; tokens that tie with the last one stay too.
     """
     cutoff_R = torch.full_like(temperature_R, -torch.inf)
     temperature_R = temperature_R.clamp(min=TEMPERATURE_FLOOR)
+    truncation = plan.truncation
 
     # top-k, and top-p over what top-k kept
-    ranked = ((truncation.top_k_R != NO_TOP_K) | (truncation.top_p_R < 1.0)).nonzero().squeeze(-1)
-    if len(ranked):
-        cutoff_R[ranked] = _ranked_cutoffs(
-            logits_BV, branch_R[ranked], temperature_R[ranked], truncation.select(ranked), kept_weight
-        )
+    if plan.ranked is not None:
+        at = plan.ranked
+        cutoff_R[at] = _ranked_cutoffs(logits_BV, branch_R[at], temperature_R[at], plan, kept_weight)
 
     # min-p: p >= min_p · p_max is logit >= max + T · ln(min_p); ln 0 = −inf leaves the other rows as they are
-    if (truncation.min_p_R > 0).any():
+    if plan.has_min_p:
         least_R = logits_BV.amax(dim=-1)[branch_R] + temperature_R * truncation.min_p_R.log()
         cutoff_R = torch.maximum(cutoff_R, least_R)
 
     # top-nσ: max − n·σ of the logits at T = 1, since a temperature scales both; σ is computed once per branch
-    if torch.isfinite(truncation.top_n_sigma_R).any():
-        used_B, index_R = branch_R.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        one_B = torch.ones_like(used_B, dtype=logits_BV.dtype)
-        sigma_R = (logits_BV[used_B].amax(dim=-1) - sigma_cutoffs(logits_BV[used_B], one_B))[index_R]
+    if plan.has_top_n_sigma:
+        one_B = torch.ones_like(logits_BV[:, 0])
+        sigma_R = (logits_BV.amax(dim=-1) - sigma_cutoffs(logits_BV, one_B))[branch_R]
         # Not n · σ alone: ∞ · 0 is NaN in rows without top-nσ on a branch of equal logits.
         reach_R = torch.where(truncation.top_n_sigma_R < torch.inf, truncation.top_n_sigma_R * sigma_R, torch.inf)
         cutoff_R = torch.maximum(cutoff_R, logits_BV.amax(dim=-1)[branch_R] - reach_R)
@@ -56,7 +98,7 @@ def cutoffs(
 
 
 def _ranked_cutoffs(
-    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, truncation: Truncation, kept_weight: KeptWeight
+    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, plan: CutoffPlan, kept_weight: KeptWeight
 ) -> Tensor:
     """Return the cutoffs of top-k and top-p for rows that have one, [R].
 
@@ -64,24 +106,31 @@ def _ranked_cutoffs(
     first hundred tokens: look at these, then deeper, only for the rows whose cut was not reached.
     """
     vocabulary = logits_BV.shape[-1]
+    truncation = plan.truncation.select(plan.ranked)
     cutoff_R = torch.full_like(temperature_R, -torch.inf)
-    rows = torch.arange(len(branch_R), device=branch_R.device)  # those without a cutoff so far
+    # The weight of all tokens, of which top-p takes a share; where top-k drops some first, of those that it kept.
+    whole_R = kept_weight(logits_BV, branch_R, temperature_R, cutoff_R) if plan.has_top_p else None
+
+    def look(best_BM: Tensor, index_R: Tensor, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Return the cutoffs of these rows among the largest logits of their branches, and whether they are settled."""
+        own = truncation.select(rows)
+        kth_R, k_settled_R = _rank_cutoff(best_BM, index_R, own.top_k_R, vocabulary)
+        if whole_R is None:
+            return kth_R, k_settled_R
+        total_R = whole_R[rows]
+        if plan.has_top_k:
+            total_R = kept_weight(logits_BV, branch_R[rows], temperature_R[rows], kth_R)
+        pth_R, p_settled_R = _share_cutoff(best_BM, index_R, temperature_R[rows], kth_R, total_R, own.top_p_R)
+        return torch.maximum(kth_R, pth_R), k_settled_R & p_settled_R
+
+    # The first look is at all branches, so that nothing has to be known of their rows.
     depth = min(FIRST_LOOK, vocabulary)
-    while len(rows):
-        # Sort the branches of the remaining rows; when these are all, without a copy of the logits.
-        branch, index = branch_R[rows].unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        branch_logits = logits_BV if len(branch) == len(logits_BV) else logits_BV[branch]
-        best_BM = branch_logits.topk(depth).values  # [B, M], the largest first
-
-        kth_R, k_settled = _rank_cutoff(best_BM, index, truncation.top_k_R[rows], vocabulary)
-        # The weight of all tokens that top-k kept: the whole of which top-p takes a share.
-        total_R = kept_weight(logits_BV, branch_R[rows], temperature_R[rows], kth_R)
-        pth_R, p_settled = _share_cutoff(best_BM, index, temperature_R[rows], kth_R, total_R, truncation.top_p_R[rows])
-
-        # At full depth rounding may leave a share just below p; the last token is then the cut.
-        settled = (k_settled & p_settled) | (depth == vocabulary)
-        cutoff_R[rows[settled]] = torch.maximum(kth_R, pth_R)[settled]
-        rows, depth = rows[~settled], min(depth * GROWTH, vocabulary)
+    cutoff_R, settled_R = look(logits_BV.topk(depth).values, branch_R, slice(None))
+    # At full depth rounding may leave a share just below p; the last token is then the cut.
+    while depth < vocabulary and len(rows := (~settled_R).nonzero().squeeze(-1)):
+        depth = min(depth * GROWTH, vocabulary)
+        branch, index_R = branch_R[rows].unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        cutoff_R[rows], settled_R[rows] = look(logits_BV[branch].topk(depth).values, index_R, rows)
     return cutoff_R
 
 
