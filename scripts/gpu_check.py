@@ -9,11 +9,12 @@ leaves what was measured, and an error in one section is recorded and does not e
     noise       the identity-keyed noise, eager and compiled, equal to the CPU's bit for bit
     exactness   float64: the batched engine's tokens equal the reference engine's on this device, and those of the CPU;
                 float32 and bfloat16 on --model: greedy tokens equal to transformers' generate
-    rows        rows per second of a sweep as a function of engine.max_rows, with the share of time in the model
-    profile     the kernels of some steps: how long the device is busy, with what, how often Python waits for it
-    sweep       scripts.bench_sweep on a 1B shape in bfloat16, and on --model
-    step        scripts.bench_step on a 1B shape
     study       `edt generate` and `edt score` on --data with --model: strategy=wide_grid on the dev halves
+    rows        tokens per second of a sweep as a function of engine.max_rows, with the share of time in the model
+    profile     the kernels of some steps: how long the device is busy, with what, how often Python waits for it
+    sweep_real  scripts.bench_sweep on --model
+    sweep       scripts.bench_sweep on a 1B shape in bfloat16
+    step        scripts.bench_step on a 1B shape
 
 Runs on a CPU as well (smaller, to try it out). The last line is one JSON object with the figures.
 """
@@ -424,16 +425,17 @@ def main() -> None:
     check.section("device", lambda: device_figures(device))
     check.section("noise", lambda: noise_figures(device))
     check.section("exactness", lambda: exactness_figures(device, args.model, args.quick))
-    check.section("rows", lambda: rows_figures(device, args.quick, check))
-    check.section("profile", lambda: profile_figures(device, args.model, args.out, args.quick))
-    check.section("sweep", lambda: benchmark("scripts.bench_sweep", [*large, *quick], check.left))
-    if args.model:
-        real = ["--model", args.model, *quick]
-        check.section("sweep_real", lambda: benchmark("scripts.bench_sweep", real, check.left))
-    check.section("step", lambda: benchmark("scripts.bench_step", [*large, *quick], check.left))
-    # Last: the longest.
     if args.model and args.data:
         check.section("study", lambda: study_figures(args.model, args.data, args.out, device, args.quick))
+    check.section("rows", lambda: rows_figures(device, args.quick, check))
+    check.section("profile", lambda: profile_figures(device, args.model, args.out, args.quick))
+    # One repeat: a GPU that is lent for minutes is not shared with others, and generate takes a minute each time.
+    sweep = ["--repeats", "1", *quick]
+    if args.model:
+        real = ["--model", args.model, *sweep]
+        check.section("sweep_real", lambda: benchmark("scripts.bench_sweep", real, check.left))
+    check.section("sweep", lambda: benchmark("scripts.bench_sweep", [*large, *sweep], check.left))
+    check.section("step", lambda: benchmark("scripts.bench_step", [*large, *quick], check.left))
     print(json.dumps(check.figures))
 
 
