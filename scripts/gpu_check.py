@@ -430,7 +430,8 @@ def main() -> None:
     check.section("rows", lambda: rows_figures(device, args.quick, check))
     check.section("profile", lambda: profile_figures(device, args.model, args.out, args.quick))
     # One repeat: a GPU that is lent for minutes is not shared with others, and generate takes a minute each time.
-    sweep = ["--repeats", "1", *quick]
+    many = ["--prompts", "32", "--max-rows", "65536"] if device.type == "cuda" else []
+    sweep = ["--repeats", "1", *many, *quick]
     if args.model:
         real = ["--model", args.model, *sweep]
         check.section("sweep_real", lambda: benchmark("scripts.bench_sweep", real, check.left))
