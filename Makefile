@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint requirements.lock
 INPUTS := pyproject.toml requirements.lock
 
-.PHONY: install run smollm2 test test-long lint docs clean
+.PHONY: install run smollm2 test test-long lint docs audit clean
 
 install: $(VENV)/.installed-dev
 
@@ -47,5 +47,10 @@ docs: install
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "docs: docs/_build/html/index.html"
 
+# Known vulnerabilities of the pinned packages; says so where the advisories cannot be reached. Apart from what it audits.
+audit:
+	@test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && $(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) "pip-audit>=2.9"; } || true
+	@$(VENV)-audit/bin/python scripts/audit_dependencies.py
+
 clean:
-	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

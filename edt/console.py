@@ -14,7 +14,7 @@ __all__ = ["SafeConsole", "stderr_console"]
 
 
 class SafeConsole(Console):
-    """A console of rich that shows control characters of texts as signs; colors and bars of its own still work.
+    """A console of rich that shows control characters of texts as signs; colors and bars still work.
 
     rich removes a bell and a carriage return from a text, and lets the escape character pass. A style is no text, so
     that colors are added after this; what moves the cursor for a bar is marked as such.

@@ -10,6 +10,7 @@ import logging
 import sys
 from typing import TextIO
 
+from edt.redact import without_secrets
 from edt.terminal_text import visible_lines
 
 
@@ -30,8 +31,8 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         logging.Handler.__init__(self)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the message as it is printed: no id, column or file name in it can move the cursor or color a line."""
-        return visible_lines(super().format(record))
+        """Return the message as it is printed: no text in it is a secret or steers the terminal."""
+        return visible_lines(without_secrets(super().format(record)))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

@@ -12,7 +12,7 @@ import edt
 
 PACKAGE = Path(edt.__file__).parent
 LAYERS = [
-    {"terminal_text"},
+    {"terminal_text", "redact"},
     {"records", "ids", "errors", "logs", "cache_folder", "paths"},
     {"extras", "console", "worker_processes"},
     {"store"},

@@ -28,6 +28,7 @@ from edt.cli.trust import check_no_trust
 from edt.errors import ConfigError, EdtError
 from edt.logs import log_to_stderr
 from edt.paths import typed_path
+from edt.redact import json_without_secrets, without_secrets
 from edt.terminal_text import visible_lines
 
 __all__ = ["config_folder", "run_command"]
@@ -67,7 +68,7 @@ def _wants_traceback() -> bool:
 
 
 def _print_error(command: str, error: EdtError) -> None:
-    print(f"edt {command}: {visible_lines(str(error))}", file=sys.stderr)
+    print(f"edt {command}: {visible_lines(without_secrets(str(error)))}", file=sys.stderr)
 
 
 def _run(command: str, arguments: Sequence[str]) -> int:
@@ -97,7 +98,9 @@ def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespa
     config = _composed(command, overrides, options.config_dir)
     _warn_without_effect(command, overrides)
     if options.cfg:
-        print(visible_lines(OmegaConf.to_yaml(config, resolve=options.resolve)), end="")
+        # By their keys too: in YAML, a password is only what stands after its name.
+        shown = json_without_secrets(OmegaConf.to_container(config, resolve=options.resolve))
+        print(visible_lines(OmegaConf.to_yaml(OmegaConf.create(shown))), end="")
     else:
         _execute(command, _plain(command, config, overrides), shown_command)
 

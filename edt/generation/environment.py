@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import edt
+from edt.redact import without_secrets
 from edt.store.unfinished import COMMAND
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
@@ -27,7 +28,7 @@ def environment(command: str = "") -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
-        **({COMMAND: command} if command else {}),
+        **({COMMAND: without_secrets(command)} if command else {}),
     }
 
 

@@ -16,6 +16,7 @@ from edt.ids import digest
 from edt.models.language_model import LanguageModel
 from edt.models.spec import has_chat_template
 from edt.records import Prompt, Split
+from edt.redact import json_without_secrets, without_secrets
 from edt.store.manifest import Manifest
 from edt.store.run import Run
 from edt.tasks.base import ExampleSet
@@ -69,12 +70,13 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     manifest = Manifest(
         identity=identity,
         task=task.task.name,
-        model=request.model.path,
+        # Recorded for good, and shown and exported later: without keys, and without tokens in addresses.
+        model=without_secrets(request.model.path),
         quality=task.quality_metric,
         target_language=task.task.target_language,
         extra_metrics=task.task.extra_metrics,
         splits={split: _split_facts(examples[split], prompts[split]) for split in task.splits},
-        config=request.config,
+        config=json_without_secrets(request.config),
         has_chat_template=has_chat_template(engine.model.tokenizer),
     )
     manifest, limits = _as_begun(request, manifest, limits)
@@ -142,7 +144,7 @@ def _split_facts(examples: ExampleSet, prompts: Mapping[str, Prompt]) -> dict[st
         "shortened_prompts": len(shortened),
         "truncated_tokens": sum(shortened),
         "prompts_without_source": sum(prompt.token_ids == prompt.unconditional_ids for prompt in prompts.values()),
-        "origin": dict(examples.origin),
+        "origin": json_without_secrets(examples.origin),
         # The ids name the subset, so that it can be checked without loading the data.
         "ids": [example.example_id for example in examples.examples],
     }

@@ -14,12 +14,14 @@ from edt.models.fetched import fetched_folder
 from edt.models.folder_check import (
     ADAPTER_CONFIG,
     as_folder,
+    check_adapter_folder,
     check_fetched,
     check_model_folder,
     explain_no_model,
     read_json,
 )
 from edt.models.gguf import converted_folder
+from edt.models.hub_cache import check_snapshot
 from edt.models.whole_files import read_digest
 
 EMBEDDED = "edt:"
@@ -113,7 +115,7 @@ def fetch(hub_id: str, revision: str | None, patterns: Sequence[str] = NEEDED_FI
     )
 
     try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns)))
+        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns)))
     except GatedRepoError as error:
         raise ModelError(
             f"the hub gives model '{hub_id}' only to accounts that have accepted its license: accept it at "
@@ -137,6 +139,8 @@ def fetch(hub_id: str, revision: str | None, patterns: Sequence[str] = NEEDED_FI
             f"({type(error).__name__}); "
             "give a folder instead: model=hf model.path=FOLDER."
         ) from error
+    check_snapshot(folder, hub_id)
+    return folder
 
 
 def adapter_folder(path: str) -> Path:
@@ -149,6 +153,7 @@ def adapter_folder(path: str) -> Path:
             f"model.adapter '{path}' is not a PEFT adapter: it needs {ADAPTER_CONFIG} and weights in safetensors "
             "form. Give the folder that save_pretrained wrote."
         )
+    check_adapter_folder(folder, path)
     check_fetched(folder.glob("*.safetensors"))
     return folder
 
@@ -175,7 +180,7 @@ def _contents_digest(paths: Iterable[Path]) -> str:
     """Return the digest of the names and bytes of files."""
     blobs = []
     for path in sorted(set(paths)):
-        # The hub's cache links to files that are named by their hash: trusting it saves reading gigabytes.
+        # The hub's cache links to files that are named by their hash, which `fetch` has compared with their bytes.
         target = Path(os.path.realpath(path)).name
         blobs.append((path.name, target if BLOB_NAME.fullmatch(target) else read_digest(path)))
     return digest(blobs)

@@ -23,6 +23,8 @@ JSON_FILES = (
 )
 """Small files that transformers reads; some of them it ignores without a word when they are torn."""
 ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".dill", ".joblib", ".npy")
 _INDEX = "model.safetensors.index.json"
 _SHOWN = 3
 """Names that a message lists at most."""
@@ -32,7 +34,7 @@ _KINDS = {
     ".gguf": "a GGUF file, the format of llama.cpp and Ollama. Give its folder and its name: model.path=FOLDER "
     "model.gguf_file=NAME",
     ".safetensors": "a file of weights. Give the folder that holds it, with config.json and the tokenizer",
-    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt"), _PICKLED),
+    **dict.fromkeys(_PICKLES, _PICKLED),
 }
 
 
@@ -77,8 +79,50 @@ def check_model_folder(folder: Path, path: str) -> None:
     for name in JSON_FILES:
         if name in names:
             read_json(folder / name)
+    _check_no_remote_kernel(read_json(folder / "config.json"), path)
     _check_weights(folder, names, path)
     check_fetched(folder / name for name in sorted(names) if name.startswith(("tokenizer", "vocab", "merges")))
+
+
+def check_adapter_folder(folder: Path, path: str) -> None:
+    """Raise ModelError for an adapter with which peft would read pickled files or import what its config names.
+
+    peft takes adapter_model.safetensors, and without it a pickle, whatever other safetensors there are.
+    """
+    with library_errors(f"model.adapter '{path}' cannot be read", "Give this account the right to read it."):
+        names = sorted(file.name for file in folder.iterdir())
+    pickled = [name for name in names if name.lower().endswith(_PICKLES)]
+    if pickled:
+        raise ModelError(
+            f"model.adapter '{path}' holds pickled files, which can run code when loaded ({some(pickled)}); copy "
+            f"{ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} alone into another folder, and give that one."
+        )
+    if ADAPTER_WEIGHTS not in names:
+        raise ModelError(
+            f"model.adapter '{path}' has no {ADAPTER_WEIGHTS}, the one file that is read; save the adapter with "
+            "save_pretrained, which writes it."
+        )
+    config = read_json(folder / ADAPTER_CONFIG)
+    # peft imports the module that megatron_core names, and reads these caches with pickle.
+    loads = [key for key in ("megatron_config", "corda_config", "lora_ga_config") if config.get(key)]
+    named = [key for key, value in config.items() if isinstance(value, str) and value.lower().endswith(_PICKLES)]
+    if loads or named:
+        raise ModelError(
+            f"'{folder / ADAPTER_CONFIG}' sets {some([*loads, *named])}, by which peft imports a module or reads a "
+            "pickled file; merge the adapter where it was made, and give the merged model."
+        )
+
+
+def _check_no_remote_kernel(config: Any, path: str) -> None:
+    """Raise ModelError for a config that names a kernel on the hub, compiled code that transformers would load."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            _check_no_remote_kernel(value, path)
+        elif key.endswith("_implementation") and "/" in str(value):
+            raise ModelError(
+                f"model '{path}' names code of the hub in its config ({key}: {value}), which is not loaded; remove the "
+                "key from config.json, or set model.attention=sdpa and remove it."
+            )
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -127,7 +171,7 @@ def _check_weights(folder: Path, names: set[str], path: str) -> None:
     weights = sorted(name for name in names if name.endswith(".safetensors"))
     if not weights and _INDEX not in names:
         # Pickled weights can run code when they are loaded, so they are not read even if there are no others.
-        others = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".gguf")))
+        others = sorted(name for name in names if name.endswith((*_PICKLES, ".gguf")))
         present = (
             f"only {', '.join(others[:_SHOWN])}, which can run code when loaded or has another format"
             if others

@@ -129,6 +129,8 @@ def load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
         f"The file is damaged, or newer than the installed packages ({versions}): fetch it again, or run "
         "`pip install -U tokenizers transformers`."
     )
+    if not spec.trust_remote_code and "auto_map" in _tokenizer_config(folder):
+        remedy = "It comes with its own Python code; model.trust_remote_code=true runs it, if you trust its author."
     with library_errors(f"model '{spec.path}' has no tokenizer that can be loaded", remedy):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
         # Without files, transformers makes an empty tokenizer of some classes, which reads every text as nothing.
@@ -139,6 +141,11 @@ def load_tokenizer(folder: Path, spec: ModelSpec) -> Any:
             "(or the vocabulary files of its class); save it there with tokenizer.save_pretrained(folder)."
         )
     return tokenizer
+
+
+def _tokenizer_config(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    return read_json(path) if path.is_file() else {}
 
 
 def check_vocabulary(tokenizer: Any, model: Any, path: str) -> None:

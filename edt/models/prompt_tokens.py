@@ -17,6 +17,7 @@ from typing import Any
 from edt.errors import ModelError
 from edt.models.guard import library_errors
 from edt.models.spec import ModelSpec, has_chat_template
+from edt.models.time_limit import at_most
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -24,6 +25,8 @@ _CLOCK = re.compile(r"\bstrftime_now\b")
 """The function by which a chat template reads the clock."""
 _DATE_PARTS = "aAbBcdDeFgGhHIjmMnpSuUVwWxXyYzZ"
 """The directives of strftime that a fixed date answers."""
+_TEMPLATE_SECONDS = 20.0
+"""The longest that a chat template may write one conversation, which takes it milliseconds."""
 _SHOWN = 120
 """Characters of a conversation that a message shows."""
 
@@ -166,13 +169,15 @@ class PromptTokenizer:
 
     def _render(self, messages: Messages, **how: Any) -> Any:
         template = {"chat_template": _with_date(self._template, self.spec.template_date)} if self.reads_clock else {}
-        return self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            add_generation_prompt=True,
-            **template,
-            **how,
-            **(self.spec.chat_template_kwargs or {}),
-        )
+        # transformers renders it in jinja's sandbox, which bounds what a template reaches but not how long it runs.
+        with at_most(_TEMPLATE_SECONDS):
+            return self.tokenizer.apply_chat_template(
+                [dict(message) for message in messages],
+                add_generation_prompt=True,
+                **template,
+                **how,
+                **(self.spec.chat_template_kwargs or {}),
+            )
 
     @cached_property
     def _template(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -65,6 +66,12 @@ class ModelSpec:
             ) from error
         if not isinstance(self.chat_template, bool) and self.chat_template != "auto":
             raise ConfigError(f"model.chat_template is {self.chat_template!r}; it must be true, false or auto.")
+        # A name with a slash is a kernel of the hub: compiled code, which transformers would download and load.
+        if self.attention is not None and not re.fullmatch(r"[a-z0-9_]+", str(self.attention)):
+            raise ConfigError(
+                f"model.attention is '{self.attention}'; it must be a name such as sdpa, eager or flash_attention_2. "
+                "Kernels of the hub (OWNER/NAME) are not loaded."
+            )
         self._check_template_kwargs()
 
     def _check_template_kwargs(self) -> None:

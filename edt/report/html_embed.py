@@ -74,7 +74,7 @@ def content_policy(scripts: Sequence[str]) -> str:
     """Return a Content-Security-Policy under which only these scripts run and nothing is loaded."""
     # A hash allows exactly one script, so a script that a model's text smuggled in would not run.
     # Styles need no hash: they cannot run code, and plotly sets style attributes.
-    allowed = " ".join(map(source_hash, scripts))
+    allowed = " ".join(map(source_hash, scripts)) or "'none'"
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from edt.report.html_embed import source_hash
+from edt.report.html_embed import content_policy
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -54,5 +54,5 @@ def render_page(
         **values,
         style=Markup("\n".join(map(read_resource, styles))),  # noqa: S704  files of this package
         script=Markup(code),  # noqa: S704  a file of this package
-        policy="'none'" if script is None else source_hash(code),
+        policy=content_policy([] if script is None else [code]),
     )

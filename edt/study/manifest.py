@@ -12,6 +12,7 @@ from edt.errors import ConfigError, StoreError
 from edt.generation.environment import environment
 from edt.generation.request import GenerationRequest
 from edt.metrics.suite import MetricsSpec
+from edt.redact import without_secrets
 from edt.store.atomic import write_text
 from edt.study.results import Study
 from edt.study.spec import RefinementBudget
@@ -41,7 +42,7 @@ def write_study_manifest(
 ) -> None:
     """Write the manifest into the folder of the study's page. size: see study_size."""
     content = {
-        "command": command,
+        "command": without_secrets(command),
         **environment(),
         "seed": study.request.sampling.seed,
         "size": dict(size),
@@ -85,7 +86,7 @@ def _renamed(node: Any) -> Any:
 def study_size(request: GenerationRequest, metrics: MetricsSpec) -> dict[str, Any]:
     """Return how large a study is: its model, the limit of each task (None is a whole split), samples, resamples."""
     return {
-        "model": request.model.path,
+        "model": without_secrets(request.model.path),
         "tasks": {task.task.name: task.task.limit for task in request.tasks},
         "samples": request.sampling.samples,
         "resamples": metrics.bootstrap.resamples,

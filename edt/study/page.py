@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edt.generation.environment import environment
 from edt.records import Generation, Split
+from edt.redact import without_secrets
 from edt.report.frame import metric_label
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, PageToken, Point, Section, StudyPage
@@ -27,9 +28,9 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
     examples, outputs = _browser_contents(study, browser)
     facts = environment()
     page = StudyPage(
-        title=f"Sampling temperature of {study.request.model.path}",
+        title=f"Sampling temperature of {without_secrets(study.request.model.path)}",
         about={
-            "model": study.request.model.path,
+            "model": without_secrets(study.request.model.path),
             "tasks": ", ".join(study.tasks),
             "samples per example": str(study.request.sampling.samples),
             "examples": ", ".join(f"{split} {_sizes_text(study, split)}" for split in SPLITS),

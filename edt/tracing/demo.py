@@ -16,6 +16,7 @@ from edt.metrics.bleu_tokenizer import bleu_tokenizer
 from edt.metrics.self_bleu import self_bleu
 from edt.models.language_model import LanguageModel
 from edt.records import Generation, Prompt
+from edt.redact import without_secrets
 from edt.report.table import TEXT_WIDTH, result_console
 from edt.store.atomic import write_text
 from edt.store.layout import short_name
@@ -105,7 +106,7 @@ def show_demo(demo: Demo, decoding: DecodeConfig) -> None:
 
     results = DemoResults(
         title=demo.title,
-        model=decoding.model.path,
+        model=without_secrets(decoding.model.path),
         seed=decoding.sampling.seed,
         comparison=None if demo.distribution is None else compare_distributions(demo.distribution, engine),
         prompts=tuple(_group_samples(demo, prompts, strategies, generations)),

@@ -14,6 +14,7 @@ from edt.generation.request import TaskRequest
 from edt.generation.task_prompts import TaskPrompts
 from edt.models.language_model import LanguageModel
 from edt.records import Example, Prompt, Trace
+from edt.redact import without_secrets
 from edt.report.table import TEXT_WIDTH, result_console
 from edt.store.atomic import write_text
 from edt.store.layout import file_name, short_name
@@ -109,8 +110,8 @@ def trace_prompt(
     generations = decode_traced(engine, [prompt], strategies, sampling, chosen.limits)
 
     return Trace(
-        model=model.spec.path,
-        origin=chosen.origin,
+        model=without_secrets(model.spec.path),
+        origin=without_secrets(chosen.origin),
         # The prompt as the model read it: after truncation, with special tokens.
         prompt=model.decode([prompt.token_ids])[0],
         references=chosen.references,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edt.records import ScoreRow
+from edt.redact import HIDDEN, Redactor
 from edt.report.frame import table_rows
 from edt.report.html import study_html
 from edt.report.run_labels import run_labels
@@ -16,7 +17,6 @@ from edt.report.table import csv_text, markdown
 from edt.store.layout import study_folder
 from edt.store.run import Run
 from edt.store.unfinished import COMMAND
-from edt.tracking.redact import HIDDEN, Redactor
 
 _STEP_FIGURES = ("steps-*.png", "steps-*.svg")
 """Files that are taken from the study's folder; all others, such as its page with outputs, are not sent."""

@@ -17,6 +17,7 @@ from edt.errors import StoreError
 from edt.extras import check_extra
 from edt.ids import digest
 from edt.records import Example, ScoreRow
+from edt.redact import Redactor
 from edt.report.frame import QUALITY_COLUMN, metric_column
 from edt.store.layout import file_name, study_folder
 from edt.store.parts import read_examples, read_generations
@@ -25,7 +26,6 @@ from edt.tasks.answers import answer
 from edt.tasks.prompts import prompt_text
 from edt.terminal_text import shortened, visible_lines
 from edt.tracking.attachments import manifest_file, report_files
-from edt.tracking.redact import Redactor
 from edt.tracking.spec import LONGEST_NAME, NoTracking, Tracking
 from edt.tracking.wandb_export import (
     Cell,

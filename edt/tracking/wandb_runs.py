@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edt.errors import TrackingError, one_line
-from edt.tracking.redact import Redactor
+from edt.redact import Redactor
 from edt.tracking.spec import WandbSpec
 from edt.tracking.wandb_export import Lines, SettingExport, Sheet
 from edt.tracking.wandb_mode import QUIET, quiet_environment, sweep_id

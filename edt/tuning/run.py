@@ -14,6 +14,7 @@ from edt.ids import digest
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
 from edt.records import ScoreRow, Split
+from edt.redact import without_secrets
 from edt.scoring.compute import check_metrics
 from edt.scoring.dev import DEV, TrialMetrics, evaluate_on_dev, freeze_constants, trial_metrics
 from edt.scoring.eda_constants import BASELINE
@@ -148,7 +149,7 @@ def _search_tasks(
 
         result = SearchResult(
             name=name,
-            model=request.generation.model.path,
+            model=without_secrets(request.generation.model.path),
             tasks=tuple(evaluate.constants),
             axes=request.space.axes,
             spec=request.search,

@@ -4,7 +4,7 @@ import pytest
 
 from edt.errors import ConfigError
 from edt.records import ScoreRow
-from edt.tracking.redact import Redactor
+from edt.redact import Redactor
 from edt.tracking.spec import WandbSpec
 from edt.tracking.wandb_export import mean_by_step, setting_config, setting_summary
 
