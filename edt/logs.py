@@ -1,17 +1,36 @@
 """Messages of the package: loggers are named `edt.*`, and the command line prints them on stderr as plain lines.
 
-In a program or notebook nothing is set up here: warnings are shown by Python's default handler, notes (INFO) are not,
-until the program configures `logging`.
+A command also writes them, with times and with the tracebacks of errors, into `edt.log` of each folder that it works
+on. In a program or notebook nothing is set up here: warnings are shown by Python's default handler, notes (INFO) are
+not, until the program configures `logging`.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TextIO
 
 from edt.redact import without_secrets
 from edt.terminal_text import visible_lines
+
+LOG_NAME = "edt.log"
+"""Name of the log in a run's or a search's folder."""
+LOG_BYTES = 1_000_000
+"""Size from which a log becomes `edt.log.1`, of which there is one, and begins anew."""
+MOST_LINES_BEFORE = 1000
+"""Lines that are kept until the first folder is known."""
+SECONDS_BEFORE_A_WORD = 3.0
+"""How long a phase may last before a line says which one it is."""
+
+_logger = logging.getLogger(__name__)
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
@@ -20,6 +39,9 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     # One handler, however often it is called: a second would print each message twice.
     if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
         logger.addHandler(_StderrHandler())
+    for handler in logger.handlers:
+        if isinstance(handler, _StderrHandler):
+            handler.setLevel(level)
     logger.setLevel(level)
 
 
@@ -34,6 +56,157 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         """Return the message as it is printed: no text in it is a secret or steers the terminal."""
         return visible_lines(without_secrets(super().format(record)))
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message, unless it is for log files alone."""
+        if not getattr(record, "only_file", False):
+            super().emit(record)
+
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         return sys.stderr
+
+
+@contextmanager
+def announced(message: str, *arguments: object) -> Iterator[None]:
+    """Log what is being done, as a note, where it lasts longer than a few seconds."""
+    timer = threading.Timer(SECONDS_BEFORE_A_WORD, _logger.info, (f"{message} …", *arguments))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSettings:
+    """What begins a command's log in another process.
+
+    heading: the first lines: command and versions. clean: removes from a line what a file must not hold.
+    """
+
+    heading: str
+    clean: Callable[[str], str] = str
+
+
+class CommandLog:
+    """The log of one command: lines are kept until the folders are known that the command works on."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self.settings = settings
+        self._files: dict[Path, _LogFile] = {}
+        self._before = _LinesBefore(settings)
+        self._logger = logging.getLogger("edt")
+        self._logger.addHandler(self._before)
+        # The log holds each part that was written; handlers on the terminal have their own level.
+        self._level = self._logger.level
+        self._logger.setLevel(logging.DEBUG)
+        self._logger.info("%s", settings.heading, extra={"only_file": True})
+
+    @property
+    def paths(self) -> list[Path]:
+        """The log files, in the order in which they were begun."""
+        return list(self._files)
+
+    def add(self, folder: Path) -> None:
+        """Write the lines so far, and those to come, into the log of this folder, which exists."""
+        path = folder / LOG_NAME
+        if path in self._files:
+            return
+        try:
+            file = _LogFile(path, self.settings)
+        except OSError as error:
+            # A log is no result: where the folder cannot be written, the result's own error follows.
+            _logger.debug("no log at %s: %s", path, error)
+            return
+        for record in self._before.records:
+            file.handle(record)
+        self._files[path] = file
+        self._logger.addHandler(file)
+
+    def error(self, text: str) -> None:
+        """Write an error with the traceback of the exception that is being handled; the terminal has its own line."""
+        self._logger.error("%s", text, exc_info=True, extra={"only_file": True})
+
+    def close(self) -> None:
+        """Write no more."""
+        for handler in [self._before, *self._files.values()]:
+            self._logger.removeHandler(handler)
+            handler.close()
+        self._logger.setLevel(self._level)
+
+
+_command_logs: list[CommandLog] = []
+"""The log of the command that this process runs, or of the one that started it as a worker; empty in a program."""
+
+
+@contextmanager
+def command_log(settings: LogSettings) -> Iterator[CommandLog]:
+    """Keep a log while a command runs; `log_into` gives it the folders."""
+    log = CommandLog(settings)
+    _command_logs.append(log)
+    try:
+        yield log
+    finally:
+        _command_logs.remove(log)
+        log.close()
+
+
+def log_into(folder: Path) -> None:
+    """Let the running command, if there is one, write its log into this folder too."""
+    if _command_logs:
+        _command_logs[-1].add(folder)
+
+
+def log_settings() -> LogSettings | None:
+    """Return what a worker process continues the log by; None where no command runs."""
+    return _command_logs[-1].settings if _command_logs else None
+
+
+def log_in_worker(settings: LogSettings | None) -> None:
+    """Begin the messages of a worker process, on stderr and in logs."""
+    log_to_stderr()
+    if settings is not None:
+        _command_logs.append(CommandLog(LogSettings(heading=f"worker process {os.getpid()}", clean=settings.clean)))
+
+
+class _LineFormatter(logging.Formatter):
+    """Formats a record as a line of a log file: time, process, level, module, message."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        super().__init__("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+        self._clean = settings.clean
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible_lines(self._clean(super().format(record)))
+
+
+class _LinesBefore(logging.Handler):
+    """Keeps the records of a command, of which the first ones matter most: configuration, plan and notes."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self.records) < MOST_LINES_BEFORE:
+            self.records.append(record)
+
+
+class _LogFile(RotatingFileHandler):
+    """Appends to one log file, of bounded size; a failure ends this log and not the command."""
+
+    def __init__(self, path: Path, settings: LogSettings) -> None:
+        super().__init__(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        self.setFormatter(_LineFormatter(settings))
+
+    def _open(self) -> TextIO:
+        # Never through a link, which whoever gave the folder may have planted.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        return os.fdopen(os.open(self.baseFilename, flags, 0o666), "a", encoding="utf-8")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        # A full disk, say: what is written next of the results is the error that matters.
+        logging.getLogger("edt").removeHandler(self)
+        with suppress(OSError):
+            self.close()

@@ -27,7 +27,9 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from edt.cli.stop_signals import stop_status, stoppable
 from edt.ids import file_digest
+from edt.store.atomic import write_atomically
 from edt.strategies import Fixed
 from edt.tasks.mini.corpus import fingerprint
 from scripts import mini_recipe, mini_wiring
@@ -51,6 +53,9 @@ _SCORED_SAMPLES = 4
 
 _VERIFIED_STEPS = 100
 """Steps that `--verify` repeats."""
+
+_CURVE_STEPS, _CHECKPOINT_STEPS = 50, 100
+"""Steps of a point of the loss curve, and between two checkpoints."""
 
 _LOSS_TOLERANCE = 0.01
 """Largest relative difference of a loss that is still rounding: threads and machines sum in different orders."""
@@ -80,6 +85,8 @@ class Training:
         self.optimizer = new_optimizer(self.recipe, self.model)
         self.step, self.chunk, self.position, self.seconds = 0, 0, 0, 0.0
         self.curve: list[tuple[int, float]] = []
+        self.recent: list[float] = []
+        """Losses since the last point of the curve."""
         if self.checkpoint.exists():
             self.restore()
 
@@ -92,16 +99,15 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.chunk, self.position, self.seconds = state["at"]
         self.curve = [(step, loss) for step, loss in state["curve"]]
+        self.recent = list(state["recent"])
 
     def save_checkpoint(self) -> None:
-        """Save the whole state, under a temporary name first, so that a checkpoint is never half written."""
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        state: dict[str, Any] = {"made_from": self.made_from, "curve": self.curve}
+        """Save the whole state; a checkpoint is never half written."""
+        state: dict[str, Any] = {"made_from": self.made_from, "curve": self.curve, "recent": self.recent}
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         state |= {"at": (self.step, self.chunk, self.position, self.seconds)}
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(self.checkpoint)
+        remedy = "free the disk: the checkpoint is in the checkout"
+        write_atomically(self.checkpoint, lambda file: torch.save(state, file), remedy=remedy)
 
     def stream(self) -> Iterator[list[Encoded]]:
         """Yield the batches from the current position."""
@@ -130,18 +136,18 @@ class Training:
         """Train until the last step (the recipe's by default) or the time limit, whichever comes first."""
         last_step = self.recipe.steps if last_step is None else last_step
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-        began, before, recent = time.monotonic(), self.seconds, list[float]()
+        began, before = time.monotonic(), self.seconds
         with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=1) as progress:
             bar = progress.add_task("loss", total=last_step, completed=self.step)
             batches = self.stream()
             while self.step < last_step and time.monotonic() - began < 60 * minutes:
-                recent.append(self.one_step(next(batches)))
+                self.recent.append(self.one_step(next(batches)))
                 self.seconds = before + time.monotonic() - began
-                if self.step % 50 == 0:
-                    self.curve.append((self.step, round(sum(recent) / len(recent), 4)))
+                if self.step % _CURVE_STEPS == 0:
+                    self.curve.append((self.step, round(sum(self.recent) / len(self.recent), 4)))
                     progress.update(bar, completed=self.step, description=f"loss {self.curve[-1][1]:.3f}")
-                    recent = []
-                if self.step % 100 == 0:
+                    self.recent = []
+                if self.step % _CHECKPOINT_STEPS == 0:
                     print(f"step {self.step} loss {self.curve[-1][1]:.4f} seconds {self.seconds:.0f}", flush=True)
                     self.save_checkpoint()
         self.save_checkpoint()
@@ -237,7 +243,12 @@ def main() -> None:
         checkpoint=ROOT / "build" / "training" / f"{name}-{recipe.steps}.pt",
         device=arguments.device,
     )
-    training.run(arguments.minutes)
+    try:
+        with stoppable():
+            training.run(arguments.minutes)
+    except KeyboardInterrupt as error:
+        print(f"\n{str(error) or 'stopped'}; the same command continues from {training.checkpoint}.")
+        raise SystemExit(stop_status(error)) from error
     if training.step < recipe.steps and arguments.out is None:
         print(f"stopped at step {training.step} of {recipe.steps}; the same command continues, and saves at the end.")
         return

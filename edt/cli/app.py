@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import platform
 import re
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from edt import __version__
 from edt.cli import argv
 from edt.cli.command_names import USAGE_ERROR
 from edt.cli.composition import compose, config_folder, sweep_points
@@ -26,10 +29,12 @@ from edt.cli.messages import explain, explain_option
 from edt.cli.stop_signals import stop_status, stoppable
 from edt.cli.trust import check_no_trust
 from edt.errors import ConfigError, EdtError
-from edt.logs import log_to_stderr
+from edt.generation.environment import installed_version
+from edt.logs import LogSettings, command_log, log_to_stderr
 from edt.paths import typed_path
 from edt.redact import json_without_secrets, without_secrets
 from edt.terminal_text import visible_lines
+from edt.tracking.redact import Redactor
 
 __all__ = ["config_folder", "run_command"]
 
@@ -54,12 +59,39 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
         _print_error(command, error)
         return USAGE_ERROR
     except KeyboardInterrupt as error:
-        how = str(error) or "stopped"
         print(
-            f"\nedt {command}: {how}. Finished parts are kept; the same command continues from there.",
+            f"\nedt {command}: {str(error) or 'stopped'}. Finished parts are kept; the same command continues from "
+            "there.",
             file=sys.stderr,
         )
         return stop_status(error)
+
+
+@contextmanager
+def _logged(shown_command: str) -> Iterator[None]:
+    """Keep the log of a command, with any error that ends it, and print where it is."""
+    # Without the home folder and secrets, as an export is: a log is sent along with a question.
+    settings = LogSettings(heading=_log_heading(shown_command), clean=Redactor.from_environment().text)
+    with command_log(settings) as log:
+        try:
+            yield
+        except BaseException as error:
+            log.error(str(error) or type(error).__name__)
+            raise
+        finally:
+            if log.paths:
+                more = f", and in {len(log.paths) - 1} more of its folders" if len(log.paths) > 1 else ""
+                logger.info("log: %s%s", log.paths[0], more)
+
+
+def _log_heading(shown_command: str) -> str:
+    """Return what a log begins with: the command, versions, and the machine's kind."""
+    packages = [(name, installed_version(name)) for name in ("torch", "transformers", "numpy", "pyarrow")]
+    versions = ", ".join(f"{name} {version}" for name, version in packages if version is not None)
+    return (
+        f"{shown_command} (edt {__version__}, Python {platform.python_version()}, {versions}, {platform.platform()}, "
+        f"{os.cpu_count()} processors)"
+    )
 
 
 def _wants_traceback() -> bool:
@@ -102,7 +134,8 @@ def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespa
         shown = json_without_secrets(OmegaConf.to_container(config, resolve=options.resolve))
         print(visible_lines(OmegaConf.to_yaml(OmegaConf.create(shown))), end="")
     else:
-        _execute(command, _plain(command, config, overrides), shown_command)
+        with _logged(shown_command):
+            _execute(command, _plain(command, config, overrides), shown_command)
 
 
 def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse.Namespace) -> int:

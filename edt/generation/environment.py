@@ -23,7 +23,7 @@ def environment(command: str = "") -> dict[str, Any]:
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {"edt": edt.__version__, **{name: _installed_version(name) for name in _PACKAGES}},
+        "packages": {"edt": edt.__version__, **{name: installed_version(name) for name in _PACKAGES}},
         "git_commit": git_commit(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
@@ -32,7 +32,7 @@ def environment(command: str = "") -> dict[str, Any]:
     }
 
 
-def _installed_version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     """Return a package's version, None when it is not installed."""
     try:
         return version(package)

@@ -17,6 +17,7 @@ from edt.generation.prepare import Prepared
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest, Row
 from edt.ids import digest
+from edt.logs import announced, log_into
 from edt.records import Generation, Split
 from edt.store.manifest import Manifest, Pass
 from edt.store.parts import read_generations, write_examples, write_part
@@ -36,11 +37,14 @@ def generate_task(
     phase: what of a longer command this is; the progress names it after the task.
     """
     with Run.at(request.runs, prepared.manifest).writing() as run:
-        # Checked before anything is written.
+        # Checked before anything is written, but for the log.
+        log_into(run.folder)
         run = replace(run, manifest=_with_second_models(_as_scored_now(run, prepared), request, engine))
         write_examples(run, [e for subset in prepared.examples.values() for e in subset.examples])
         # Saved before the first token: a command that is stopped continues with the same plan.
-        run = run.saved(with_missing_passes(run, request, prepared, engine))
+        with announced("%s: planning", run.manifest.task):
+            planned = with_missing_passes(run, request, prepared, engine)
+        run = run.saved(planned)
         run = _decode_passes(run, request, prepared, engine, progress, phase)
 
     # After the lock is given back: the warning reads every part, and changes none.
@@ -120,6 +124,8 @@ def _decode_passes(
                 # Outside of the try, so that an error of writing is not taken for a chunk that was too large.
                 write_part(run, number, chunk, generations)
                 finished += 1
+                # For the log alone: the terminal has a bar, or a line a minute.
+                logger.debug("%s: wrote part %d of pass %d, %d rows", label, chunk, number, len(generations))
                 advance.end_chunk(len(generations), sum(len(generation.token_ids) for generation in generations))
                 todo = todo[1:]
     return run

@@ -13,6 +13,7 @@ from edt.generation.request import GenerationRequest, TaskRequest, check_number_
 from edt.generation.splits import check_disjoint
 from edt.generation.task_prompts import TaskPrompts
 from edt.ids import digest
+from edt.logs import announced
 from edt.models.language_model import LanguageModel
 from edt.models.spec import has_chat_template
 from edt.records import Prompt, Split
@@ -46,13 +47,15 @@ def prepare(request: GenerationRequest, task: TaskRequest, engine: Engine) -> Pr
     reading = TaskPrompts.of(engine.model, task, request.sampling)
     limits = reading.limits
 
-    examples = {split: task.task.load(split) for split in task.splits}
+    with announced("%s: reading the data", task.task.name):
+        examples = {split: task.task.load(split) for split in task.splits}
     check_disjoint(task.task.name, examples)
     # Before the prompts are encoded, which takes minutes where there are that many.
     n_examples = sum(len(subset.examples) for subset in examples.values())
     rows = n_examples * len(request.strategies) * request.sampling.samples
     check_number_of_rows(rows, f"of task '{task.task.name}', with {n_examples:,} examples")
-    prompts = {split: {e.example_id: reading.prompt(e) for e in subset.examples} for split, subset in examples.items()}
+    with announced("%s: tokenizing %d prompts", task.task.name, n_examples):
+        prompts = {s: {e.example_id: reading.prompt(e) for e in subset.examples} for s, subset in examples.items()}
 
     # Exactly what can change a token, and nothing else: see DESIGN, "Identity". Strategies and samples are rows.
     identity = {

@@ -14,6 +14,7 @@ from edt.generation.prepare import Prepared, prepare, shortening_notes, special_
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
 from edt.generation.splits import shared_text_notes
+from edt.logs import announced
 from edt.models.language_model import LanguageModel
 from edt.records import Split
 from edt.store.run import Run
@@ -53,7 +54,8 @@ class Session:
     @classmethod
     def open(cls, request: GenerationRequest, progress: Progress | None = None) -> Session:
         """Load the model."""
-        engine = request.engine.build(LanguageModel.load(request.model))
+        with announced("loading the model %s", request.model.path):
+            engine = request.engine.build(LanguageModel.load(request.model))
         return cls(request=request, engine=engine, progress=Progress() if progress is None else progress)
 
     def prepared(self, index: int) -> Prepared:
@@ -72,7 +74,8 @@ class Session:
 
     def estimate(self) -> list[Estimate]:
         """Prepare every task and estimate its decoding; nothing is written."""
-        return [estimate(self.request, self.prepared(i), self.engine) for i in range(len(self.request.tasks))]
+        with announced("planning what to decode"):
+            return [estimate(self.request, self.prepared(i), self.engine) for i in range(len(self.request.tasks))]
 
     def log_first_prompts(self) -> None:
         """Log the first prompt of every task as the model would read it, for a dry run."""

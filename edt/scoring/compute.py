@@ -24,6 +24,9 @@ from edt.store.run import Run
 from edt.store.statistics import read_statistics, statistics_name, write_statistics
 from edt.worker_processes import worker_processes
 
+_MOST_WEIGHT_BYTES = 4_000_000_000
+"""Memory for the weights of all resamples: as much as a small machine has."""
+
 ITEM = TypeVar("ITEM")
 RESULT = TypeVar("RESULT")
 
@@ -65,6 +68,14 @@ def compute_metrics(
 def _resampling_weights(outputs: Sequence[StrategyOutputs], spec: BootstrapSpec) -> dict[str, Floats]:
     """Return resampling weights by split: the strategies of a split have the same examples and share them."""
     clusters = {entry.split: [example.cluster_id for example in entry.examples] for entry in outputs}
+    n_bytes = 8 * spec.resamples * sum(map(len, clusters.values()))
+    if n_bytes > _MOST_WEIGHT_BYTES:
+        most = _MOST_WEIGHT_BYTES * spec.resamples // n_bytes
+        raise ConfigError(
+            f"metrics.bootstrap.resamples is {spec.resamples:,}; with {n_bytes // (8 * spec.resamples):,} examples it "
+            f"would take {n_bytes / 1e9:.1f} GB of memory in each process. Up to {most:,} are possible; what is "
+            "decoded is kept, and the same command scores it."
+        )
     return {split: resample_weights(ids, spec.resamples, spec.seed) for split, ids in clusters.items()}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from edt.errors import ConfigError, StoreError
 from edt.ids import digest
+from edt.logs import announced, log_into
 from edt.metrics.eda import EdaConstants, missing_signature
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.records import ScoreRow
@@ -76,7 +77,9 @@ def score_runs(
             continue
         if samples is None:
             _warn_of_fewer(outputs, run, n_samples)
-        scored = score_outputs(run, outputs, spec, n_samples, baseline_ids, baseline, baseline_origin)
+        log_into(run.folder)
+        with announced("%s: scoring %d settings with %d samples", run.manifest.task, len(outputs), n_samples):
+            scored = score_outputs(run, outputs, spec, n_samples, baseline_ids, baseline, baseline_origin)
         write_scores(run, scored.scores)
         scores.extend(scored.scores)
 

@@ -12,6 +12,7 @@ from edt.errors import ConfigError
 from edt.extras import check_extra
 from edt.generation.request import GenerationRequest, TaskRequest
 from edt.generation.session import DRY_RUN, Session
+from edt.logs import log_into
 from edt.metrics.suite import MetricsSpec
 from edt.report.table import result_console
 from edt.scoring.compute import check_metrics
@@ -195,6 +196,7 @@ def _score_task(request: StudyRequest, task: TaskRequest, decoded: DecodedTask) 
 
     # The requested number of samples, even where the run holds more: scores of different numbers do not compare.
     samples = request.generation.sampling.samples
+    log_into(run.folder)
     scored = score_outputs(run, outputs, request.metrics, samples, request.protocol.baseline_ids)
     write_scores(run, scored.scores)
     for warning in output_warnings([score for score in scored.scores if score.split == "test"], [run]):

@@ -11,6 +11,7 @@ from edt.errors import ConfigError
 from edt.generation.request import GenerationRequest
 from edt.generation.session import DRY_RUN, Session
 from edt.ids import digest
+from edt.logs import log_into
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
 from edt.records import ScoreRow, Split
@@ -138,6 +139,7 @@ def _search_tasks(
 
     # one process at a time: two would suggest the same trials
     with held(folder, "the search in"):
+        log_into(folder)
         with Trials(folder / "trials.sqlite3", name, request.space, request.search) as trials:
             present = len(trials.completed())
             if message := exhausted_message(request.search, trials.size):

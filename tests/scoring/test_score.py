@@ -157,3 +157,14 @@ def test_processes_are_started_only_where_they_pay():
     assert number_of_processes(4, n_texts=1, n_items=3) == 3
     with pytest.raises(ConfigError, match=r"metrics.num_workers is 0"):
         number_of_processes(0, n_texts=1, n_items=1)
+
+
+def test_more_resamples_than_fit_into_memory_are_an_error_with_the_number_that_would(ask, monkeypatch):
+    from edt.errors import ConfigError
+    from edt.metrics.suite import BootstrapSpec
+
+    run = run_of(ask())  # six examples
+    monkeypatch.setattr("edt.scoring.compute._MOST_WEIGHT_BYTES", 8 * 6 * 100)
+    scores_of(run, MetricsSpec(bootstrap=BootstrapSpec(resamples=100)))
+    with pytest.raises(ConfigError, match=r"resamples is 101; with 6 examples .* Up to 100 are possible"):
+        scores_of(run, MetricsSpec(bootstrap=BootstrapSpec(resamples=101)))
