@@ -38,7 +38,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 from edt.benchmark.random_model import random_model, random_prompts
-from edt.benchmark.timing import seconds_of, synchronize
+from edt.benchmark.timing import ModelTimer, seconds_of, synchronize
 from edt.decoding.engine import Engine
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.ops import noise
@@ -252,7 +252,7 @@ def rows_figures(device: torch.device, quick: bool, check: Check) -> dict[str, A
             break
         engine = BatchedSpec(max_rows=max_rows).build(model)
         decoded(engine, prompts[:1], SETTINGS, samples=samples, tokens=4)  # compile the passes
-        timer = ModelTimer(model)
+        timer = ModelTimer(model.model)
         with timer:
             start = time.perf_counter()
             results = decoded(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
@@ -314,37 +314,6 @@ def _profiled(model: LanguageModel, name: str, folder: Path, quick: bool) -> dic
         "device_busy_seconds": round(sum(event.self_device_time_total for event in events) / 1e6, 3),
         "calls": {call: counts.get(call, 0) for call in calls},
     }
-
-
-class ModelTimer:
-    """Add up the time of the model's forward passes; it waits for the device after each, so the whole is slower."""
-
-    def __init__(self, model: LanguageModel) -> None:
-        """Time this model's forward passes while the block runs."""
-        self.model = model
-        self.seconds, self.calls = 0.0, 0
-
-    def __enter__(self) -> ModelTimer:
-        self.start = 0.0
-
-        def before(*_: Any) -> None:
-            synchronize()
-            self.start = time.perf_counter()
-
-        def after(*_: Any) -> None:
-            synchronize()
-            self.seconds += time.perf_counter() - self.start
-            self.calls += 1
-
-        self.handles = [
-            self.model.model.register_forward_pre_hook(before),
-            self.model.model.register_forward_hook(after),
-        ]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self.handles:
-            handle.remove()
 
 
 def benchmark(module: str, arguments: Sequence[str], seconds: float) -> dict[str, Any]:
@@ -433,7 +402,8 @@ def main() -> None:
     many = ["--prompts", "32", "--max-rows", "65536"] if device.type == "cuda" else []
     sweep = ["--repeats", "1", *many, *quick]
     if args.model:
-        real = ["--model", args.model, *sweep]
+        texts = ["--data", str(args.articles), "--field", "text"] if args.articles else []
+        real = ["--model", args.model, *texts, *sweep]
         check.section("sweep_real", lambda: benchmark("scripts.bench_sweep", real, check.left))
     check.section("sweep", lambda: benchmark("scripts.bench_sweep", [*large, *sweep], check.left))
     check.section("step", lambda: benchmark("scripts.bench_step", [*large, *quick], check.left))

@@ -32,8 +32,13 @@ CALIBRATIONS = 7
 """Halvings of the interval in which the scale is searched: enough for a few percent."""
 
 
-def random_model(shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device: torch.device) -> LanguageModel:
-    """Return a random Llama of a shape; nothing ends its texts. Raises ConfigError for an unknown shape."""
+def random_model(
+    shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device: torch.device, entropy: float = TARGET_ENTROPY
+) -> LanguageModel:
+    """Return a random Llama of a shape; nothing ends its texts. Raises ConfigError for an unknown shape.
+
+    entropy: the mean entropy in nats of the texts that it writes at T = 1.
+    """
     if shape not in SHAPES:
         raise ConfigError(f"shape is '{shape}'{suggestion(shape, SHAPES)}; it must be one of {', '.join(SHAPES)}.")
     # The same weights in every process, so that figures of two runs compare.
@@ -45,7 +50,7 @@ def random_model(shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device
         model = LlamaForCausalLM(config)
     model = model.to(getattr(torch, dtype)).eval().requires_grad_(False)
     # Branch sharing depends on how often rows draw the same token, and so on the entropy.
-    _scale_entropy(model)
+    _scale_entropy(model, entropy)
     # No files stand behind it, so it has no identity and cannot be stored in a run.
     spec = ModelSpec(path=f"random {shape}", dtype=dtype, device=str(device))
     return LanguageModel(spec=spec, folder=Path(), adapter=None, model=model, tokenizer=_NoTokenizer())
@@ -66,8 +71,8 @@ class _NoTokenizer:
 
 
 @torch.inference_mode()
-def _scale_entropy(model: Any) -> None:
-    """Scale the norm before the head, and with it the logits, until the mean entropy is TARGET_ENTROPY.
+def _scale_entropy(model: Any, target: float) -> None:
+    """Scale the norm before the head, and with it the logits, until the mean entropy is the target.
 
     The entropy is that of texts which the model itself writes at T = 1: a random model tends to repeat itself, so its
     entropy on random texts is another.
@@ -78,7 +83,7 @@ def _scale_entropy(model: Any) -> None:
         middle = (low * high) ** 0.5
         weight.fill_(middle)
         # Too sure: scale less. Not sure enough: scale more.
-        low, high = (low, middle) if _written_entropy(model) < TARGET_ENTROPY else (middle, high)
+        low, high = (low, middle) if _written_entropy(model) < target else (middle, high)
 
 
 def _written_entropy(model: Any, texts: int = 16, tokens: int = 16) -> float:

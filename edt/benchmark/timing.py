@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -71,6 +72,37 @@ def _resident() -> int:
     # The second number counts resident pages.
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+class ModelTimer:
+    """Add up the time of the model's forward passes; it waits for the device after each, so the whole is slower."""
+
+    def __init__(self, model: Any) -> None:
+        """Time the forward passes of a transformers model while the block runs."""
+        self.model = model
+        self.seconds, self.calls = 0.0, 0
+
+    def __enter__(self) -> ModelTimer:
+        self.start = 0.0
+
+        def before(*_: Any) -> None:
+            synchronize()
+            self.start = time.perf_counter()
+
+        def after(*_: Any) -> None:
+            synchronize()
+            self.seconds += time.perf_counter() - self.start
+            self.calls += 1
+
+        self.handles = [
+            self.model.register_forward_pre_hook(before),
+            self.model.register_forward_hook(after),
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:

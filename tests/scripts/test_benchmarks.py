@@ -79,3 +79,44 @@ def test_committed_results_are_of_the_committed_model():
     assert len(manifests) == 4
     for path in manifests:
         assert json.loads(path.read_text())["identity"]["model"]["weights"] == weights, path.name
+
+
+def test_a_real_models_benchmark_reads_the_texts_of_a_file(tmp_path):
+    """Each prompt holds a text of the file, within the length; the JSON says which file it was."""
+    data = tmp_path / "own.jsonl"
+    data.write_text("".join(json.dumps({"body": f"The {animal} sleeps."}) + "\n" for animal in ("cat", "dog")))
+    words = [
+        "--data",
+        str(data),
+        "--field",
+        "body",
+        "--prompts",
+        "2",
+        "--length",
+        "64",
+        "--tokens",
+        "2",
+        "--repeats",
+        "1",
+    ]
+    shown = subprocess.run(
+        [sys.executable, "-m", "scripts.bench_sweep", "--model", str(MINI), *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    figures = json.loads(shown.stdout.splitlines()[-1])
+    assert figures["data"] == "own.jsonl"
+    assert 4 < figures["length"] <= 64
+    assert 0 < figures["share_in_model"] < 1
+    assert figures["cpu_seconds"].keys() == figures["seconds"].keys()
+
+
+def test_the_worker_of_the_vllm_benchmark_needs_nothing_of_edt():
+    """It runs in vLLM's environment, where edt is not installed."""
+    source = (ROOT / "scripts" / "vllm_worker.py").read_text()
+    assert "import edt" not in source
+    assert "from edt" not in source
+    assert "from scripts" not in source
