@@ -146,6 +146,8 @@ def has_argument(config: Any, names: Sequence[str]) -> bool:
 
 def _class_of(target: Any) -> type | None:
     """Return the dataclass that `_target_` names; None where it cannot be imported, which is reported elsewhere."""
+    if target is None:
+        return None
     try:
         cls = resolve(target, "_target_")
     # That a key does not exist would be the wrong error where the class must not be asked.
