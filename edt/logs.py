@@ -11,14 +11,13 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
-from edt.redact import without_secrets
+from edt.redact import Redactor, without_secrets
 from edt.terminal_text import visible_lines
 
 LOG_NAME = "edt.log"
@@ -78,30 +77,21 @@ def announced(message: str, *arguments: object) -> Iterator[None]:
         timer.cancel()
 
 
-@dataclass(frozen=True, kw_only=True)
-class LogSettings:
-    """What begins a command's log in another process.
+class CommandLog:
+    """The log of one command: lines are kept until the folders are known that the command works on.
 
-    heading: the first lines: command and versions. clean: removes from a line what a file must not hold.
+    heading: its first line: the command and versions.
     """
 
-    heading: str
-    clean: Callable[[str], str] = str
-
-
-class CommandLog:
-    """The log of one command: lines are kept until the folders are known that the command works on."""
-
-    def __init__(self, settings: LogSettings) -> None:
-        self.settings = settings
+    def __init__(self, heading: str) -> None:
         self._files: dict[Path, _LogFile] = {}
-        self._before = _LinesBefore(settings)
+        self._before = _LinesBefore()
         self._logger = logging.getLogger("edt")
         self._logger.addHandler(self._before)
         # The log holds each part that was written; handlers on the terminal have their own level.
         self._level = self._logger.level
         self._logger.setLevel(logging.DEBUG)
-        self._logger.info("%s", settings.heading, extra={"only_file": True})
+        self._logger.info("%s", heading, extra={"only_file": True})
 
     @property
     def paths(self) -> list[Path]:
@@ -114,7 +104,7 @@ class CommandLog:
         if path in self._files:
             return
         try:
-            file = _LogFile(path, self.settings)
+            file = _LogFile(path)
         except OSError as error:
             # A log is no result: where the folder cannot be written, the result's own error follows.
             _logger.debug("no log at %s: %s", path, error)
@@ -141,9 +131,9 @@ _command_logs: list[CommandLog] = []
 
 
 @contextmanager
-def command_log(settings: LogSettings) -> Iterator[CommandLog]:
+def command_log(heading: str) -> Iterator[CommandLog]:
     """Keep a log while a command runs; `log_into` gives it the folders."""
-    log = CommandLog(settings)
+    log = CommandLog(heading)
     _command_logs.append(log)
     try:
         yield log
@@ -158,33 +148,34 @@ def log_into(folder: Path) -> None:
         _command_logs[-1].add(folder)
 
 
-def log_settings() -> LogSettings | None:
-    """Return what a worker process continues the log by; None where no command runs."""
-    return _command_logs[-1].settings if _command_logs else None
+def is_command() -> bool:
+    """Return whether a command runs, whose log its worker processes continue."""
+    return bool(_command_logs)
 
 
-def log_in_worker(settings: LogSettings | None) -> None:
-    """Begin the messages of a worker process, on stderr and in logs."""
+def log_in_worker(*, of_command: bool) -> None:
+    """Begin the messages of a worker process, on stderr and, where it works for a command, in logs."""
     log_to_stderr()
-    if settings is not None:
-        _command_logs.append(CommandLog(LogSettings(heading=f"worker process {os.getpid()}", clean=settings.clean)))
+    if of_command:
+        _command_logs.append(CommandLog(f"worker process {os.getpid()}"))
 
 
 class _LineFormatter(logging.Formatter):
     """Formats a record as a line of a log file: time, process, level, module, message."""
 
-    def __init__(self, settings: LogSettings) -> None:
+    def __init__(self) -> None:
         super().__init__("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
-        self._clean = settings.clean
+        # Without the home folder, as an export is: a log is sent along with a question.
+        self._redactor = Redactor.from_environment()
 
     def format(self, record: logging.LogRecord) -> str:
-        return visible_lines(self._clean(super().format(record)))
+        return visible_lines(self._redactor.text(without_secrets(super().format(record))))
 
 
 class _LinesBefore(logging.Handler):
     """Keeps the records of a command, of which the first ones matter most: configuration, plan and notes."""
 
-    def __init__(self, settings: LogSettings) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.records: list[logging.LogRecord] = []
 
@@ -196,9 +187,9 @@ class _LinesBefore(logging.Handler):
 class _LogFile(RotatingFileHandler):
     """Appends to one log file, of bounded size; a failure ends this log and not the command."""
 
-    def __init__(self, path: Path, settings: LogSettings) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
-        self.setFormatter(_LineFormatter(settings))
+        self.setFormatter(_LineFormatter())
 
     def _open(self) -> TextIO:
         # Never through a link, which whoever gave the folder may have planted.

@@ -30,11 +30,10 @@ from edt.cli.stop_signals import stop_status, stoppable
 from edt.cli.trust import check_no_trust
 from edt.errors import ConfigError, EdtError
 from edt.generation.environment import installed_version
-from edt.logs import LogSettings, command_log, log_to_stderr
+from edt.logs import command_log, log_to_stderr
 from edt.paths import typed_path
 from edt.redact import json_without_secrets, without_secrets
 from edt.terminal_text import visible_lines
-from edt.tracking.redact import Redactor
 
 __all__ = ["config_folder", "run_command"]
 
@@ -70,9 +69,7 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
 @contextmanager
 def _logged(shown_command: str) -> Iterator[None]:
     """Keep the log of a command, with any error that ends it, and print where it is."""
-    # Without the home folder and secrets, as an export is: a log is sent along with a question.
-    settings = LogSettings(heading=_log_heading(shown_command), clean=Redactor.from_environment().text)
-    with command_log(settings) as log:
+    with command_log(_log_heading(shown_command)) as log:
         try:
             yield
         except BaseException as error:

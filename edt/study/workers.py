@@ -15,7 +15,7 @@ from edt.errors import ConfigError
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
 from edt.generation.session import Session
-from edt.logs import LogSettings, log_in_worker, log_settings
+from edt.logs import is_command, log_in_worker
 from edt.metrics.suite import MetricsSpec
 from edt.study.protocol import DecodedTask, StudyProtocol, decode_dev, decode_test, measure_test
 from edt.worker_processes import worker_processes
@@ -90,7 +90,7 @@ def run_in_processes(worker: _TaskWorker, processes: int, longest_first: Sequenc
     """Decode these tasks in processes, which end with the first error of any task, or with this process."""
     # Cores are divided, or the processes would wait for each other's threads.
     threads = max(1, (os.cpu_count() or 1) // processes)
-    begin = [threads, worker, log_settings()]
+    begin = [threads, worker, is_command()]
     with worker_processes(processes, _start, begin, setting="num_workers") as pool:
         return schedule(pool, processes, longest_first)
 
@@ -125,8 +125,8 @@ _worker: list[_TaskWorker] = []
 """The worker of this process, which was spawned for it."""
 
 
-def _start(threads: int, worker: _TaskWorker, log: LogSettings | None) -> None:
-    log_in_worker(log)  # a spawned process begins without the handlers of the command
+def _start(threads: int, worker: _TaskWorker, of_command: bool) -> None:
+    log_in_worker(of_command=of_command)  # a spawned process begins without the handlers of the command
     torch.set_num_threads(threads)
     _worker.append(worker)
 

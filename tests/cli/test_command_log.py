@@ -10,7 +10,7 @@ import pytest
 from edt import logs
 from edt.cli import commands, main
 from edt.errors import ConfigError
-from edt.logs import LOG_NAME, LogSettings, announced, command_log, log_in_worker, log_into, log_settings
+from edt.logs import LOG_NAME, announced, command_log, is_command, log_in_worker, log_into
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ (DEBUG|INFO|WARNING|ERROR) edt[\w.]*: ")
 
@@ -47,7 +47,7 @@ def test_no_handler_and_no_level_is_left(decoded):
     logger = logging.getLogger("edt")
     assert logger.level == logging.INFO
     assert not [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
-    assert log_settings() is None
+    assert not is_command()
 
 
 def dies(folder, error):
@@ -94,7 +94,7 @@ def test_its_size_is_bounded(monkeypatch, tmp_path):
     monkeypatch.setattr(logs, "LOG_BYTES", 2000)
     monkeypatch.setattr(logs, "MOST_LINES_BEFORE", 10)
     logger = logging.getLogger("edt.test")
-    with command_log(LogSettings(heading="edt test")):
+    with command_log("edt test"):
         for number in range(100):
             logger.error("early %d", number)
         log_into(tmp_path)
@@ -109,7 +109,7 @@ def test_its_size_is_bounded(monkeypatch, tmp_path):
 def test_a_planted_link_is_not_followed_and_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "precious").write_text("kept")
     (tmp_path / LOG_NAME).symlink_to(tmp_path / "precious")
-    with command_log(LogSettings(heading="edt test")) as log:
+    with command_log("edt test") as log:
         log_into(tmp_path)
         log_into(tmp_path / "missing")
         logging.getLogger("edt.test").error("a line")
@@ -118,7 +118,7 @@ def test_a_planted_link_is_not_followed_and_a_folder_that_cannot_be_written_is_n
 
 
 def test_a_full_disk_ends_the_log_and_not_the_command(tmp_path, capsys):
-    with command_log(LogSettings(heading="edt test")):
+    with command_log("edt test"):
         log_into(tmp_path)
         (handler,) = (h for h in logging.getLogger("edt").handlers if isinstance(h, logging.FileHandler))
         handler.stream.close()
@@ -129,20 +129,20 @@ def test_a_full_disk_ends_the_log_and_not_the_command(tmp_path, capsys):
 
 
 def test_a_worker_writes_into_the_same_log(tmp_path):
-    with command_log(LogSettings(heading="edt test", clean=str.upper)):
+    with command_log("edt test"):
         log_into(tmp_path)
-        given = log_settings()
+        of_command = is_command()
     before = list(logs._command_logs)
     try:
-        log_in_worker(given)
+        log_in_worker(of_command=of_command)
         log_into(tmp_path)
         logging.getLogger("edt.test").info("from a worker")
         logs._command_logs[-1].close()
     finally:
         logs._command_logs[:] = before
     text = (tmp_path / LOG_NAME).read_text()
-    assert f"WORKER PROCESS {os.getpid()}" in text
-    assert "FROM A WORKER" in text
+    assert f"worker process {os.getpid()}" in text
+    assert "from a worker" in text
 
 
 def test_in_a_program_there_is_no_log(tmp_path):
