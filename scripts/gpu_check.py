@@ -7,6 +7,7 @@ leaves what was measured, and an error in one section is recorded and does not e
 
     device      its name, memory, driver, versions of torch and transformers, the peak of a matrix product and of a copy
     noise       the identity-keyed noise, eager and compiled, equal to the CPU's bit for bit
+    draws       chi-square of every strategy's draws against its exact distribution, as in `edt selftest`
     exactness   float64: the batched engine's tokens equal the reference engine's on this device, and those of the CPU;
                 float32 and bfloat16 on --model: greedy tokens equal to transformers' generate
     study       `edt generate` and `edt score` on --data with --model: strategy=wide_grid on the dev halves
@@ -39,35 +40,22 @@ import torch
 
 from edt.benchmark.random_model import random_model, random_prompts
 from edt.benchmark.timing import ModelTimer, seconds_of, synchronize
-from edt.decoding.engine import Engine
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
-from edt.decoding.ops import noise
-from edt.decoding.ops.kernels import Kernels
-from edt.decoding.request import DecodeRequest
-from edt.decoding.sampling import Limits, Sampling
 from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
-from edt.records import Generation, Prompt
-from edt.strategies import EDT, KLD, Dynatemp, Fixed
-from edt.strategies.base import Strategy
+from edt.selftest.draws import draw_outcomes
+from edt.selftest.engines import (
+    FAMILIES,
+    TEXTS,
+    count_equal,
+    decode_rows,
+    decode_tokens,
+    greedy_agreement,
+    text_prompts,
+)
+from edt.selftest.known_noise import compare_with_cpu
+from edt.selftest.outcome import failures
 from scripts.bench_sweep import SETTINGS
-
-FAMILIES: list[Strategy] = [
-    Fixed(t0=0.0),
-    Fixed(t0=1.0),
-    Fixed(t0=1.0, top_k=20),
-    Fixed(t0=1.2, min_p=0.05),
-    EDT(t0=1.0, theta=0.5),
-    EDT(t0=1.2, theta=0.3, top_p=0.9),
-    EDT(t0=1.1, theta=0.4, granularity="instance"),
-    KLD(t0=1.0, sigma=1.0),
-    Dynatemp(t_min=0.2, t_max=1.5),
-]
-"""One or two of each family: what must be exact."""
-
-KEYS = 16
-WIDE_VOCABULARY = 151_936
-"""The vocabulary of Qwen's models, the widest in use."""
 
 
 class Check:
@@ -131,44 +119,14 @@ def device_figures(device: torch.device) -> dict[str, Any]:
     }
 
 
-def noise_figures(device: torch.device) -> dict[str, Any]:
-    """Compare the noise with the CPU's: the random words bit for bit, the Gumbel noise within its last digits."""
-    keys = [noise.stream_key(seed, "task", f"example-{seed}", seed % 8) for seed in range(KEYS)]
-    key_U2 = torch.tensor(keys, dtype=torch.int64)
-    equal, largest = True, 0.0
-    compiled = Kernels(compile="if_found", vocabulary=WIDE_VOCABULARY, device=device)
-    for step in (0, 1, 511):
-        words = noise.random_words(key_U2, step, WIDE_VOCABULARY)
-        there = noise.random_words(key_U2.to(device), step, WIDE_VOCABULARY).cpu()
-        equal &= torch.equal(words, there)
-        for dtype in (torch.float32, torch.float64):
-            ours = noise.gumbel(words, dtype)
-            other = compiled.gumbel_noise(key_U2.to(device), step, dtype).cpu()
-            largest = max(largest, float((ours - other).abs().max()))
+def draws_figures(device: torch.device, quick: bool) -> dict[str, Any]:
+    """Compare the draws of every strategy with their exact distributions, as `edt selftest` does."""
+    outcomes = draw_outcomes(device, draws=2000 if quick else 100_000, seed=0)
     return {
-        "words_equal": equal,
-        "words_compared": 3 * KEYS * WIDE_VOCABULARY,
-        "gumbel_largest_difference": largest,
-        "compiled": compiled.compiled,
+        "checks": len(outcomes),
+        "failed": [f"{one.name}: {one.figure}" for one in failures(outcomes, 1e-6)],
+        "smallest_p": min(one.p for one in outcomes if one.p is not None),
     }
-
-
-def decoded(
-    engine: Engine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], *, samples: int, tokens: int
-) -> dict[tuple[str, str, int], Generation]:
-    """Return what an engine decodes, by example, strategy and sample, chunk by chunk as a run would."""
-    limits = Limits(max_new_tokens=tokens, stop=())
-    request = DecodeRequest.all_rows(prompts, strategies, sampling=Sampling(samples=samples), limits=limits)
-    results: dict[tuple[str, str, int], Generation] = {}
-    for chunk in request.chunks(engine.plan(request)):
-        for generation in engine.generate(chunk):
-            results[generation.example_id, generation.strategy_id, generation.sample] = generation
-    return results
-
-
-def tokens_of(results: dict[tuple[str, str, int], Generation]) -> dict[tuple[str, str, int], tuple[int, ...]]:
-    """Return the tokens alone."""
-    return {key: generation.token_ids for key, generation in results.items()}
 
 
 def exactness_figures(device: torch.device, model: str | None, quick: bool) -> dict[str, Any]:
@@ -179,65 +137,30 @@ def exactness_figures(device: torch.device, model: str | None, quick: bool) -> d
         for where in (torch.device("cpu"), device)
     }
     prompts = random_prompts(made[device.type], 3, 48)
-    batched = tokens_of(decoded(BatchedSpec().build(made[device.type]), prompts, FAMILIES, **sizes))
-    reference = tokens_of(decoded(ReferenceSpec().build(made[device.type]), prompts, FAMILIES, **sizes))
+    batched = decode_tokens(made[device.type], prompts, FAMILIES, spec=BatchedSpec(), **sizes)
+    reference = decode_tokens(made[device.type], prompts, FAMILIES, spec=ReferenceSpec(), **sizes)
     figures: dict[str, Any] = {
         "float64_rows": len(batched),
-        "float64_equal_to_reference": sum(batched[key] == reference[key] for key in batched),
+        "float64_equal_to_reference": count_equal(batched, reference),
     }
     if device.type != "cpu":
         # The same weights: the random model is made on each device by its own generator, so they are copied over.
         made["cpu"].model.load_state_dict(made[device.type].model.state_dict())
-        on_cpu = tokens_of(decoded(BatchedSpec().build(made["cpu"]), prompts, FAMILIES, **sizes))
-        figures["float64_equal_to_cpu"] = sum(batched[key] == on_cpu[key] for key in batched)
+        on_cpu = decode_tokens(made["cpu"], prompts, FAMILIES, spec=BatchedSpec(), **sizes)
+        figures["float64_equal_to_cpu"] = count_equal(batched, on_cpu)
     if model is not None:
         figures["greedy_equal_to_generate"] = {
-            dtype: greedy_agreement(model, dtype, device, quick) for dtype in ("float32", "bfloat16")
+            dtype: greedy_figures(model, dtype, device, quick) for dtype in ("float32", "bfloat16")
         }
     return figures
 
 
-@torch.inference_mode()
-def greedy_agreement(path: str, dtype: str, device: torch.device, quick: bool) -> dict[str, Any]:
+def greedy_figures(path: str, dtype: str, device: torch.device, quick: bool) -> dict[str, Any]:
     """Return how many greedy rows of the batched engine equal transformers' generate, of texts of unequal length."""
     model = LanguageModel.load(ModelSpec(path=path, dtype=dtype, device=str(device)))
-    texts = TEXTS[:3] if quick else TEXTS
-    prompts = [
-        Prompt(
-            task="check",
-            split="test",
-            example_id=str(number),
-            cluster_id=str(number),
-            token_ids=tuple(model.tokenize(text)),
-            unconditional_ids=tuple(model.tokenize(text[:8])),
-            truncated_tokens=0,
-        )
-        for number, text in enumerate(texts)
-    ]
+    prompts = text_prompts(model, TEXTS[:3] if quick else TEXTS)
     tokens = 16 if quick else 48
-    ours = decoded(BatchedSpec().build(model), prompts, [Fixed(t0=0.0)], samples=1, tokens=tokens)
-    equal = 0
-    for prompt in prompts:
-        ids = torch.tensor([prompt.token_ids], device=device)
-        output = model.model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=tokens, pad_token_id=model.pad_id
-        )
-        expected = output[0, ids.shape[1] :].tolist()
-        equal += list(ours[prompt.example_id, Fixed(t0=0.0).strategy_id, 0].token_ids) == expected
-    return {"equal": equal, "rows": len(prompts), "tokens": tokens}
-
-
-TEXTS = (
-    "The city council voted on Tuesday to",
-    "Once upon a time there was a lighthouse keeper who",
-    "In physics, entropy is",
-    "Q: What is the capital of France?\nA:",
-    "def fibonacci(n):\n    ",
-    "The weather over the northern coast will stay cold until the weekend, the service said, with snow expected in",
-    "She opened the letter and read:",
-    "Ingredients: two eggs, a cup of flour,",
-)
-"""Short texts of unequal length."""
+    return {"equal": greedy_agreement(model, prompts, tokens), "rows": len(prompts), "tokens": tokens}
 
 
 def rows_figures(device: torch.device, quick: bool, check: Check) -> dict[str, Any]:
@@ -251,14 +174,14 @@ def rows_figures(device: torch.device, quick: bool, check: Check) -> dict[str, A
         if check.left < 60:
             break
         engine = BatchedSpec(max_rows=max_rows).build(model)
-        decoded(engine, prompts[:1], SETTINGS, samples=samples, tokens=4)  # compile the passes
+        decode_rows(engine, prompts[:1], SETTINGS, samples=samples, tokens=4)  # compile the passes
         timer = ModelTimer(model.model)
         with timer:
             start = time.perf_counter()
-            results = decoded(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
+            results = decode_rows(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
             synchronize()
             seconds = time.perf_counter() - start
-        steps = sum(len(generation.token_ids) for generation in results.values())
+        steps = sum(len(generation.token_ids) for generation in results)
         figures[str(max_rows)] = {
             "seconds": round(seconds, 2),
             "row_steps_per_s": round(steps / seconds),
@@ -293,11 +216,11 @@ def _profiled(model: LanguageModel, name: str, folder: Path, quick: bool) -> dic
     samples, tokens = 8, 16 if cuda else 8
     # One engine: a new one tries the sharing of prompts again.
     engine = BatchedSpec().build(model)
-    decoded(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
+    decode_rows(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
     synchronize()
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as recorded:
         start = time.perf_counter()
-        decoded(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
+        decode_rows(engine, prompts, SETTINGS, samples=samples, tokens=tokens)
         synchronize()
         seconds = time.perf_counter() - start
 
@@ -392,7 +315,8 @@ def main() -> None:
     quick = ["--quick"] if args.quick else []
     large = ["--shape", "llama-1b"] if device.type == "cuda" else []
     check.section("device", lambda: device_figures(device))
-    check.section("noise", lambda: noise_figures(device))
+    check.section("noise", lambda: compare_with_cpu(device))
+    check.section("draws", lambda: draws_figures(device, args.quick))
     check.section("exactness", lambda: exactness_figures(device, args.model, args.quick))
     if args.model and args.data:
         check.section("study", lambda: study_figures(args.model, args.data, args.out, device, args.quick))

@@ -23,7 +23,7 @@ LAYERS = [
     {"generation"},
     {"scoring", "data"},
     {"report"},
-    {"tracing", "tracking", "tuning"},
+    {"tracing", "tracking", "tuning", "selftest"},
     {"study"},
     {"api"},
     {"cli"},

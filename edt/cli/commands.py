@@ -165,6 +165,15 @@ def export(config: PlainConfig) -> None:
         print(visible(str(path)))
 
 
+def selftest(config: PlainConfig) -> int:
+    """Check this machine; return 1 where a check failed."""
+    from edt.selftest.run import SelftestRequest, selftest
+
+    names = ("draws", "tokens", "prompts", "seed", "false_alarms", "float64")
+    values = {name: config[name] for name in names}
+    return 0 if selftest(SelftestRequest(model=build.construct(config["model"], "model"), **values)) else 1
+
+
 def fetch(config: PlainConfig) -> None:
     """Fetch a model into the cache folder and print its folder; without a name, print what there is."""
     from edt.models.fetch import fetch_model

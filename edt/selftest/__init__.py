@@ -1,0 +1,1 @@
+"""`edt selftest`: noise, draws and engines on this machine, against known answers, exact distributions, each other."""

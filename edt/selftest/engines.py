@@ -1,0 +1,147 @@
+"""The engines against each other on the model at hand: batched, reference, and transformers' generate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edt.adapters.generate_spec import HFGenerateSpec
+from edt.decoding.engine import Engine
+from edt.decoding.engine_specs import BatchedSpec, EngineSpec, ReferenceSpec
+from edt.decoding.request import DecodeRequest
+from edt.decoding.sampling import Limits, Sampling
+from edt.models.language_model import LanguageModel
+from edt.models.spec import ModelSpec
+from edt.records import Generation, Prompt
+from edt.selftest.outcome import Outcome
+from edt.strategies import EDT, KLD, Dynatemp, Fixed
+from edt.strategies.base import Strategy
+
+FAMILIES: tuple[Strategy, ...] = (
+    Fixed(t0=0.0),
+    Fixed(t0=1.0),
+    Fixed(t0=1.0, top_k=20),
+    Fixed(t0=1.2, min_p=0.05),
+    EDT(t0=1.0, theta=0.5),
+    EDT(t0=1.2, theta=0.3, top_p=0.9),
+    EDT(t0=1.1, theta=0.4, granularity="instance"),
+    KLD(t0=1.0, sigma=1.0),
+    Dynatemp(t_min=0.2, t_max=1.5),
+)
+"""One or two of each family: what must be exact."""
+
+TEXTS = (
+    "The city council voted on Tuesday to",
+    "Once upon a time there was a lighthouse keeper who",
+    "In physics, entropy is",
+    "Q: What is the capital of France?\nA:",
+    "def fibonacci(n):\n    ",
+    "The weather over the northern coast will stay cold until the weekend, the service said, with snow expected in",
+    "She opened the letter and read:",
+    "Ingredients: two eggs, a cup of flour,",
+)
+"""Short texts of unequal length."""
+
+LARGEST_IN_FLOAT64 = 2_000_000_000
+"""Weights up to which a model is also loaded in float64 where nothing else is said: 16 GB."""
+
+LEAST_AGREEMENT = 0.5
+"""Share of equal greedy rows below which a model's own dtype is no explanation."""
+
+Rows = dict[tuple[str, str, int], tuple[int, ...]]
+"""Tokens by example, strategy and sample."""
+
+_WRONG_ENGINE = "the batched engine does not draw what the reference engine defines: runs of this model are wrong here"
+_WRONG_GREEDY = "greedy decoding is not that of transformers' generate: the model is read wrongly here"
+
+
+def engine_outcomes(spec: ModelSpec, *, tokens: int, prompts: int, float64: bool | None) -> list[Outcome]:
+    """Return the checks of the engines on a model: in float64, where all must be equal, and in its own dtype.
+
+    float64: whether to load the model in float64 as well; None: where it has LARGEST_IN_FLOAT64 weights or fewer.
+    """
+    outcomes = []
+    own = LanguageModel.load(spec)
+    texts = text_prompts(own, TEXTS[:prompts])
+    exact = own.parameters <= LARGEST_IN_FLOAT64 if float64 is None else float64
+    dtype = str(own.model.dtype).removeprefix("torch.")
+    if not (exact and dtype == "float64"):
+        outcomes += _compare(own, texts, tokens, dtype=dtype, strict=False)
+    if exact:
+        # The first model goes before the second comes: together they may not fit.
+        del own
+        model = LanguageModel.load(replace(spec, dtype="float64"))
+        outcomes += _compare(model, texts, tokens, dtype="float64", strict=True)
+    return outcomes
+
+
+def _compare(
+    model: LanguageModel, prompts: Sequence[Prompt], tokens: int, *, dtype: str, strict: bool
+) -> list[Outcome]:
+    """Compare the engines. strict: all rows must be equal; else rounding may part some of them."""
+
+    def outcome(name: str, equal: int, rows: int, means: str) -> Outcome:
+        passed = equal == rows if strict else equal >= LEAST_AGREEMENT * rows
+        figure = f"{equal} of {rows} rows equal" + ("" if strict else ", rounding may part some")
+        return Outcome(part="engine", name=f"{name}, {dtype}", figure=figure, passed=passed, means=means)
+
+    batched = decode_tokens(model, prompts, FAMILIES, spec=BatchedSpec(), samples=2, tokens=tokens)
+    reference = decode_tokens(model, prompts, FAMILIES, spec=ReferenceSpec(), samples=2, tokens=tokens)
+    equal = count_equal(batched, reference)
+    greedy = greedy_agreement(model, prompts, tokens)
+    return [
+        outcome("batched as reference", equal, len(batched), _WRONG_ENGINE),
+        outcome("greedy as transformers", greedy, len(prompts), _WRONG_GREEDY),
+    ]
+
+
+def greedy_agreement(model: LanguageModel, prompts: Sequence[Prompt], tokens: int) -> int:
+    """Return how many greedy rows of the batched engine equal those of transformers' generate."""
+    greedy = [Fixed(t0=0.0)]
+    ours = decode_tokens(model, prompts, greedy, spec=BatchedSpec(), samples=1, tokens=tokens)
+    theirs = decode_tokens(model, prompts, greedy, spec=HFGenerateSpec(), samples=1, tokens=tokens)
+    return count_equal(ours, theirs)
+
+
+def decode_rows(
+    engine: Engine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], *, samples: int, tokens: int
+) -> list[Generation]:
+    """Return what an engine decodes, chunk by chunk as a run would."""
+    limits = Limits(max_new_tokens=tokens, stop=())
+    request = DecodeRequest.all_rows(prompts, strategies, sampling=Sampling(samples=samples), limits=limits)
+    return [row for chunk in request.chunks(engine.plan(request)) for row in engine.generate(chunk)]
+
+
+def decode_tokens(
+    model: LanguageModel,
+    prompts: Sequence[Prompt],
+    strategies: Sequence[Strategy],
+    *,
+    spec: EngineSpec,
+    samples: int,
+    tokens: int,
+) -> Rows:
+    """Return the tokens alone, by example, strategy and sample."""
+    rows = decode_rows(spec.build(model), prompts, strategies, samples=samples, tokens=tokens)
+    return {(row.example_id, row.strategy_id, row.sample): row.token_ids for row in rows}
+
+
+def count_equal(some: Rows, others: Rows) -> int:
+    """Return how many rows have the same tokens in both."""
+    return sum(tokens == others[key] for key, tokens in some.items())
+
+
+def text_prompts(model: LanguageModel, texts: Sequence[str]) -> list[Prompt]:
+    """Return texts as prompts; without its source each is its first characters."""
+    return [
+        Prompt(
+            task="selftest",
+            split="test",
+            example_id=str(number),
+            cluster_id=str(number),
+            token_ids=tuple(model.tokenize(text)),
+            unconditional_ids=tuple(model.tokenize(text[:8])),
+            truncated_tokens=0,
+        )
+        for number, text in enumerate(texts)
+    ]
