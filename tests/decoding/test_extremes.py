@@ -19,6 +19,7 @@ from edt.decoding.loop import _truncate
 from edt.decoding.ops.draw import TEMPERATURE_FLOOR, floored, scale
 from edt.decoding.ops.kernels import Kernels
 from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
+from edt.decoding.ops.truncation_cutoffs import CutoffPlan
 from edt.decoding.reference import _draw_alone
 from edt.decoding.row_batch import RowBatch
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Signals
@@ -126,6 +127,11 @@ def check_temperatures(case):
             assert t_R[r] == pytest.approx(plain_temperature(setting, h, 6.0, kl, u), rel=1e-9, abs=1e-12)
 
 
+def plan_of(table):
+    """The cutoffs of all rows, whatever their order."""
+    return CutoffPlan.of(table.truncation_on_cpu_N, torch.ones(ROWS, dtype=torch.bool), CPU)
+
+
 def check_draws(case):
     """The drawn token is possible and kept, one token at least is, T = 0 is greedy, and probabilities sum to 1."""
     token_R, t_R, h_R = draw_rows(case)
@@ -133,7 +139,7 @@ def check_draws(case):
     first_R = table.truncates_first_N
     dtype = case.logits_BV.dtype
     at_R = torch.where(first_R, torch.ones(ROWS, dtype=dtype), t_R.to(dtype))
-    cutoff_R = _truncate(state, table, torch.arange(ROWS), torch.ones(ROWS, dtype=torch.bool), at_R)
+    cutoff_R = _truncate(state, plan_of(table), at_R)
     for r in range(ROWS):
         row = case.logits_BV[case.branch_R[r]]
         kept = (row >= cutoff_R[r]) & (row > -torch.inf)
@@ -185,7 +191,7 @@ def check_kept(case):
     """The cutoffs of many rows keep what transformers' warpers keep, one row at a time, on rows without ties."""
     _, state, table = fuzz.start(case)
     one_R = torch.ones(ROWS, dtype=torch.float64)
-    cutoff_R = _truncate(state, table, torch.arange(ROWS), torch.ones(ROWS, dtype=torch.bool), one_R)
+    cutoff_R = _truncate(state, plan_of(table), one_R)
     mask_RV = keep_mask(case.logits_BV[case.branch_R], table.truncation_N)
     for r, setting in enumerate(case.settings):
         row = case.logits_BV[case.branch_R[r]]

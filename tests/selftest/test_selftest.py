@@ -176,10 +176,10 @@ def test_a_truncation_that_is_dropped(axis, monkeypatch):
 
     right = loop.cutoffs
 
-    def wrong(logits, branch, temperature, truncation, weight):
+    def wrong(logits, branch, temperature, plan, weight):
         neutral = {"top_k": 2**31 - 1, "top_p": 1.0, "min_p": 0.0, "top_n_sigma": torch.inf}[axis]
-        getattr(truncation, f"{axis}_R").fill_(neutral)
-        return right(logits, branch, temperature, truncation, weight)
+        getattr(plan.truncation, f"{axis}_R").fill_(neutral)
+        return right(logits, branch, temperature, plan, weight)
 
     monkeypatch.setattr(loop, "cutoffs", wrong)
     names = failed(draw_outcomes(CPU, draws=4000, seed=0))

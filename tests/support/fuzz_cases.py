@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from hypothesis import strategies as st
 
+from edt.decoding.alive_rows import AliveRows
 from edt.decoding.cache.branches import Branches
 from edt.decoding.loop import draw_step
 from edt.decoding.ops.kernels import Kernels
@@ -187,5 +188,6 @@ def start(case, kernels=None):
 def draw_rows(case, kernels=None):
     """Token, temperature and entropy of each row of a case, by the engine's own step."""
     rows, state, table = start(case, kernels)
-    token = draw_step(rows, state, table, torch.arange(len(case.settings)), 0)
-    return token, rows.temperature_AS[:, 0], rows.entropy_AS[:, 0]
+    alive = AliveRows.of(rows, table, torch.arange(len(case.settings)))
+    drawn = draw_step(rows, state, table, alive, 0)
+    return drawn.token_R, drawn.temperature_R.double(), drawn.entropy_R.double()
