@@ -30,6 +30,10 @@ class StoreError(EdtError):
     """A run folder that cannot be written, or whose contents do not belong together."""
 
 
+class DamagedFileError(StoreError):
+    """A file of a run whose bytes are not those that were written; the command that wrote it makes it again."""
+
+
 class NotScoredError(StoreError):
     """A run without scores of its present generations; another command makes them."""
 

@@ -155,9 +155,6 @@ def generation_request(config: PlainConfig, command: str = "") -> Any:
     """
     from edt.generation.request import GenerationRequest
 
-    dry_run = config.get("dry_run", False)
-    if not isinstance(dry_run, bool):
-        raise ConfigError(f"dry_run is {dry_run!r}; it must be true or false.")
     return GenerationRequest(
         model=construct(config["model"], "model", ModelSpec),
         engine=construct(config["engine"], "engine", EngineSpec),
@@ -167,7 +164,7 @@ def generation_request(config: PlainConfig, command: str = "") -> Any:
         runs=_runs_folder(config),
         config=config,
         command=command,
-        dry_run=dry_run,
+        **{name: flag(config, name) for name in ("dry_run", "strict", "repair")},
     )
 
 
@@ -440,6 +437,14 @@ def run_paths(value: Any) -> list[Path]:
 def _runs_folder(config: PlainConfig) -> Path:
     """Return the folder that runs are written to."""
     return folder(config["paths"]["runs"], "paths.runs")
+
+
+def flag(config: PlainConfig, name: str) -> bool:
+    """Return a value that is true or false, false where the command does not have it."""
+    value = config.get(name, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} is {value!r}; it must be true or false.")
+    return value
 
 
 def out_folder(config: PlainConfig) -> Path | None:

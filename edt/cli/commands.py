@@ -51,7 +51,8 @@ def run(config: PlainConfig, *, command: str) -> None:
     runs = generate_runs(request)
     if request.dry_run:
         return
-    scores = score_runs(runs, metrics, samples=request.sampling.samples, baseline=baseline)
+    # All rows of this command are there; what another command planned and did not finish is named.
+    scores = score_runs(runs, metrics, samples=request.sampling.samples, baseline=baseline, unfinished=True)
     # A run folder may hold settings of earlier commands: only those of this one are shown, and the baseline.
     ids = {strategy.strategy_id for strategy in request.strategies}
     shown_ids = {*ids, *(score.baseline for score in scores if score.strategy_id in ids), GRAMMAR_ID}
@@ -71,7 +72,9 @@ def score(config: PlainConfig) -> None:
     metrics = build.construct(config["metrics"], "metrics", MetricsSpec)
     view = build.table_view(config, metrics)
     out = build.out_folder(config)
-    scores = score_runs(runs, metrics, samples=config["samples"], baseline=build.baseline(config))
+    unfinished = build.flag(config, "unfinished")
+    baseline = build.baseline(config)
+    scores = score_runs(runs, metrics, samples=config["samples"], baseline=baseline, unfinished=unfinished)
     report_study(scores, runs_with_scores(runs, scores), view, out=out, setting="out")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import edt
 from edt.redact import without_secrets
-from edt.store.unfinished import COMMAND
+from edt.store.run import COMMAND
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
+_MOVING_PACKAGES = ("edt", "torch", "transformers", "tokenizers")
+"""Packages whose versions can change an output."""
 
 
 def environment(command: str = "") -> dict[str, Any]:
@@ -29,6 +32,20 @@ def environment(command: str = "") -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
         **({COMMAND: without_secrets(command)} if command else {}),
+    }
+
+
+def environment_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return what of two environments can move the last digits of a number, as (before, now) in words, by its name.
+
+    What an older version did not record is no difference.
+    """
+    pairs = {name: (before.get("packages", {}).get(name), now["packages"].get(name)) for name in _MOVING_PACKAGES}
+    pairs |= {name: (before.get(name), now.get(name)) for name in ("platform", "device_name", "threads")}
+    return {
+        name.replace("_name", ""): (str(was), str(is_now))
+        for name, (was, is_now) in pairs.items()
+        if None not in (was, is_now) and was != is_now
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edt.decoding.engine import Engine
 from edt.decoding.request import DecodeRequest
+from edt.errors import StoreError
 from edt.generation.data_notes import count
-from edt.generation.passes import chunk_prompts, chunks_to_decode, decode_request, with_missing_passes
+from edt.generation.passes import chunk_prompts, decode_request, plan_decoding
 from edt.generation.prepare import Prepared
 from edt.generation.request import GenerationRequest
 from edt.store.run import Run
@@ -88,13 +89,17 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
     # Planned as the decoding does, but never saved.
     run = Run.at(request.runs, prepared.manifest)
     # Read without its lock: an estimate writes nothing, and must not fail while another command decodes.
-    run = run.reread() if run.manifest_path.is_file() else run
-    run = replace(run, manifest=with_missing_passes(run, request, prepared, engine))
+    try:
+        run = run.reread() if run.manifest_path.is_file() or run.parts() else run
+    except StoreError:
+        # With repair=true the decoding makes the manifest again; until then nothing is known to be on disk.
+        if not request.repair:
+            raise
+    plan = plan_decoding(run, request, prepared, engine)
 
     rows = prompt_tokens = peak_bytes = 0
-    todo = chunks_to_decode(run, request, prepared)
-    for number, chunk in todo:
-        planned = run.manifest.passes[number]
+    for number, chunk in plan.todo:
+        planned = plan.manifest.passes[number]
         prompts = chunk_prompts(prepared, planned, chunk)
         rows += len(prompts) * len(planned.rows)
         prompt_tokens += sum(len(prompt.token_ids) for prompt in prompts)
@@ -106,7 +111,7 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
         prompts=sum(len(prompts) for prompts in prepared.prompts.values()),
         rows_per_prompt=len(request.rows),
         rows_to_decode=rows,
-        chunks=len(todo),
+        chunks=len(plan.todo),
         prompt_tokens=prompt_tokens,
         new_tokens=rows * prepared.limits.max_new_tokens,
         peak_bytes=peak_bytes,

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from edt.errors import ConfigError, suggestion
 from edt.store.atomic import write_atomically
-from edt.store.parts import GENERATION_TYPES, read_examples, read_generations, read_schema
+from edt.store.parts import GENERATION_TYPES, part_schema, read_examples, read_generations
 from edt.store.run import Run
 from edt.store.unfinished import is_unfinished, unfinished_text
 from edt.tasks.answers import answer
@@ -117,7 +117,7 @@ def _schema(runs: Sequence[Run], *, prompts: bool) -> pa.Schema:
     params: dict[str, pa.DataType] = {}
     for run in runs:
         for path in run.parts():
-            for field in read_schema(path):
+            for field in part_schema(run, path):
                 # Text wins, since every number has a text, and not every text is a number.
                 if field.name not in _NOT_PARAMS and params.get(field.name) != pa.string():
                     params[field.name] = field.type

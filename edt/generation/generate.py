@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
 
 from edt.decoding.engine import Engine
 from edt.decoding.request import OnStep
-from edt.errors import MemoryExceededError, StoreError
-from edt.generation.passes import chunk_prompts, chunks_to_decode, decode_request, split_in_two, with_missing_passes
+from edt.errors import MemoryExceededError, ModelError, StoreError
+from edt.generation.passes import chunk_prompts, decode_request, in_this_environment, plan_decoding
 from edt.generation.prepare import Prepared
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest, Row
 from edt.ids import digest
 from edt.logs import announced, log_into
-from edt.records import Generation, Split
+from edt.records import Example, Generation, Split
 from edt.store.manifest import Manifest, Pass
-from edt.store.parts import read_generations, write_examples, write_part
+from edt.store.parts import examples_digest, examples_on_disk, read_generations, write_examples, write_part
+from edt.store.rebuild import rebuilt_manifest
 from edt.store.run import Run
 from edt.strategies.kld import KLD
 
@@ -36,16 +38,21 @@ def generate_task(
 
     phase: what of a longer command this is; the progress names it after the task.
     """
-    with Run.at(request.runs, prepared.manifest).writing() as run:
+    rebuild = rebuilt_manifest if request.repair else None
+    with Run.at(request.runs, prepared.manifest).writing(rebuild) as run:
         # Checked before anything is written, but for the log.
         log_into(run.folder)
-        run = replace(run, manifest=_with_second_models(_as_scored_now(run, prepared), request, engine))
-        write_examples(run, [e for subset in prepared.examples.values() for e in subset.examples])
-        # Saved before the first token: a command that is stopped continues with the same plan.
+        examples = [e for subset in prepared.examples.values() for e in subset.examples]
+        manifest = _with_references(run, _as_scored_now(run, prepared), examples)
+        run = replace(run, manifest=_with_second_models(manifest, request, engine))
         with announced("%s: planning", run.manifest.task):
-            planned = with_missing_passes(run, request, prepared, engine)
-        run = run.saved(planned)
-        run = _decode_passes(run, request, prepared, engine, progress, phase)
+            plan = in_this_environment(plan_decoding(run, request, prepared, engine), request)
+        for what in plan.damaged:
+            logger.warning("it is decoded again: %s", what)
+        write_examples(run, examples)
+        # Saved before the first token: a command that is stopped continues with the same plan.
+        run = run.saved(plan.manifest)
+        run = _decode_passes(run, plan.todo, request, prepared, engine, progress, phase)
 
     # After the lock is given back: the warning reads every part, and changes none.
     if request.sampling.trace:
@@ -62,7 +69,33 @@ def _as_scored_now(run: Run, prepared: Prepared) -> Manifest:
         quality=given.quality,
         target_language=given.target_language,
         extra_metrics=given.extra_metrics,
+        # The same ids, by the run's identity; where the rows come from and how many there are may have changed.
+        splits=given.splits,
     )
+
+
+def _with_references(run: Run, manifest: Manifest, examples: Sequence[Example]) -> Manifest:
+    """Return the manifest with the digest of the examples; warn where they are not those of before."""
+    now, known = examples_digest(examples), list(manifest.references)
+    try:
+        before = examples_on_disk(run) if run.examples_path.is_file() else []
+    except StoreError as error:
+        # They are written again.
+        logger.warning("%s", error)
+        before = []
+    # A folder of before it was recorded has them only in its file.
+    if not known and before:
+        known = [examples_digest(before)]
+    if known and known[-1] != now:
+        old = {(e.split, e.example_id): e for e in before}
+        changed = sum(old.get((e.split, e.example_id)) != e for e in examples)
+        logger.warning(
+            "%s: %s of the run have other references (or clusters, or fields for metrics) in the data now; its outputs "
+            "are kept, and scores of before no longer count: edt score makes them again.",
+            manifest.task,
+            f"{changed:,} of {len(examples):,} examples" if before else "examples",
+        )
+    return replace(manifest, references=(*known, *([] if known and known[-1] == now else [now])))
 
 
 def _with_second_models(manifest: Manifest, request: GenerationRequest, engine: Engine) -> Manifest:
@@ -88,46 +121,115 @@ def _with_second_models(manifest: Manifest, request: GenerationRequest, engine: 
 
 
 def _decode_passes(
-    run: Run, request: GenerationRequest, prepared: Prepared, engine: Engine, progress: Progress, phase: str
+    run: Run,
+    todo: Sequence[tuple[int, int]],
+    request: GenerationRequest,
+    prepared: Prepared,
+    engine: Engine,
+    progress: Progress,
+    phase: str,
 ) -> Run:
-    """Decode every chunk of the requested passes that has no part yet; return the run, with chunks that were split."""
+    """Decode these chunks of the run's passes; return the run, with chunks that were split."""
     passes = run.manifest.passes
-    todo = chunks_to_decode(run, request, prepared)
     rows_to_do = sum(len(passes[n].chunks[chunk]) * len(passes[n].rows) for n, chunk in todo)
     # Rows from before count as done, so that a resumed command shows its progress in the whole.
     rows_in_all = len(request.rows) * sum(len(prompts) for prompts in prepared.prompts.values())
 
     finished = 0
+    waiting = deque(todo)
+    sizes = {number: _BatchSize(_planned_size(request, prepared, engine, passes[number])) for number, _ in todo}
     label = f"{run.manifest.task}, {phase}" if phase else run.manifest.task
     with (
-        _count_at_interrupt(run.manifest.task, lambda: (finished, finished + len(todo))),
+        _count_at_interrupt(run.manifest.task, lambda: (finished, finished + len(waiting))),
         progress.task(label, total=rows_in_all, done=rows_in_all - rows_to_do, chunks=len(todo)) as advance,
     ):
-        while todo:
-            number, chunk = todo[0]
-            planned = run.manifest.passes[number]
+        while waiting:
+            number, chunk = waiting[0]
+            planned, size = run.manifest.passes[number], sizes[number]
             advance.begin_chunk()
             try:
-                generations = _decode_chunk(request, prepared, engine, planned, chunk, advance)
+                generations = _decode_chunk(request, prepared, engine, planned, chunk, size.rows, advance)
             except MemoryExceededError as error:
                 advance.end_chunk(0, 0)
-                smaller = split_in_two(planned, chunk, error)
-                if not planned.splits:  # once per pass is enough
-                    logger.warning(
-                        "a chunk did not fit into memory and was split; the manifest records the new plan "
-                        "(a lower engine.kv_budget avoids it from the start)."
-                    )
-                run = run.saved(run.manifest.with_changed_pass(number, smaller))
-                # A split adds chunks.
-                todo = chunks_to_decode(run, request, prepared)
+                run = _with_less_memory(run, number, chunk, size, waiting, error)
             else:
                 # Outside of the try, so that an error of writing is not taken for a chunk that was too large.
                 write_part(run, number, chunk, generations)
+                waiting.popleft()
+                size.has_fitted()
                 finished += 1
                 # For the log alone: the terminal has a bar, or a line a minute.
                 logger.debug("%s: wrote part %d of pass %d, %d rows", label, chunk, number, len(generations))
                 advance.end_chunk(len(generations), sum(len(generation.token_ids) for generation in generations))
-                todo = todo[1:]
+    return run
+
+
+@dataclass
+class _BatchSize:
+    """The rows of a batch in one pass: as planned, fewer while memory is short, and more again when it is not.
+
+    It is no part of the plan on disk: a shortage, for which another program may be to blame, must not outlast itself.
+    """
+
+    planned: int
+    rows: int = 0
+    _patience: int = 1
+    """Chunks that have to fit before more rows are tried; doubled at each shortage, so that a lasting one costs
+    little."""
+    _fitted: int = 0
+
+    def __post_init__(self) -> None:
+        self.rows = self.planned
+
+    def halve(self, rows: int) -> bool:
+        """Take half as many rows, of those that a batch really has; return whether that was possible."""
+        rows = min(self.rows, rows)
+        if rows <= 1:
+            return False
+        self.rows, self._fitted, self._patience = rows // 2, 0, 2 * self._patience
+        return True
+
+    def has_fitted(self) -> None:
+        """Count a chunk that was decoded."""
+        self._fitted += 1
+        if self.rows < self.planned and self._fitted >= self._patience:
+            self.rows, self._fitted = min(self.planned, 2 * self.rows), 0
+
+
+def _planned_size(request: GenerationRequest, prepared: Prepared, engine: Engine, planned: Pass) -> int:
+    """Return the rows of a batch that a pass was planned with."""
+    if not planned.splits:
+        return planned.rows_per_batch
+    # Before version 0.2 a shortage of memory was written into the plan, for good.
+    prompts = [prompt for chunk in range(len(planned.chunks)) for prompt in chunk_prompts(prepared, planned, chunk)]
+    plan = engine.plan(decode_request(request, prepared, planned.rows, prompts))
+    return max(planned.rows_per_batch, plan.rows_per_batch)
+
+
+def _with_less_memory(
+    run: Run, number: int, chunk: int, size: _BatchSize, waiting: deque[tuple[int, int]], error: MemoryExceededError
+) -> Run:
+    """Return the run with the first chunk that waits in two; one of a single example is decoded in smaller batches.
+
+    Raises ModelError when it cannot be any smaller.
+    """
+    planned = run.manifest.passes[number]
+    if len(planned.chunks[chunk]) == 1:
+        if not size.halve(len(planned.rows)):
+            raise ModelError(
+                f"memory is exhausted by a single row of example '{planned.chunks[chunk][0]}' ({error}); use a smaller "
+                "model, dtype or task.max_prompt_tokens, or a device with more memory."
+            ) from error
+        logger.debug("memory is short; batches of %d rows until it is not.", size.rows)
+        return run
+    if not planned.splits:  # once per pass is enough
+        logger.warning(
+            "a chunk did not fit into memory and was split; the manifest records the new plan "
+            "(a lower engine.kv_budget avoids it from the start)."
+        )
+    run = run.saved(run.manifest.with_changed_pass(number, planned.split_chunk(chunk)))
+    # Next in line: the rest of the plan may fit again.
+    waiting.insert(1, (number, len(planned.chunks)))
     return run
 
 
@@ -144,12 +246,18 @@ def _count_at_interrupt(task: str, chunks: Callable[[], tuple[int, int]]) -> Ite
 
 
 def _decode_chunk(
-    request: GenerationRequest, prepared: Prepared, engine: Engine, planned: Pass, chunk: int, on_step: OnStep
+    request: GenerationRequest,
+    prepared: Prepared,
+    engine: Engine,
+    planned: Pass,
+    chunk: int,
+    rows_per_batch: int,
+    on_step: OnStep,
 ) -> list[Generation]:
     """Return the generations of one chunk of a pass."""
     prompts = chunk_prompts(prepared, planned, chunk)
     rows = decode_request(request, prepared, planned.rows, prompts)
-    return list(engine.generate(replace(rows, rows_per_batch=planned.rows_per_batch, on_step=on_step)))
+    return list(engine.generate(replace(rows, rows_per_batch=rows_per_batch, on_step=on_step)))
 
 
 def _warn_of_untraced_rows(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection[str]]) -> None:

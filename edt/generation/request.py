@@ -87,6 +87,10 @@ class GenerationRequest:
     """How many of the strategies were added for EDA's scale: the estimate names them."""
     dry_run: bool = False
     """Stop after the estimate, before anything is decoded or written."""
+    strict: bool = False
+    """Refuse to continue a run in another environment than it began in; else that is a warning."""
+    repair: bool = False
+    """Make a missing or damaged manifest again from the parts of the run; else that is an error."""
 
     def __post_init__(self) -> None:
         # Before anything is built of them: so many rows would fill the memory, without a word.

@@ -37,6 +37,7 @@ from edt.store.atomic import remove_abandoned, write_text
 from edt.store.layout import study_folder
 from edt.store.parts import read_examples, read_generations, read_scores
 from edt.store.run import Run
+from edt.store.unfinished import missing_rows, missing_text, unfinished_text
 from edt.tasks.answers import answer_apart
 from edt.tasks.prompts import prompt_text
 
@@ -65,6 +66,8 @@ def read_study(runs: Sequence[Run]) -> list[ScoreRow]:
         try:
             # read_scores checks that the scores are of the run's present generations.
             scores += read_scores(run)
+            if missing := missing_rows(run):
+                _logger.warning("%s: the table is without %s.", unfinished_text(run), missing_text(missing))
         except NotScoredError as error:
             left_out.append(str(error))
 

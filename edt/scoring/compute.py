@@ -113,10 +113,10 @@ def _stored_statistics(
 
     They are stored by signature, so another version or option of a metric computes its own.
     """
-    path = run.statistics_folder / statistics_name(outputs.split, outputs.strategy_id, samples.n_samples)
+    name = statistics_name(outputs.split, outputs.strategy_id, samples.n_samples)
     # Of the exact texts: a part that was decoded again must not be scored by statistics of the old one.
     content_id = digest([examples_id, samples.target_language, [list(texts) for texts in samples.texts]])
-    known = read_statistics(path, content_id) or {}
+    known = read_statistics(run, name, content_id) or {}
 
     signatures = [metric.signature(samples) for metric in metrics]
     fresh = {
@@ -126,7 +126,7 @@ def _stored_statistics(
     }
     if fresh:
         # With what was known: the file is replaced as a whole, and would else forget the other metrics.
-        write_statistics(path, content_id, {**known, **fresh})
+        write_statistics(run, name, content_id, {**known, **fresh})
 
     by_signature = {**known, **fresh}
     return {metric.name: by_signature[signature] for signature, metric in zip(signatures, metrics, strict=True)}

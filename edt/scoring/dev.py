@@ -58,7 +58,7 @@ def freeze_constants(
 
     What else the run holds has no influence. None where the best quality or the largest Self-BLEU of the baseline is 0.
     """
-    frozen = FrozenConstants.read(run.constants_path)
+    frozen = FrozenConstants.read(run)
     # Naming them keeps the scale independent of what an earlier command froze or decoded.
     own = {entry.outputs.strategy_id for entry in baseline}
     constants, _ = constants_for(DEV, baseline, spec.eda, frozen, scale_key(run.manifest, spec, n_samples), own)

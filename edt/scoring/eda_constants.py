@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from edt.errors import StoreError
 from edt.metrics.eda import ConstantsSource, EdaConstants, eda_constants
 from edt.metrics.suite import EdaSpec, MetricValue
 from edt.scoring.outputs import StrategyOutputs
-from edt.store.atomic import write_text
+from edt.store.atomic import COPY_THE_RUN, write_bytes
+from edt.store.lock import waiting
+from edt.store.run import Run
+from edt.store.seal import SEAL_KEY, json_bytes
 
 BASELINE = "fixed"
 """The family whose best scores set EDA's scale, and that others are compared with."""
@@ -75,22 +76,21 @@ class StrategyMetrics:
 class FrozenConstants:
     """The constants that a run has frozen, stored next to its manifest: used unchanged for every later setting."""
 
-    path: Path
+    run: Run
     by_scale: dict[str, EdaConstants]
 
     @classmethod
-    def read(cls, path: Path) -> FrozenConstants:
+    def read(cls, run: Run) -> FrozenConstants:
         """Read what was frozen so far. Raises StoreError for a damaged file."""
         # No file is no error: nothing was frozen yet.
-        if not path.is_file():
-            return cls(path=path, by_scale={})
+        if not run.constants_path.is_file():
+            return cls(run=run, by_scale={})
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(path=path, by_scale={key: EdaConstants(**values) for key, values in content.items()})
+            content = json.loads(run.read(run.constants_path))
+            content.pop(SEAL_KEY, None)
+            return cls(run=run, by_scale={key: EdaConstants(**values) for key, values in content.items()})
         except (ValueError, TypeError, AttributeError) as error:
-            raise StoreError(
-                f"{path} is damaged ({error}); remove it, and the next scoring takes the constants from dev again."
-            ) from error
+            raise run.damaged(run.constants_path, str(error)) from error
 
     def get(self, key: str) -> EdaConstants | None:
         """Return what was frozen under `key`."""
@@ -101,11 +101,16 @@ class FrozenConstants:
         self.by_scale[key] = constants
 
     def write(self) -> None:
-        """Write them, whole or not at all; where nothing was frozen, write nothing."""
-        if self.by_scale:
-            # json writes a float by repr, so the constants that are read back are the same to the last bit.
-            content = {key: asdict(constants) for key, constants in self.by_scale.items()}
-            write_text(self.path, json.dumps(content, indent=1) + "\n")
+        """Write them, whole or not at all; where nothing new was frozen, write nothing."""
+        path = self.run.constants_path
+        # Another scoring may have frozen some meanwhile: what is on disk stays, and none of either is lost.
+        with waiting(path):
+            present = FrozenConstants.read(self.run).by_scale
+            merged = {**self.by_scale, **present}
+            if merged != present:
+                # json writes a float by repr, so the constants that are read back are the same to the last bit.
+                content = {key: asdict(constants) for key, constants in merged.items()}
+                write_bytes(path, json_bytes(content, self.run.owner(path)), remedy=COPY_THE_RUN)
 
 
 def constants_for(

@@ -18,9 +18,9 @@ from edt.scoring.compute import compute_metrics
 from edt.scoring.eda_constants import FrozenConstants, StrategyMetrics, constants_for
 from edt.scoring.outputs import GRAMMAR_ID, StrategyOutputs, grammar_outputs, read_outputs
 from edt.store.manifest import Manifest
-from edt.store.parts import write_scores
+from edt.store.parts import ScoreBasis, write_scores
 from edt.store.run import Run
-from edt.store.unfinished import unfinished_text
+from edt.store.unfinished import missing_rows, missing_text, unfinished_text
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +47,16 @@ def score_runs(
     baseline_ids: Collection[str] | None = None,
     baseline: str | None = NO_BASELINE,
     baseline_origin: str = AS_SET,
+    unfinished: bool = False,
 ) -> list[ScoreRow]:
     """Score every run, write each run's scores, and freeze EDA's constants where dev gives them.
 
     samples: per example; None takes, in each run, as many as every strategy of the run has. baseline_ids, baseline,
-        baseline_origin: see score_outputs.
-    A run without a strategy that has so many is left out with a warning; its scores are left as they were. Raises
-    StoreError where no run remains, and ConfigError where no run that is scored has the baseline.
+        baseline_origin: see score_outputs. unfinished: score also what is there of a run that lacks planned rows, and
+        name these rows.
+    A run that lacks planned rows, or has no strategy with so many samples, is left out with a warning; its scores are
+    left as they were. Raises StoreError where no run remains, and ConfigError where no run that is scored has the
+    baseline.
     """
     if samples is not None and (not isinstance(samples, int) or samples < 1):
         raise ConfigError(f"samples is {samples!r}; it is a number of samples per example, 1 or more, or null for all.")
@@ -69,18 +72,22 @@ def score_runs(
             check_baseline(baseline, names)
     # One run after the other: what one of them holds must not change the numbers of another.
     for run in runs:
+        basis = ScoreBasis.of(run)
         outputs = read_outputs(run)
         n_samples = _samples_of_all(outputs) if samples is None else samples
         # Unfinished, or with fewer samples than requested: no reason to stop the others.
         if n_samples is None or all(entry.complete_samples < n_samples for entry in outputs):
             left_out.append(_left_out_text(run, samples))
             continue
+        if lacks := _lacks_text(run, samples, unfinished=unfinished):
+            left_out.append(lacks)
+            continue
         if samples is None:
             _warn_of_fewer(outputs, run, n_samples)
         log_into(run.folder)
         with announced("%s: scoring %d settings with %d samples", run.manifest.task, len(outputs), n_samples):
             scored = score_outputs(run, outputs, spec, n_samples, baseline_ids, baseline, baseline_origin)
-        write_scores(run, scored.scores)
+        write_scores(run, scored.scores, basis)
         scores.extend(scored.scores)
 
     if not scores:
@@ -117,7 +124,7 @@ def score_outputs(
     ]
 
     # EDA comes last: its scale is set by all strategies of the run together.
-    frozen = FrozenConstants.read(run.constants_path)
+    frozen = FrozenConstants.read(run)
     key = scale_key(run.manifest, spec, n_samples)
     constants: dict[str, EdaConstants | None] = {}
     scored: list[StrategyMetrics] = []
@@ -151,6 +158,8 @@ def scale_key(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> str:
     """Return what EDA's constants are frozen under: another quality metric or sample count has other maxima."""
     # The stemmer too, which changes ROUGE-L under the same name; the bootstrap changes no value.
     key = [manifest.generation_id, manifest.quality, spec.rouge_l.stem, n_samples]
+    # Corrected references have maxima of their own.
+    key += manifest.changed_references()
     # Further options only where they are not those of version 0.1, whose keys stay as they are.
     return digest([*key, *spec.further_options(manifest.quality, manifest.target_language)])
 
@@ -199,6 +208,17 @@ def _warn_of_fewer(outputs: Sequence[StrategyOutputs], run: Run, n_samples: int)
             most,
             most,
         )
+
+
+def _lacks_text(run: Run, samples: int | None, *, unfinished: bool) -> str:
+    """Return why a run that lacks planned rows is left out; empty where it lacks none, or is scored all the same."""
+    # A setting whose part was lost, or not decoded yet, would be absent from the table without a word.
+    missing = missing_rows(run, samples=samples)
+    if missing and unfinished:
+        logger.warning("%s is scored without what it lacks: %s.", unfinished_text(run), missing_text(missing))
+    if not missing or unfinished:
+        return ""
+    return f"{unfinished_text(run)}, since it lacks {missing_text(missing)}; unfinished=true scores what is there"
 
 
 def _left_out_text(run: Run, samples: int | None) -> str:

@@ -5,11 +5,26 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edt.errors import StoreError
 from edt.store.atomic import unwritable
+
+
+@contextmanager
+def waiting(path: Path) -> Iterator[None]:
+    """Hold the file at `path`, for as long as it takes to read it, change it and write it; wait for others that do.
+
+    The lock is on the folder, in which nothing is written for it. A file system without locks goes without.
+    """
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

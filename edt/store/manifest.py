@@ -8,12 +8,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edt.errors import StoreError
+from edt.errors import DamagedFileError
 from edt.ids import digest
-from edt.store.atomic import write_text
+from edt.store.atomic import write_bytes
+from edt.store.seal import SEAL_KEY, SealError, check_seal, json_bytes
 
 # Raised only when folders of before cannot be read as they are.
 SCHEMA = 1
+
+REPAIR = (
+    "Repeat the command that decoded the run with repair=true, which makes another from the parts; or begin anew in "
+    "another folder: paths.runs=FOLDER."
+)
+"""Remedy where a manifest is missing or damaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,26 +36,19 @@ class Pass:
     chunks: tuple[tuple[str, ...], ...]
     rows_per_batch: int
     splits: int = 0
-    """How often a chunk was split, or the batches made smaller, because memory was exhausted."""
+    """How often a chunk was split because memory was exhausted."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Versions, commit and threads of the command that planned the pass."""
+    continued: tuple[Mapping[str, Any], ...] = ()
+    """The environments of the commands that decoded more of it under other versions or on another machine, in order."""
 
-    def split_chunk(self, chunk: int) -> Pass | None:
-        """Return the pass with a chunk in two, or with batches of half as many rows where the chunk is one example.
-
-        None when there is nothing left to halve.
-        """
+    def split_chunk(self, chunk: int) -> Pass:
+        """Return the pass with a chunk of several examples in two."""
         ids = self.chunks[chunk]
-        if len(ids) > 1:
-            half = len(ids) // 2
-            # The second half goes to the end: a chunk's number is part of a file's name, and others may be written.
-            chunks = (*self.chunks[:chunk], ids[:half], *self.chunks[chunk + 1 :], ids[half:])
-            return replace(self, chunks=chunks, splits=self.splits + 1)
-        if self.rows_per_batch > 1:
-            # rows_per_batch may be more than the rows there are; half of it would then change nothing.
-            rows = min(self.rows_per_batch, len(self.rows))
-            return replace(self, rows_per_batch=max(1, rows // 2), splits=self.splits + 1)
-        return None
+        half = len(ids) // 2
+        # The second half goes to the end: a chunk's number is part of a file's name, and others may be written.
+        chunks = (*self.chunks[:chunk], ids[:half], *self.chunks[chunk + 1 :], ids[half:])
+        return replace(self, chunks=chunks, splits=self.splits + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,13 @@ class Manifest:
     """Digest of the weights of each second model that kld used, by its path."""
     has_chat_template: bool = False
     """Whether the tokenizer has a chat template, used or not; false in folders of before it was recorded."""
+    references: tuple[str, ...] = ()
+    """Digests of the examples that the scores are made from, with their references: the first and each that replaced
+    it. Empty in folders of before it was recorded."""
+    adopted: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 by name of the files that an older version had written without a seal when this one took the run over."""
+    is_sealed: bool = True
+    """False for a manifest that was read from a file of an older version, which has no seal. Not written."""
     schema: int = SCHEMA
 
     @property
@@ -82,6 +89,11 @@ class Manifest:
         """What of an output is scored: see edt.tasks.answers."""
         return str(self.identity.get("answer", "all"))
 
+    def changed_references(self) -> list[str]:
+        """Return the digest of the present examples where they are not those that the run began with; else nothing."""
+        # What is keyed by it is found again where nothing was changed, and in folders of before it was recorded.
+        return [self.references[-1]] if self.references and self.references[-1] != self.references[0] else []
+
     def with_pass(self, added: Pass) -> Manifest:
         """Return the manifest with one more pass."""
         return replace(self, passes=(*self.passes, added))
@@ -91,32 +103,46 @@ class Manifest:
         return replace(self, passes=(*self.passes[:number], changed, *self.passes[number + 1 :]))
 
     def write(self, path: Path) -> None:
-        """Write it whole or not at all."""
+        """Write it whole or not at all, sealed."""
         # The id stands first, for people; reading checks it against the identity.
         content = {"generation_id": self.generation_id, **asdict(self)}
-        write_text(path, json.dumps(content, indent=1, ensure_ascii=False, sort_keys=False) + "\n")
+        del content["is_sealed"]
+        for one in content["passes"]:
+            # Most passes are of one command.
+            if not one["continued"]:
+                del one["continued"]
+        write_bytes(path, json_bytes(content, f"{self.generation_id}/{path.name}"))
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Read it back; a field that an older version did not write has its default.
 
-        Raises StoreError when it is torn, of another schema, or does not hash to its id.
+        Raises DamagedFileError when it is torn or was changed, of another schema, or does not hash to its id.
         """
+        raw = path.read_bytes()
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(raw)
             stored_id = content.pop("generation_id")
+            is_sealed = content.pop(SEAL_KEY, None) is not None
             # JSON has no tuples; passes are compared and put into sets, so lists become tuples again.
             passes = tuple(_pass_from_json(entry) for entry in content.pop("passes"))
-            extra_metrics = tuple(content.pop("extra_metrics"))
-            manifest = cls(**content, passes=passes, extra_metrics=extra_metrics)
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
+            tuples = {name: tuple(content.pop(name, ())) for name in ("extra_metrics", "references")}
+            manifest = cls(**content, **tuples, passes=passes, is_sealed=is_sealed)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedFileError(
                 f"manifest {path} cannot be read ({error}): it is damaged, or a newer version of edt "
-                "wrote it. Use that version, or another paths.runs."
+                f"wrote it. Use that version, or another paths.runs. {REPAIR}"
             ) from error
+        try:
+            # Quality, language, passes and the origin of the data are in no hash but this one.
+            sealed = check_seal(raw, f"{stored_id}/{path.name}")
+        except SealError as error:
+            raise DamagedFileError(f"manifest {path} {error}. {REPAIR}") from error
         # An identity edited by hand would let tokens of two settings share one folder.
-        if manifest.generation_id != stored_id or manifest.schema != SCHEMA:
-            raise StoreError(f"manifest {path} was changed by hand: its identity hashes to {manifest.generation_id}.")
+        if manifest.generation_id != stored_id or manifest.schema != SCHEMA or sealed != is_sealed:
+            raise DamagedFileError(
+                f"manifest {path} was changed by hand: its identity hashes to {manifest.generation_id}. {REPAIR}"
+            )
         return manifest
 
 
@@ -130,4 +156,5 @@ def _pass_from_json(entry: Mapping[str, Any]) -> Pass:
         # A field with a default may be absent, in a folder of an older version.
         splits=entry.get("splits", 0),
         environment=entry["environment"],
+        continued=tuple(entry.get("continued", ())),
     )

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from edt.errors import NotScoredError, StoreError
-from edt.ids import files_digest
+from edt.errors import DamagedFileError, NotScoredError, StoreError
+from edt.ids import digest
 from edt.records import Example, Generation, PromptParts, ScoreRow
-from edt.store.atomic import write_atomically
+from edt.store.atomic import COPY_THE_RUN, write_bytes
 from edt.store.run import Run
-from edt.store.unfinished import unfinished_text
+from edt.store.seal import parquet_bytes
+from edt.store.unfinished import missing_rows, missing_text, unfinished_text
 
 # The types are fixed, not inferred: parts of different families must concatenate, also where a column is all null.
 GENERATION_TYPES: dict[str, pa.DataType] = {
@@ -73,12 +76,17 @@ _COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params
 # In the metadata of a file, since they hold for all of its rows.
 _GENERATION_ID = b"edt.generation_id"
 _PARTS_DIGEST = b"edt.parts_digest"
+_EXAMPLES_DIGEST = b"edt.examples_digest"
+
+logger = logging.getLogger(__name__)
 
 
 def write_part(run: Run, number: int, chunk: int, generations: Sequence[Generation]) -> None:
-    """Write the part of one chunk of a pass, whole or not at all, stamped with the run that it belongs to."""
+    """Write the part of one chunk of a pass, whole or not at all, sealed as this part of the run."""
     table = _flat_table([as_row(generation) for generation in generations], GENERATION_TYPES)
-    write_table(run.part(number, chunk), table.replace_schema_metadata({_GENERATION_ID: run.generation_id.encode()}))
+    table = table.replace_schema_metadata({_GENERATION_ID: run.generation_id.encode()})
+    path = run.part(number, chunk)
+    write_bytes(path, parquet_bytes(table, run.owner(path)))
 
 
 def read_generations(
@@ -90,19 +98,9 @@ def read_generations(
 ) -> pa.Table:
     """Read the rows of a run: of all parts or some, in the given columns or all except `without`.
 
-    Raises StoreError for a part that another run wrote.
+    Raises DamagedFileError for a part that is damaged or that another run wrote.
     """
-    tables = []
-    for path in run.parts() if parts is None else parts:
-        table = read_part(path, columns, without=without)
-        # A part carries the id of its run, since a file that was copied from another looks like any other.
-        stamp = (table.schema.metadata or {}).get(_GENERATION_ID, b"").decode()
-        if stamp != run.generation_id:
-            raise StoreError(
-                f"{path} holds generations of run '{stamp}', not of '{run.generation_id}'; a part was copied from "
-                "another run. Remove it and run the same command again."
-            )
-        tables.append(table)
+    tables = [read_part(run, path, columns, without=without) for path in (run.parts() if parts is None else parts)]
     if not tables:
         # Nothing is decoded yet: an empty table with every column needs no special case in callers.
         return pa.table({name: pa.array([], type=kind) for name, kind in GENERATION_TYPES.items()})
@@ -112,26 +110,40 @@ def read_generations(
 
 def parts_with(run: Run, splits: Collection[str], strategy_ids: Collection[str]) -> list[Path]:
     """Return the complete parts of the passes that hold any of these strategies in one of these splits."""
-    return [
-        run.part(number, chunk)
+    present = run.present_chunks()
+    wanted = {
+        number
         for number, planned in enumerate(run.manifest.passes)
         if planned.split in splits and any(name in strategy_ids for name, _ in planned.rows)
-        for chunk in range(len(planned.chunks))
-        if run.part(number, chunk).is_file()
-    ]
+    }
+    return [run.part(*chunk) for chunk in run.planned_chunks() if chunk[0] in wanted and chunk in present]
 
 
-def read_part(path: Path, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> pa.Table:
-    """Read one part, with null traces where it was written before traces existed."""
-    present = read_schema(path).names
-    wanted = list(dict.fromkeys([*present, *TRACES])) if columns is None else list(columns)
-    wanted = [name for name in wanted if name not in without]
-    # Reading a column that a file does not have is an error in parquet.
-    table = read_table(path, [name for name in wanted if name in present or name not in TRACES])
+def read_part(run: Run, path: Path, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> pa.Table:
+    """Read one part, with null traces where it was written before traces existed.
+
+    Raises DamagedFileError for one that is damaged or that another run wrote.
+    """
+    with _open(run, path) as file:
+        present = file.schema_arrow.names
+        # Older parts have no seal, but the id of their run: a file that was copied from another looks like any other.
+        stamp = (file.schema_arrow.metadata or {}).get(_GENERATION_ID, b"").decode(errors="replace")
+        if stamp != run.generation_id:
+            raise run.damaged(path, f"it is in the place of another file: it was written by run '{stamp}'")
+        wanted = list(dict.fromkeys([*present, *TRACES])) if columns is None else list(columns)
+        wanted = [name for name in wanted if name not in without]
+        # Reading a column that a file does not have is an error in parquet.
+        table = file.read([name for name in wanted if name in present or name not in TRACES])
     for name in wanted:
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(len(table), GENERATION_TYPES[name]))
     return table.select(wanted)
+
+
+def part_schema(run: Run, path: Path) -> pa.Schema:
+    """Return the columns of a part."""
+    with _open(run, path) as file:
+        return file.schema_arrow
 
 
 def param_columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> list[str]:
@@ -139,24 +151,42 @@ def param_columns(table: pa.Table, types: Mapping[str, pa.DataType]) -> list[str
     return [name for name in table.column_names if name not in types]
 
 
-def _parts_digest(run: Run) -> str:
-    """Return one digest of all parts: scores carry it, so that scores of other generations are noticed."""
-    return files_digest(run.parts())
+def examples_digest(examples: Iterable[Example]) -> str:
+    """Return the digest of all that scores are made from besides the outputs: references, clusters, meta, texts."""
+    # By name: the order of a command's splits changes no score.
+    ordered = sorted(examples, key=lambda example: (example.split, example.example_id))
+    return digest([asdict(example) for example in ordered])
 
 
-def write_examples(run: Run, examples: Iterable[Example]) -> None:
-    """Write the subset with references and the text of each prompt's parts."""
+def write_examples(run: Run, examples: Sequence[Example]) -> None:
+    """Write the subset with references and the text of each prompt's parts; a file of the same content stays."""
+    try:
+        if run.examples_path.is_file() and examples_digest(examples_on_disk(run)) == examples_digest(examples):
+            return
+    except DamagedFileError as error:
+        logger.warning("%s is written again: %s", run.examples_path, error)
     # As JSON text: tasks have different keys, which parquet would merge into one struct with nulls.
     rows = [{**asdict(example), "meta": json.dumps(dict(example.meta), ensure_ascii=False)} for example in examples]
-    write_table(run.examples_path, pa.Table.from_pylist(rows))
+    write_bytes(run.examples_path, parquet_bytes(pa.Table.from_pylist(rows), run.owner(run.examples_path)))
 
 
 def read_examples(run: Run) -> list[Example]:
-    """Read the subset back."""
+    """Read the subset back. Raises StoreError where it is missing, damaged, or not what the manifest names."""
     path = run.examples_path
     if not path.is_file():
         raise StoreError(f"{path} is missing; the run is not complete. Run the same edt run or edt generate again.")
-    return [_example_from_row(row) for row in read_table(path).to_pylist()]
+    examples = examples_on_disk(run)
+    known = run.manifest.references
+    # An earlier file of the same run has a right seal and other references.
+    if known and examples_digest(examples) != known[-1]:
+        raise run.damaged(path, "it holds other references than those that the manifest names")
+    return examples
+
+
+def examples_on_disk(run: Run) -> list[Example]:
+    """Read the examples, also where they are not yet, or no longer, those that the manifest names."""
+    with _open(run, run.examples_path) as file:
+        return [_example_from_row(row) for row in file.read().to_pylist()]
 
 
 def _example_from_row(row: Mapping[str, Any]) -> Example:
@@ -167,30 +197,68 @@ def _example_from_row(row: Mapping[str, Any]) -> Example:
     return Example(**{**values, "meta": json.loads(row["meta"])})
 
 
-def write_scores(run: Run, scores: Sequence[ScoreRow]) -> None:
-    """Write the scores, stamped with the exact generations that they were made from."""
+@dataclass(frozen=True)
+class ScoreBasis:
+    """What scores are made from: the generations of a run, and its examples with their references."""
+
+    generation_id: str
+    parts: str
+    examples: str
+
+    @classmethod
+    def of(cls, run: Run, examples: Sequence[Example] | None = None) -> ScoreBasis:
+        """Return what is on disk now. Take it before reading what is scored: what is added meanwhile is then noticed.
+
+        examples: those of the run, where they were read already.
+        """
+        examples = read_examples(run) if examples is None else examples
+        return cls(run.generation_id, _parts_digest(run), examples_digest(examples))
+
+
+def _parts_digest(run: Run) -> str:
+    """Return one digest of the names and bytes of all parts, each of which is checked."""
+    # As version 0.1 wrote it, whose scores are read as well.
+    return digest(sorted((path.name, hashlib.sha256(run.read(path)).hexdigest()) for path in run.parts()))
+
+
+def write_scores(run: Run, scores: Sequence[ScoreRow], basis: ScoreBasis) -> None:
+    """Write the scores, stamped with exactly what they were made from."""
     table = _flat_table([as_row(score) for score in scores], SCORE_TYPES)
-    stamp = {_GENERATION_ID: run.generation_id.encode(), _PARTS_DIGEST: _parts_digest(run).encode()}
-    write_table(run.scores_path, table.replace_schema_metadata(stamp))
+    stamp = {_GENERATION_ID: basis.generation_id, _PARTS_DIGEST: basis.parts, _EXAMPLES_DIGEST: basis.examples}
+    table = table.replace_schema_metadata({key: value.encode() for key, value in stamp.items()})
+    write_bytes(run.scores_path, parquet_bytes(table, run.owner(run.scores_path)), remedy=COPY_THE_RUN)
 
 
 def read_scores(run: Run) -> list[ScoreRow]:
     """Read the scores back.
 
-    Raises NotScoredError where there are none, or they were made from other generations than those on disk.
+    Raises NotScoredError where there are none, or they were made from other generations or references than those on
+    disk, and DamagedFileError for a damaged file.
     """
     if not run.scores_path.is_file():
         # Without a finished setting edt score would only refuse: what helps is to finish the run.
         if _has_finished_setting(run):
             raise NotScoredError(f"{run.folder} has no scores yet; run edt score runs={run.folder}.")
         raise NotScoredError(f"{unfinished_text(run)} has no scores yet, and no setting that could be scored.")
-    table = read_table(run.scores_path)
+    with _open(run, run.scores_path) as file:
+        table = file.read()
     metadata = table.schema.metadata or {}
-    stamp = (metadata.get(_GENERATION_ID, b"").decode(), metadata.get(_PARTS_DIGEST, b"").decode())
+    stamp = [metadata.get(key, b"").decode() for key in (_GENERATION_ID, _PARTS_DIGEST, _EXAMPLES_DIGEST)]
+    basis = ScoreBasis.of(run)
     # Scores of a run that has grown since would lack settings, or mix old texts with new ones.
-    if stamp != (run.generation_id, _parts_digest(run)):
+    if stamp[:2] != [basis.generation_id, basis.parts]:
+        if missing := missing_rows(run):
+            raise NotScoredError(
+                f"{unfinished_text(run)} lacks {missing_text(missing)}, and has changed since its scores."
+            )
         raise NotScoredError(
             f"{run.scores_path} was made from other generations than those in {run.generations_folder}; "
+            f"score them again: edt score runs={run.folder}."
+        )
+    # An older version wrote no digest of the examples: its scores are of the first ones.
+    if stamp[2] != basis.examples and (stamp[2] or len(run.manifest.references) > 1):
+        raise NotScoredError(
+            f"{run.scores_path} was made from other references than those in {run.examples_path}; "
             f"score them again: edt score runs={run.folder}."
         )
     params = param_columns(table, SCORE_TYPES)
@@ -231,30 +299,14 @@ def _flat_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataTy
     return pa.table({name: pa.array([row.get(name) for row in rows], type=kind) for name, kind in kinds.items()})
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a parquet file. Raises StoreError for a damaged one, with the remedy."""
-    with _damage_as_store_error(path):
-        return pq.read_table(path, columns=None if columns is None else list(columns))
-
-
-def read_schema(path: Path) -> pa.Schema:
-    """Read the columns of a parquet file. Raises StoreError for a damaged one."""
-    with _damage_as_store_error(path):
-        return pq.read_schema(path)
-
-
 @contextmanager
-def _damage_as_store_error(path: Path) -> Iterator[None]:
-    """Turn an error of reading a parquet file into StoreError, with the remedy."""
+def _open(run: Run, path: Path) -> Iterator[pq.ParquetFile]:
+    """Give a parquet file of a run. Raises DamagedFileError for a damaged one, with the remedy."""
+    content = run.read(path)
     try:
-        yield
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise StoreError(
-            f"{path} is damaged ({str(error).splitlines()[0]}); remove it, and the same command makes it again, "
-            "exactly as it was."
-        ) from error
-
-
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a parquet file whole or not at all."""
-    write_atomically(path, lambda file: pq.write_table(table, file))
+        # The bytes that were checked, not the file, which may have been replaced meanwhile.
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            yield file
+    # Only files of older versions come here damaged, since they have no seal; pyarrow has many errors for them.
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise run.damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edt.store.manifest import Pass
-from edt.store.run import Run
+from edt.store.run import COMMAND, Run
 
-COMMAND = "command"
-"""Key of a pass's environment that holds the command which planned it."""
 _IN_WORDS = "repeat the edt run or edt generate that began it"
+_MOST_SETTINGS = 5
+"""Settings that a line names; of more, it counts the rest."""
 
 
 def unfinished_text(run: Run) -> str:
@@ -34,6 +37,29 @@ def is_unfinished(run: Run) -> bool:
     return _unfinished_pass(run) is not None
 
 
+def missing_rows(run: Run, splits: Sequence[str] | None = None, samples: int | None = None) -> Counter[tuple[str, str]]:
+    """Return how many planned rows are not on disk, by split and strategy, in the order of the plan.
+
+    splits: those that are looked at, None for all. samples: rows of later samples do not count.
+    """
+    missing: Counter[tuple[str, str]] = Counter()
+    passes = run.manifest.passes
+    for number, chunk in run.missing_chunks():
+        planned = passes[number]
+        if splits is None or planned.split in splits:
+            for strategy_id, sample in planned.rows:
+                if samples is None or sample < samples:
+                    missing[planned.split, strategy_id] += len(planned.chunks[chunk])
+    return missing
+
+
+def missing_text(missing: Counter[tuple[str, str]]) -> str:
+    """Return in words which rows are missing: "12 rows of edt(t0=1) on test, 4 rows of fixed(t0=0) on dev"."""
+    named = [f"{count:,} rows of {name} on {split}" for (split, name), count in missing.items()]
+    more = f" and of {len(named) - _MOST_SETTINGS} more settings" if len(named) > _MOST_SETTINGS else ""
+    return ", ".join(named[:_MOST_SETTINGS]) + more
+
+
 def _rows_on_disk(run: Run) -> int:
     """Return how many rows the parts hold, from their footers alone."""
     rows = 0
@@ -48,7 +74,5 @@ def _rows_on_disk(run: Run) -> int:
 
 def _unfinished_pass(run: Run) -> Pass | None:
     """Return the first pass that lacks a part."""
-    for number, planned in enumerate(run.manifest.passes):
-        if any(not run.part(number, chunk).is_file() for chunk in range(len(planned.chunks))):
-            return planned
-    return None
+    missing = run.missing_chunks()
+    return run.manifest.passes[missing[0][0]] if missing else None

@@ -21,7 +21,7 @@ from edt.scoring.output_warnings import output_warnings
 from edt.scoring.outputs import read_outputs
 from edt.scoring.score import score_outputs
 from edt.store.layout import study_folder
-from edt.store.parts import write_scores
+from edt.store.parts import ScoreBasis, write_scores
 from edt.study.ending import print_results
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
@@ -192,13 +192,14 @@ def _log_plan(request: StudyRequest, protocol: StudyProtocol) -> None:
 def _score_task(request: StudyRequest, task: TaskRequest, decoded: DecodedTask) -> TaskStudy:
     """Score a task and write the scores into its run folder."""
     run = decoded.run.reread()  # the decoding of test added passes
+    basis = ScoreBasis.of(run)
     outputs = read_outputs(run, SPLITS, decoded.strategy_ids)
 
     # The requested number of samples, even where the run holds more: scores of different numbers do not compare.
     samples = request.generation.sampling.samples
     log_into(run.folder)
     scored = score_outputs(run, outputs, request.metrics, samples, request.protocol.baseline_ids)
-    write_scores(run, scored.scores)
+    write_scores(run, scored.scores, basis)
     for warning in output_warnings([score for score in scored.scores if score.split == "test"], [run]):
         logger.warning("%s", warning)
     return TaskStudy(task=task.task, scored=scored, families=decoded.families)

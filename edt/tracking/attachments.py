@@ -15,8 +15,7 @@ from edt.report.run_labels import run_labels
 from edt.report.run_report import scores_page, warnings_in
 from edt.report.table import csv_text, markdown
 from edt.store.layout import study_folder
-from edt.store.run import Run
-from edt.store.unfinished import COMMAND
+from edt.store.run import COMMAND, Run
 
 _STEP_FIGURES = ("steps-*.png", "steps-*.svg")
 """Files that are taken from the study's folder; all others, such as its page with outputs, are not sent."""

@@ -17,6 +17,7 @@ OPTION_NAMES = {
     "stem": "metrics.rouge_l.stem",
     "constants": "EDA's constants",
     "seed": "search.seed",
+    "references": "the references of the data",
     "metrics": "task.quality or options of the metrics",
 }
 """Names on the command line of the keys of an identity; the other keys are parameters of the space."""

@@ -197,7 +197,8 @@ def search(
 class Evaluator:
     """Decode settings on dev together, and measure them on EDA's frozen scale.
 
-    constants: by task. baseline: the fixed temperatures' measurements, by strategy id and task.
+    constants: by task. baseline: the fixed temperatures' measurements, by strategy id and task. references: digests of
+    the tasks' examples, of those that are not what their run began with.
     """
 
     session: Session
@@ -205,6 +206,7 @@ class Evaluator:
     spec: MetricsSpec
     constants: Mapping[str, EdaConstants]
     baseline: Mapping[str, MetricsByTask]
+    references: Sequence[str] = ()
 
     @classmethod
     def calibrated(cls, session: Session, indices: Sequence[int], spec: MetricsSpec) -> Evaluator:
@@ -212,8 +214,10 @@ class Evaluator:
         samples = session.request.sampling.samples
         strategy_ids = [strategy.strategy_id for strategy in session.request.strategies]
         entries, constants = {}, {}
+        references: list[str] = []
         for run in session.decode(indices=indices, splits=(DEV,)):
             task = run.manifest.task
+            references += run.manifest.changed_references()
             entries[task] = evaluate_on_dev(run, strategy_ids, spec, samples)
 
             # Frozen on disk, so that a resumed search measures on the same scale.
@@ -233,7 +237,9 @@ class Evaluator:
                 )
             constants[task] = scale
         baseline = trial_metrics(entries, constants)
-        return cls(session=session, indices=indices, spec=spec, constants=constants, baseline=baseline)
+        return cls(
+            session=session, indices=indices, spec=spec, constants=constants, baseline=baseline, references=references
+        )
 
     def __call__(self, settings: Sequence[Strategy]) -> dict[str, dict[str, TrialMetrics]]:
         """Return the measurements by strategy id and task."""
@@ -260,6 +266,8 @@ def _search_identity(request: TuneRequest, session: Session, evaluate: Evaluator
         "objective": request.search.objective,
         "seed": request.search.seed,
         **_further_identity(request, evaluate.indices),
+        # Corrected references make other measurements of the same outputs.
+        **({"references": evaluate.references} if evaluate.references else {}),
     }
 
 
@@ -322,6 +330,7 @@ def _evaluate_on_test(
         baseline_ids=set(fixed),
         baseline=best_fixed,
         baseline_origin=f"the best of {len(fixed)} fixed temperatures by EDA on dev, chosen by edt tune",
+        unfinished=True,
     )
     wanted = {*(setting.strategy_id for setting in settings), GRAMMAR_ID}
     of_test = [score for score in scores if score.split == TEST and score.strategy_id in wanted]

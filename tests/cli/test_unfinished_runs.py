@@ -1,6 +1,5 @@
 """edt report and edt score over a folder of runs in which some are unfinished, unscored, or of other sample counts."""
 
-import json
 import shlex
 
 import pytest
@@ -10,6 +9,7 @@ from edt.cli import main
 from edt.errors import StoreError
 from edt.store.run import find_runs
 from tests.support.command_line import refused
+from tests.support.small_runs import edit_manifest
 
 SMALL = ["task.limit=3", "sampling.max_new_tokens=3", "strategy=fixed", "strategy.t0=[0,1]", "engine.max_rows=4"]
 
@@ -75,10 +75,12 @@ def test_where_no_run_remains_it_is_an_error_with_the_remedy(runs, capsys):
 def test_a_run_of_an_older_version_names_the_remedy_in_words(runs, capsys):
     folder, more = runs
     run = more("sampling.seed=1", interrupted=True)
-    content = json.loads(run.manifest_path.read_text())
-    for planned in content["passes"]:
-        del planned["environment"]["command"]
-    run.manifest_path.write_text(json.dumps(content))
+
+    def without_commands(content):
+        for planned in content["passes"]:
+            del planned["environment"]["command"]
+
+    edit_manifest(run, without_commands)
     assert main(["report", *words_of(folder)]) == 0
     assert "repeat the edt run or edt generate that began it" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ from edt.errors import ConfigError, StoreError
 from edt.generation.export import export_samples
 from edt.store.parts import read_examples, read_generations
 from edt.strategies import EDT, Fixed
-from tests.support.small_runs import run_of
+from tests.support.small_runs import rewrite, run_of
 
 AWKWARD = ['=1+1, "quoted"\nand a line\r', "", "ünïcode 漢字 🙂 \u2028", "-5", "null", "\ttab;semicolon"]
 
@@ -23,7 +23,7 @@ def run(ask):
         table = pq.read_table(path)
         texts = [AWKWARD[i % len(AWKWARD)] for i in range(len(table))]
         index = table.column_names.index("text")
-        pq.write_table(table.set_column(index, "text", [texts]).replace_schema_metadata(table.schema.metadata), path)
+        rewrite(run, path, table.set_column(index, "text", [texts]))
     return run
 
 

@@ -1,6 +1,5 @@
 """Runs end to end on a random model: resuming, adding, crashing, refusing."""
 
-import json
 import shutil
 
 import pytest
@@ -13,7 +12,7 @@ from edt.scoring.outputs import read_outputs
 from edt.scoring.score import score_runs
 from edt.store import atomic
 from edt.strategies import EDT, KLD, Fixed
-from tests.support.small_runs import FIXED, bytes_of, rows_of, run_of
+from tests.support.small_runs import FIXED, bytes_of, edit_manifest, rows_of, run_of
 
 
 def test_same_command_resumes_and_writes_nothing(ask):
@@ -77,7 +76,8 @@ def test_a_chunk_that_exhausts_memory_is_split_and_the_plan_says_so(ask, tmp_pat
     assert rows_of(run) == wanted
     (planned,) = run.manifest.passes
     assert planned.splits > 0
-    assert planned.rows_per_batch <= most or most == 4
+    # The batches were smaller, but the plan is for a machine with its memory back.
+    assert planned.rows_per_batch == 100
     assert sorted(i for chunk in planned.chunks for i in chunk) == sorted({key[1] for key in wanted})
     assert caplog.text.count("was split") == 1
     monkeypatch.undo()
@@ -128,7 +128,9 @@ def test_dev_and_test_are_disjoint_halves(ask):
 def test_parts_of_another_run_are_refused(ask):
     first, second = run_of(ask()), run_of(ask(seed=1))
     shutil.copy(first.parts()[0], second.part(9, 0))
-    with pytest.raises(StoreError, match="copied from another run"):
+    with pytest.raises(
+        StoreError, match=r"in the place of another file: it was written as part-000-00000.parquet of run"
+    ):
         score_runs([second], MetricsSpec(), samples=None)
 
 
@@ -157,10 +159,8 @@ def test_scores_refuse_generations_they_were_not_made_from(ask):
 
 def test_manifest_changed_by_hand_is_refused(ask):
     run = run_of(ask())
-    content = json.loads(run.manifest_path.read_text())
-    content["identity"]["seed"] = 7
-    run.manifest_path.write_text(json.dumps(content))
-    with pytest.raises(StoreError, match="changed by hand"):
+    edit_manifest(run, lambda content: content["identity"].update(seed=7))
+    with pytest.raises(StoreError, match=r"changed by hand.*repair=true"):
         run.reread()
 
 

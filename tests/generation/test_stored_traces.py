@@ -15,7 +15,9 @@ from edt.decoding.sampling import Limits, Sampling
 from edt.records import Prompt
 from edt.report.steps import StepTraces, bands, figure_bytes, steps_figure
 from edt.store.parts import TRACES, read_part
+from edt.store.run import find_runs
 from edt.strategies import EDT, KLD, Fixed
+from tests.support.small_runs import as_an_older_version_wrote_it
 
 STRATEGIES = [Fixed(t0=0.7), EDT(t0=1, theta=0.5), KLD(t0=1, sigma=2), EDT(t0=1, theta=0.5, granularity="instance")]
 
@@ -127,14 +129,15 @@ def test_rows_from_before_tracing_stay_and_one_notice_says_so(words, tmp_path, c
 def test_parts_from_before_there_were_traces_still_count(words, tmp_path, capsys):
     assert main(["run", *words]) == 0
     table = capsys.readouterr().out
-    for part in tmp_path.rglob("part-*.parquet"):
+    (run,) = find_runs([next(tmp_path.rglob("manifest.json")).parent])
+    run = as_an_older_version_wrote_it(run)
+    for part in run.parts():
         old = pq.read_table(part).drop_columns(list(TRACES))
         pq.write_table(old, part)
-        read = read_part(part)
+        read = read_part(run, part)
         assert read.drop_columns(list(TRACES)).equals(old)
-        assert read.schema.metadata == old.schema.metadata
         assert all(read[name].null_count == len(old) for name in TRACES)
-        assert read_part(part, ["sample", "trace_entropy"]).column_names == ["sample", "trace_entropy"]
+        assert read_part(run, part, ["sample", "trace_entropy"]).column_names == ["sample", "trace_entropy"]
     before = parts_of(tmp_path)
     assert main(["run", *words]) == 0
     assert capsys.readouterr().out == table

@@ -13,6 +13,7 @@ from edt.cli.app import config_folder
 from edt.errors import ConfigError
 from edt.store.parts import read_examples, read_generations
 from edt.store.run import find_runs
+from edt.store.seal import json_bytes
 from edt.study.manifest import check_not_larger, read_study_manifest
 from tests.support.small_study import EXPERIMENTS, QUICK, SMALL, few
 
@@ -159,8 +160,10 @@ def test_constants_hang_on_the_study_alone(study, tmp_path):
     before = ["strategy=fixed", "strategy.t0=[0,2.5]", "task.split=[dev,test]", "sampling.samples=4"]
     assert main(["run", *before, *shared, mine[0], mine[2], "metrics.bootstrap.resamples=10"]) == 0
     (run,) = find_runs([tmp_path / "runs"])
-    frozen = {key: known | {"q_star": 99.0} for key, known in json.loads(run.constants_path.read_text()).items()}
-    run.constants_path.write_text(json.dumps(frozen))
+    frozen = json.loads(run.constants_path.read_text())
+    del frozen["seal"]
+    frozen = {key: known | {"q_star": 99.0} for key, known in frozen.items()}
+    run.constants_path.write_bytes(json_bytes(frozen, run.owner(run.constants_path)))
     words = [word for word in study[1] if not word.startswith("paths.")]
     assert main(["study", "experiment=main_table", *shared, *words, *mine]) == 0
     whole, own = (
@@ -172,7 +175,8 @@ def test_constants_hang_on_the_study_alone(study, tmp_path):
     )
     assert (own["q_star"], own["s_star"], own["chosen"]) == (whole["q_star"], whole["s_star"], whole["chosen"])
     assert own["q_star"] != 99.0
-    assert json.loads(run.constants_path.read_text()) == frozen
+    kept = json.loads(run.constants_path.read_text())
+    assert {key: known for key, known in kept.items() if key != "seal"} == frozen
     notes = {row["note"] for row in pq.read_table(run.scores_path).to_pylist() if row["metric"] == "eda"}
     assert all("edt run and edt score use those that the run had frozen before" in note for note in notes)
 

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from edt.store.run import Run
+from tests.support.small_runs import rewrite
 from tests.support.wandb_machine import HOST, KEY, SETTINGS, TASKS, TOKEN, USER, study_id
 
 
@@ -119,19 +121,18 @@ def test_nothing_written_tells_the_home_the_user_the_host_or_a_key(machine):
 
 def test_traces_become_plots(again):
     """Two rows of a setting: steps that one of them no longer has are the other's alone."""
-    for run in again.runs.glob("mini-mini_quac-*"):
-        for path in (run / "generations").glob("*.parquet"):
+    for run in map(Run.open, again.runs.glob("mini-mini_quac-*")):
+        for path in run.parts():
             table = pq.read_table(path)
             entropy = [[1.0, 2.0, 6.0] if row["sample"] == 0 else [3.0] for row in table.to_pylist()]
             temperature = [None if row["sample"] else [0.5, 0.25] for row in table.to_pylist()]
-            metadata = table.schema.metadata
             for name, values in (("trace_entropy", entropy), ("trace_temperature", temperature)):
                 place = table.column_names.index(name)
                 table = table.set_column(place, name, pa.array(values, type=pa.list_(pa.float64())))
-            pq.write_table(table.replace_schema_metadata(metadata), path)
+            rewrite(run, path, table)
     code = (
         "import sys; from pathlib import Path; from edt.tracking import export as track; from edt.store.run import find_runs;"
-        "from edt.store.parts import read_table, score_of, param_columns, SCORE_TYPES;"
+        "from pyarrow.parquet import read_table; from edt.store.parts import score_of, param_columns, SCORE_TYPES;"
         "from edt.tracking.spec import WandbSpec; runs = find_runs([Path(sys.argv[1])]);"
         "tables = [read_table(run.scores_path) for run in runs];"
         "scores = [score_of(row, param_columns(t, SCORE_TYPES)) for t in tables for row in t.to_pylist()];"

@@ -10,9 +10,10 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
 from edt.cli import main
-from edt.metrics.eda import EdaConstants
+from edt.scoring.eda_constants import FrozenConstants
 from edt.store.parts import read_examples, read_generations, read_scores
 from edt.store.run import Run
+from tests.support.small_runs import rewrite
 from tests.support.small_search import GRID, SMALL, words
 
 
@@ -71,7 +72,7 @@ def test_a_trials_values_by_another_program(whole):
             max(scorer.score(ref, r["text"])["rougeL"].fmeasure for ref in references[r["example_id"]]) for r in of
         ]
         quality[strategy_id] = 100 * sum(values) / len(values)
-    (constants,) = (EdaConstants(**c) for c in json.loads(run.constants_path.read_text()).values())
+    (constants,) = FrozenConstants.read(run).by_scale.values()
     assert constants.source == "dev"
     assert constants.q_star == pytest.approx(max(quality[row["strategy_id"]] for row in fixed), abs=1e-8)
     assert constants.s_star == max(float(row["mini_xlsum self_bleu"]) for row in fixed)
@@ -99,7 +100,7 @@ def plant(run, strategy_id):
         for row in rows:
             if (row["split"], row["strategy_id"]) == ("test", strategy_id):
                 row["text"] = " ".join(references[row["example_id"]][:: row["sample"] + 1])
-        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+        rewrite(run, path, pa.Table.from_pylist(rows, schema=table.schema))
 
 
 def test_selection_never_sees_test(whole, tmp_path):
