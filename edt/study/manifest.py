@@ -13,11 +13,13 @@ from edt.generation.environment import environment
 from edt.generation.request import GenerationRequest
 from edt.metrics.suite import MetricsSpec
 from edt.redact import without_secrets
-from edt.store.atomic import write_text
+from edt.store.atomic import write_bytes
+from edt.store.seal import SEAL_KEY, SealError, check_seal, json_bytes
 from edt.study.results import Study
 from edt.study.spec import RefinementBudget
 
 MANIFEST_NAME = "manifest.json"
+_OWNER = f"study/{MANIFEST_NAME}"
 
 NAMES_OF_0_1 = {
     "artefacts": "experiments",
@@ -51,7 +53,7 @@ def write_study_manifest(
         "tasks": {name: task.facts() for name, task in study.tasks.items()},
         "left_out": dict(study.left_out),
     }
-    write_text(folder / MANIFEST_NAME, json.dumps(content, indent=1) + "\n")
+    write_bytes(folder / MANIFEST_NAME, json_bytes(content, _OWNER))
 
 
 def read_study_manifest(folder: Path) -> dict[str, Any] | None:
@@ -64,11 +66,17 @@ def read_study_manifest(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        manifest = _renamed(json.loads(path.read_text(encoding="utf-8")))
+        raw = path.read_bytes()
+        # An older version wrote no seal.
+        check_seal(raw, _OWNER)
+        manifest = _renamed(json.loads(raw))
+        manifest.pop(SEAL_KEY, None)
         # all that is compared below, so that a file of another program is refused here
         for key in ("model", "tasks", "samples", "resamples"):
             manifest["size"][key]
         list(manifest["experiments"])
+    except SealError as error:
+        raise StoreError(f"{path} {error}; remove {folder}, or give paths.results=FOLDER.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(
             f"{path} is not a study's manifest ({error}); remove {folder}, or give paths.results=FOLDER."

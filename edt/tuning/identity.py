@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edt.store.seal import check_seal
+
 SEARCH_FILE = "tune.json"
 IDENTITY_KEYS = ("identity", "asked")
 """The key of a search's identity in SEARCH_FILE, and that of version 0.1."""
@@ -45,7 +47,9 @@ def new_search_note(name: str, identity: Mapping[str, object], earlier: Sequence
 def _read_identity(folder: Path) -> dict[str, Any] | None:
     """Return the identity of a finished search; None where it cannot be read."""
     try:
-        content = json.loads((folder / SEARCH_FILE).read_text(encoding="utf-8"))
+        raw = (folder / SEARCH_FILE).read_bytes()
+        check_seal(raw, f"search/{SEARCH_FILE}")
+        content = json.loads(raw)
         identity = next(content[key] for key in IDENTITY_KEYS if key in content)
     except (OSError, ValueError, TypeError, StopIteration):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,8 @@ from edt.generation.environment import environment
 from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.report.table import markdown, print_table, result_console
-from edt.store.atomic import write_text
+from edt.store.atomic import write_bytes, write_text
+from edt.store.seal import json_bytes
 from edt.terminal_text import csv_cell
 from edt.tuning.conclusion import choice_caveat, conclusions
 from edt.tuning.identity import IDENTITY_KEYS, SEARCH_FILE
@@ -38,7 +38,7 @@ def report_search(
     write_text(folder / "table.md", "\n\n".join([markdown(sections, warnings).rstrip("\n"), *paragraphs]) + "\n")
     write_text(folder / "trials.csv", _trials_csv(result))
     write_text(folder / "baseline.csv", _baseline_csv(result))
-    write_text(folder / SEARCH_FILE, json.dumps(_facts(result, identity), indent=1, ensure_ascii=False) + "\n")
+    write_bytes(folder / SEARCH_FILE, json_bytes(_facts(result, identity), f"search/{SEARCH_FILE}"))
 
     # The page last: it is the slowest, and the files before it are enough to draw it again.
     write_text(folder / "tune.html", tune_page(result, sections, paragraphs, warnings))

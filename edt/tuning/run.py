@@ -22,6 +22,8 @@ from edt.scoring.eda_constants import BASELINE
 from edt.scoring.output_warnings import output_warnings
 from edt.scoring.outputs import GRAMMAR_ID
 from edt.scoring.score import score_runs
+from edt.store.atomic import remove_abandoned
+from edt.store.database import checked_database
 from edt.store.layout import search_folder, search_folders
 from edt.store.lock import held
 from edt.strategies.base import Strategy
@@ -40,6 +42,8 @@ Evaluate = Callable[[Sequence[Strategy]], Mapping[str, MetricsByTask]]
 """Measures settings on dev, which are decoded together; by strategy id."""
 
 logger = logging.getLogger(__name__)
+
+_REMEASURE = "Remove it: the decoded outputs are kept, and the same command measures them again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,9 @@ def _search_tasks(
     # one process at a time: two would suggest the same trials
     with held(folder, "the search in"):
         log_into(folder)
-        with Trials(folder / "trials.sqlite3", name, request.space, request.search) as trials:
+        remove_abandoned(folder)
+        path = folder / "trials.sqlite3"
+        with checked_database(path, _REMEASURE), Trials(path, name, request.space, request.search) as trials:
             present = len(trials.completed())
             if message := exhausted_message(request.search, trials.size):
                 logger.info("%s", message)

@@ -92,6 +92,8 @@ OUTSIDE = {
     "tracking": "wandb",
     "tracking.*": None,
     "dry_run": None,
+    "strict": None,
+    "repair": None,
     # Of edt run: what the scores are compared with, and how much of the table is printed.
     "baseline": None,
     "sort": None,
