@@ -19,7 +19,7 @@ EXTRAS = {
     "wandb": ("wandb",),
     "peft": ("peft",),
     "evaluate": ("evaluate", "datasets"),
-    "gguf": ("gguf",),
+    "gguf": ("gguf", "accelerate"),
 }
 """Each extra of pyproject.toml, with the modules that it brings; tests/test_dependencies.py compares the two."""
 

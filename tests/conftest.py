@@ -11,11 +11,22 @@ import absl.logging
 import pytest
 import torch
 
+# Here, before EDT_CACHE is set below: these models are looked for in the user's own cache.
+from tests.support.fetched_models import why_not_here
+
 CONTEXT = 256
 
 # rouge_score brings absl's log handler, which keeps the stderr of its import: here pytest's captured one. Hydra closes all
 # handlers when it sets up logging, and absl then closes that stream, unless it is the process's own.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+
+def pytest_runtest_setup(item) -> None:
+    """Skip tests of real models that are not on this machine."""
+    for mark in item.iter_markers("real_model"):
+        for name in mark.args:
+            if (reason := why_not_here(name)) is not None:
+                pytest.skip(reason)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -95,7 +95,18 @@ def _read_signals(
 
 
 def _draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: RowBatch, step: int) -> Tensor:
-    """Draw the row's next token, [1], and record it: divide, truncate, add the noise, take the largest."""
+    """Draw the row's next token, [1], the one with the largest score, and record it."""
+    score_1V, temperature_1 = _scores_alone(logits_1V, signals, table, row, step)
+    token_1 = score_1V.argmax(dim=-1)
+
+    row.record(torch.tensor([0]), step, token_1.cpu(), temperature_1.cpu(), signals.entropy_R.cpu())
+    return token_1
+
+
+def _scores_alone(
+    logits_1V: Tensor, signals: Signals, table: StrategyTable, row: RowBatch, step: int
+) -> tuple[Tensor, Tensor]:
+    """Return the score of each token, [1, V], and the temperature, [1]: divide, truncate, add the noise."""
     (strategy,) = table.strategies
 
     key_12 = row.key_U2.to(table.device)
@@ -122,7 +133,4 @@ def _draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: 
     score_1V = scaled_1V.masked_fill(~kept_1V, -torch.inf)
     if not floored(temperature_1):
         score_1V = score_1V + gumbel_noise(key_12, step, logits_1V.shape[-1], logits_1V.dtype)
-    token_1 = score_1V.argmax(dim=-1)
-
-    row.record(torch.tensor([0]), step, token_1.cpu(), temperature_1.cpu(), signals.entropy_R.cpu())
-    return token_1
+    return score_1V, temperature_1

