@@ -275,9 +275,10 @@ def study_figures(model: str, data: Sequence[str], folder: Path, device: torch.d
         ]
         decoded_s, log = _edt("generate", words, folder / f"study_{task}.log")
         (run,) = (folder / "runs").glob(f"*{task}*")
-        scored_s, table = _edt("score", [f"runs={run}"], folder / f"study_{task}.txt")
+        tables = folder / "runs" / f"{task}_tables"
+        scored_s, table = _edt("score", [f"runs={run}", f"out={tables}"], folder / f"study_{task}.txt")
         figures[task] = {"decode_seconds": decoded_s, "score_seconds": scored_s, "plan": log[:2], "last": table[-1:]}
-        for path in [*(folder / "runs").glob("studies/*/table.*"), run / "scores.parquet", run / "manifest.json"]:
+        for path in [*tables.glob("table.*"), run / "scores.parquet", run / "manifest.json"]:
             (folder / f"study_{task}_{path.name}").write_bytes(path.read_bytes())
         with tarfile.open(folder / f"study_{task}_statistics.tar.gz", "w:gz") as tar:
             tar.add(run / "statistics", arcname="statistics")

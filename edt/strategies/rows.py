@@ -96,13 +96,15 @@ class StrategyTable:
     def temperature(
         self, strategy_R: Tensor, signals: Signals, family_rows: Sequence[tuple[Tensor, Tensor]] | None = None
     ) -> Tensor:
-        """Return the temperature per row; strategy_R holds each row's index into the table.
+        """Return the temperature per row; strategy_R holds each row's index into the table, on the CPU or the device.
 
         family_rows: what `family_rows` returns, where a caller has it for many steps.
         """
         # Left uninitialized: each row is of exactly one family, so the loop fills every row.
         temperature_R = torch.empty_like(signals.entropy_R)
         each = self.family_rows(strategy_R.cpu()) if family_rows is None else family_rows
+        # A tensor on the CPU takes no indices from a GPU.
+        strategy_R = strategy_R.to(self.device, non_blocking=True)
         # One call per family, not per strategy: a grid of 100 settings costs as much as one.
         for family, columns, (rows, padded) in zip(self.families, self.params, each, strict=True):
             params = {name: column_N[strategy_R[padded]] for name, column_N in columns.items()}
