@@ -6,7 +6,7 @@ With a model, the prompts are texts of a file (by default those of examples/data
 without one, a random model of `--shape` reads random tokens, its logits scaled to `--entropy`. The peer decodes all
 prompts in one `generate(num_return_sequences=8)` per setting. Its cost does not depend on the setting, so it is timed
 on one fixed and one EDT setting and multiplied; the JSON says so. All contenders run in turn; compilation is reported
-separately. `share_in_model` is of a sweep of its own. The last line is one JSON object.
+separately. `share_in_model` is of a separate sweep. The last line is one JSON object.
 """
 
 from __future__ import annotations

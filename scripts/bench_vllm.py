@@ -5,10 +5,10 @@
     /tmp/vllm/bin/pip uninstall -y torchvision torchaudio torchcodec
     python -m scripts.bench_vllm --vllm-python /tmp/vllm/bin/python [--data FILE --field COLUMN] [--quick]
 
-vLLM needs an environment of its own, and is driven there by `scripts/vllm_worker.py`. Both decode the same prompts with
-the same samples and tokens, in bfloat16, on the same number of threads, in turn. vLLM draws at a fixed temperature of
-T0 in the place of each EDT setting, so it pays nothing for the rule. Start-up is reported by itself. The last line is
-one JSON object.
+vLLM needs a separate environment, and is driven there by `scripts/vllm_worker.py`. Both decode the same prompts with
+the same samples and tokens, in bfloat16, on the same number of threads, in turn. vLLM has less to do: it draws at a
+fixed temperature of T0 in the place of each EDT setting, and one greedy sample. Start-up is reported by itself. The
+last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WORKER = Path(__file__).with_name("vllm_worker.py")
 
 
 class VLLM:
-    """vLLM in a process of its own."""
+    """vLLM in a separate process."""
 
     def __init__(self, python: str, job: dict[str, Any]) -> None:
         """Start it with its model loaded."""

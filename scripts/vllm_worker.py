@@ -1,8 +1,8 @@
-"""Decode a sweep with vLLM on a CPU when told to: the half of `scripts.bench_vllm` that vLLM's own Python runs.
+"""Decode sweeps with vLLM on a CPU, on request: the half of `scripts.bench_vllm` that vLLM's own Python runs.
 
 The first line of the input is a JSON object: model, dtype, threads, prompts (token ids), temperatures, samples, tokens.
 Each further line starts one sweep. Answers are lines that begin with ANSWER; whatever else vLLM prints is not read.
-It imports nothing of edt: vLLM has an environment of its own.
+It imports nothing of edt: vLLM has a separate environment.
 """
 
 from __future__ import annotations
@@ -61,7 +61,10 @@ def main() -> None:
     for line in sys.stdin:
         tokens = int(line)
         parameters = [
-            SamplingParams(n=job["samples"], temperature=t, max_tokens=tokens, ignore_eos=True, detokenize=False)
+            # vLLM refuses several greedy samples, which would be equal: it decodes one.
+            SamplingParams(
+                n=job["samples"] if t > 0 else 1, temperature=t, max_tokens=tokens, ignore_eos=True, detokenize=False
+            )
             for _, t in requests
         ]
         # What an earlier sweep has read must not serve this one.
