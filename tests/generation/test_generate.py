@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from edt.errors import ModelError, StoreError
+from edt.generation.generate import _BatchSize
 from edt.metrics.suite import MetricsSpec
 from edt.report.run_report import read_study
 from edt.scoring.outputs import read_outputs
@@ -84,6 +85,38 @@ def test_a_chunk_that_exhausts_memory_is_split_and_the_plan_says_so(ask, tmp_pat
     before = bytes_of(run)
     assert run_of(ask(max_rows=100)).folder == run.folder
     assert bytes_of(run) == before
+
+
+def test_batches_grow_again_when_a_shortage_has_passed():
+    size = _BatchSize(64)
+    assert size.halve(rows=40)
+    assert size.rows == 20
+    # After a second shortage, more chunks have to fit before more rows are tried.
+    assert size.halve(rows=40)
+    grown = []
+    for _ in range(12):
+        size.has_fitted()
+        grown.append(size.rows)
+    assert grown == [10, 10, 10, 20, 20, 20, 20, 40, 40, 40, 40, 64]
+    while size.halve(rows=64):
+        pass
+    assert size.rows == 1
+
+
+def test_a_shortage_that_an_older_version_wrote_into_the_plan_does_not_last(ask, monkeypatch):
+    from edt.generation import generate
+
+    run = run_of(ask(max_rows=100))
+
+    def as_after_a_shortage(content):
+        content["passes"][0].update(splits=3, rows_per_batch=1)
+
+    edit_manifest(run, as_after_a_shortage)
+    run.parts()[0].unlink()
+    honest, sizes = generate._decode_chunk, []
+    monkeypatch.setattr(generate, "_decode_chunk", lambda *given: (sizes.append(given[5]), honest(*given))[1])
+    run_of(ask(max_rows=100))
+    assert sizes == [100]
 
 
 def test_a_row_that_exhausts_memory_is_an_error(ask, monkeypatch):

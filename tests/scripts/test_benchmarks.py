@@ -120,3 +120,19 @@ def test_the_worker_of_the_vllm_benchmark_needs_nothing_of_edt():
     assert "import edt" not in source
     assert "from edt" not in source
     assert "from scripts" not in source
+
+
+def test_the_benchmark_of_many_chunks_runs_and_ends_with_json():
+    shown = subprocess.run(
+        [sys.executable, "-m", "scripts.bench_chunks", "--chunks", "30", "--settings", "1"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    figures = json.loads(shown.stdout.splitlines()[-1])
+    assert figures["chunks"] == 30
+    assert {"seconds_growth", "memory_growth", "files_growth", "plan_half_s", "score_seals_share"} <= figures.keys()
+    # A tenth of the chunks is three: of the figures only this one is exact.
+    assert figures["files_growth"] == 1
