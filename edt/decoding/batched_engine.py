@@ -17,7 +17,7 @@ from edt.decoding.cache.kept_check import kept_sharing_check
 from edt.decoding.cache.sharing_check import SharingCheck
 from edt.decoding.engine import Engine, noise_key, raise_non_finite
 from edt.decoding.loop import decode
-from edt.decoding.ops.kernels import Kernels
+from edt.decoding.ops.kernels import Kernels, worth_compiling
 from edt.decoding.request import DecodeRequest, Pair
 from edt.decoding.row_batch import RowBatch
 from edt.models.language_model import LanguageModel
@@ -52,8 +52,20 @@ class BatchedEngine(Engine):
 
     @cached_property
     def kernels(self) -> Kernels:
-        """The passes over this model's vocabulary."""
+        """The passes over this model's vocabulary, for long work."""
         return Kernels(compile=self.spec.compile, vocabulary=self.model.vocabulary, device=self.model.device)
+
+    @cached_property
+    def _short_kernels(self) -> Kernels:
+        """The same for work that ends before compiling would have paid."""
+        model = self.model
+        return Kernels(compile=self.spec.compile, vocabulary=model.vocabulary, device=model.device, row_steps=0)
+
+    def _kernels_for(self, request: DecodeRequest) -> Kernels:
+        """Return the passes for a request, which may be a chunk of a longer plan."""
+        # By the plan and not by what is left of it: a run that is resumed draws with the same passes.
+        is_short = self.spec.compile is None and not worth_compiling(self.model.vocabulary, request.planned_row_steps)
+        return self._short_kernels if is_short else self.kernels
 
     @cached_property
     def _checks(self) -> dict[int, SharingCheck]:
@@ -141,7 +153,9 @@ class BatchedEngine(Engine):
 
         # The state of the rows, and the contexts that they begin in.
         rows = RowBatch(strategy_A=strategy_A, keys=keys, max_new_tokens=new_tokens)
-        branches = prefilled.start(prompt_A, table.needs("kl")[strategy_A], new_tokens=new_tokens, kernels=self.kernels)
+        branches = prefilled.start(
+            prompt_A, table.needs("kl")[strategy_A], new_tokens=new_tokens, kernels=self._kernels_for(request)
+        )
         decode(
             rows,
             branches,

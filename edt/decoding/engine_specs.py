@@ -42,8 +42,8 @@ class BatchedSpec(EngineSpec):
     """All strategies in one batch: each prompt is read once, and the model runs once per distinct prefix."""
 
     compile: bool | str | None = None
-    """Compile the passes over the vocabulary? null: for large vocabularies, if there is a compiler; if_found: for small
-    ones too; true or false: always or never.
+    """Compile the passes over the vocabulary? null: for large vocabularies and long work, if there is a compiler;
+    if_found: for small ones and short work too; true or false: always or never.
     """
 
     def build(self, model: LanguageModel) -> BatchedEngine:

@@ -37,6 +37,7 @@ class DecodeRequest:
 
     prompts: decoded together, such as a chunk of the plan. strategies: what the rows index.
     rows_per_batch: the most rows in one batch of the model; None puts all rows into one batch.
+    planned_prompts: prompts of the whole plan, where `prompts` are a chunk of one; None: these are all.
     on_step: called after each step that is decoded.
     """
 
@@ -46,6 +47,7 @@ class DecodeRequest:
     sampling: Sampling
     limits: Limits
     rows_per_batch: int | None = None
+    planned_prompts: int | None = None
     on_step: OnStep = field(default=ignore_step, compare=False, repr=False)
 
     @classmethod
@@ -60,6 +62,12 @@ class DecodeRequest:
     def used_strategies(self) -> list[Strategy]:
         """The strategies that a row names; the others cost nothing."""
         return [self.strategies[index] for index in sorted({row.strategy for row in self.rows})]
+
+    @property
+    def planned_row_steps(self) -> int:
+        """Rows × steps of the whole plan, if no row ends before the limit."""
+        prompts = len(self.prompts) if self.planned_prompts is None else self.planned_prompts
+        return prompts * len(self.rows) * self.limits.max_new_tokens
 
     @property
     def batch_size(self) -> int:
@@ -80,4 +88,4 @@ class DecodeRequest:
         by_id = {prompt.example_id: prompt for prompt in self.prompts}
         for chunk in plan.chunks:
             prompts = [by_id[example_id] for example_id in chunk]
-            yield replace(self, prompts=prompts, rows_per_batch=plan.rows_per_batch)
+            yield replace(self, prompts=prompts, rows_per_batch=plan.rows_per_batch, planned_prompts=len(self.prompts))

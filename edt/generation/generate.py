@@ -257,7 +257,9 @@ def _decode_chunk(
     """Return the generations of one chunk of a pass."""
     prompts = chunk_prompts(prepared, planned, chunk)
     rows = decode_request(request, prepared, planned.rows, prompts)
-    return list(engine.generate(replace(rows, rows_per_batch=rows_per_batch, on_step=on_step)))
+    in_pass = sum(len(ids) for ids in planned.chunks)
+    rows = replace(rows, rows_per_batch=rows_per_batch, planned_prompts=in_pass, on_step=on_step)
+    return list(engine.generate(rows))
 
 
 def _warn_of_untraced_rows(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection[str]]) -> None:

@@ -16,6 +16,7 @@ from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
+import torch.fx.experimental._config as symbolic_sizes
 from torch import Tensor
 
 from edt.decoding.ops import draw as drawing
@@ -27,6 +28,12 @@ logger = logging.getLogger(__name__)
 MIN_COMPILED_VOCABULARY = 8192
 """Smallest vocabulary that is compiled by default. For smaller ones, compiling takes longer than it saves."""
 
+MIN_COMPILED_WORK = 2 * 10**8
+"""Fewest elements (rows × steps × vocabulary) that are compiled by default: some 4,000 row steps of a vocabulary of
+49,152. Compiling takes half a minute the first time on a machine and a few seconds in each later process, and saves
+about a millisecond for each of these row steps.
+"""
+
 IF_FOUND = "if_found"
 
 BLOCK = 2**20
@@ -36,11 +43,14 @@ BLOCK = 2**20
 class Kernels:
     """The passes for one vocabulary size: entropy, divergence, scaling, noise, draw and the weight of kept tokens."""
 
-    def __init__(self, *, compile: bool | str | None, vocabulary: int, device: torch.device) -> None:
+    def __init__(
+        self, *, compile: bool | str | None, vocabulary: int, device: torch.device, row_steps: int | None = None
+    ) -> None:
         """Decide whether to compile.
 
-        compile: None compiles large vocabularies where a compiler is found; "if_found" also small ones, which pays in a
-        long run; True requires a compiler. Raises ConfigError for anything else, and where True finds no compiler.
+        compile: None compiles large vocabularies for long work, where a compiler is found; "if_found" also small ones
+        and short work; True requires a compiler. row_steps: rows × steps that lie ahead, at most; None: many.
+        Raises ConfigError for another value of compile, and where True finds no compiler.
         """
         # A typo such as "iffound" would be truthy, and so would count as True.
         if compile not in (None, True, False, IF_FOUND):
@@ -53,7 +63,7 @@ class Kernels:
                 "on a GPU); install one, or leave engine.compile=null."
             )
         # "if_found" and True both compile any size; they differ only where no compiler is found.
-        worth = vocabulary >= MIN_COMPILED_VOCABULARY if compile is None else bool(compile)
+        worth = worth_compiling(vocabulary, row_steps) if compile is None else bool(compile)
         self.compiled = has_compiler and worth
         self.vocabulary = vocabulary
 
@@ -127,7 +137,10 @@ class Kernels:
         if not self._compiles(size):
             return self._eager[name](*tensors)
         try:
-            result: Tensor = self._compiled[name](*tensors)
+            # Else torch takes sizes that are equal at the first call (as many rows as streams) for equal in all calls,
+            # and compiles a second time.
+            with symbolic_sizes.patch(use_duck_shape=False):
+                result: Tensor = self._compiled[name](*tensors)
             return result
         except torch._dynamo.exc.TorchDynamoException as error:
             # The compiler is installed but does not work. The eager passes give the same tokens.
@@ -149,6 +162,12 @@ class Kernels:
     def _compiled(self) -> dict[str, Callable[..., Any]]:
         # dynamic: the numbers of rows and branches change at almost every step, and must not recompile.
         return {name: torch.compile(function, dynamic=True) for name, function in self._eager.items()}
+
+
+def worth_compiling(vocabulary: int, row_steps: int | None) -> bool:
+    """Return whether compiling saves more time than it takes. row_steps: rows × steps ahead; None: many."""
+    is_long = row_steps is None or row_steps * vocabulary >= MIN_COMPILED_WORK
+    return vocabulary >= MIN_COMPILED_VOCABULARY and is_long
 
 
 @cache
