@@ -179,8 +179,6 @@ def selftest(config: PlainConfig) -> int:
 
 def fetch(config: PlainConfig) -> None:
     """Fetch a model into the cache folder and print its folder; without a name, print what there is."""
-    from edt.models.fetch import fetch_model
-
     name = config["name"]
     if name is None:
         from edt.cli.listing import print_fetchable
@@ -189,6 +187,9 @@ def fetch(config: PlainConfig) -> None:
         return
     if not isinstance(config["accept_license"], bool):
         raise ConfigError(f"accept_license is {config['accept_license']!r}; it must be true or false.")
+    # Only here: the list alone needs no torch.
+    from edt.models.fetch import fetch_model
+
     print(visible(str(fetch_model(str(name), source=config["source"], accept_license=config["accept_license"]))))
 
 
