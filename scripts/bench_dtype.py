@@ -27,6 +27,7 @@ import edt
 from edt.cli.build import task_requests
 from edt.cli.composition import compose
 from edt.decoding.engine_specs import BatchedSpec
+from edt.decoding.ops.kernels import MIN_COMPILED_VOCABULARY, compiler_found
 from edt.generation.environment import git_commit
 from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
@@ -64,8 +65,9 @@ def arguments() -> argparse.Namespace:
 def load(path: str, dtype: str) -> edt.Model:
     """Return the model in a dtype, on a CPU, with prompts in its chat template where it has one."""
     model = LanguageModel.load(ModelSpec(path=path, dtype=dtype, device="cpu", chat_template="auto"))
-    # Compiled from the first token on: a group of articles alone would not be worth it.
-    return edt.Model(BatchedSpec(compile="if_found").build(model))
+    # Compiled from the first token on where a long run would be: a group of articles alone is not worth it.
+    compile_passes = model.vocabulary >= MIN_COMPILED_VOCABULARY and compiler_found(model.device)
+    return edt.Model(BatchedSpec(compile=compile_passes).build(model))
 
 
 def articles(args: argparse.Namespace, model: edt.Model) -> list[Example]:
@@ -110,6 +112,10 @@ def effects(frames: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     # One scale for both: EDA's constants are those of float32.
     fixed = edt.score(wide).query("strategy.str.startswith('fixed')").set_index("metric")["value"]
     scale = {"q_star": float(fixed["rouge_l"].max()), "s_star": float(fixed["self_bleu"].max())}
+    if min(scale.values()) <= 0:
+        raise SystemExit(
+            "every output in float32 scores 0, which no scale can be made of; use more articles or tokens."
+        )
 
     rows = []
     for strategy in SETTINGS:
@@ -123,11 +129,16 @@ def effects(frames: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         for metric in METRICS:
             found = differences.loc[metric]
             row[metric] = {
-                "float32": round(float(scores[metric]), 3),
-                **{key: round(float(found[key]), 3) for key in ("difference", "lo", "hi", "p_value")},
+                "float32": _rounded(scores[metric]),
+                **{key: _rounded(found[key]) for key in ("difference", "lo", "hi", "p_value")},
             }
         rows.append(row)
     return rows
+
+
+def _rounded(value: Any) -> float | None:
+    """Return a number with three decimals, None for a missing one: two articles may have no interval."""
+    return None if pd.isna(value) else round(float(value), 3)
 
 
 def main() -> None:
@@ -164,7 +175,9 @@ def main() -> None:
         "date": datetime.now(UTC).date().isoformat(),
     }
 
-    def shown(value: dict[str, float]) -> str:
+    def shown(value: dict[str, float | None]) -> str:
+        if None in value.values():
+            return "–"
         return f"{value['float32']:.2f} {value['difference']:+.2f} [{value['lo']:+.2f}, {value['hi']:+.2f}]"
 
     table = [(row["strategy"], *(shown(row[metric]) for metric in METRICS), f"{row['equal_rows']:.1%}") for row in rows]

@@ -15,6 +15,7 @@ from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
 from edt.generation.splits import shared_text_notes
 from edt.logs import announced
+from edt.models.half_precision import bfloat16_note
 from edt.models.language_model import LanguageModel
 from edt.records import Split
 from edt.store.run import Run
@@ -53,9 +54,13 @@ class Session:
 
     @classmethod
     def open(cls, request: GenerationRequest, progress: Progress | None = None) -> Session:
-        """Load the model."""
+        """Load the model, and log where another dtype would be faster."""
         with announced("loading the model %s", request.model.path):
-            engine = request.engine.build(LanguageModel.load(request.model))
+            model = LanguageModel.load(request.model)
+            engine = request.engine.build(model)
+        note = bfloat16_note(model)
+        if note is not None:
+            logger.info("%s", note)
         return cls(request=request, engine=engine, progress=Progress() if progress is None else progress)
 
     def prepared(self, index: int) -> Prepared:

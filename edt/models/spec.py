@@ -37,7 +37,9 @@ class ModelSpec:
     revision: str | int | None = None
     """Branch, tag or commit on the hub; null: main."""
     dtype: str = "auto"
-    """auto: float32 on a CPU, the checkpoint's dtype on a GPU; or float64, float32, bfloat16, float16."""
+    """auto: float32 on a CPU, the checkpoint's dtype on a GPU; or float64, float32, bfloat16, float16. Where the
+    processor has instructions for bfloat16, a line before decoding offers it.
+    """
     device: str = "auto"
     """auto: a GPU if there is one; or cpu, cuda, cuda:1, …"""
     gguf_file: str | None = None

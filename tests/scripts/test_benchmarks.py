@@ -48,9 +48,8 @@ def test_it_runs_and_ends_with_json(name):
 
 
 def test_dtypes_are_compared_on_the_same_rows(tmp_path):
-    rows = [
-        {"id": f"a{i}", "summary": f"Flood {i} ends.", "text": f"The flood number {i} ended today."} for i in range(4)
-    ]
+    text = "Harbor Steel has a new head of research. Helen Ashford, 65, starts on Saturday. It has 513 staff."
+    rows = [{"id": f"a{i}", "summary": "Harbor Steel has a new head.", "text": f"{text} No. {i}."} for i in range(4)]
     path = tmp_path / "articles.jsonl"
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     shown = subprocess.run(
@@ -67,7 +66,10 @@ def test_dtypes_are_compared_on_the_same_rows(tmp_path):
     assert len(figures["settings"]) == 6
     for row in figures["settings"]:
         assert 0 <= row["equal_rows"] <= 1
-        assert all(row[name]["lo"] <= row[name]["hi"] for name in ("rouge_l", "self_bleu", "eda"))
+        assert {"rouge_l", "self_bleu", "eda"} < row.keys()
+        # Two articles have no interval, which is said by null and not by a number.
+        assert row["rouge_l"]["float32"] >= 0
+        assert row["rouge_l"]["lo"] is None
 
 
 def test_committed_results_are_of_the_committed_model():
