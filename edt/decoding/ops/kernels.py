@@ -139,7 +139,7 @@ class Kernels:
         try:
             # Else torch takes sizes that are equal at the first call (as many rows as streams) for equal in all calls,
             # and compiles a second time.
-            with symbolic_sizes.patch(use_duck_shape=False):
+            with symbolic_sizes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
                 result: Tensor = self._compiled[name](*tensors)
             return result
         except torch._dynamo.exc.TorchDynamoException as error:
