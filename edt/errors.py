@@ -5,9 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_MESSAGE = 1200
+"""Characters of a message; what it names can be a text of any length."""
+
 
 class EdtError(Exception):
     """Base of every error that `edt` raises on purpose; the command line prints its message and exits with 2."""
+
+    def __str__(self) -> str:
+        """Return the message. Of a very long one the beginning, which names the key, and the end with the remedy."""
+        text, half = super().__str__(), LONGEST_MESSAGE // 2
+        return text if len(text) <= LONGEST_MESSAGE else f"{text[: half - 3]} […] {text[-half + 3 :]}"
 
 
 class ConfigError(EdtError):
@@ -55,6 +63,13 @@ def suggestion(name: str, allowed: Iterable[str]) -> str:
     # 0.5, below difflib's 0.6: names of parameters are short, and "to" for "t0" is exactly 0.5.
     close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def shown_value(value: object) -> str:
+    """Return a value as Python writes it, in one line, cut after 80 characters."""
+    # Not repr alone: a list or a text of any length can be typed for a number.
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def one_line(error: Exception) -> str:

@@ -9,12 +9,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import absl.logging
 import pytest
-import torch
 
 # Here, before EDT_CACHE is set below: these models are looked for in the user's own cache.
 from tests.support.fetched_models import why_not_here
-
-CONTEXT = 256
+from tests.support.tiny_model import write_tiny_model
 
 # rouge_score brings absl's log handler, which keeps the stderr of its import: here pytest's captured one. Hydra closes all
 # handlers when it sets up logging, and absl then closes that stream, unless it is the process's own.
@@ -47,35 +45,7 @@ def own_settings(tmp_path_factory) -> None:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory) -> Path:
     """A random Llama over bytes, small enough for float64 and sharp enough that its entropy varies."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate(["<pad>", "<bos>", "<eos>", *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>")
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-    )
-    model = LlamaForCausalLM(config)
-    with torch.no_grad():
-        model.lm_head.weight.mul_(25.0)
-    folder = tmp_path_factory.mktemp("tiny")
-    model.save_pretrained(folder)
-    fast.save_pretrained(folder)
-    return folder
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

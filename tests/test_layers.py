@@ -14,7 +14,7 @@ PACKAGE = Path(edt.__file__).parent
 LAYERS = [
     {"terminal_text", "redact"},
     {"records", "ids", "errors", "logs", "cache_folder", "paths"},
-    {"extras", "console", "worker_processes"},
+    {"extras", "console", "ranges", "worker_processes"},
     {"store"},
     {"strategies", "metrics", "tasks"},
     {"models"},

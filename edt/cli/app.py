@@ -15,9 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from edt import __version__
 from edt.cli import argv
@@ -28,6 +26,7 @@ from edt.cli.line_breaks import typed_breaks, write_breaks
 from edt.cli.messages import explain, explain_option
 from edt.cli.stop_signals import stop_status, stoppable
 from edt.cli.trust import check_no_trust
+from edt.cli.values import check_values
 from edt.errors import ConfigError, EdtError
 from edt.generation.environment import installed_version
 from edt.logs import command_log, log_to_stderr
@@ -126,9 +125,11 @@ def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespa
     config = _composed(command, overrides, options.config_dir)
     _warn_without_effect(command, overrides)
     if options.cfg:
-        # By their keys too: in YAML, a password is only what stands after its name.
-        shown = json_without_secrets(OmegaConf.to_container(config, resolve=options.resolve))
-        print(visible_lines(OmegaConf.to_yaml(OmegaConf.create(shown))), end="")
+        with _explained(command, overrides, options.config_dir):
+            # By their keys too: in YAML, a password is only what stands after its name.
+            plain = json_without_secrets(OmegaConf.to_container(config, resolve=options.resolve))
+            shown = OmegaConf.to_yaml(OmegaConf.create(plain))
+        print(visible_lines(shown), end="")
         return 0
     with _logged(shown_command):
         return _execute(command, _plain(command, config, overrides), shown_command)
@@ -246,36 +247,42 @@ def _warn_without_effect(command: str, overrides: Sequence[str]) -> None:
 
 
 def _points(command: str, overrides: Sequence[str], options: argparse.Namespace) -> list[list[str]]:
-    try:
+    with _explained(command, overrides, options.config_dir):
         return sweep_points(overrides, options.config_dir)
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-        raise ConfigError(explain(error, command, overrides, options.config_dir)) from error
 
 
 def _composed(command: str, overrides: Sequence[str], user_folder: Path | None) -> DictConfig:
-    # Hydra reports some unreadable overrides by ValueError and TypeError. Nothing of ours runs in here, so these are
-    # the user's words as well.
-    try:
+    with _explained(command, overrides, user_folder):
         return compose(command, overrides, user_folder)
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+
+
+@contextmanager
+def _explained(command: str, overrides: Sequence[str], user_folder: Path | None = None) -> Iterator[None]:
+    """Turn what Hydra, OmegaConf or PyYAML raises over the user's words and files into ConfigError."""
+    try:
+        yield
+    except EdtError:
+        raise
+    # Any exception: unreadable overrides are ValueError, TypeError, RecursionError and more, and nothing of ours runs
+    # in here.
+    except Exception as error:
         raise ConfigError(explain(error, command, overrides, user_folder)) from error
 
 
 def _plain(command: str, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     """Return the configuration as plain dicts and lists: nothing behind the command line knows OmegaConf."""
-    try:
+    with _explained(command, overrides):
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(explain(error, command, overrides)) from error
     assert isinstance(plain, dict)
     # Also where a file of the user's configurations sets it.
     check_no_trust([str(key) for key in plain])
+    check_values(plain)
 
     # `~sampling` removes a whole group, without which a command cannot run; `~strategy.kld` is a choice
     removed = [name for name in config_groups(command) if name not in plain and f"~{name}" in overrides]
     if removed:
         raise ConfigError(f"'{removed[0]}' cannot be removed; edt {command} needs it.")
-    return {str(key): value for key, value in plain.items()}
+    return plain
 
 
 def _execute(command: str, config: dict[str, Any], shown_command: str) -> int:

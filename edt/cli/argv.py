@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from edt.errors import ConfigError
+from edt.paths import is_there
 
 TEXT_KEYS = {
     "trace": ("prompt", "unconditional_prompt", "example"),
@@ -91,7 +91,7 @@ def _quoted_path(word: str, *, multirun: bool) -> str:
         return word
 
     # A folder may have brackets in its name.
-    if is_list and value.startswith("[") and value.endswith("]") and not Path(value).exists():
+    if is_list and value.startswith("[") and value.endswith("]") and not is_there(value):
         return f"{key}=[{','.join(_quoted_paths(value[1:-1]))}]"
     if multirun and ("," in value or _FUNCTION.fullmatch(value)):
         return word if _FUNCTION.fullmatch(value) else f"{key}={','.join(_quoted_paths(value))}"
@@ -112,7 +112,7 @@ def _quoted_paths(values: str) -> list[str]:
 def positional_as_runs(words: Sequence[str]) -> list[str]:
     """Return the words with folders (words without `=`) joined to `runs=[…]`, as in `edt export results/runs`."""
     # A folder may be called `part=1`; what exists is a folder.
-    folders = [word for word in words if "=" not in word or Path(word).exists()]
+    folders = [word for word in words if "=" not in word or is_there(word)]
     overrides = [word for word in words if word not in folders]
     if not folders:
         return overrides

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -13,7 +14,7 @@ from edt.cli.schema import DEFAULT_SPLIT, default_limit
 from edt.cli.trust import resolve
 from edt.decoding.engine_specs import EngineSpec
 from edt.decoding.sampling import Sampling
-from edt.errors import ConfigError, suggestion
+from edt.errors import ConfigError, shown_value, suggestion
 from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
 from edt.paths import typed_path
@@ -51,7 +52,7 @@ def construct(node: PlainConfig, where: str, *kinds: type) -> Any:
         _check_key(name, known, where)
         values[name] = _value(_over_default(value, defaults[name]), f"{where}.{name}", _kinds(hints[name]))
         if not _fits(values[name], hints[name]):
-            raise ConfigError(f"{where}.{name} is {value!r}; it must be {describe_type(hints[name])}.")
+            raise ConfigError(f"{where}.{name} is {shown_value(value)}; it must be {describe_type(hints[name])}.")
 
     try:
         return factory(**values)
@@ -62,7 +63,7 @@ def construct(node: PlainConfig, where: str, *kinds: type) -> Any:
 def _check_node(node: Any, where: str) -> None:
     """Raise ConfigError for what describes no object: a plain value, or keys without `_target_`."""
     if not isinstance(node, Mapping):
-        raise ConfigError(f"{where} is {node!r}, but it holds keys; set one of them: {where}.KEY=….")
+        raise ConfigError(f"{where} is {shown_value(node)}, but it holds keys; set one of them: {where}.NAME=….")
     if TARGET not in node:
         raise ConfigError(f"{where} has no {TARGET}, which names its class; it has: {', '.join(map(str, node))}.")
 
@@ -155,17 +156,26 @@ def generation_request(config: PlainConfig, command: str = "") -> Any:
     """
     from edt.generation.request import GenerationRequest
 
+    written_to = paths(config)
     return GenerationRequest(
         model=construct(config["model"], "model", ModelSpec),
         engine=construct(config["engine"], "engine", EngineSpec),
         tasks=task_requests(config["task"]),
         strategies=strategies(config["strategy"]) if "strategy" in config else (),
         sampling=construct(config["sampling"], "sampling", Sampling),
-        runs=_runs_folder(config),
+        runs=written_to.runs,
         config=config,
         command=command,
         **{name: flag(config, name) for name in ("dry_run", "strict", "repair")},
     )
+
+
+def flag(config: PlainConfig, key: str) -> bool:
+    """Return a key that is true or false; false where the command does not have it."""
+    value = config.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} is {shown_value(value)}; it must be true or false.")
+    return value
 
 
 def eda_scale(node: PlainConfig | None) -> tuple[Any, ...]:
@@ -173,14 +183,16 @@ def eda_scale(node: PlainConfig | None) -> tuple[Any, ...]:
     if node is None:
         return ()
     _check_fixed(node, "eda_scale", "set them as eda_scale.t0=[0,…], or eda_scale=null for none.")
-    return strategies(node)
+    return strategies(node, "eda_scale")
 
 
 def baseline(config: PlainConfig) -> str | None:
     """Return the setting that others are compared with, by its id; None leaves the choice to the scoring."""
     value = config["baseline"]
     if value is not None and not isinstance(value, str):
-        raise ConfigError(f"baseline is {value!r}; it must be the name of a setting, best_fixed, none or null.")
+        raise ConfigError(
+            f"baseline is {shown_value(value)}; it must be the name of a setting, best_fixed, none or null."
+        )
     return value
 
 
@@ -194,17 +206,17 @@ def table_view(config: PlainConfig, metrics: Any = None) -> Any:
     return view
 
 
-def strategies(node: PlainConfig) -> tuple[Any, ...]:
-    """Return all settings of the `strategy` node: one family, or several by name; a list on any axis is a grid."""
+def strategies(node: PlainConfig, key: str = "strategy") -> tuple[Any, ...]:
+    """Return all settings of a node `strategy`: one family, or several by name; a list on any axis is a grid."""
     from edt.strategies.base import Strategy
     from edt.strategies.grid import check_repeats, grid
 
     settings = []
-    for where, family in _strategy_nodes(node, "strategy").items():
+    for where, family in _strategy_nodes(node, key).items():
         axes = {name: value for name, value in family.items() if name != TARGET}
         settings += grid(import_class(family[TARGET], where, Strategy), axes)
     if not settings:
-        raise ConfigError("no strategy is given; choose one, as strategy=edt or strategy=paper_grid.")
+        raise ConfigError(f"{key} holds no strategy; choose one, as strategy=edt or strategy=paper_grid.")
     check_repeats(settings)
     return tuple(settings)
 
@@ -212,7 +224,9 @@ def strategies(node: PlainConfig) -> tuple[Any, ...]:
 def _strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
     """Return the families of a node by key: the node itself, or its values. A family that is null is left out."""
     if not isinstance(node, Mapping):
-        raise ConfigError(f"{where} is {node!r}; it must be a strategy's configuration, as strategy=edt chooses one.")
+        raise ConfigError(
+            f"{where} is {shown_value(node)}; it must be a strategy's configuration, as strategy=edt chooses one."
+        )
     if TARGET in node:
         return {where: node}
     families = {f"{where}.{name}": family for name, family in node.items() if family is not None}
@@ -234,10 +248,10 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
     from edt.tasks.sources.local import member_path
 
     if node.get("path") is not None and not isinstance(node["path"], str):
-        raise ConfigError(f"task.path is {node['path']!r}; it must be the path of a folder.")
+        raise ConfigError(f"task.path is {shown_value(node['path'])}; it must be the path of a folder.")
     if not isinstance(node["members"], Mapping):
         raise ConfigError(
-            f"task.members is {node['members']!r}; it holds tasks by name. Choose one, as task=mini_xlsum."
+            f"task.members is {shown_value(node['members'])}; it holds tasks by name. Choose one, as task=mini_xlsum."
         )
 
     # null on the list leaves each member its own value, but for the limit, where it stands for all examples
@@ -284,12 +298,8 @@ def study_request(config: PlainConfig, command: str) -> Any:
     for where, node in (("experiments", experiments), ("families", config.get("families"))):
         if not isinstance(node, Mapping):
             raise ConfigError(
-                f"{where} is {node!r}; it holds {where} by name, as experiment=[…] and families=… choose."
+                f"{where} is {shown_value(node)}; it holds {where} by name, as experiment=[…] and families=… choose."
             )
-    num_workers = config["num_workers"]
-    if not _fits(num_workers, int | None):
-        raise ConfigError(f"num_workers is {num_workers!r}; it must be {describe_type(int | None)}.")
-
     for name in experiments:
         if file_name(str(name)) != name:
             raise ConfigError(
@@ -302,11 +312,11 @@ def study_request(config: PlainConfig, command: str) -> Any:
         metrics=construct(config["metrics"], "metrics", MetricsSpec),
         families=families(config["families"]),
         experiments={name: construct(node, f"experiments.{name}", Experiment) for name, node in experiments.items()},
-        results=folder(config["paths"]["results"], "paths.results") / short_name(generation.model.path),
+        results=paths(config).results / short_name(generation.model.path),
         command=command,
         browser=construct(config["browser"], "browser", Browser),
         budget=RefinementBudget(**{name: config[name] for name in ("refinements", "slices")}),
-        num_workers=num_workers,
+        num_workers=config["num_workers"],
     )
 
 
@@ -323,7 +333,7 @@ def families(node: PlainConfig) -> dict[str, Any]:
         for key in ("axes", "constants"):
             if not isinstance(entry.get(key, {}), Mapping):
                 raise ConfigError(
-                    f"{where}.{key} is {entry[key]!r}; it holds parameters by name: {where}.{key}.NAME=…."
+                    f"{where}.{key} is {shown_value(entry[key])}; it holds parameters by name: {where}.{key}.NAME=…."
                 )
         if not entry.get("axes"):
             raise ConfigError(f"{where} has no axes, the parameters that it varies; give one: {where}.axes.NAME=….")
@@ -365,12 +375,14 @@ def _grid_axis(values: PlainConfig, where: str) -> Any:
     from edt.study.families import GridAxis
 
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where} is {values!r}; it holds the values of an axis: {where}.values=[…].")
+        raise ConfigError(f"{where} is {shown_value(values)}; it holds the values of an axis: {where}.values=[…].")
     known = [field.name for field in fields(GridAxis)]
     for key, numbers in values.items():
         _check_key(key, known, where)
         if not isinstance(numbers, list) or not all(_fits(number, float) for number in numbers):
-            raise ConfigError(f"{where}.{key} is {numbers!r}; it must be a list of numbers.")
+            raise ConfigError(f"{where}.{key} is {shown_value(numbers)}; it must be a list of numbers.")
+    if "values" not in values:
+        raise ConfigError(f"{where} has no values, the grid of the parameter; give them: {where}.values=[…].")
     try:
         return GridAxis(**{key: tuple(float(number) for number in numbers) for key, numbers in values.items()})
     except ConfigError as error:
@@ -409,7 +421,7 @@ def _check_fixed(node: Any, key: str, remedy: str) -> None:
     from edt.scoring.eda_constants import BASELINE
 
     if not isinstance(node, Mapping):
-        raise ConfigError(f"{key} is {node!r}, which is no strategy's configuration; {remedy}")
+        raise ConfigError(f"{key} is {shown_value(node)}, which is no strategy's configuration; {remedy}")
     for where, family in _strategy_nodes(node, key).items():
         cls = import_class(family[TARGET], where)
         if getattr(cls, "family", None) != BASELINE:
@@ -424,27 +436,37 @@ def decode_config(config: PlainConfig) -> Any:
         model=construct(config["model"], "model", ModelSpec),
         engine=construct(config["engine"], "engine", EngineSpec),
         sampling=construct(config["sampling"], "sampling", Sampling),
-        folder=folder(config["paths"]["traces"], "paths.traces"),
+        folder=paths(config).traces,
     )
 
 
-def run_paths(value: Any) -> list[Path]:
+def run_paths(config: PlainConfig) -> list[Path]:
     """Return the folders of `runs=`: one or a list."""
+    paths(config)
+    value = config["runs"]
     values = value if isinstance(value, list) else [value]
     return [folder(path, "runs") for path in values]
 
 
-def _runs_folder(config: PlainConfig) -> Path:
-    """Return the folder that runs are written to."""
-    return folder(config["paths"]["runs"], "paths.runs")
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """The folders that commands write to."""
+
+    runs: Path
+    results: Path
+    traces: Path
 
 
-def flag(config: PlainConfig, name: str) -> bool:
-    """Return a value that is true or false, false where the command does not have it."""
-    value = config.get(name, False)
-    if not isinstance(value, bool):
-        raise ConfigError(f"{name} is {value!r}; it must be true or false.")
-    return value
+def paths(config: PlainConfig) -> Paths:
+    """Return the folders of the node `paths`; also those that the command does not use have to be paths."""
+    node, known = config["paths"], [field.name for field in fields(Paths)]  # more are the user's, to refer to
+    if not isinstance(node, Mapping):
+        raise ConfigError(
+            f"paths is {shown_value(node)}, but it holds folders by name; set one of them: paths.runs=FOLDER."
+        )
+    if missing := [name for name in known if name not in node]:
+        raise ConfigError(f"paths has no {missing[0]}; give it: paths.{missing[0]}=FOLDER.")
+    return Paths(**{name: folder(node[name], f"paths.{name}") for name in known})
 
 
 def out_folder(config: PlainConfig) -> Path | None:
@@ -455,5 +477,13 @@ def out_folder(config: PlainConfig) -> Path | None:
 def folder(value: Any, where: str) -> Path:
     """Return a path of the configuration. Raises ConfigError for anything but text."""
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{where} is {value!r}; it must be the path of a folder.")
-    return typed_path(value)
+        raise ConfigError(f"{where} is {shown_value(value)}; it must be the path of a folder.")
+    path = Path(value)
+    try:
+        path = typed_path(value)
+        path.exists()
+    except OSError as error:
+        # What may not be read is for whoever opens it; a name that is too long is none.
+        if error.errno == errno.ENAMETOOLONG:
+            raise ConfigError(f"{where} is {shown_value(value)}; a name on this disk cannot be so long.") from error
+    return path

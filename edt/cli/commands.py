@@ -9,9 +9,10 @@ from typing import Any
 
 from edt.cli import build
 from edt.decoding.sampling import Sampling
-from edt.errors import ConfigError, suggestion
+from edt.errors import ConfigError, shown_value, suggestion
 from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
+from edt.ranges import check_whole
 from edt.terminal_text import visible, visible_lines
 from edt.tracking.spec import NoTracking, WandbSpec
 
@@ -68,7 +69,7 @@ def score(config: PlainConfig) -> None:
     from edt.scoring.score import score_runs
     from edt.store.run import find_runs
 
-    runs = find_runs(build.run_paths(config["runs"]))
+    runs = find_runs(build.run_paths(config))
     metrics = build.construct(config["metrics"], "metrics", MetricsSpec)
     view = build.table_view(config, metrics)
     out = build.out_folder(config)
@@ -85,7 +86,7 @@ def report(config: PlainConfig) -> None:
     from edt.store.run import find_runs
     from edt.tracking.export import check_study, track_study
 
-    runs = find_runs(build.run_paths(config["runs"]))
+    runs = find_runs(build.run_paths(config))
     tracking = build.construct(config["tracking"], "tracking", *TRACKINGS)
     view = build.table_view(config)
     out = build.out_folder(config)
@@ -138,9 +139,7 @@ def trace(config: PlainConfig) -> None:
         example=config["example"],
         top=config["top"],
     )
-    if not isinstance(config["details"], bool):
-        raise ConfigError(f"details is {config['details']!r}; it must be true or false.")
-    show_trace(request, details=config["details"])
+    show_trace(request, details=build.flag(config, "details"))
 
 
 def _show_demo(config: PlainConfig) -> None:
@@ -158,11 +157,8 @@ def export(config: PlainConfig) -> None:
     from edt.generation.export import export_samples
     from edt.store.run import find_runs
 
-    options = {name: config[name] for name in ("prompts", "escape_formulas")}
-    for name, value in options.items():
-        if not isinstance(value, bool):
-            raise ConfigError(f"{name} is {value!r}; it must be true or false.")
-    runs = find_runs(build.run_paths(config["runs"]))
+    options = {name: build.flag(config, name) for name in ("prompts", "escape_formulas")}
+    runs = find_runs(build.run_paths(config))
     out = build.out_folder(config)
     for path in export_samples(runs, config["to"], out, **options):
         print(visible(str(path)))
@@ -185,12 +181,13 @@ def fetch(config: PlainConfig) -> None:
 
         print_fetchable()
         return
-    if not isinstance(config["accept_license"], bool):
-        raise ConfigError(f"accept_license is {config['accept_license']!r}; it must be true or false.")
+    if not isinstance(name, str):
+        raise ConfigError(f"name is {shown_value(name)}; it must be the name of a model, as `edt fetch` lists them.")
+    accept_license = build.flag(config, "accept_license")
     # Only here: the list alone needs no torch.
     from edt.models.fetch import fetch_model
 
-    print(visible(str(fetch_model(str(name), source=config["source"], accept_license=config["accept_license"]))))
+    print(visible(str(fetch_model(name, source=config["source"], accept_license=accept_license))))
 
 
 _DATA_ACTIONS = {"show": ("example",), "check": (), "subset": ("out",), "export": ("out",)}
@@ -201,7 +198,7 @@ def data(config: PlainConfig) -> None:
     """Show or check what a model would read of the tasks, or write their examples to a file."""
     action = config["action"]
     allowed = ", ".join(_DATA_ACTIONS)
-    if action not in _DATA_ACTIONS:
+    if not isinstance(action, str) or action not in _DATA_ACTIONS:
         hint = "" if action is None else f"action is '{action}'{suggestion(str(action), _DATA_ACTIONS)}; "
         raise ConfigError(f"{hint}give one of {allowed}, as in `edt data show`.")
     for key in ("example", "out"):
@@ -209,10 +206,16 @@ def data(config: PlainConfig) -> None:
             readers = " and ".join(name for name, keys in _DATA_ACTIONS.items() if key in keys)
             raise ConfigError(f"{key} has no effect in `edt data {action}`; it belongs to {readers}.")
     tasks = build.task_requests(config["task"])
+    # Typed for every action, whichever of them it reads.
+    model, sampling = (
+        build.construct(config[name], name, cls) for name, cls in (("model", ModelSpec), ("sampling", Sampling))
+    )
+    if config["n"] is not None:
+        check_whole("n", config["n"], "the number of prompts of each split (null: all)")
     if action in ("subset", "export"):
         _write_data(action, tasks, config["out"])
     else:
-        _print_data(action, tasks, config)
+        _print_data(action, tasks, model, sampling, config)
 
 
 def _write_data(action: str, tasks: Any, out: Any) -> None:
@@ -226,14 +229,13 @@ def _write_data(action: str, tasks: Any, out: Any) -> None:
     print(visible(str(path)))
 
 
-def _print_data(action: str, tasks: Any, config: PlainConfig) -> None:
+def _print_data(action: str, tasks: Any, spec: Any, sampling: Any, config: PlainConfig) -> None:
     from edt.data.check import check_task
     from edt.data.show import shown_prompts
     from edt.models.language_model import LanguageModel
 
-    sampling = build.construct(config["sampling"], "sampling", Sampling)
     # Of the model only what reads prompts: its weights may be larger than this machine.
-    model = LanguageModel.load(build.construct(config["model"], "model", ModelSpec), weights=False)
+    model = LanguageModel.load(spec, weights=False)
     if action == "show":
         texts = shown_prompts(model, tasks, sampling, n=config["n"], example_id=config["example"])
     else:

@@ -10,13 +10,14 @@ from typing import Any
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from yaml import YAMLError
 
 from edt.cli.composition import BAD_OVERRIDE, compose
 from edt.cli.foreign_names import own_name
 from edt.cli.help import config_groups
 from edt.cli.renamed import renamed_key, renamed_option
 from edt.cli.schema import arguments
-from edt.errors import ConfigError, suggestion
+from edt.errors import suggestion
 
 TRACKED_LATER = ("generate", "score", "tune")
 """Commands that leave run folders and export nothing by themselves."""
@@ -38,7 +39,11 @@ def explain(error: Exception, command: str, overrides: Sequence[str], user_folde
     if isinstance(error, OverrideParseException):
         # Hydra's parser ends with the address of its documentation
         reason = _one_line(error.message).partition(" See https:")[0]
-        return f"'{error.override}' is not an override of the form key=value ({reason})."
+        word = _one_line(str(error.override))
+        return (
+            f"'{word}' is not an override of the form key=value ({reason}). A value with a space or one of "
+            """, = : { } [ ] ( ) # is put in quotes, twice for the shell: 'key="a, b"'."""
+        )
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", None) or str(error)
         return f"'{key}' has no value; give it as {key}=…"
@@ -57,9 +62,23 @@ def explain(error: Exception, command: str, overrides: Sequence[str], user_folde
     removed = re.match(r"Error resolving interpolation '\$\{(\w+)\}'", message)
     if removed and f"~{removed.group(1)}" in overrides:
         return f"'{removed.group(1)}' cannot be removed; edt {command} needs it."
-    if isinstance(error, ValueError | TypeError):
-        return f"an override cannot be read ({message}); overrides are key=value, or group=option as in strategy=edt."
-    return message
+    return _explain_library(error, message)
+
+
+def _explain_library(error: Exception, message: str) -> str:
+    """Explain what another library raises over the words and files. message: its own, in one line."""
+    if isinstance(error, YAMLError):
+        return f"a configuration file is no YAML ({message}). Correct it there, or leave out --config-dir."
+    if isinstance(error, OSError | UnicodeError):
+        return f"a configuration file cannot be read ({message}); the files are UTF-8 text."
+    if isinstance(error, RecursionError):
+        return "the configuration is nested too deeply, or refers to itself (${…}); flatten it."
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return message
+    return (
+        f"an override cannot be read ({message or type(error).__name__}); overrides are key=value, or group=option as "
+        "in strategy=edt."
+    )
 
 
 def _explain_missing_option(error: MissingConfigException) -> str:
@@ -70,7 +89,7 @@ def _explain_missing_option(error: MissingConfigException) -> str:
     options = [str(name) for name in error.options or []]
     allowed = f" Options are: {', '.join(options)}." if options else ""
     # `search=tpe` means search.sampler=tpe: a group with one option is easily taken for a value
-    values = f" To change a value of it, give {group}.KEY=…." if options == ["default"] else ""
+    values = f" To change a value of it, give {group}.NAME=…." if options == ["default"] else ""
     return f"{group or 'config'} '{option}' does not exist{suggestion(option, options)}.{allowed}{values}"
 
 
@@ -216,7 +235,8 @@ def _node(parent: str, command: str, overrides: Sequence[str], user_folder: Path
     """Return the configuration at `parent` that the overrides make; empty when there is none."""
     try:
         config = compose(command, overrides, user_folder)
-    except (HydraException, OmegaConfBaseException, ConfigError):
+    # Whatever is wrong with the other words, it is reported before the key that is looked for here.
+    except Exception:
         return {}
     return (OmegaConf.select(config, parent) if parent else config) or {}
 

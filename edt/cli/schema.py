@@ -146,7 +146,8 @@ def has_argument(config: Any, names: Sequence[str]) -> bool:
 
 def _class_of(target: Any) -> type | None:
     """Return the dataclass that `_target_` names; None where it cannot be imported, which is reported elsewhere."""
-    if target is None:
+    # A node without a class, such as the whole configuration.
+    if not isinstance(target, str):
         return None
     try:
         cls = resolve(target, "_target_")

@@ -27,8 +27,6 @@ def shown_prompts(
 
     Raises ConfigError where no task has the example.
     """
-    if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-        raise ConfigError(f"n is {n!r}; it must be a number of prompts, 1 or more, or null for all.")
     ids: list[str] = []
     for task in tasks:
         reading = TaskPrompts.of(model, task, sampling)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edt.errors import ConfigError
 
@@ -41,7 +41,7 @@ class EngineSpec(ABC):
 class BatchedSpec(EngineSpec):
     """All strategies in one batch: each prompt is read once, and the model runs once per distinct prefix."""
 
-    compile: bool | str | None = None
+    compile: bool | Literal["if_found"] | None = None
     """Compile the passes over the vocabulary? null: for large vocabularies and long work, if there is a compiler;
     if_found: for small ones and short work too; true or false: always or never.
     """

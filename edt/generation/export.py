@@ -75,9 +75,9 @@ def export_samples(
     Parts are read and written one at a time. A file is complete or not there. Raises ConfigError for a format that is
     not known, StoreError for a run that cannot be read or a file that cannot be written.
     """
-    if to not in _FORMATS:
+    if not isinstance(to, str) or to not in _FORMATS:
         raise ConfigError(
-            f"to is '{to}', which is no format of an export{suggestion(to, _FORMATS)}; "
+            f"to is '{to}', which is no format of an export{suggestion(str(to), _FORMATS)}; "
             f"it must be one of {', '.join(_FORMATS)}."
         )
 

@@ -25,6 +25,7 @@ from edt.metrics.length import CutShare, MeanTokens
 from edt.metrics.rouge import RougeL, rouge_tokenizer
 from edt.metrics.self_bleu import SelfBleu
 from edt.metrics.temperature import MeanTemperature
+from edt.ranges import check_whole
 
 METRICS: Mapping[str, type] = {
     "self_bleu": SelfBleu,
@@ -132,6 +133,8 @@ class MetricsSpec:
     token_f1: TokenF1 = field(default_factory=TokenF1, init=False)
 
     def __post_init__(self) -> None:
+        if self.num_workers is not None:
+            check_whole("metrics.num_workers", self.num_workers, "the number of processes (null: by need)", most=1024)
         for key, metric in self.extra.items():
             # A class has the five members too, so the protocol alone would let it pass.
             if isinstance(metric, type) or not isinstance(metric, Metric):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edt.errors import ModelError, shown_value
+
 logger = logging.getLogger(__name__)
 
 
@@ -17,11 +19,13 @@ def end_tokens(folder: Path, generation_config: Any, tokenizer: Any) -> frozense
     Each of them may be incomplete: the generation config of a chat model often names the end of a document alone, and
     its tokenizer the end of a turn. A text that runs on behind one of them is another document or another turn. An info
     is logged where `transformers` alone, which reads the generation config, would end texts at fewer tokens.
+
+    Raises ModelError for what is no token id.
     """
     named = {
-        "generation config": _ids(getattr(generation_config, "eos_token_id", None)),
+        "generation config": _ids(getattr(generation_config, "eos_token_id", None), folder / "generation_config.json"),
         "config": _configured_ids(folder),
-        "tokenizer": _ids(getattr(tokenizer, "eos_token_id", None)),
+        "tokenizer": _ids(getattr(tokenizer, "eos_token_id", None), folder / "tokenizer_config.json"),
     }
     every = frozenset().union(*named.values())
     first = next((ids for ids in named.values() if ids), frozenset())
@@ -42,14 +46,19 @@ def _configured_ids(folder: Path) -> frozenset[int]:
     config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     text_config = config.get("text_config")
     nested = text_config.get("eos_token_id") if isinstance(text_config, Mapping) else None
-    return _ids(config.get("eos_token_id")) | _ids(nested)
+    return _ids(config.get("eos_token_id"), path) | _ids(nested, path)
 
 
-def _ids(value: int | list[int] | None) -> frozenset[int]:
-    """Return one id or several as a set."""
-    if value is None:
-        return frozenset()
-    return frozenset([value] if isinstance(value, int) else value)
+def _ids(value: Any, file: Path) -> frozenset[int]:
+    """Return one id or several as a set. file: where they are from, for errors."""
+    ids = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(token, int) for token in ids):
+        raise ModelError(
+            f"'{file}' has eos_token_id {shown_value(value)}; it must be the id of a token, a list of ids, or null. "
+            "Correct it, or fetch the file again."
+        )
+    # −1 stands for no token in some checkpoints.
+    return frozenset(token for token in ids if token >= 0)
 
 
 def _shown(token: int, tokenizer: Any) -> str:

@@ -38,7 +38,8 @@ def converted_folder(path: Path) -> Path:
     The same bytes are converted once, wherever the file is, and again where the result is damaged. Raises ModelError
     for a file that transformers cannot read.
     """
-    _check_gguf(path)
+    with library_errors(f"GGUF file '{path}' cannot be read", "Give the name of a file in the folder."):
+        _check_gguf(path)
     # The name for people, the hash for edt.
     home = cache_folder() / "gguf" / f"{file_name(path.stem)}-{file_digest(path)[:16]}"
     folder, made = home / "model", home / "work"

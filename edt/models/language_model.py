@@ -114,7 +114,7 @@ class LanguageModel:
 
     def check_generation_config(self) -> None:
         """Raise ModelError for a setting of the generation config that cannot be followed; log those not used."""
-        rules, unused = self.token_rules, unused_settings(self.model)
+        rules, unused, _ = self.token_rules, unused_settings(self.model), self.eos_ids
         if not rules.is_empty:
             followed = ", ".join(rules.identity())
             logger.info("Of generation_config.json of %s, %s is followed.", self.spec.path, followed)

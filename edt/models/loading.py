@@ -236,11 +236,19 @@ def _check_loaded(model: Any, loaded: Mapping[str, Any], path: str) -> None:
 
 
 def _of_modules(model: Any, unexpected: Sequence[str]) -> list[str]:
-    """Return the keys that belong to parts that the model has: one more layer, or a bias of a layer without one."""
+    """Return the keys that belong to parts that the model has: one more layer, or a bias of a layer without one.
+
+    Of a model without any layer, all layers do.
+    """
     patterns = {_NUMBER.sub("*", key) for key in model.state_dict()}
     # Modules with weights of their own. Old checkpoints hold constants in the others, such as a causal mask.
     leaves = {key.rpartition(".")[0] for key, _ in model.named_parameters()}
-    return [key for key in unexpected if _NUMBER.sub("*", key) in patterns or key.rpartition(".")[0] in leaves]
+    layers = tuple(f"{name}." for name, part in model.named_modules() if isinstance(part, torch.nn.ModuleList))
+
+    def is_of_model(key: str) -> bool:
+        return _NUMBER.sub("*", key) in patterns or key.rpartition(".")[0] in leaves or key.startswith(layers)
+
+    return list(filter(is_of_model, unexpected))
 
 
 @contextmanager

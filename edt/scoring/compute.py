@@ -133,12 +133,7 @@ def _stored_statistics(
 
 
 def number_of_processes(requested: int | None, *, n_texts: int, n_items: int) -> int:
-    """Return how many processes to use: as requested, or one per processor when there is enough to score.
-
-    Raises ConfigError for fewer than one.
-    """
-    if requested is not None and requested < 1:
-        raise ConfigError(f"metrics.num_workers is {requested}; it is a number of processes, 1 or more, or null.")
+    """Return how many processes to use: as requested, or one per processor when there is enough to score."""
     if requested is None:
         requested = (os.cpu_count() or 1) if n_texts >= MIN_TEXTS_FOR_PROCESSES else 1
     # More processes than strategies would have nothing to do.

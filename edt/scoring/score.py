@@ -7,11 +7,12 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from edt.errors import ConfigError, StoreError
+from edt.errors import StoreError
 from edt.ids import digest
 from edt.logs import announced, log_into
 from edt.metrics.eda import EdaConstants, missing_signature
 from edt.metrics.suite import MetricsSpec, MetricValue
+from edt.ranges import check_whole
 from edt.records import ScoreRow
 from edt.scoring.baseline import AS_SET, BEST_FIXED, NO_BASELINE, Baseline, baselines, check_baseline
 from edt.scoring.compute import compute_metrics
@@ -58,8 +59,8 @@ def score_runs(
     left as they were. Raises StoreError where no run remains, and ConfigError where no run that is scored has the
     baseline.
     """
-    if samples is not None and (not isinstance(samples, int) or samples < 1):
-        raise ConfigError(f"samples is {samples!r}; it is a number of samples per example, 1 or more, or null for all.")
+    if samples is not None:
+        check_whole("samples", samples, "the number of samples per example (null: all)")
 
     scores: list[ScoreRow] = []
     left_out = []

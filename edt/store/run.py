@@ -261,7 +261,8 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
         runs = [folder for folder in candidates if _is_run(folder)]
         if not runs:
             raise StoreError(
-                f"no run in '{path}': neither it nor a folder in it holds a {_MANIFEST}. Run edt run first."
+                f"no run in '{path}': neither it nor a folder in it holds a {_MANIFEST}. Give another folder as "
+                "runs=FOLDER, or run edt run first."
             )
         # By resolved path: a folder that is given twice, or through a link, is one run.
         folders.update({folder.resolve(): folder for folder in runs})

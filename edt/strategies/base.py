@@ -197,10 +197,13 @@ class Strategy(ABC):
         if isinstance(value, str) and "str" in declared:
             return value
         # numbers.Real also takes NumPy's numbers, as of numpy.linspace; True would be the temperature 1.
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
-            raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a number.")
-
-        number = float(value)
+        try:
+            number = math.nan if isinstance(value, bool) or not isinstance(value, numbers.Real) else float(value)
+        # A whole number of more than 308 digits.
+        except OverflowError:
+            number = math.nan
+        if math.isnan(number):
+            raise ConfigError(f"strategy '{self.family}': {name} is {value!r:.80}; it must be a number.")
         if "int" not in declared:
             return number
         # A rank is a 32-bit integer in the tensors of a batch.

@@ -14,6 +14,7 @@ from edt.generation.request import GenerationRequest, TaskRequest
 from edt.generation.session import DRY_RUN, Session
 from edt.logs import log_into
 from edt.metrics.suite import MetricsSpec
+from edt.ranges import check_whole
 from edt.report.table import result_console
 from edt.scoring.compute import check_metrics
 from edt.scoring.eda_constants import BASELINE
@@ -53,6 +54,8 @@ class StudyRequest:
     browser: Browser = field(default_factory=lambda: Browser())
 
     def __post_init__(self) -> None:
+        if self.num_workers is not None:
+            check_whole("num_workers", self.num_workers, "the number of processes (null: by need)", most=1024)
         if not self.experiments:
             raise ConfigError("no experiment is set; give experiment=main_table, or a list of experiments.")
 

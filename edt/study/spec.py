@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edt.errors import ConfigError
+from edt.ranges import check_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +15,10 @@ class Browser:
     """Test examples of each task."""
     samples: int = 4
     """Samples of each chosen setting."""
+
+    def __post_init__(self) -> None:
+        check_whole("browser.examples", self.examples, "the number of test examples of each task", least=0, most=1000)
+        check_whole("browser.samples", self.samples, "the number of samples of each chosen setting", most=1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +31,6 @@ class RefinementBudget:
     """Slices added on dev between the best slice and its better neighbor."""
 
     def __post_init__(self) -> None:
-        meanings = {
-            "refinements": "settings that dev adds to each slice",
-            "slices": "slices that dev adds to each family",
-        }
-        for name, meaning in meanings.items():
-            value = getattr(self, name)
-            # bool is an int in Python, so `refinements=true` would silently be 1
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ConfigError(f"{name} is {value!r}; it is the number of {meaning}, a whole number, 0 or more.")
+        refinements = "the number of settings that dev adds to each slice"
+        check_whole("refinements", self.refinements, refinements, least=0, most=1000)
+        check_whole("slices", self.slices, "the number of slices that dev adds to each family", least=0, most=1000)

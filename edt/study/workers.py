@@ -11,7 +11,6 @@ from functools import cached_property
 import torch
 
 from edt.console import stderr_console
-from edt.errors import ConfigError
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
 from edt.generation.session import Session
@@ -64,8 +63,6 @@ class _TaskWorker:
 
 def resolve_num_workers(num_workers: int | None, tasks: int) -> int:
     """Return how many processes decode: the configured number, or one per core on a CPU and one on a GPU."""
-    if num_workers is not None and num_workers < 1:
-        raise ConfigError(f"num_workers is {num_workers}; it is the number of processes, 1 or more, or null.")
     if num_workers is None:
         # on one GPU, processes would only compete for its memory
         num_workers = 1 if torch.cuda.is_available() else os.cpu_count() or 1

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from edt.errors import ConfigError, DataError, one_line, suggestion
 from edt.ids import seeded_rank
+from edt.ranges import check_whole
 from edt.records import Example, PromptParts, Split
 from edt.tasks.answers import check_rule, default_rule
 
@@ -156,8 +157,7 @@ class Task(ABC):
     """What stands after each of them."""
 
     def __post_init__(self) -> None:
-        if self.shots < 0:
-            raise ConfigError(f"task.shots is {self.shots}; it must be 0 (none) or more examples.")
+        check_whole("task.shots", self.shots, "the number of examples before each question", least=0, most=10_000)
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"task.limit is {self.limit}; it must be 1 or more examples, or null for all.")
         for name in ("max_new_tokens", "max_prompt_tokens"):

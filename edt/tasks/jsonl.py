@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edt.errors import ConfigError, DataError, suggestion
+from edt.errors import ConfigError, DataError, shown_value, suggestion
 from edt.ids import digest
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row, field_names
@@ -66,8 +66,11 @@ class JsonLines(DatasetTask):
         if not re.fullmatch(r"[a-z]{2,3}", self.language):
             raise ConfigError(f"task.language is '{self.language}'; it must be a code of two letters, as en or zh.")
         # A folder of runs has the name in its own.
-        if self.name and not re.fullmatch(r"\w[\w.-]*", self.name):
-            raise ConfigError(f"task.name is '{self.name}'; it must have letters, digits, '_', '-' and '.' only.")
+        if self.name and not (re.fullmatch(r"\w[\w.-]*", self.name) and len(self.name) <= _LONGEST_NAME):
+            raise ConfigError(
+                f"task.name is {shown_value(self.name)}; it must have letters, digits, '_', '-' and '.' only, "
+                f"{_LONGEST_NAME} at most."
+            )
         object.__setattr__(self, "name", self.name or _name_of(self.path))
 
     @property

@@ -15,6 +15,7 @@ from edt.extras import check_extra
 from edt.metrics.bleu_tokenizer import bleu_tokenizer
 from edt.metrics.self_bleu import self_bleu
 from edt.models.language_model import LanguageModel
+from edt.ranges import check_whole
 from edt.records import Generation, Prompt
 from edt.redact import without_secrets
 from edt.report.table import TEXT_WIDTH, result_console
@@ -54,8 +55,7 @@ class Distribution:
     tokens: int = 12
 
     def __post_init__(self) -> None:
-        if self.tokens < 1:
-            raise ConfigError(f"demo.distribution.tokens is {self.tokens}; it must be a number of tokens, 1 or more.")
+        check_whole("demo.distribution.tokens", self.tokens, "the number of likeliest tokens that are shown", most=1000)
         for name, strategy in self.settings.items():
             if not isinstance(strategy, Strategy):
                 raise ConfigError(f"demo.distribution.settings.{name} is {strategy!r}; it must be a strategy.")

@@ -13,6 +13,7 @@ from edt.extras import check_extra
 from edt.generation.request import TaskRequest
 from edt.generation.task_prompts import TaskPrompts
 from edt.models.language_model import LanguageModel
+from edt.ranges import check_whole
 from edt.records import Example, Prompt, Trace
 from edt.redact import without_secrets
 from edt.report.table import TEXT_WIDTH, result_console
@@ -49,9 +50,7 @@ class TraceRequest:
     top: int = 8
 
     def __post_init__(self) -> None:
-        # YAML's true is an int in Python.
-        if isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1:
-            raise ConfigError(f"top is {self.top!r}; it must be a number of tokens, 1 or more.")
+        check_whole("top", self.top, "the number of likeliest tokens of each step", most=1000)
 
         for name in ("prompt", "unconditional_prompt", "example"):
             if (value := getattr(self, name)) is not None and not isinstance(value, str):

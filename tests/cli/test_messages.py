@@ -91,7 +91,7 @@ ERRORS = {
     "no runs folder": (["paths.runs=null"], ["paths.runs is None"]),
     "no split": (["task=mini_xlsum", "task.split=[]"], ["task.split is an empty list"]),
     "no strategy": (["strategy=null"], ["override cannot be read", "strategy=edt"]),
-    "strategy as a family's value": (["strategy.edt=5"], ["strategy.edt is 5", "strategy.edt.KEY=…"]),
+    "strategy as a family's value": (["strategy.edt=5"], ["strategy.edt is 5", "strategy.edt.NAME=…"]),
     "family as a list": (["strategy.edt=[5]"], ["'strategy.edt' holds keys", "strategy.edt.t0=…"]),
     "members": (["task.members=3"], ["task.members is 3", "task=mini"]),
     "a member": (["task.members.mini_xlsum=x"], ["task.members.mini_xlsum is 'x'"]),

@@ -150,13 +150,14 @@ def test_scores_of_several_processes_are_those_of_one(ask):
 
 def test_processes_are_started_only_where_they_pay():
     from edt.errors import ConfigError
+    from edt.metrics.suite import MetricsSpec
     from edt.scoring.compute import MIN_TEXTS_FOR_PROCESSES, number_of_processes
 
     assert number_of_processes(None, n_texts=MIN_TEXTS_FOR_PROCESSES - 1, n_items=9) == 1
     assert number_of_processes(None, n_texts=MIN_TEXTS_FOR_PROCESSES, n_items=9) == min(9, os.cpu_count())
     assert number_of_processes(4, n_texts=1, n_items=3) == 3
     with pytest.raises(ConfigError, match=r"metrics.num_workers is 0"):
-        number_of_processes(0, n_texts=1, n_items=1)
+        MetricsSpec(num_workers=0)
 
 
 def test_more_resamples_than_fit_into_memory_are_an_error_with_the_number_that_would(ask, monkeypatch):

@@ -104,7 +104,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("num_workers=abc", "num_workers is 'abc'; it must be a whole number or null"),
+        ("num_workers=abc", "num_workers is 'abc'; it is the number of processes"),
         ("num_workers=true", "num_workers is True"),
         ("browser.examples=abc", "browser.examples is 'abc'"),
         ("families.fixed=null", "families.fixed is None, but it holds keys"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bootstrap import Comparison, interval, resample_weights, two_sided_p
+from edt.ranges import check_whole
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
@@ -45,6 +46,10 @@ class BestTemperature(Experiment):
     """Two halves, one to choose on and one to score on, of at least two samples, which Self-BLEU needs."""
 
     permutations: int = 999
+
+    def __post_init__(self) -> None:
+        what = "the number of permutations of the test"
+        check_whole("experiments.best_temperature.permutations", self.permutations, what, most=100_000)
 
     def families(self) -> Sequence[str]:
         """Return the fixed temperatures alone."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edt.errors import ConfigError
+from edt.ranges import check_whole
 from edt.records import Trace, TracedOutput
 from edt.report.documents import write_tables
 from edt.report.page import PageTable, Section
@@ -34,6 +35,14 @@ class CaseStudy(Experiment):
     example: str | None = None
     self_bleu: float | None = None
     samples: int = 3
+
+    def __post_init__(self) -> None:
+        check_whole("experiments.case_study.samples", self.samples, "the number of outputs shown", most=1000)
+        if self.self_bleu is not None and not 0 <= self.self_bleu <= 100:
+            raise ConfigError(
+                f"experiments.case_study.self_bleu is {self.self_bleu}; it must be a Self-BLEU, 0 to 100, or null for "
+                "that of EDT's chosen setting."
+            )
 
     def families(self) -> Sequence[str]:
         """Return the families of which one setting each is shown."""

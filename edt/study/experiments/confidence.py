@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edt.ranges import check_whole
 from edt.records import Generation
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import panels, save
@@ -31,6 +32,14 @@ class Confidence(Experiment):
     examples: int = 3
     background: int = 40
     samples: int = 2
+
+    def __post_init__(self) -> None:
+        for name, least, what in (
+            ("examples", 1, "the number of examples with a curve"),
+            ("background", 0, "the number of examples whose mean is drawn"),
+            ("samples", 1, "the number of outputs of each example"),
+        ):
+            check_whole(f"experiments.confidence.{name}", getattr(self, name), what, least=least, most=10_000)
 
     def families(self) -> Sequence[str]:
         """Return EDT, and fixed temperature to compare it with."""

@@ -20,6 +20,7 @@ from edt.decoding.ops.kernels import Kernels
 from edt.errors import ConfigError, suggestion
 from edt.generation.environment import environment
 from edt.models.language_model import LanguageModel
+from edt.ranges import check_whole
 from edt.report.documents import write_tables
 from edt.report.page import PageTable, Section
 from edt.store.atomic import write_text
@@ -90,11 +91,13 @@ class Efficiency(Experiment):
             )
 
         # Fewer steps would be warm-up alone.
-        for name, least in {"rows": 1, "length": 8, "steps": FEWEST_STEPS, "repeats": 1}.items():
-            if getattr(self, name) < least:
-                raise ConfigError(
-                    f"experiments.efficiency.{name} is {getattr(self, name)}; it must be {least} or more."
-                )
+        for name, least, most, what in (
+            ("rows", 1, 4096, "the number of outputs decoded together"),
+            ("length", 8, 131_072, "the number of tokens of the prompt"),
+            ("steps", FEWEST_STEPS, 131_072, "the number of new tokens"),
+            ("repeats", 1, 1000, "the number of measurements of the memory"),
+        ):
+            check_whole(f"experiments.efficiency.{name}", getattr(self, name), what, least=least, most=most)
 
     @property
     def short_steps(self) -> int:

@@ -94,6 +94,11 @@ class DatasetTask(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.hub is not None and not callable(getattr(self.hub, "open", None)):
+            raise ConfigError(
+                f"task.hub is {self.hub!r:.80}; it must be null, or keys with the _target_ of a source, as the "
+                "configuration of the task has them."
+            )
         for split in OFFICIAL_SPLITS:
             if (size := self.size(split)) is not None and size < 1:
                 raise ConfigError(f"task.{split}_size is {size}; it must be 1 or more {self.size_unit}, or null.")

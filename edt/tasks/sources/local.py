@@ -78,7 +78,8 @@ def find_files(path: str, group_files: GroupFiles, endings: Sequence[str]) -> Lo
             f"{remedy_for([root.name], endings)}"
         )
     if not groups:
-        raise DataError(f"task.path={path} does not exist; give a file or folder in the data set's original form.")
+        problem = "is a pipe, a device or a socket, not a file" if root.exists() else "does not exist"
+        raise DataError(f"task.path={path} {problem}; give a file or folder in the data set's original form.")
     return LocalFiles(root=root.parent, single=groups[0], by_split={})
 
 
