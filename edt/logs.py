@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
@@ -191,7 +192,7 @@ class _LogFile(RotatingFileHandler):
         super().__init__(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
         self.setFormatter(_LineFormatter())
 
-    def _open(self) -> TextIO:
+    def _open(self) -> TextIOWrapper:
         # Never through a link, which whoever gave the folder may have planted.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         return os.fdopen(os.open(self.baseFilename, flags, 0o666), "a", encoding="utf-8")
