@@ -126,8 +126,8 @@ class Manifest:
             is_sealed = content.pop(SEAL_KEY, None) is not None
             # JSON has no tuples; passes are compared and put into sets, so lists become tuples again.
             passes = tuple(_pass_from_json(entry) for entry in content.pop("passes"))
-            tuples = {name: tuple(content.pop(name, ())) for name in ("extra_metrics", "references")}
-            manifest = cls(**content, **tuples, passes=passes, is_sealed=is_sealed)
+            content |= {name: tuple(content.get(name, ())) for name in ("extra_metrics", "references")}
+            manifest = cls(**content, passes=passes, is_sealed=is_sealed)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedFileError(
                 f"manifest {path} cannot be read ({error}): it is damaged, or a newer version of edt "
