@@ -15,7 +15,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -144,14 +144,14 @@ def measure(session: Session) -> dict[str, float]:
     figures: dict[str, float] = {"chunks": chunks, "rows": chunks * len(request.rows)}
 
     watch = Watch()
-    honest = generate.write_part
+    honest = generate.write_part  # type: ignore[attr-defined]
 
     def write(*values: Any) -> None:
         honest(*values)
         watch.note()
 
-    generate.write_part = write
-    type(session.engine).generate = answer  # type: ignore[method-assign]
+    generate.write_part = write  # type: ignore[attr-defined, assignment]
+    type(session.engine).generate = answer  # type: ignore[assignment, method-assign]
     with timed(generate, "plan_decoding") as planning:
         start = time.perf_counter()
         (run,) = session.decode()
@@ -170,11 +170,12 @@ def measure(session: Session) -> dict[str, float]:
     figures |= {"plan_fresh_s": planning[0], "plan_half_s": planning[1], "plan_nothing_s": planning[2]}
     assert not plan_decoding(run, request, prepared, session.engine).todo
 
-    for name, work in {
+    phases: dict[str, Callable[[], object]] = {
         "read": lambda: read_generations(run),
         "score": lambda: score_runs([run], MetricsSpec(bootstrap=BootstrapSpec(resamples=1000)), samples=None),
         "report": lambda: read_study([run]),
-    }.items():
+    }
+    for name, work in phases.items():
         with timed(run_module, "check_seal") as checks:
             start = time.perf_counter()
             work()

@@ -111,7 +111,7 @@ def effects(frames: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     wide, half = (frames[dtype] for dtype in DTYPES)
     # One scale for both: EDA's constants are those of float32.
     fixed = edt.score(wide).query("strategy.str.startswith('fixed')").set_index("metric")["value"]
-    scale = {"q_star": float(fixed["rouge_l"].max()), "s_star": float(fixed["self_bleu"].max())}
+    scale: dict[str, Any] = {"q_star": float(fixed["rouge_l"].max()), "s_star": float(fixed["self_bleu"].max())}
     if min(scale.values()) <= 0:
         raise SystemExit(
             "every output in float32 scores 0, which no scale can be made of; use more articles or tokens."

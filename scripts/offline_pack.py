@@ -279,7 +279,7 @@ def write_pieces(content: Path, folder: Path, piece_size: int) -> list[dict[str,
             for path in sorted(content.iterdir()):
                 tar.add(path, arcname=path.name)
         whole.seek(0)
-        pieces = []
+        pieces: list[dict[str, Any]] = []
         while data := whole.read(piece_size):
             name = f"{len(pieces):03}"
             (folder / name).write_bytes(data)

@@ -11,6 +11,7 @@ data/, cache/. Nothing outside of it changes. Needs Python's standard library an
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -29,15 +30,16 @@ class PackError(Exception):
     """The pack cannot be used; the message gives the remedy."""
 
 
-class Pieces:
+class Pieces(io.RawIOBase):
     """The pieces as one stream to read, each checked before a byte of it is given."""
 
     def __init__(self, pieces: list[dict[str, Any]]) -> None:
         """Read these pieces, one after the other."""
+        super().__init__()
         self.pieces = iter(pieces)
         self.current: BinaryIO | None = None
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """Return at most so many bytes; none at the end."""
         while True:
             data = self.current.read(size) if self.current is not None else b""
@@ -53,7 +55,7 @@ class Pieces:
 
 def checked(piece: dict[str, Any]) -> Path:
     """Return the path of a piece that is whole. Raises PackError for one that is not."""
-    path = HERE / "pieces" / piece["name"]
+    path = HERE / "pieces" / str(piece["name"])
     if not path.is_file():
         raise PackError(f"piece {path} is missing; copy it from where the pack was made.")
     with path.open("rb") as file:
@@ -86,7 +88,7 @@ def unpack(manifest: dict[str, Any]) -> None:
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
     print(f"unpacking {len(manifest['pieces'])} pieces into {HOME} …", file=sys.stderr, flush=True)
-    with tarfile.open(fileobj=Pieces(manifest["pieces"]), mode="r|") as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=Pieces(manifest["pieces"]), mode="r|") as tar:
         tar.extractall(HOME, filter="data")
 
     wheels = sorted((HOME / "wheels").glob("*.whl"))

@@ -272,7 +272,7 @@ def _explained(command: str, overrides: Sequence[str], user_folder: Path | None 
 def _plain(command: str, config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     """Return the configuration as plain dicts and lists: nothing behind the command line knows OmegaConf."""
     with _explained(command, overrides):
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
     # Also where a file of the user's configurations sets it.
     check_no_trust([str(key) for key in plain])

@@ -153,9 +153,9 @@ def record_step(
     temperature_R = temperature_R.to(drawn.temperature_R.dtype)
     check_temperatures(temperature_R, alive.strategy_R, table, step)
 
-    token_R = token_R.long()
-    rows.record(alive.alive_R, step, token_R, temperature_R, entropy_R)
-    return token_R
+    id_R: Tensor = token_R.long()
+    rows.record(alive.alive_R, step, id_R, temperature_R, entropy_R)
+    return id_R
 
 
 def finish(rows: RowBatch, alive_R: Tensor, step: int, eos: Tensor, watch: StopWatch) -> Tensor:

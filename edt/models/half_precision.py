@@ -29,5 +29,5 @@ def bfloat16_note(model: LanguageModel) -> str | None:
 def processor_has_bfloat16() -> bool:
     """Return whether the processor has instructions for products of bfloat16 matrices."""
     # Older versions of torch do not have the function; then nothing is offered.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)

@@ -82,7 +82,8 @@ def _temperature(setting: Strategy, context: Context) -> float:
 
 def _at_temperature(setting: Strategy, logits_V: Row, temperature: float) -> Row:
     if temperature == 0:
-        return np.eye(len(logits_V))[int(logits_V.argmax())]
+        certain_V: Row = np.eye(len(logits_V))[int(logits_V.argmax())]
+        return certain_V
     kept_V = _kept(setting, logits_V if setting.order == "truncate_first" else logits_V / temperature)
     return softmax(np.where(kept_V, logits_V / temperature, -np.inf))
 

@@ -61,7 +61,7 @@ def noise_outcomes(device: torch.device) -> list[Outcome]:
     checked += [(torch.float32, 2e-6, one) for one in GUMBELS if one[0] <= 3 * 2**30]
     wrong = [
         *(f"Philox {counter}" for counter, key, words in RANDOM123 if _philox(counter, key, device) != words),
-        *(f"stream {identity}" for identity, *rest in WORDS if not _stream_is_known(identity, *rest, device=device)),
+        *(f"stream {one[0]}" for one in WORDS if not _stream_is_known(*one, device=device)),
     ]
     uneven = [
         f"word {word} in {str(dtype).removeprefix('torch.')}"

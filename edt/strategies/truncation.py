@@ -28,7 +28,7 @@ class Truncation:
     min_p_R: Tensor
     top_n_sigma_R: Tensor
 
-    def select(self, rows: Tensor) -> Truncation:
+    def select(self, rows: Tensor | slice) -> Truncation:
         """Return the truncation of some rows."""
         return Truncation(
             top_k_R=self.top_k_R[rows],

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from edt.errors import StoreError
 from edt.extras import extra_imports
@@ -64,7 +65,9 @@ class Trials:
         self.points = None if points is None else _shuffled(points, spec.seed)
         with self._storage_errors():
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
-            directions = ["minimize"] if spec.objective == "eda" else ["maximize", "minimize"]
+            directions: list[Literal["minimize", "maximize"]] = (
+                ["minimize"] if spec.objective == "eda" else ["maximize", "minimize"]
+            )
             self.journal = optuna.create_study(
                 storage=self.storage, study_name=name, directions=directions, load_if_exists=True
             )

@@ -79,8 +79,8 @@ def cutoffs(
 
     # top-k, and top-p over what top-k kept
     if plan.ranked is not None:
-        at = plan.ranked
-        cutoff_R[at] = _ranked_cutoffs(logits_BV, branch_R[at], temperature_R[at], plan, kept_weight)
+        at, ranked = plan.ranked, truncation.select(plan.ranked)
+        cutoff_R[at] = _ranked_cutoffs(logits_BV, branch_R[at], temperature_R[at], plan, ranked, kept_weight)
 
     # min-p: p >= min_p · p_max is logit >= max + T · ln(min_p); ln 0 = −inf leaves the other rows as they are
     if plan.has_min_p:
@@ -98,15 +98,19 @@ def cutoffs(
 
 
 def _ranked_cutoffs(
-    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, plan: CutoffPlan, kept_weight: KeptWeight
+    logits_BV: Tensor,
+    branch_R: Tensor,
+    temperature_R: Tensor,
+    plan: CutoffPlan,
+    truncation: Truncation,
+    kept_weight: KeptWeight,
 ) -> Tensor:
-    """Return the cutoffs of top-k and top-p for rows that have one, [R].
+    """Return the cutoffs of top-k and top-p for rows that have one, [R]; truncation: that of these rows.
 
     A temperature keeps the order of the tokens, so one sort per branch serves all of its rows. Most cuts are among the
     first hundred tokens: look at these, then deeper, only for the rows whose cut was not reached.
     """
     vocabulary = logits_BV.shape[-1]
-    truncation = plan.truncation.select(plan.ranked)
     cutoff_R = torch.full_like(temperature_R, -torch.inf)
     # The weight of all tokens, of which top-p takes a share; where top-k drops some first, of those that it kept.
     whole_R = kept_weight(logits_BV, branch_R, temperature_R, cutoff_R) if plan.has_top_p else None
