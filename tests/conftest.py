@@ -9,6 +9,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import absl.logging
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Here, before EDT_CACHE is set below: these models are looked for in the user's own cache.
 from tests.support.fetched_models import why_not_here
@@ -17,6 +18,10 @@ from tests.support.tiny_model import write_tiny_model
 # rouge_score brings absl's log handler, which keeps the stderr of its import: here pytest's captured one. Hydra closes all
 # handlers when it sets up logging, and absl then closes that stream, unless it is the process's own.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("edt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("edt")
 
 
 def pytest_runtest_setup(item) -> None:

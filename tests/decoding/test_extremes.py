@@ -270,7 +270,7 @@ def run(name, number):
         next(seen)
         check(case)
 
-    how = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+    how = {"database": None, "suppress_health_check": list(HealthCheck)}
     # The same cases each time in the short form, others in each long one.
     settings(max_examples=examples, derandomize=number == SHORT, **how)(given(drawn)(once))()
     assert next(seen) >= examples

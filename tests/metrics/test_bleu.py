@@ -36,7 +36,7 @@ def corpus_bleu_over_samples(texts: list[list[str]], references: list[list[str]]
 
 
 @pytest.mark.parametrize(("language", "tokenize"), [("en", "13a"), ("zh", "zh"), ("zh-CN", "zh"), ("de", "13a")])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=segments)
 def test_equals_sacrebleu_corpus_bleu(language: str, tokenize: str, rows: list[tuple[str, str, list[str]]]) -> None:
     outputs, references = [[first, second] for first, second, _ in rows], [refs for *_, refs in rows]
@@ -46,7 +46,7 @@ def test_equals_sacrebleu_corpus_bleu(language: str, tokenize: str, rows: list[t
     assert float(metric.aggregate(statistics.sum(0))) == pytest.approx(expected, abs=1e-8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=segments)
 def test_sentence_scores_equal_sacrebleu_sentence_bleu(rows: list[tuple[str, str, list[str]]]) -> None:
     outputs, references = [[first, second] for first, second, _ in rows], [refs for *_, refs in rows]
@@ -66,7 +66,7 @@ counts = st.tuples(st.lists(st.tuples(small, small), min_size=4, max_size=4), sm
 """Statistics with no more matches than n-grams, lengths unrelated to them."""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows=st.lists(counts, min_size=1, max_size=6), effective=st.booleans())
 def test_score_of_any_statistics_equals_sacrebleu(rows: list[list[int]], effective: bool) -> None:
     """Zero matches in a middle order, no n-gram of an order, no hypothesis: sacrebleu's own zero cases and smoothing."""

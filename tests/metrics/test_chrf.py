@@ -15,7 +15,7 @@ from tests.support.metric_samples import sample_set, texts
 segments = st.lists(st.tuples(texts, texts, st.lists(texts, min_size=1, max_size=3)), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=segments)
 def test_equals_sacrebleu_corpus_chrf(rows: list[tuple[str, str, list[str]]]) -> None:
     # blank references are left out, where sacrebleu scores 0

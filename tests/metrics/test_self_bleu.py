@@ -30,7 +30,7 @@ groups = st.integers(2, 5).flatmap(
 
 
 @pytest.mark.parametrize("tokenize", ["13a", "zh"])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(groups=groups)
 def test_equals_a_naive_loop_over_sacrebleu(tokenize: str, groups: list[list[str]]) -> None:
     language = {"13a": "en", "zh": "zh"}[tokenize]
