@@ -66,7 +66,8 @@ def load_model(args: Namespace, vocabulary: int | None = None) -> LanguageModel:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = args.dtype or ("bfloat16" if device.type == "cuda" else "float32")
     if args.model:
-        loaded = LanguageModel.load(ModelSpec(path=args.model, dtype=dtype, device=str(device), chat_template="auto"))
+        chat: Any = {"auto": "auto", "on": True, "off": False}[getattr(args, "chat_template", "auto")]
+        loaded = LanguageModel.load(ModelSpec(path=args.model, dtype=dtype, device=str(device), chat_template=chat))
         vars(loaded)["eos_ids"] = frozenset()  # every row of every contender continues to the last step
         return loaded
     entropy = getattr(args, "entropy", TARGET_ENTROPY)
@@ -77,6 +78,12 @@ def data_options(parser: ArgumentParser) -> None:
     """Add the options that say which texts a real model reads."""
     parser.add_argument("--data", type=Path, default=PASSAGES, help="JSON lines whose texts a real model reads")
     parser.add_argument("--field", default="passage", help="the column with the text")
+    parser.add_argument(
+        "--chat-template",
+        choices=["auto", "on", "off"],
+        default="auto",
+        help="off: a prompt that the model continues as a base model would, at a higher entropy",
+    )
 
 
 def read_prompts(args: Namespace, model: LanguageModel) -> list[Prompt]:

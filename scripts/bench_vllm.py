@@ -17,6 +17,7 @@ import json
 import os
 import statistics
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +33,22 @@ WORKER = Path(__file__).with_name("vllm_worker.py")
 
 
 class VLLM:
-    """vLLM in a separate process."""
+    """vLLM in a separate process; what it reports goes to a file of its own."""
 
     def __init__(self, python: str, job: dict[str, Any]) -> None:
         """Start it with its model loaded."""
         # Its environment must not find this one's packages.
         clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        self.process = subprocess.Popen(
-            [python, str(WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=clean | {"HF_HUB_OFFLINE": "1"},
-        )
+        self.log = Path(tempfile.mkdtemp(prefix="bench_vllm_")) / "vllm.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [python, str(WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=clean | {"HF_HUB_OFFLINE": "1"},
+            )
         self.started = self._ask(json.dumps(job))
         self.answers: list[dict[str, Any]] = []
 
@@ -66,7 +69,8 @@ class VLLM:
             if shown.startswith(ANSWER):
                 content: dict[str, Any] = json.loads(shown.removeprefix(ANSWER))
                 return content
-        raise SystemExit(f"vLLM ended without an answer; run {WORKER.name} by hand to see why.")
+        last = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        raise SystemExit(f"vLLM ended without an answer. The end of {self.log}:\n{last}")
 
 
 def main() -> None:
