@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_SECRET_NAME = re.compile(r"(^|[_.-])(api_?key|access_?key|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PWD)$", re.IGNORECASE)
-"""Names of variables and keys whose value is a secret. A number of tokens (`max_new_tokens`) is none."""
+_SECRET_NAME = re.compile(r"(^|[_.-])(api_?key|access_?key|KEY|TOKEN|SECRET|PASSWORD|PASSWD)$|[_.-]PWD$", re.IGNORECASE)
+"""Names of variables and keys whose value is a secret. A number of tokens (`max_new_tokens`) is none, and neither are
+PWD and OLDPWD, in which a shell keeps its working folder.
+"""
 _MIN_SECRET_LENGTH = 8
 """A shorter value of such a variable is hardly a secret, and replacing it would damage other texts."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"'<>]+@")

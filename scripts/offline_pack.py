@@ -353,7 +353,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     size = sum(piece["bytes"] for piece in manifest["pieces"]) / 1e6
     print(f"{options.out}: {size:.0f} MB in {len(manifest['pieces'])} pieces, {len(manifest['wheels'])} wheels")
-    print(f"there: python3 {options.out.name}/edt_pack.py run")
+    words = [f"model={options.model}"] if options.model in CATALOG else []
+    words += [f"task=NAME task.path=data/{manifest['data'][0]}"] if manifest["data"] else []
+    print(f"there: python3 {options.out.name}/edt_pack.py {' '.join(['run', *words])}")
     return 0
 
 

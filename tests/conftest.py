@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import absl.logging
+import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -30,6 +31,11 @@ def pytest_runtest_setup(item) -> None:
         for name in mark.args:
             if (reason := why_not_here(name)) is not None:
                 pytest.skip(reason)
+
+
+# No deadline: a test machine that is busy with other programs fails no property.
+hypothesis.settings.register_profile("edt", deadline=None)
+hypothesis.settings.load_profile("edt")
 
 
 @pytest.fixture(scope="session", autouse=True)

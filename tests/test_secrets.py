@@ -121,3 +121,10 @@ def test_a_run_whose_words_hold_a_secret_is_resumed(tmp_path, monkeypatch):
     for _ in range(2):
         assert main(["generate", *words, "+note.token=${oc.env:HF_TOKEN}", f"paths.runs={tmp_path}"]) == 0
     assert len(list(tmp_path.glob("*/manifest.json"))) == 1
+
+
+def test_the_working_folder_of_a_shell_is_no_secret():
+    # Shells export it: every path below would be hidden, and no remedy could be followed.
+    environment = {"PWD": "/home/ann/study", "OLDPWD": "/home/ann/data", "DB_PWD": "correct horse"}
+    text = "paths.runs=/home/ann/study/runs task.path=/home/ann/data/x.jsonl, correct horse"
+    assert without_secrets(text, environment) == text.replace("correct horse", "***")

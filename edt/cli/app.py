@@ -45,6 +45,10 @@ _WORD_KEYS = {"fetch": "name", "data": "action"}
 logger = logging.getLogger(__name__)
 
 
+_CONTINUED = {"run", "generate", "score", "report", "tune", "study", "fetch"}
+"""Commands that continue what an earlier one has left."""
+
+
 def run_command(command: str, arguments: Sequence[str]) -> int:
     """Run a command and return its exit status: 2 after an error, printed as one sentence; 128 + n after signal n."""
     log_to_stderr()
@@ -57,11 +61,8 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
         _print_error(command, error)
         return USAGE_ERROR
     except KeyboardInterrupt as error:
-        print(
-            f"\nedt {command}: {str(error) or 'stopped'}. Finished parts are kept; the same command continues from "
-            "there.",
-            file=sys.stderr,
-        )
+        kept = " Finished parts are kept; the same command continues from there." if command in _CONTINUED else ""
+        print(f"\nedt {command}: {str(error) or 'stopped'}.{kept}", file=sys.stderr)
         return stop_status(error)
 
 

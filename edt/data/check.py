@@ -11,6 +11,7 @@ import numpy as np
 
 from edt.decoding.sampling import Sampling
 from edt.errors import DataError
+from edt.generation.data_notes import data_notes
 from edt.generation.estimate import limit_note
 from edt.generation.prepare import special_token_notes
 from edt.generation.request import TaskRequest
@@ -97,6 +98,8 @@ def check_task(model: LanguageModel, task: TaskRequest, sampling: Sampling) -> I
     check_disjoint(task.task.name, subsets)
     if too_long:
         raise DataError(f"{len(too_long):,} prompts cannot be shortened enough. The first: {too_long[0]}")
+    # A folder may hold a file whose name says no split: the counts above are without it.
+    yield from data_notes(task.task.name, subsets)
     for split, subset in subsets.items():
         yield f"{task.task.name}, {split}: {limit_note(len(subset.examples), subset.available)}"
     yield from shared_text_notes(task.task.name, subsets)

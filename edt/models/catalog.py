@@ -134,6 +134,7 @@ def fetchable(name: str) -> FetchableModel:
     if name not in CATALOG:
         raise ModelError(
             f"there is no model '{name}' to fetch{suggestion(name, CATALOG)}; available: {', '.join(CATALOG)}. Any "
-            "model of the hub is downloaded when it is first used: model=hf model.path=OWNER/NAME."
+            "other model is downloaded from the hub when it is first used: model=NAME of `edt list models`, or "
+            "model=hf model.path=OWNER/NAME."
         )
     return CATALOG[name]

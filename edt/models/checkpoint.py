@@ -139,8 +139,8 @@ def fetch(hub_id: str, revision: str | None, patterns: Sequence[str] = NEEDED_FI
         raise ModelError(
             f"model '{hub_id}'{_embedded_suggestion(hub_id)} is not in the local cache and the hub {state}. A copy on "
             "disk: model.path=FOLDER model.revision=null. Where there is a network: hf download "
-            f"{hub_id}{f' --revision {revision}' if revision else ''} (a gated model, as Llama's, needs its license "
-            f"accepted at https://huggingface.co/{hub_id} and `hf auth login`). Small models without a hub: edt fetch."
+            f"{hub_id}{f' --revision {revision}' if revision else ''} (if its license must be accepted: at "
+            f"https://huggingface.co/{hub_id}, then `hf auth login`). Small models without a hub: edt fetch."
         ) from error
     check_snapshot(folder, hub_id)
     return folder

@@ -15,14 +15,19 @@ from edt.generation import generate
 from edt.store.run import find_runs
 
 
-@pytest.mark.parametrize("command", ["run", "generate", "score", "report", "tune", "study", "export", "data"])
+@pytest.mark.parametrize("command", ["run", "generate", "score", "report", "tune", "study", "export", "data", "trace"])
 @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGINT])
 def test_every_command_ends_with_a_message_and_the_shells_status(monkeypatch, capsys, command, number):
     words = {"export": ["runs=x", "to=csv"], "data": ["show"]}.get(command, [])
     monkeypatch.setattr(commands, command, lambda config, **named: os.kill(os.getpid(), number))
     assert main([command, *words]) == 128 + number
     how = "stopped" if number == signal.SIGINT else f"stopped by {number.name}"
-    assert f"edt {command}: {how}. Finished parts are kept; the same command continues" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"edt {command}: {how}." in said
+    # A command that only shows has nothing to continue.
+    assert ("Finished parts are kept; the same command continues" in said) == (
+        command not in ("export", "data", "trace")
+    )
     assert all(signal.getsignal(name) is signal.SIG_DFL for name in SIGNALS)
 
 

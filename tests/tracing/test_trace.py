@@ -110,7 +110,7 @@ ERRORS = {
     "no text": (["prompt=''"], ["the prompt '' has no token"]),
     "two prompts": (["prompt=Hello", "example=x"], ["prompt and example", "remove one"]),
     "only unconditional": (["unconditional_prompt=Hello"], ["unconditional_prompt is set without prompt"]),
-    "no alternatives": (["prompt=Hello", "top=0"], ["top is 0", "1 or more"]),
+    "no alternatives": (["prompt=Hello", "top=0"], ["top is 0", "a whole number from 1 to 1,000"]),
     "details": (["prompt=Hello", "details=3"], ["details is 3", "true or false"]),
     "example": (["example=mini_xlsum-test-00000", "task.limit=9"], ["did you mean", "9 examples", "mini_xlsum"]),
     "demo and prompt": (["demo=story", "prompt=Hello"], ["prompt has no meaning in a demo", "demo.prompts"]),
