@@ -7,6 +7,7 @@ moment a search is killed at, what is on disk is a state that the undisturbed se
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from edt.errors import StoreError
 from edt.extras import extra_imports
 from edt.ids import seeded_rank
 from edt.scoring.dev import TrialMetrics
+from edt.store.database import store_content_digest
 from edt.strategies.base import Strategy
 from edt.tuning.axes import Categorical, SearchAxis, Value
 from edt.tuning.results import TrialResult
@@ -32,7 +34,7 @@ with extra_imports("tune", "the search"):
     from optuna.samplers import BaseSampler, RandomSampler, TPESampler
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial, TrialState, create_trial
-    from sqlalchemy import URL
+    from sqlalchemy import URL, Connection, event
     from sqlalchemy.exc import DatabaseError
 
 
@@ -65,6 +67,8 @@ class Trials:
         self.points = None if points is None else _shuffled(points, spec.seed)
         with self._storage_errors():
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
+            # In the same transaction as what it is of: whenever the process is killed, the two agree.
+            event.listen(self.storage.engine, "commit", _store_content_digest)
             directions: list[Literal["minimize", "maximize"]] = (
                 ["minimize"] if spec.objective == "eda" else ["maximize", "minimize"]
             )
@@ -230,6 +234,12 @@ class Trials:
                 f"the trials in {self.path} cannot be read or written ({cause}); free the disk if it is full. A "
                 "damaged file can be removed: the decoded outputs are kept, and the same command measures them again."
             ) from error
+
+
+def _store_content_digest(connection: Connection) -> None:
+    database = connection.connection.driver_connection
+    assert isinstance(database, sqlite3.Connection)
+    store_content_digest(database)
 
 
 def _metrics_by_task(content: Mapping[str, Mapping[str, float]]) -> dict[str, TrialMetrics]:

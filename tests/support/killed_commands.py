@@ -21,7 +21,7 @@ from pathlib import Path
 
 CHANGES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _FILE_EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
-_TIMES = {"datetime_start", "datetime_complete", "created"}
+_TIMES = {"datetime_start", "datetime_complete", "created", "sha256"}
 
 
 class States:

@@ -1,6 +1,10 @@
 """A search by itself: its trials on disk, and what it calls best, with made-up measurements."""
 
 import math
+import random
+import sqlite3
+import struct
+from contextlib import closing
 from itertools import count
 from statistics import median
 
@@ -8,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edt.errors import StoreError
+from edt.errors import DamagedFileError, StoreError
 from edt.scoring.dev import TrialMetrics
+from edt.store.database import checked_database
 from edt.store.lock import held
 from edt.strategies import EDT, Fixed
 from edt.tuning.progress import exhausted_message
@@ -368,3 +373,25 @@ def test_a_folder_name_that_a_url_would_mangle(tmp_path):
 def test_only_one_process_holds_a_search(tmp_path):
     with held(tmp_path, "search"), pytest.raises(StoreError, match="another process"), held(tmp_path, "search"):
         pass
+
+
+def test_a_flipped_bit_in_the_trials_of_a_killed_search_is_found(tmp_path):
+    path = tmp_path / "trials.sqlite3"
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Evaluator(dies_in=1), trials=8, batch=4, sampler="random")
+    with checked_database(path, ""):
+        pass
+    beside, whole, draw = path.with_name("trials.sqlite3.sha256"), path.read_bytes(), random.Random(2)
+    # The bits of stored values and measurements, which SQLite cannot check.
+    with closing(sqlite3.connect(path)) as connection:
+        texts = [text for (text,) in connection.execute("SELECT value_json FROM study_user_attributes")]
+        values = [struct.pack(">d", value) for (value,) in connection.execute("SELECT value FROM trial_values")]
+    assert len(texts) == len(values) == 4
+    for stored in [*(text.encode() for text in texts), *values]:
+        bit = 8 * whole.index(stored) + draw.randrange(8 * len(stored))
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        beside.unlink(missing_ok=True)
+        with pytest.raises(DamagedFileError, match=r"damaged .*Remove it"), checked_database(path, "Remove it."):
+            pass
