@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,37 @@ def test_the_benchmark_of_many_chunks_runs_and_ends_with_json():
     assert {"seconds_growth", "memory_growth", "files_growth", "plan_half_s", "score_seals_share"} <= figures.keys()
     # A tenth of the chunks is three: of the figures only this one is exact.
     assert figures["files_growth"] == 1
+
+
+def test_the_entropy_is_shown_for_each_text_and_each_random_model():
+    words = ["--prompts", "2", "--length", "64", "--tokens", "2", "--shape", "tiny", "--entropies", "2"]
+    shown = subprocess.run(
+        [sys.executable, "-m", "scripts.bench_entropy", "--model", str(MINI), "--dtype", "float32", *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    sweeps = json.loads(shown.stdout.splitlines()[-1])["sweeps"]
+    assert [each["name"] for each in sweeps] == [str(MINI), str(MINI), "random, for 2 nats"]
+    assert sweeps[0]["mean_entropy"] <= sweeps[1]["mean_entropy"]
+    # Two steps of 288 rows: the first has read nothing, the second at most a context per row.
+    assert all(each["rows_over_forward_rows"] >= 2 for each in sweeps)
+    # Both random and real models are divided by a peer of their own kind.
+    peers = [each["cpu_seconds"]["generate × 36 (reckoned)"] for each in sweeps]
+    assert peers[0] == peers[1] != peers[2]
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here")
+def test_the_vllm_benchmark_shows_why_vllm_ended():
+    shown = subprocess.run(
+        [sys.executable, "-m", "scripts.bench_vllm", "--model", str(MINI), "--quick", "--vllm-python", sys.executable],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 1
+    assert "vLLM ended without an answer. The end of " in shown.stderr
+    assert "No module named 'vllm'" in shown.stderr
