@@ -153,6 +153,23 @@ def test_the_trial_notices_an_architecture_that_does_something_else(tiny, monkey
     assert "fails: TypeError" in SharingCheck.run(tiny).reason
 
 
+def test_the_trial_compares_with_passes_over_each_text_alone(tiny, monkeypatch):
+    """Texts that are read together have the logits of those that are read by themselves, in few passes."""
+    from edt.decoding.cache import sharing_check
+
+    texts = [[5, 6, 0], [9, 8, 1], [5, 6, 2], [5, 6, 2, 7], [9, 8, 1, 3], [9, 8, 1, 4]]
+    passes = []
+    handle = tiny.model.register_forward_hook(lambda *_: passes.append(1))
+    with torch.inference_mode():
+        together = sharing_check._read_alone(tiny, texts)
+        # Three texts of four tokens, and one of three that none of them continues.
+        assert len(passes) == 2
+        handle.remove()
+        for text in texts:
+            alone_V = tiny.model(torch.tensor([text])).logits[0, -1]
+            torch.testing.assert_close(together[tuple(text)], alone_V)
+
+
 def test_the_trial_refuses_attention_sinks_and_does_not_pass_flat_models(tiny_folder, tmp_path, monkeypatch):
     """A flat model's probabilities hardly move; its logits, in their own spread, do."""
     from edt.decoding.cache import shared_attention

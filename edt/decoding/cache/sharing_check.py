@@ -124,24 +124,44 @@ def _trial_difference(model: LanguageModel) -> float:
 
     In standard deviations of a text's logits, after their means are taken off: softmax does not see a shift.
     """
-    device, vocabulary = model.device, model.vocabulary
+    vocabulary = model.vocabulary
     texts = [[token % vocabulary for token in prompt] for prompt in TRIAL_PROMPTS]
     prefill = SharedPrefill(model, texts)
 
     texts = [texts[prompt] for prompt in TRIAL_CONTEXTS]
     contexts = prefill.fork(torch.tensor(TRIAL_CONTEXTS), capacity=4, new_tokens=len(TRIAL_PARENTS))
     slot_C = torch.arange(len(texts))
-    worst = 0.0
+    read: list[tuple[list[list[int]], Tensor]] = []
     for step, parents in enumerate(TRIAL_PARENTS):
         # The same forks by hand and in the cache; a child's token depends on its number, so children differ.
         texts = [[*texts[parent], (11 * step + child) % vocabulary] for child, parent in enumerate(parents)]
         slot_C = contexts.follow(slot_C[torch.tensor(parents)])
         tokens = torch.tensor([text[-1] for text in texts])
         shared_CV = contexts.advance(torch.empty_like(tokens).index_put((slot_C,), tokens))[slot_C]
+        read.append((texts, shared_CV))
 
-        alone_CV = torch.cat([model.model(torch.tensor([text], device=device)).logits[:, -1] for text in texts])
-        worst = max(worst, _difference(shared_CV, alone_CV))
-    return worst
+    alone = _read_alone(model, [text for texts, _ in read for text in texts])
+    return max(_difference(shared_CV, torch.stack([alone[tuple(text)] for text in texts])) for texts, shared_CV in read)
+
+
+def _read_alone(model: LanguageModel, texts: list[list[int]]) -> dict[tuple[int, ...], Tensor]:
+    """Return the logits [V] after each text, from full forward passes without any cache.
+
+    A pass over a text also gives the logits of its beginnings, and texts of one length are read together, without
+    padding: each pass reads all weights, which is nearly all of its time for texts this short.
+    """
+    by_length: dict[int, list[list[int]]] = {}
+    for text in texts:
+        if not any(len(other) > len(text) and other[: len(text)] == text for other in texts):
+            by_length.setdefault(len(text), []).append(text)
+
+    logits: dict[tuple[int, ...], Tensor] = {}
+    for group in by_length.values():
+        logits_RLV = model.model(torch.tensor(group, device=model.device), use_cache=False).logits
+        for text, logits_LV in zip(group, logits_RLV, strict=True):
+            for end, logits_V in enumerate(logits_LV, start=1):
+                logits[tuple(text[:end])] = logits_V
+    return logits
 
 
 def _difference(logits_CV: Tensor, alone_CV: Tensor) -> float:
