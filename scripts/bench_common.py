@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 # Spinning threads make timings useless on a machine with neighbors; torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from edt.benchmark.random_model import SHAPES, TARGET_ENTROPY, VOCABULARY, random_model, random_prompts
 from edt.benchmark.timing import median_ratio, peak_memory, seconds_of, synchronize
+from edt.decoding.ops.kernels import MIN_COMPILED_VOCABULARY
 from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
 from edt.records import Prompt
@@ -72,6 +73,11 @@ def load_model(args: Namespace, vocabulary: int | None = None) -> LanguageModel:
         return loaded
     entropy = getattr(args, "entropy", TARGET_ENTROPY)
     return random_model(args.shape, vocabulary=vocabulary or VOCABULARY, dtype=dtype, device=device, entropy=entropy)
+
+
+def compile_setting(model: LanguageModel) -> bool | Literal["if_found"]:
+    """Return an `engine.compile` that compiles as in long work, which a benchmark stands for, however short it is."""
+    return "if_found" if model.vocabulary >= MIN_COMPILED_VOCABULARY else False
 
 
 def data_options(parser: ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from scripts.bench_common import cpu_name, median_ratio, show, synchronize
+from scripts.bench_common import compile_setting, cpu_name, median_ratio, show, synchronize
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 import pandas as pd
@@ -27,7 +27,6 @@ import edt
 from edt.cli.build import task_requests
 from edt.cli.composition import compose
 from edt.decoding.engine_specs import BatchedSpec
-from edt.decoding.ops.kernels import MIN_COMPILED_VOCABULARY, compiler_found
 from edt.generation.environment import git_commit
 from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
@@ -65,9 +64,7 @@ def arguments() -> argparse.Namespace:
 def load(path: str, dtype: str) -> edt.Model:
     """Return the model in a dtype, on a CPU, with prompts in its chat template where it has one."""
     model = LanguageModel.load(ModelSpec(path=path, dtype=dtype, device="cpu", chat_template="auto"))
-    # Compiled from the first token on where a long run would be: a group of articles alone is not worth it.
-    compile_passes = model.vocabulary >= MIN_COMPILED_VOCABULARY and compiler_found(model.device)
-    return edt.Model(BatchedSpec(compile=compile_passes).build(model))
+    return edt.Model(BatchedSpec(compile=compile_setting(model)).build(model))
 
 
 def articles(args: argparse.Namespace, model: edt.Model) -> list[Example]:

@@ -21,6 +21,7 @@ from typing import Any
 from scripts.bench_common import (
     alternate,
     benchmark_parser,
+    compile_setting,
     data_options,
     load_model,
     median_ratio,
@@ -123,7 +124,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Time all contenders and return the figures."""
     model = load_model(args)
     prompts = read_prompts(args, model)
-    engine = BatchedSpec(max_rows=args.max_rows).build(model)
+    engine = BatchedSpec(max_rows=args.max_rows, compile=compile_setting(model)).build(model)
     nucleus: list[Strategy] = [replace(strategy, top_p=0.95) for strategy in SETTINGS]
 
     def sweep(strategies: Sequence[Strategy]) -> tuple[Work, float]:

@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from scripts.bench_common import alternate, load_model, median_ratio, read_prompts, show, where
+from scripts.bench_common import alternate, compile_setting, load_model, median_ratio, read_prompts, show, where
 from scripts.bench_sweep import SAMPLES, SETTINGS, by_ours, parser
 from scripts.vllm_worker import ANSWER
 
@@ -83,7 +83,7 @@ def main() -> None:
         args.prompts, args.repeats = 1, 1
     model = load_model(args)
     prompts = read_prompts(args, model)
-    engine = BatchedSpec(max_rows=args.max_rows).build(model)
+    engine = BatchedSpec(max_rows=args.max_rows, compile=compile_setting(model)).build(model)
     job = {
         "model": str(model.folder),
         "dtype": args.dtype,
