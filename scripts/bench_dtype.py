@@ -134,7 +134,7 @@ def effects(frames: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
 
 def _rounded(value: Any) -> float | None:
-    """Return a number with three decimals, None for a missing one: two articles may have no interval."""
+    """Return a number with three decimals, None for a missing one: differences that are all 0 have no interval."""
     return None if pd.isna(value) else round(float(value), 3)
 
 
