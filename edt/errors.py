@@ -42,6 +42,10 @@ class DamagedFileError(StoreError):
     """A file of a run whose bytes are not those that were written; the command that wrote it makes it again."""
 
 
+class UnreadableFileError(DamagedFileError):
+    """A file of a run that the system does not give, or that is a pipe, say; its content may be whole."""
+
+
 class NotScoredError(StoreError):
     """A run without scores of its present generations; another command makes them."""
 

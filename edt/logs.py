@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -108,7 +109,9 @@ class CommandLog:
             file = _LogFile(path)
         except OSError as error:
             # A log is no result: where the folder cannot be written, the result's own error follows.
-            _logger.debug("no log at %s: %s", path, error)
+            is_in_the_way = path.exists() and not path.is_file()
+            level, remedy = (logging.WARNING, "; remove it") if is_in_the_way else (logging.DEBUG, "")
+            _logger.log(level, "no log at %s: %s%s", path, error.strerror or error, remedy)
             return
         for record in self._before.records:
             file.handle(record)
@@ -194,8 +197,13 @@ class _LogFile(RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         # Never through a link, which whoever gave the folder may have planted.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-        return os.fdopen(os.open(self.baseFilename, flags, 0o666), "a", encoding="utf-8")
+        # O_NONBLOCK: to open a pipe would wait for its reader; without one it is an error.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self.baseFilename, flags, 0o666)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(f"{self.baseFilename} is a pipe or a device, not a file")
+        return os.fdopen(descriptor, "a", encoding="utf-8")
 
     def handleError(self, record: logging.LogRecord) -> None:
         # A full disk, say: what is written next of the results is the error that matters.

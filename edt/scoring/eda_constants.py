@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -10,6 +9,7 @@ from edt.metrics.eda import ConstantsSource, EdaConstants, eda_constants
 from edt.metrics.suite import EdaSpec, MetricValue
 from edt.scoring.outputs import StrategyOutputs
 from edt.store.atomic import COPY_THE_RUN, write_bytes
+from edt.store.json_text import parsed_json
 from edt.store.lock import waiting
 from edt.store.run import Run
 from edt.store.seal import SEAL_KEY, json_bytes
@@ -86,7 +86,7 @@ class FrozenConstants:
         if not run.constants_path.is_file():
             return cls(run=run, by_scale={})
         try:
-            content = json.loads(run.read(run.constants_path))
+            content = parsed_json(run.read(run.constants_path))
             content.pop(SEAL_KEY, None)
             return cls(run=run, by_scale={key: EdaConstants(**values) for key, values in content.items()})
         except (ValueError, TypeError, AttributeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 from edt.errors import DamagedFileError
 from edt.ids import digest
 from edt.store.atomic import write_bytes
+from edt.store.json_text import parsed_json
+from edt.store.regular_file import read_regular
 from edt.store.seal import SEAL_KEY, SealError, check_seal, json_bytes
 
 # Raised only when folders of before cannot be read as they are.
@@ -119,9 +120,9 @@ class Manifest:
 
         Raises DamagedFileError when it is torn or was changed, of another schema, or does not hash to its id.
         """
-        raw = path.read_bytes()
+        raw = read_regular(path, REPAIR)
         try:
-            content = json.loads(raw)
+            content = parsed_json(raw)
             stored_id = content.pop("generation_id")
             is_sealed = content.pop(SEAL_KEY, None) is not None
             # JSON has no tuples; passes are compared and put into sets, so lists become tuples again.

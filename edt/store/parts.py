@@ -18,6 +18,7 @@ from edt.errors import DamagedFileError, NotScoredError, StoreError
 from edt.ids import digest
 from edt.records import Example, Generation, PromptParts, ScoreRow
 from edt.store.atomic import COPY_THE_RUN, write_bytes
+from edt.store.json_text import parsed_json
 from edt.store.run import Run
 from edt.store.seal import parquet_bytes
 from edt.store.unfinished import missing_rows, missing_text, unfinished_text
@@ -194,7 +195,7 @@ def _example_from_row(row: Mapping[str, Any]) -> Example:
     # Parquet returns lists where the records have tuples.
     parts = {**row["parts"], "turns": tuple(row["parts"]["turns"])}
     values = {**row, "parts": PromptParts(**parts), "references": tuple(row["references"])}
-    return Example(**{**values, "meta": json.loads(row["meta"])})
+    return Example(**{**values, "meta": parsed_json(row["meta"])})
 
 
 @dataclass(frozen=True)

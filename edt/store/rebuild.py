@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from edt.errors import DamagedFileError, StoreError
+from edt.errors import DamagedFileError, StoreError, UnreadableFileError
 from edt.store.manifest import Manifest, Pass
 from edt.store.parts import read_part
 from edt.store.run import Run
@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 def rebuilt_manifest(run: Run) -> Manifest:
     """Return the manifest of a run that holds nothing yet, with the passes of the parts in its folder.
 
-    A damaged part is removed, since its rows are decoded again. Raises StoreError for parts that are of no plan.
+    A damaged part is removed, since its rows are decoded again. Raises StoreError for parts that are of no plan, or
+    that the system does not give.
     """
     # Parts of an older version have no seal; what can be read of them is taken over as it is.
     run = replace(run, manifest=run.adopting())
@@ -30,6 +31,9 @@ def rebuilt_manifest(run: Run) -> Manifest:
     for number, chunk in sorted(run.present_chunks()):
         try:
             one = _pass_of_part(run, number, chunk)
+        # It may be whole, on a disk that fails for a moment, say.
+        except UnreadableFileError:
+            raise
         except DamagedFileError as error:
             logger.warning("removed: %s", error)
             run.part(number, chunk).unlink()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from edt.errors import DamagedFileError
+from edt.errors import UnreadableFileError
 
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -29,12 +29,15 @@ def other_kind(path: Path) -> str:
 
 
 def check_regular(path: Path, remedy: str) -> None:
-    """Raise DamagedFileError, with the remedy, where anything other than a file is at `path`."""
+    """Raise UnreadableFileError, with the remedy, where anything other than a file is at `path`."""
     if kind := other_kind(path):
-        raise DamagedFileError(f"{path} is {kind}, not a file; remove it. {remedy}")
+        raise UnreadableFileError(f"{path} is {kind}, not a file; remove it. {remedy}")
 
 
 def read_regular(path: Path, remedy: str) -> bytes:
-    """Return the bytes of a file. Raises DamagedFileError, with the remedy, where it is none."""
+    """Return the bytes of a file. Raises UnreadableFileError, with the remedy, where it is none or cannot be read."""
     check_regular(path, remedy)
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableFileError(f"{path} cannot be read ({error.strerror}). {remedy}") from error

@@ -16,6 +16,7 @@ from edt.store.atomic import remove_abandoned, unwritable
 from edt.store.layout import run_name
 from edt.store.lock import held
 from edt.store.manifest import REPAIR, Manifest, Pass
+from edt.store.regular_file import check_regular, read_regular
 from edt.store.seal import SealError, check_seal
 
 _MANIFEST = "manifest.json"
@@ -44,6 +45,7 @@ class Run:
         path = folder / _MANIFEST
         # Before the manifest, which is written before its parts: so every part on disk must be in it.
         present = _part_files(folder / _GENERATIONS)
+        check_regular(path, REPAIR)
         if not path.is_file():
             if present:
                 raise StoreError(f"{path} is missing, and there are parts in {folder / _GENERATIONS}. {REPAIR}")
@@ -128,8 +130,8 @@ class Run:
         Only where the manifest itself is of such a version are files without a seal read as they are. Raises
         DamagedFileError for every other file, with the command that makes it again.
         """
+        content = read_regular(path, self._remedy(path))
         try:
-            content = path.read_bytes()
             if check_seal(content, self.owner(path)):
                 # Parts are written after their manifest, so a manifest without a seal is not the one of these parts.
                 if not self.manifest.is_sealed and _PART.fullmatch(path.name):
@@ -138,8 +140,6 @@ class Run:
                 raise SealError("is damaged (it lacks its seal)")
         except SealError as error:
             raise DamagedFileError(f"{path} {error}. {self._remedy(path)}") from error
-        except OSError as error:
-            raise DamagedFileError(f"{path} cannot be read ({error.strerror}). {self._remedy(path)}") from error
         return content
 
     def _is_of_an_older_version(self, path: Path, content: bytes) -> bool:
@@ -227,7 +227,7 @@ class Run:
         ]
         digests = {}
         for path in paths:
-            content = path.read_bytes()
+            content = read_regular(path, self._remedy(path))
             # A damaged one is reported when it is read.
             with suppress(SealError):
                 if not check_seal(content, self.owner(path)):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edt.ids import digest
 from edt.store.atomic import COPY_THE_RUN, write_bytes
+from edt.store.json_text import parsed_json
 from edt.store.run import Run
 from edt.store.seal import SealError, check_seal, zip_bytes
 
@@ -32,7 +33,7 @@ def read_statistics(run: Run, name: str, content_id: str) -> dict[str, NDArray[n
         if not check_seal(content, run.owner(path)):
             return None
         with np.load(io.BytesIO(content)) as file:
-            about = json.loads(str(file["about"]))
+            about = parsed_json(str(file["about"]))
             if about["content_id"] != content_id:
                 return None
             return {

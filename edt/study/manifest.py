@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,8 @@ from edt.generation.request import GenerationRequest
 from edt.metrics.suite import MetricsSpec
 from edt.redact import without_secrets
 from edt.store.atomic import write_bytes
+from edt.store.json_text import parsed_json
+from edt.store.regular_file import read_regular
 from edt.store.seal import SEAL_KEY, SealError, check_seal, json_bytes
 from edt.study.results import Study
 from edt.study.spec import RefinementBudget
@@ -66,10 +67,10 @@ def read_study_manifest(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, f"Or remove {folder}.")
         # An older version wrote no seal.
         check_seal(raw, _OWNER)
-        manifest = _renamed(json.loads(raw))
+        manifest = _renamed(parsed_json(raw))
         manifest.pop(SEAL_KEY, None)
         # all that is compared below, so that a file of another program is refused here
         for key in ("model", "tasks", "samples", "resamples"):

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edt.errors import StoreError
+from edt.store.json_text import parsed_json
+from edt.store.regular_file import read_regular
 from edt.store.seal import check_seal
 
 SEARCH_FILE = "tune.json"
@@ -47,11 +50,11 @@ def new_search_note(name: str, identity: Mapping[str, object], earlier: Sequence
 def _read_identity(folder: Path) -> dict[str, Any] | None:
     """Return the identity of a finished search; None where it cannot be read."""
     try:
-        raw = (folder / SEARCH_FILE).read_bytes()
+        raw = read_regular(folder / SEARCH_FILE, "")
         check_seal(raw, f"search/{SEARCH_FILE}")
-        content = json.loads(raw)
+        content = parsed_json(raw)
         identity = next(content[key] for key in IDENTITY_KEYS if key in content)
-    except (OSError, ValueError, TypeError, StopIteration):
+    except (StoreError, ValueError, TypeError, StopIteration):
         return None
     return identity if isinstance(identity, dict) else None
 

@@ -162,3 +162,17 @@ def test_a_phase_that_lasts_is_announced(monkeypatch, caplog):
     with announced("nothing"):
         pass
     assert caplog.messages == ["reading 3 files …"]
+
+
+@pytest.mark.parametrize("with_reader", [False, True])
+def test_a_pipe_in_the_place_of_a_log_is_not_waited_for(monkeypatch, tmp_path, capsys, with_reader):
+    os.mkfifo(tmp_path / LOG_NAME)
+    reader = os.open(tmp_path / LOG_NAME, os.O_RDONLY | os.O_NONBLOCK) if with_reader else None
+    monkeypatch.setattr(commands, "report", dies(tmp_path, ConfigError("a key is wrong")))
+    assert main(["report"]) == 2
+    shown = capsys.readouterr().err
+    assert f"no log at {tmp_path / LOG_NAME}" in shown
+    assert "remove it" in shown
+    assert "a key is wrong" in shown
+    if reader is not None:
+        os.close(reader)

@@ -1,10 +1,41 @@
 """Faults of run and model folders that a person who did not write the code came upon."""
 
-from tests.faults.table import held
+import os
+
+from tests.faults.table import fault, held
 
 held(
     "Damaged files",
     "a bit of a search's database is flipped after `edt tune` was killed",
     "The command that resumes the search names the damaged file, and that it can be removed.",
     by="tests/tuning/test_trials.py::test_a_flipped_bit_in_the_trials_of_a_killed_search_is_found",
+)
+
+
+@fault("Damaged files", "a pipe in the place of a part, then `edt score`")
+def _(place):
+    part = next((place.folder / place.runs()).glob("*/generations/part-*"))
+    part.unlink()
+    os.mkfifo(part)
+    return place.edt("score", f"runs={place.runs()}")
+
+
+@fault("Damaged files", "a manifest of 100,000 opening brackets, then `edt report`")
+def _(place):
+    manifest = next((place.folder / place.runs()).glob("*/manifest.json"))
+    manifest.write_text("[" * 100_000)
+    return place.edt("report", f"runs={place.runs()}")
+
+
+held(
+    "Damaged files",
+    "a pipe in the place of `edt.log`",
+    "A warning that there is no log, with the path; the command works.",
+    by="tests/cli/test_command_log.py::test_a_pipe_in_the_place_of_a_log_is_not_waited_for",
+)
+held(
+    "Damaged files",
+    "the disk does not give a part while `repair=true` makes the manifest again",
+    "The part is named with the reason, and stays.",
+    by="tests/store/test_integrity.py::test_a_part_that_cannot_be_read_is_not_removed_by_a_repair",
 )

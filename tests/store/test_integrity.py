@@ -1,5 +1,6 @@
 """Every file of a run is checked when it is read: damage is named with its remedy, and nothing is scored from it."""
 
+import errno
 import json
 import os
 import random
@@ -10,7 +11,7 @@ from dataclasses import replace
 import pyarrow.parquet as pq
 import pytest
 
-from edt.errors import DamagedFileError, NotScoredError, StoreError
+from edt.errors import DamagedFileError, NotScoredError, StoreError, UnreadableFileError
 from edt.generation.request import TaskRequest
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import BootstrapSpec, MetricsSpec
@@ -421,3 +422,41 @@ def test_a_setting_whose_part_is_gone_is_named(run, caplog):
 def test_edit_manifest_seals(run):
     edit_manifest(run, lambda content: content.update(quality="exact_match"))
     assert Run.open(run.folder).manifest.quality == "exact_match"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(run, kind):
+    path = file_of(run, kind)
+    path.unlink()
+    os.mkfifo(path)
+    if kind in ("part", "manifest"):
+        with pytest.raises(UnreadableFileError, match=rf"{path.name} is a pipe, not a file; remove it\. .*"):
+            scored(Run.open(run.folder))
+    else:
+        # made again, or named as missing
+        with suppress(StoreError):
+            scored(run)
+
+
+def test_a_part_that_cannot_be_read_is_not_removed_by_a_repair(ask, run, monkeypatch):
+    part = file_of(run, "part")
+    run.manifest_path.unlink()
+    read = type(part).read_bytes
+
+    def fails(path):
+        if path == part:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(type(part), "read_bytes", fails)
+    with pytest.raises(UnreadableFileError, match=rf"{part.name} cannot be read \(Input/output error\)"):
+        run_of(replace(ask(splits=("dev", "test")), repair=True))
+    monkeypatch.undo()
+    assert part.is_file()
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 300 + "1" + "}" * 300, "\udc80"])
+def test_a_deeply_nested_or_unreadable_manifest_is_damaged(run, text):
+    run.manifest_path.write_text(text, errors="surrogateescape")
+    with pytest.raises(DamagedFileError, match=r"manifest\.json cannot be read .*repair=true"):
+        Run.open(run.folder)
