@@ -26,6 +26,7 @@ from edt.store.atomic import remove_abandoned
 from edt.store.database import checked_database
 from edt.store.layout import search_folder, search_folders
 from edt.store.lock import held
+from edt.store.unfinished import is_unfinished
 from edt.strategies.base import Strategy
 from edt.tuning.identity import new_search_note
 from edt.tuning.progress import SearchProgress, exhausted_message, nothing_tried_message
@@ -325,6 +326,11 @@ def _evaluate_on_test(
         for trial in result.to_evaluate_on_test
     ]
     runs = session.decode(settings, indices=indices, splits=(TEST,))
+    if any(is_unfinished(run) for run in runs):
+        # The search has the measurements of trials in its database, also where their outputs were lost since.
+        trials = {trial.strategy_id: request.space.setting(trial.params) for trial in result.trials}
+        session.decode(list(trials.values()), indices=indices, splits=(DEV,))
+        runs = [run.reread() for run in runs]
 
     # each run is scored whole, so that its scores on disk are complete
     samples = request.generation.sampling.samples

@@ -173,6 +173,20 @@ def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeyp
     assert "on dev (mini_xlsum) among 4 trials of grid: edt(" in said.out
 
 
+def test_lost_outputs_of_trials_are_decoded_again_by_the_same_command(whole, tmp_path, caplog):
+    """The search itself has their measurements, and once left their rows out of the scores for good."""
+    runs = tmp_path / "runs"
+    shutil.copytree(whole, runs)
+    run, scores = run_of(runs), read_scores(run_of(runs))
+    before = {path: path.read_bytes() for path in run.parts()}
+    for path in before:
+        path.unlink()
+    assert main(words(runs, *GRID)) == 0
+    assert {path: path.read_bytes() for path in run_of(runs).parts()} == before
+    assert read_scores(run_of(runs)) == scores
+    assert "is scored without what it lacks" not in caplog.text
+
+
 def test_more_trials_go_on_and_another_space_starts_anew(tmp_path, capsys):
     search = ["search.sampler=random", "search.batch=2"]
     assert main(words(tmp_path, *search, "search.trials=2")) == 0
