@@ -15,6 +15,7 @@ floating-point rounding.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import tempfile
@@ -28,8 +29,10 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edt.cli.stop_signals import stop_status, stoppable
+from edt.errors import DamagedFileError, StoreError
 from edt.ids import file_digest
-from edt.store.atomic import write_atomically
+from edt.store.atomic import write_bytes
+from edt.store.seal import SealError, check_seal, zip_bytes
 from edt.strategies import Fixed
 from edt.tasks.mini.corpus import fingerprint
 from scripts import mini_recipe, mini_wiring
@@ -91,10 +94,20 @@ class Training:
             self.restore()
 
     def restore(self) -> None:
-        """Restore the state of the checkpoint. Raises SystemExit if it belongs to another recipe, code or data."""
-        state = torch.load(self.checkpoint, weights_only=True)
+        """Restore the state of the checkpoint.
+
+        Raises StoreError if it is damaged, or belongs to another recipe, code or data.
+        """
+        content = self.checkpoint.read_bytes()
+        try:
+            problem = "" if check_seal(content, self._owner) else "is damaged (it lacks its seal)"
+        except SealError as error:
+            problem = str(error)
+        if problem:
+            raise DamagedFileError(f"{self.checkpoint} {problem}; remove it to start again.")
+        state = torch.load(io.BytesIO(content), weights_only=True)
         if state["made_from"] != self.made_from:
-            raise SystemExit(f"{self.checkpoint} belongs to another recipe, code or data; remove it to start again.")
+            raise StoreError(f"{self.checkpoint} belongs to another recipe, code or data; remove it to start again.")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.chunk, self.position, self.seconds = state["at"]
@@ -106,8 +119,15 @@ class Training:
         state: dict[str, Any] = {"made_from": self.made_from, "curve": self.curve, "recent": self.recent}
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         state |= {"at": (self.step, self.chunk, self.position, self.seconds)}
-        remedy = "free the disk: the checkpoint is in the checkout"
-        write_atomically(self.checkpoint, lambda file: torch.save(state, file), remedy=remedy)
+        # First into memory: torch hides the error of a full disk, and damage is noticed by the digest.
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        remedy = "continue with the same command"
+        write_bytes(self.checkpoint, zip_bytes(buffer.getvalue(), self._owner), remedy=remedy)
+
+    @property
+    def _owner(self) -> str:
+        return f"training/{self.checkpoint.name}"
 
     def stream(self) -> Iterator[list[Encoded]]:
         """Yield the batches from the current position."""
@@ -236,18 +256,22 @@ def main() -> None:
         return
 
     recipe = RECIPES[name] if arguments.steps is None else replace(RECIPES[name], steps=arguments.steps)
-    training = Training(
-        recipe=recipe,
-        base=arguments.base,
-        folder=arguments.out or ROOT / "edt" / "assets" / name,
-        checkpoint=ROOT / "build" / "training" / f"{name}-{recipe.steps}.pt",
-        device=arguments.device,
-    )
+    checkpoint = ROOT / "build" / "training" / f"{name}-{recipe.steps}.pt"
     try:
         with stoppable():
+            training = Training(
+                recipe=recipe,
+                base=arguments.base,
+                folder=arguments.out or ROOT / "edt" / "assets" / name,
+                checkpoint=checkpoint,
+                device=arguments.device,
+            )
             training.run(arguments.minutes)
+    except StoreError as error:
+        print(f"train_mini: {error}")
+        raise SystemExit(2) from error
     except KeyboardInterrupt as error:
-        print(f"\n{str(error) or 'stopped'}; the same command continues from {training.checkpoint}.")
+        print(f"\n{str(error) or 'stopped'}; the same command continues from {checkpoint}.")
         raise SystemExit(stop_status(error)) from error
     if training.step < recipe.steps and arguments.out is None:
         print(f"stopped at step {training.step} of {recipe.steps}; the same command continues, and saves at the end.")

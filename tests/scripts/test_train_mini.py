@@ -76,3 +76,23 @@ def test_a_signal_ends_it_with_the_checkpoint_and_the_shells_status(tmp_path, mo
         train_mini.main()
     assert ended.value.code == 143
     assert "stopped by SIGTERM; the same command continues from" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", ["flipped", "truncated", "emptied"])
+def test_a_damaged_checkpoint_is_refused_with_the_remedy(train, monkeypatch, capsys, tmp_path, fault):
+    training = train("whole")
+    training.run(60, last_step=2)
+    content = bytearray(training.checkpoint.read_bytes())
+    # A weight's bit, which torch itself accepts.
+    content[len(content) // 2] ^= 1
+    damaged = {"flipped": content, "truncated": content[: len(content) // 2], "emptied": b""}[fault]
+    checkpoint = tmp_path / "build" / "training" / "mini-11.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(damaged)
+    monkeypatch.setattr(train_mini, "ROOT", tmp_path)
+    monkeypatch.setattr(train_mini, "RECIPES", {"mini": TINY})
+    monkeypatch.setattr(sys, "argv", ["train_mini", "--threads", "1", "--device", "cpu"])
+    with pytest.raises(SystemExit) as ended:
+        train_mini.main()
+    assert ended.value.code == 2
+    assert f"{checkpoint} is damaged" in capsys.readouterr().out
