@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint requirements.lock
 INPUTS := pyproject.toml requirements.lock
 
-.PHONY: install run smollm2 test test-long lint docs audit clean
+.PHONY: install run smollm2 test test-long soak lint docs audit clean
 
 install: $(VENV)/.installed-dev
 
@@ -41,6 +41,10 @@ test: lint
 
 test-long: install
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m long --timeout 3600
+
+# Faults injected into commands and files for an hour or two: results/reliability.
+soak: install
+	$(BIN)/python -m scripts.soak --long --jobs 2
 
 # Warnings are errors, and so are links to pages and headings that do not exist.
 docs: install

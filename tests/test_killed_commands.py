@@ -11,7 +11,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from tests.support.killed_commands import content, difference
+from scripts.soak.forked import content, difference
 from tests.support.processes import linux
 from tests.support.small_study import FAMILIES
 

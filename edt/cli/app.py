@@ -51,9 +51,9 @@ _CONTINUED = {"run", "generate", "score", "report", "tune", "study", "fetch"}
 
 def run_command(command: str, arguments: Sequence[str]) -> int:
     """Run a command and return its exit status: 2 after an error, printed as one sentence; 128 + n after signal n."""
-    log_to_stderr()
     try:
         with stoppable():
+            log_to_stderr()
             return _run(command, arguments)
     except EdtError as error:
         if _wants_traceback():

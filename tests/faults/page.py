@@ -17,6 +17,13 @@ and a test holds that it is current), or the named test holds what the row says.
 A command that refuses its input prints one sentence on stderr (the thing, its value, what is allowed, the remedy) and exits
 with 2. Nothing is decoded or written before the configuration, the data and the model have been checked. With
 `HYDRA_FULL_ERROR=1` the traceback of an error is shown as well.
+
+Faults at random moments and in random files are what `python -m scripts.soak` injects, with a seed: SIGKILL, SIGTERM, SIGINT and
+SIGHUP, a killed worker process, a full disk, a read-only folder, a clock that jumps, moved and symlinked folders, the same command
+several times at once; in files a flipped bit, and files that are cut, emptied, removed or swapped. It repeats the command, or does
+what the message says, and compares what is on disk with an undisturbed run. It exits with 1 where something is lost, wrong without
+a word, or a traceback. `results/reliability` has the counts; what a killed command and a damaged file lead to is in
+[Files](files.md).
 """
 
 _INTRODUCTIONS = {
