@@ -277,12 +277,3 @@ def test_encoder_decoders_copy_their_prompts_and_decode_as_generate_does(kind, t
         own = loaded_model.model.generate(ids, do_sample=False, max_new_tokens=9)[0, 1:].tolist()
         drawn = list(drawn_tokens[p.example_id, "fixed(t0=0)", 0])
         assert own[: len(drawn)] == drawn
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("width", [1, 7, 513, 2000])
-def test_softmax_of_half_precision_is_that_of_float32_rounded_once(dtype, width):
-    # What the attention relies on: no sum in half precision, and no copies of the scores in float32.
-    scores = (torch.randn(50, width, generator=torch.Generator().manual_seed(3)) * 5).to(dtype)
-    scores[0, : width // 2] = -torch.inf
-    assert torch.equal(scores.softmax(dim=-1), scores.softmax(dim=-1, dtype=torch.float32).to(dtype))

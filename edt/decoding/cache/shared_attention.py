@@ -83,9 +83,8 @@ def _group_attention(
     # A single prompt has no padding: its keys are cut to its own length above.
     if bias_PL is not None and group.take_PM is not None:
         scores[..., : group.width] += bias_PL[group.prefixes, None, None, : group.width]
-    # No dtype of its own: softmax sums bfloat16 and float16 in float32 and rounds once, which gives the same bits as
-    # softmax(dtype=float32).to(bfloat16), without two copies of all scores.
-    weights = scores.softmax(dim=-1)
+    # In float32 at least, as transformers' own attention does: bfloat16 sums of thousands of weights drift.
+    weights = scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(query.dtype)
 
     # The contexts' own tokens are weighted by the caller, one product per context.
     output = weights[..., : group.width] @ values
