@@ -5,6 +5,7 @@ What a command needs is imported when it runs.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from edt.cli import build
@@ -33,7 +34,7 @@ def run(config: PlainConfig, *, command: str) -> None:
     from edt.generation.session import generate_runs
     from edt.report.run_report import report_study
     from edt.scoring.baseline import check_baseline
-    from edt.scoring.compute import check_metrics
+    from edt.scoring.compute import check_metrics, check_resamples
     from edt.scoring.outputs import GRAMMAR_ID
     from edt.scoring.reference_settings import with_reference_settings
     from edt.scoring.score import score_runs
@@ -49,7 +50,7 @@ def run(config: PlainConfig, *, command: str) -> None:
     check_tracking(tracking, len(requested.strategies))
     check_metrics(metrics, request.tasks)
 
-    runs = generate_runs(request)
+    runs = generate_runs(request, partial(check_resamples, metrics.bootstrap))
     if request.dry_run:
         return
     # All rows of this command are there; what another command planned and did not finish is named.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from edt.decoding.engine import Engine
@@ -27,14 +27,20 @@ DRY_RUN = "dry_run=true: nothing was decoded, and nothing was written."
 """What a command says at the end of a dry run."""
 
 
-def generate_runs(request: GenerationRequest) -> list[Run]:
+def generate_runs(
+    request: GenerationRequest, check_examples: Callable[[int], None] = lambda n_examples: None
+) -> list[Run]:
     """Decode what is missing of every task; return a run per task, in the request's order.
 
+    check_examples: raises for a number of examples of a task with which what comes after decoding would fail.
     What there is to decode is logged first. With `request.dry_run` that is all: no run is made, and [] returned.
     """
     session = Session.open(request)
     # All tasks are prepared before the first is decoded, so that an error in the last shows at once.
-    for line in session.estimate():
+    estimates = session.estimate()
+    for index in range(len(request.tasks)):
+        check_examples(session.n_examples(index))
+    for line in estimates:
         logger.info("%s", line.text())
     if request.dry_run:
         session.log_first_prompts()
@@ -81,6 +87,10 @@ class Session:
         """Prepare every task and estimate its decoding; nothing is written."""
         with announced("planning what to decode"):
             return [estimate(self.request, self.prepared(i), self.engine) for i in range(len(self.request.tasks))]
+
+    def n_examples(self, index: int) -> int:
+        """Return the number of examples of the task at `index`, over its splits."""
+        return sum(len(subset.examples) for subset in self.prepared(index).examples.values())
 
     def log_first_prompts(self) -> None:
         """Log the first prompt of every task as the model would read it, for a dry run."""

@@ -85,7 +85,7 @@ def load_weights(loader: Any, folder: Path, adapter: Path | None, spec: ModelSpe
 
         # Its bar would be drawn over ours.
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        with _without_load_report():
+        with _without_load_report(), _unknown_words(folder, spec):
             model, loaded = loader.from_pretrained(
                 folder,
                 dtype=spec.resolved_dtype,
@@ -105,6 +105,23 @@ def load_weights(loader: Any, folder: Path, adapter: Path | None, spec: ModelSpe
         return model.to(device).eval().requires_grad_(False)
 
 
+@contextmanager
+def _unknown_words(folder: Path, spec: ModelSpec) -> Iterator[None]:
+    """Raise ModelError with the key of config.json whose value transformers looked up in vain, as an activation."""
+    try:
+        yield
+    except KeyError as error:
+        word = error.args[0] if error.args else None
+        keys = [key for key, value in read_json(folder / "config.json").items() if value == word]
+        if not isinstance(word, str) or not keys:
+            raise
+        raise ModelError(
+            f"model '{spec.path}' cannot be loaded: its config.json has {' and '.join(keys)} '{word}', which "
+            f"transformers {version('transformers')} does not know. Correct it, or fetch the file again; if the model "
+            "is newer, run `pip install -U transformers`."
+        ) from error
+
+
 def without_weights(loader: Any, folder: Path, spec: ModelSpec) -> Any:
     """Return the model on the device `meta`: its shapes and configuration, in no memory. It cannot decode."""
     from transformers import AutoConfig, GenerationConfig
@@ -112,7 +129,7 @@ def without_weights(loader: Any, folder: Path, spec: ModelSpec) -> Any:
     remedy = "Check config.json and generation_config.json of the folder."
     with library_errors(f"the shapes of model '{spec.path}' cannot be read", remedy):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
-        with torch.device("meta"):
+        with torch.device("meta"), _unknown_words(folder, spec):
             model = loader.from_config(config, trust_remote_code=spec.trust_remote_code)
         # Only with weights does transformers read it itself.
         if (folder / "generation_config.json").is_file():

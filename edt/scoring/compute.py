@@ -43,6 +43,17 @@ def check_metrics(spec: MetricsSpec, tasks: Sequence[TaskRequest]) -> None:
         spec.check(entry.quality_metric, entry.task.extra_metrics, entry.task.target_language)
 
 
+def check_resamples(spec: BootstrapSpec, n_examples: int) -> None:
+    """Raise ConfigError for more resamples of so many examples, those of all splits of a task, than memory holds."""
+    n_bytes = 8 * spec.resamples * n_examples
+    if n_bytes > _MOST_WEIGHT_BYTES:
+        raise ConfigError(
+            f"metrics.bootstrap.resamples is {spec.resamples:,}; with {n_examples:,} examples it would take "
+            f"{n_bytes / 1e9:.1f} GB of memory in each process. Up to {_MOST_WEIGHT_BYTES // (8 * n_examples):,} are "
+            "possible."
+        )
+
+
 def compute_metrics(
     run: Run, outputs: Sequence[StrategyOutputs], spec: MetricsSpec, n_samples: int
 ) -> list[dict[str, MetricValue]]:
@@ -68,14 +79,7 @@ def compute_metrics(
 def _resampling_weights(outputs: Sequence[StrategyOutputs], spec: BootstrapSpec) -> dict[str, Floats]:
     """Return resampling weights by split: the strategies of a split have the same examples and share them."""
     clusters = {entry.split: [example.cluster_id for example in entry.examples] for entry in outputs}
-    n_bytes = 8 * spec.resamples * sum(map(len, clusters.values()))
-    if n_bytes > _MOST_WEIGHT_BYTES:
-        most = _MOST_WEIGHT_BYTES * spec.resamples // n_bytes
-        raise ConfigError(
-            f"metrics.bootstrap.resamples is {spec.resamples:,}; with {n_bytes // (8 * spec.resamples):,} examples it "
-            f"would take {n_bytes / 1e9:.1f} GB of memory in each process. Up to {most:,} are possible; what is "
-            "decoded is kept, and the same command scores it."
-        )
+    check_resamples(spec, sum(map(len, clusters.values())))
     return {split: resample_weights(ids, spec.resamples, spec.seed) for split, ids in clusters.items()}
 
 

@@ -16,6 +16,7 @@ from edt.generation.request import GenerationRequest
 from edt.generation.session import Session
 from edt.logs import is_command, log_in_worker
 from edt.metrics.suite import MetricsSpec
+from edt.scoring.compute import check_resamples
 from edt.study.protocol import DecodedTask, StudyProtocol, decode_dev, decode_test, measure_test
 from edt.worker_processes import worker_processes
 
@@ -41,6 +42,7 @@ class _TaskWorker:
 
     def dev(self, index: int) -> DecodedTask:
         """Decode the families of task number `index` on dev."""
+        check_resamples(self.metrics.bootstrap, self.session.n_examples(index))
         return decode_dev(self.session, index, self.protocol, self.metrics)
 
     def test(self, index: int, decoded: DecodedTask) -> DecodedTask:

@@ -16,7 +16,7 @@ from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
 from edt.records import ScoreRow, Split
 from edt.redact import without_secrets
-from edt.scoring.compute import check_metrics
+from edt.scoring.compute import check_metrics, check_resamples
 from edt.scoring.dev import DEV, TrialMetrics, evaluate_on_dev, freeze_constants, trial_metrics
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.output_warnings import output_warnings
@@ -98,6 +98,8 @@ def tune(request: TuneRequest) -> list[SearchResult]:
     progress = SearchProgress()
     session = Session.open(request.generation, progress)
     indices = range(len(request.generation.tasks))
+    for index in indices:
+        check_resamples(request.metrics.bootstrap, session.n_examples(index))
     # Before the first row, so that a search that is too long can be stopped here.
     for index in indices:
         logger.info("%s", _plan_message(request, session, index))

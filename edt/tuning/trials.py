@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
-from edt.errors import StoreError
+from edt.errors import EdtError, StoreError, one_line
 from edt.extras import extra_imports
 from edt.ids import seeded_rank
 from edt.scoring.dev import TrialMetrics
@@ -65,7 +65,7 @@ class Trials:
         # All points, where they can be counted. Shuffled, so that a part of a grid is spread over the whole space.
         points = space.grid() if spec.sampler == "grid" else space.points()
         self.points = None if points is None else _shuffled(points, spec.seed)
-        with self._storage_errors():
+        with self._storage_errors(Exception):
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
             # In the same transaction as what it is of: whenever the process is killed, the two agree.
             event.listen(self.storage.engine, "commit", _store_content_digest)
@@ -78,11 +78,12 @@ class Trials:
             self._give_up_broken_trials()
             self.known = {name: _metrics_by_task(content) for name, content in self.journal.user_attrs.items()}
             """Measurements by strategy id and task of every setting that was measured."""
+            self._setting_ids: dict[int, str] = {}
 
             # Suggestions are made here: a study on disk writes a trial value by value, and a kill would leave a part.
             self.study = optuna.create_study(directions=directions)
             self.study.add_trials(self.journal.get_trials(deepcopy=False))
-        self._setting_ids: dict[int, str] = {}
+            self._check_stored()
 
     def __enter__(self) -> Trials:
         return self
@@ -141,22 +142,45 @@ class Trials:
                 content = {task: asdict(measures) for task, measures in by_task.items()}
                 self.journal.set_user_attr(result.strategy_id, content)
                 self.known[result.strategy_id] = dict(by_task)
-            values = result.eda if self.spec.objective == "eda" else result.objectives
+            values = self._objectives(result)
             self.journal.tell(pending.number, values)
             self.study.tell(pending.number, values)
 
     def completed(self) -> list[TrialResult]:
         """Return every completed trial, in the order of their numbers."""
-        results = []
-        for trial in self._trials(TrialState.COMPLETE):
-            # Measurements are stored by setting: trials that round to one setting share them.
-            strategy_id = self._trial_setting_id(trial)
+        return [self._result(trial) for trial in self._trials(TrialState.COMPLETE)]
 
-            # Optuna stores the suggested value; what was decoded is the rounded one.
-            params = self.space.rounded(trial.params)
-            by_task = self.known[strategy_id]
-            results.append(TrialResult(number=trial.number, strategy_id=strategy_id, params=params, by_task=by_task))
-        return results
+    def _result(self, trial: FrozenTrial) -> TrialResult:
+        # Measurements are stored by setting: trials that round to one setting share them.
+        strategy_id = self._trial_setting_id(trial)
+
+        # Optuna stores the suggested value; what was decoded is the rounded one.
+        params = self.space.rounded(trial.params)
+        by_task = self.known[strategy_id]
+        return TrialResult(number=trial.number, strategy_id=strategy_id, params=params, by_task=by_task)
+
+    def _objectives(self, result: TrialResult) -> list[float]:
+        return [result.eda] if self.spec.objective == "eda" else [*result.objectives]
+
+    def _check_stored(self) -> None:
+        """Raise ValueError where what is stored contradicts itself, as after rows of the database were edited.
+
+        The database of a killed process has no digest, so this is all that a search knows of its trials.
+        """
+        if self.journal.directions != self.study.directions:
+            raise ValueError("the search has other objectives")
+        trials = self._trials()
+        # In memory they are counted anew.
+        if [trial.number for trial in self.journal.get_trials(deepcopy=False)] != list(range(len(trials))):
+            raise ValueError("a trial is missing")
+        kept = {self._trial_setting_id(trial) for trial in self._trials(TrialState.RUNNING, TrialState.COMPLETE)}
+        for trial in trials:
+            if trial.state == TrialState.COMPLETE and trial.values != self._objectives(self._result(trial)):
+                raise ValueError(f"trial {trial.number} has other values than its measurements")
+            # A trial fails where it repeats a setting, or where edt 0.1.0 left it without all of its values.
+            is_whole = trial.params.keys() == self.distributions.keys()
+            if trial.state == TrialState.FAIL and is_whole and self._trial_setting_id(trial) not in kept:
+                raise ValueError(f"trial {trial.number} failed without a reason")
 
     def _ask_for_a_new_setting(self) -> FrozenTrial | None:
         """Return a trial of a setting that no other trial has; None where none is left, or none is suggested."""
@@ -224,15 +248,22 @@ class Trials:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
+    def _storage_errors(self, kind: type[Exception] = DatabaseError) -> Iterator[None]:
+        """Raise StoreError for errors of the database, and for another kind of error.
+
+        Where trials are read, that is every kind: an edited row can fail anywhere inside Optuna.
+        """
         try:
             yield
-        except (StorageInternalError, DatabaseError) as error:
+        except EdtError:
+            raise
+        except (StorageInternalError, DatabaseError, kind) as error:
             # The first line of the driver's message: the rest is SQL.
-            cause = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
+            cause: Any = getattr(error, "orig", None) or error.__cause__ or error
             raise StoreError(
-                f"the trials in {self.path} cannot be read or written ({cause}); free the disk if it is full. A "
-                "damaged file can be removed: the decoded outputs are kept, and the same command measures them again."
+                f"the trials in {self.path} cannot be read or written ({one_line(cause)}); free the disk if it is "
+                "full. A damaged file can be removed: the decoded outputs are kept, and the same command measures them "
+                "again."
             ) from error
 
 

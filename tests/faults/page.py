@@ -29,8 +29,15 @@ a word, or a traceback. `results/reliability` has the counts; what a killed comm
 _INTRODUCTIONS = {
     "Configuration": "Every value is typed and ranged where it is read. A fuzzer puts each of about 40 wrong or extreme values "
     "in the place of every key of every command (`tests/faults/test_config_fuzz.py`).",
-    "Data": "Errors name the file and the line. `edt data check` reads all rows of a file without a model's weights.",
+    "Data": "Errors name the file and the line. `edt data check` reads all rows of a file without a model's weights. A fuzzer "
+    "changes rows and bytes of JSON, JSON lines, CSV, TSV and parquet files (`tests/faults/test_data_fuzz.py`).",
     "Models": "Weights that are not all in the files are never made up at random.",
+    "Damaged files": "Every file of a run carries a digest, which is checked whenever it is read. Nothing is scored from a "
+    "damaged file; the command that the message names makes this file again, and no other.",
+    "Other circumstances": "What changes the numbers without changing the run's id is recorded and reported.",
+    "Killed and interrupted": "The same command continues, and ends as if it had not been stopped.",
+    "Security": "What a data set, a model, a configuration or a run folder from elsewhere can do. See also SECURITY.md.",
+    "Self-test": "`edt selftest` checks the machine: its noise, the draws of every strategy, and its engine.",
 }
 
 

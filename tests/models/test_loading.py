@@ -138,7 +138,7 @@ CONFIGS = {
         change_json("config.json", model_type="mine", auto_map={"AutoModelForCausalLM": "m.M"}),
         "own Python code; model.trust_remote_code=true",
     ),
-    "unknown activation": (change_json("config.json", hidden_act="zap"), "cannot be loaded .*KeyError: .*zap"),
+    "unknown activation": (change_json("config.json", hidden_act="zap"), r"config\.json has hidden_act 'zap', which"),
     "a number in words": (change_json("config.json", num_attention_heads="four"), "config.json is not accepted.*four"),
     "quantized": (
         change_json("config.json", quantization_config={"quant_method": "gptq", "bits": 4}),
