@@ -86,7 +86,21 @@ def import_class(target: Any, where: str, *kinds: type) -> type[Any]:
     if kinds and not issubclass(cls, kinds):
         allowed = " or ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
         raise ConfigError(f"{where}.{TARGET} is '{target}', which is no {allowed} and no subclass of it.")
+    _check_complete(cls, target, where)
     return cls
+
+
+def _check_complete(cls: type[Any], target: Any, where: str) -> None:
+    """Raise ConfigError for a class that is only a base: it lacks methods, or as a strategy the name of its family."""
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    # By name: the strategies are not imported for a command that uses none.
+    if any(base.__name__ == "Strategy" for base in cls.__mro__) and not hasattr(cls, "family"):
+        missing.append("family")
+    if missing:
+        raise ConfigError(
+            f"{where}.{TARGET} is '{target}', a base for other classes, which lacks {', '.join(missing)}; name a class "
+            "that is derived from it and has them."
+        )
 
 
 def _kinds(hint: Any) -> Kinds:
@@ -368,6 +382,8 @@ def _strategy_factory(target: Any, where: str) -> Callable[..., Any]:
             f"{where}.{TARGET} is '{target}', which is no strategy, as edt.strategies.EDT is, nor a function annotated "
             "to return one."
         )
+    if made is factory:
+        _check_complete(made, target, where)
     return cast("Callable[..., Any]", factory)
 
 

@@ -13,21 +13,33 @@ from edt.errors import ModelError, shown_value
 logger = logging.getLogger(__name__)
 
 
-def end_tokens(folder: Path, generation_config: Any, tokenizer: Any) -> frozenset[int]:
+def end_tokens(folder: Path, generation_config: Any, tokenizer: Any, *, vocabulary: int) -> frozenset[int]:
     """Return the end tokens of the generation config, the config and the tokenizer together.
 
     Each of them may be incomplete: the generation config of a chat model often names the end of a document alone, and
     its tokenizer the end of a turn. A text that runs on behind one of them is another document or another turn. An info
     is logged where `transformers` alone, which reads the generation config, would end texts at fewer tokens.
 
-    Raises ModelError for what is no token id.
+    An id that the model's vocabulary does not have ends no text: it is warned about where there are others, since the
+    config of a model that was trained from scratch often keeps its class's default. Raises ModelError where there are
+    none, and for what is no token id.
     """
     named = {
         "generation config": _ids(getattr(generation_config, "eos_token_id", None), folder / "generation_config.json"),
         "config": _configured_ids(folder),
         "tokenizer": _ids(getattr(tokenizer, "eos_token_id", None), folder / "tokenizer_config.json"),
     }
-    every = frozenset().union(*named.values())
+    beyond = sorted({token for ids in named.values() for token in ids if token >= vocabulary})
+    named = {source: frozenset(token for token in ids if token < vocabulary) for source, ids in named.items()}
+    every = frozenset[int]().union(*named.values())
+    if beyond:
+        problem = (
+            f"eos_token_id {shown_value(beyond)} in the files of '{folder}' is beyond the model's {vocabulary} tokens"
+        )
+        remedy = f"Give an id from 0 to {vocabulary - 1} in config.json and generation_config.json"
+        if not every:
+            raise ModelError(f"{problem}, and no other end token is named, so no text would end. {remedy}, or null.")
+        logger.warning("%s; it ends no text, the others do. %s.", problem, remedy)
     first = next((ids for ids in named.values() if ids), frozenset())
     if every != first:
         texts = ", ".join(

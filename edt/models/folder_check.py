@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 from edt.errors import ModelError
 from edt.models.guard import library_errors
+from edt.store.regular_file import other_kind
 
 LFS_POINTER = b"version https://git-lfs"
 """How a file begins that git-lfs has not fetched yet."""
@@ -67,6 +68,7 @@ def check_model_folder(folder: Path, path: str) -> None:
     """Raise ModelError unless the folder holds a config, whole safetensors weights and readable small files."""
     with library_errors(f"model folder '{path}' cannot be read", "Give this account the right to read it."):
         names = {file.name for file in folder.iterdir()}
+        _check_regular(folder, f"model folder '{path}'")
     if not names:
         raise ModelError(
             f"model folder '{path}' is empty, without config.json; give the folder that save_pretrained wrote."
@@ -91,6 +93,7 @@ def check_adapter_folder(folder: Path, path: str) -> None:
     """
     with library_errors(f"model.adapter '{path}' cannot be read", "Give this account the right to read it."):
         names = sorted(file.name for file in folder.iterdir())
+        _check_regular(folder, f"model.adapter '{path}'")
     pickled = [name for name in names if name.lower().endswith(_PICKLES)]
     if pickled:
         raise ModelError(
@@ -111,6 +114,15 @@ def check_adapter_folder(folder: Path, path: str) -> None:
             f"'{folder / ADAPTER_CONFIG}' sets {some([*loads, *named])}, by which peft imports a module or reads a "
             "pickled file; merge the adapter where it was made, and give the merged model."
         )
+
+
+def _check_regular(folder: Path, name: str) -> None:
+    """Raise ModelError for a pipe, a device or a socket, which a library would open and wait for."""
+    # Folders pass: of their files only the templates are read.
+    for file in [*folder.iterdir(), *folder.glob("additional_chat_templates/*")]:
+        kind = other_kind(file)
+        if kind and not file.is_dir():
+            raise ModelError(f"{name} holds {kind}, '{file.name}', not a file; remove it, or fetch the file again.")
 
 
 def _check_no_remote_kernel(config: Any, path: str) -> None:

@@ -97,7 +97,7 @@ class LanguageModel:
     @cached_property
     def eos_ids(self) -> frozenset[int]:
         """Tokens that end a text: those of the generation config, the config and the tokenizer together."""
-        return end_tokens(self.folder, self.model.generation_config, self.tokenizer)
+        return end_tokens(self.folder, self.model.generation_config, self.tokenizer, vocabulary=self.vocabulary)
 
     @cached_property
     def special_tokens(self) -> dict[str, int]:

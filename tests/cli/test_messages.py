@@ -235,3 +235,21 @@ def test_a_rule_out_of_the_signals_range_is_an_error_not_a_draw(capsys, local):
     said = refused(capsys, "run", *local, "strategy=fixed", "strategy.t0=1e39", planned=True)
     assert "fixed(t0=1e+39)" in said
     assert "temperature inf" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("run strategy=fixed", "strategy._target_=edt.strategies.base.Strategy"),
+        ("run task=jsonl", "task._target_=edt.tasks.base.Task"),
+        ("tune", "space._target_=edt.strategies.base.Strategy"),
+        ("tune", "baseline._target_=edt.strategies.base.Strategy"),
+        ("study", "families.fixed._target_=edt.strategies.base.Strategy"),
+    ],
+)
+def test_a_base_class_is_refused_with_what_it_lacks(capsys, command, word):
+    assert main([*command.split(), word]) == 2
+    shown = capsys.readouterr().err
+    key, _, target = word.partition("=")
+    assert f"{key} is '{target}', a base for other classes, which lacks " in shown
+    assert "derived from it" in shown

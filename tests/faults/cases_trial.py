@@ -1,5 +1,6 @@
 """Faults of run and model folders that a person who did not write the code came upon."""
 
+import json
 import os
 
 from tests.faults.table import fault, held
@@ -39,3 +40,44 @@ held(
     "The part is named with the reason, and stays.",
     by="tests/store/test_integrity.py::test_a_part_that_cannot_be_read_is_not_removed_by_a_repair",
 )
+
+
+@fault("Models", "a pipe in the place of config.json")
+def _(place):
+    path = place.folder / place.model() / "config.json"
+    path.unlink()
+    os.mkfifo(path)
+    return place.edt_run()
+
+
+@fault("Models", "a pipe in the place of the weights")
+def _(place):
+    path = place.folder / place.model() / "model.safetensors"
+    path.unlink()
+    os.mkfifo(path)
+    return place.edt_run()
+
+
+@fault("Models", "the only end token is beyond the vocabulary")
+def _(place):
+    folder = place.folder / place.model()
+    for file in folder.glob("*config.json"):
+        content = json.loads(file.read_text())
+        if file.name == "tokenizer_config.json":
+            content.pop("eos_token", None)
+        else:
+            content["eos_token_id"] = 10**9
+        file.write_text(json.dumps(content))
+    return place.edt_run()
+
+
+@fault("Models", "one of several end tokens is beyond the vocabulary")
+def _(place):
+    path = place.folder / place.model() / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": 10**9}))
+    return place.edt_run().only("eos_token_id .* beyond")
+
+
+@fault("Configuration", "`strategy._target_` is the base class of all strategies")
+def _(place):
+    return place.edt_run("strategy._target_=edt.strategies.base.Strategy")
