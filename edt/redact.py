@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_SECRET_NAME = re.compile(r"(^|[_.-])(api_?key|access_?key|KEY|TOKEN|SECRET|PASSWORD|PASSWD)$|[_.-]PWD$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(^|[_.-])(api_?key|access_?key|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASS|CREDENTIALS?)$|[_.-](PWD|PAT)$",
+    re.IGNORECASE,
+)
 """Names of variables and keys whose value is a secret. A number of tokens (`max_new_tokens`) is none, and neither are
 PWD and OLDPWD, in which a shell keeps its working folder.
 """
@@ -22,16 +25,25 @@ _MIN_SECRET_LENGTH = 8
 """A shorter value of such a variable is hardly a secret, and replacing it would damage other texts."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"'<>]+@")
 _NAMED = r"[\w.~%-]*(?:token|key|secret|passw(?:or)?d|pwd|sig|signature|credential|auth)[\w.~%-]*="
-_QUERY = re.compile(rf"(://[^\s\"'<>]*?[?&]{_NAMED})(?!\*\*\*)[^&\s\"'<>#]+", re.IGNORECASE)
-"""A parameter of an address that holds a secret, as `?token=…` or those of signed links."""
-_BARE_QUERY = re.compile(rf"([?&]{_NAMED})[^&\s\"'<>#]+", re.IGNORECASE)
+_QUERY = re.compile(rf"(://[^\s\"'<>]*?[?&#]{_NAMED})(?!\*\*\*)[^&\s\"'<>#]+", re.IGNORECASE)
+"""A parameter of an address that holds a secret, as `?token=…`, `#access_token=…` or those of signed links."""
+_BARE_QUERY = re.compile(rf"([?&#]{_NAMED})[^&\s\"'<>#]+", re.IGNORECASE)
 """The same without a scheme, which the script of a page can resemble."""
+_HEADER = re.compile(
+    r"(\bAuthorization\W{1,4}(?:Bearer|Basic|Token)\s+|\bBearer\s+(?=[\w.~+/-]*\d))[\w.~+/=-]{8,}", re.IGNORECASE
+)
+"""What a header of a request holds after `Bearer`; outside of a header it has a digit, as no word has."""
+_SHORT_NUMBER = r"\s*=\s*[-+]?[\d.]{1,7}(?:[\s'\",}\]]|$)"
 _ASSIGNED = re.compile(
-    r"((?:^|[\s'\"{,+~])[\w.@/-]*?(?:[._-]key|(?<![A-Za-z0-9])(?:api_?key|access_?key|token|secret|password|passwd|pwd))"
+    rf"((?:^|[\s'\"{{,+~])[\w.@/-]*?(?:[._-]key(?!{_SHORT_NUMBER})|(?<![A-Za-z0-9])"
+    r"(?:api_?key|access_?key|token|secret|password|passwd|pwd))"
     r"\s*=\s*)(\"[^\"]*\"|[^\s'\",}{\[]+)",
     re.IGNORECASE,
 )
-"""`some.password=…` in a command: what an override gives a key that is named like a secret."""
+"""`some.password=…` in a command: what an override gives a key that is named like a secret.
+
+A short number that a `key` has is a parameter.
+"""
 _LOGIN = re.compile(r"(?<!\w)[\w.+-]+:[^\s:@/'\"]+@(?=[\w-]+(?:\.[\w-]+)+(?:[/:]|$|\s))")
 """`user:password@host.name` without a scheme."""
 _KNOWN = re.compile(
@@ -76,6 +88,7 @@ def _hide_values(text: str, values: Sequence[str]) -> str:
 def _hide_spelled(text: str) -> str:
     """Return the text without what is a secret by its form, whatever its value."""
     # user:password@ in an address, such as a proxy's or a private registry's.
+    text = _HEADER.sub(rf"\g<1>{HIDDEN}", text)
     text = _KNOWN.sub(HIDDEN, _CREDENTIALS.sub(f"{HIDDEN}@", text))
     # An address can have several: each pass hides the first of each address.
     while (hidden := _QUERY.sub(rf"\g<1>{HIDDEN}", text)) != text:

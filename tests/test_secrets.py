@@ -20,6 +20,12 @@ SPELLED = [
     f"https://host/x?a=1&access_token={SECRET}&b=2",
     f"https://host/x?sig={SECRET}&token={SECRET}",
     f"s3://bucket/x?X-Amz-Signature={SECRET}&X-Amz-Credential={SECRET}",
+    f"https://host/x#access_token={SECRET}",
+    f"https://host/x?a=1#state=2&id_token={SECRET}",
+    f"Authorization: Bearer {SECRET}",
+    f"curl -H 'authorization: bearer {SECRET}' -H \"Authorization: Basic {SECRET}\"",
+    f'{{"Authorization": "Token {SECRET}"}}',
+    f"+header=Bearer {SECRET}",
     "hf_abcdefghijklmnopqrst",
     "path/ghp_abcdefghijklmnopqrstuvwxyz/x",
     "sk-abcdefghijklmnopqrstuvwx",
@@ -29,6 +35,8 @@ IN_COMMANDS = [
     f"host.org/x?token={SECRET}",
     f"user:{SECRET}@host.org/x",
     f"edt run tracking.password={SECRET}",
+    f"host.org/x#token={SECRET}",
+    "edt run my.password=abcdefgh1 api_key=abcdefgh2 x.key=abcdefgh3",
     f"edt run '+my.api_key={SECRET}' b=1",
     f'edt run ++x.secret="{SECRET}"',
     f"edt run a={{token={SECRET},b=1}}",
@@ -38,6 +46,9 @@ HARMLESS = [
     "an override has the form key=value",
     "https://host.org/x?page=2&size=3",
     "mail me@example.org, see a.py:12 and 10:30",
+    "strategy.key=3 x.key=0.25, y.key=-1",
+    "the bearer understands; a Bearer instrument; basic probabilities, Authorization: required",
+    "https://host.org/x#section-token and report.html#results",
     "monkey=3 sampling.seed=1",
     "2024-07-26T10:00:00+00:00",
     "const key = data.key; x ? key=1 : 2",
@@ -67,6 +78,16 @@ def test_other_texts_stay(text):
 def test_values_of_secret_variables_are_hidden_wherever_they_stand():
     assert without_secrets(" ".join(KEYS.values()), KEYS) == "*** *** *** ***"
     assert without_secrets("short", {"A_TOKEN": "short"}) == "short"
+    others = {
+        "GITHUB_PAT": f"{SECRET}1",
+        "DB_PASS": f"{SECRET}2",
+        "MY_CREDENTIALS": f"{SECRET}3",
+        "A_CREDENTIAL": f"{SECRET}4",
+    }
+    assert without_secrets(" ".join(others.values()), others) == "*** *** *** ***"
+    assert without_secrets(
+        "/usr/local/bin", {"PAT": "/usr/local", "COMPASS": "/usr/local", "BYPASS": "/usr/local"}
+    ) == ("/usr/local/bin")
 
 
 def test_the_value_of_a_key_that_is_named_like_a_secret_is_hidden():

@@ -81,3 +81,11 @@ def _(place):
 @fault("Configuration", "`strategy._target_` is the base class of all strategies")
 def _(place):
     return place.edt_run("strategy._target_=edt.strategies.base.Strategy")
+
+
+held(
+    "Security",
+    "a header with a token, or an address with one behind `#`, in a configuration",
+    "`***` in its place in manifest, log and errors.",
+    by="tests/test_secrets.py::test_what_is_spelled_like_a_secret_is_hidden",
+)
