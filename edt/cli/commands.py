@@ -66,6 +66,7 @@ def run(config: PlainConfig, *, command: str) -> None:
 
 def score(config: PlainConfig) -> None:
     """Score run folders again."""
+    from edt.report.changed_data import warn_of_changed_data
     from edt.report.run_report import report_study, runs_with_scores
     from edt.scoring.score import score_runs
     from edt.store.run import find_runs
@@ -76,12 +77,14 @@ def score(config: PlainConfig) -> None:
     out = build.out_folder(config)
     unfinished = build.flag(config, "unfinished")
     baseline = build.baseline(config)
+    warn_of_changed_data(runs)
     scores = score_runs(runs, metrics, samples=config["samples"], baseline=baseline, unfinished=unfinished)
     report_study(scores, runs_with_scores(runs, scores), view, out=out, setting="out")
 
 
 def report(config: PlainConfig) -> None:
     """Print and write the tables of scores that exist already."""
+    from edt.report.changed_data import warn_of_changed_data
     from edt.report.run_report import read_study, report_study, runs_with_scores
     from edt.scoring.baseline import as_scored
     from edt.store.run import find_runs
@@ -93,6 +96,7 @@ def report(config: PlainConfig) -> None:
     out = build.out_folder(config)
     scores = as_scored(read_study(runs), build.baseline(config))
     runs = runs_with_scores(runs, scores)
+    warn_of_changed_data(runs)
     check_study(tracking, scores, runs)
     report_study(scores, runs, view, out=out, setting="out")
     track_study(tracking, scores, runs)

@@ -79,7 +79,7 @@ def chat_template_text(uses_template: object) -> str:
     return "chat template" if uses_template else "no chat template"
 
 
-def _task_config(manifest: Manifest) -> Mapping[str, object]:
+def task_config(manifest: Manifest) -> Mapping[str, object]:
     """Return the configuration of the run's task; of a list of tasks, that of its member with the list's own values."""
     node = as_mapping(manifest.config.get("task"))
     members = as_mapping(node.get("members"))
@@ -148,7 +148,7 @@ def _facts(manifest: Manifest) -> _Facts:
 def _task_facts(manifest: Manifest) -> _Facts:
     """Return the task's options by name, without those that the identity holds and those that a heading shows."""
     of_identity = {"_target_", "split", *_DEFAULTS, *as_mapping(manifest.identity.get("limits"))}
-    options = {name: value for name, value in _task_config(manifest).items() if name not in of_identity}
+    options = {name: value for name, value in task_config(manifest).items() if name not in of_identity}
     # Both would be taken for the model's path and the seed of the draws.
     clear = {"path": "data", "seed": "subset seed"}
     named = {clear.get(name, name): value for name, value in options.items()}
@@ -173,7 +173,7 @@ def _is_consequence(name: str, names: Sequence[str], facts: Sequence[_Facts], ma
     cause, node, option = _CAUSES[name]
     if cause not in names:
         return False
-    configs = [_task_config(one) if node == "task" else as_mapping(one.config.get(node)) for one in manifests]
+    configs = [task_config(one) if node == "task" else as_mapping(one.config.get(node)) for one in manifests]
     # Only the defaults follow, and only where equal causes have equal values.
     pairs = {(str(of_run.get(cause)), str(of_run.get(name))) for of_run in facts}
     causes = {str(of_run.get(cause)) for of_run in facts}

@@ -89,3 +89,11 @@ held(
     "`***` in its place in manifest, log and errors.",
     by="tests/test_secrets.py::test_what_is_spelled_like_a_secret_is_hidden",
 )
+
+
+held(
+    "Data",
+    "a reference is corrected in the data file, then `edt report` or `edt score` alone",
+    "A warning that the file changed after the run took its examples, and which command takes it over.",
+    by="tests/cli/test_changed_data.py::test_report_and_score_warn_of_changed_data",
+)
