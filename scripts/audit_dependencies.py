@@ -2,7 +2,7 @@
 
     python scripts/audit_dependencies.py [--strict]
 
-Exit status: 0 without a known vulnerability; 1 with one, which is printed with the version that mends it; where the
+Exit status: 0 without a known vulnerability; 1 with one, which is printed with the version that fixes it; where the
 advisories cannot be reached, 0 after saying so, and 3 with --strict.
 """
 
@@ -54,8 +54,8 @@ def main() -> int:
     found = [(entry, one) for entry in report["dependencies"] for one in entry.get("vulns", [])]
     open_ones = [(entry, one) for entry, one in found if not {one["id"], *one["aliases"]} & set(ACCEPTED)]
     for entry, one in open_ones:
-        mended = ", ".join(one["fix_versions"]) or "none yet"
-        print(f"{entry['name']} {entry['version']}: {one['id']} ({', '.join(one['aliases'])}); mended in: {mended}")
+        fixed = ", ".join(one["fix_versions"]) or "none yet"
+        print(f"{entry['name']} {entry['version']}: {one['id']} ({', '.join(one['aliases'])}); fixed in: {fixed}")
     for identifier, why in ACCEPTED.items():
         print(f"accepted: {identifier}: {why}")
     n_audited = len(report["dependencies"]) - len(skipped)

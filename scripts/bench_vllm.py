@@ -33,7 +33,7 @@ WORKER = Path(__file__).with_name("vllm_worker.py")
 
 
 class VLLM:
-    """vLLM in a separate process; what it reports goes to a file of its own."""
+    """vLLM in a separate process; what it reports goes to a separate file."""
 
     def __init__(self, python: str, job: dict[str, Any]) -> None:
         """Start it with its model loaded."""

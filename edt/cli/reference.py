@@ -64,6 +64,7 @@ def commands() -> list[CommandHelp]:
 
 def groups() -> dict[str, Mapping[str, str]]:
     """Return the configuration groups with their options, each with what it is."""
+    # A group may have options in files, in classes alone, or in both.
     names = {path.name for path in config_folder().iterdir() if path.is_dir()} | {group for group, _ in OPTIONS}
     return {name: options(name) for name in sorted(names)}
 
@@ -72,6 +73,7 @@ def keys() -> Iterator[Key]:
     """Yield the keys of the commands, then those of each group's options, in the order in which they are declared."""
     for command in COMMANDS:
         path = config_folder() / f"{command}.yaml"
+        # A command without a file in configs, as list, takes words alone.
         if path.is_file():
             yield from _keys_of_file(path, group="")
     for group, group_options in groups().items():

@@ -60,8 +60,10 @@ def _chosen(subset: ExampleSet, n: int | None, example_id: str | None) -> Sequen
 def _rules(model: LanguageModel, task: TaskRequest, reading: TaskPrompts, sampling: Sampling) -> str:
     """Return what holds for all prompts of a task, a line each."""
     form = "a user turn of the chat template" if model.in_chat else "plain text"
+    # Most users want it for a model that was trained on conversations.
     unused = not model.in_chat and has_chat_template(model.tokenizer)
     limits, ends = reading.limits, model.tokenizer.convert_ids_to_tokens(sorted(model.eos_ids))
+    # The key that has decided, so that the reader changes the right one.
     key = "task.max_new_tokens" if sampling.max_new_tokens is None else "sampling.max_new_tokens"
     of = "task.max_prompt_tokens" if task.task.max_prompt_tokens == reading.budget else f"the context less {key}"
     hint = " (the tokenizer has a chat template: model.chat_template=true)" if unused else ""

@@ -83,7 +83,7 @@ def plan_decoding(run: Run, request: GenerationRequest, prepared: Prepared, engi
 def in_this_environment(plan: DecodingPlan, request: GenerationRequest) -> DecodingPlan:
     """Return the plan with the environment of this command in every pass that it continues under another one.
 
-    Warns of a run that goes on under other versions, on another device or with other threads. With `request.strict`
+    Warns of a run that continues under other versions, on another device or with other threads. With `request.strict`
     that is a StoreError.
     """
     now = environment(request.command)

@@ -73,6 +73,7 @@ def check_model_folder(folder: Path, path: str) -> None:
         raise ModelError(
             f"model folder '{path}' is empty, without config.json; give the folder that save_pretrained wrote."
         )
+    # Before the config is asked for: an adapter saved alone has none, and the remedy is another.
     _check_no_adapter(folder, names, path)
     if "config.json" not in names:
         raise ModelError(
@@ -81,6 +82,7 @@ def check_model_folder(folder: Path, path: str) -> None:
     for name in JSON_FILES:
         if name in names:
             read_json(folder / name)
+    # After the JSON was read: this one looks into it.
     _check_no_remote_kernel(read_json(folder / "config.json"), path)
     _check_weights(folder, names, path)
     check_fetched(folder / name for name in sorted(names) if name.startswith(("tokenizer", "vocab", "merges")))
@@ -127,6 +129,7 @@ def _check_regular(folder: Path, name: str) -> None:
 
 def _check_no_remote_kernel(config: Any, path: str) -> None:
     """Raise ModelError for a config that names a kernel on the hub, compiled code that transformers would load."""
+    # Also in the parts of a config, as text_config of a model that reads pictures.
     for key, value in config.items():
         if isinstance(value, dict):
             _check_no_remote_kernel(value, path)
@@ -143,6 +146,7 @@ def read_json(file: Path) -> dict[str, Any]:
     remedy = "Fetch the file again, or repair it."
     with library_errors(f"'{file}' cannot be read as JSON", remedy):
         value = json.loads(file.read_text(encoding="utf-8"))
+    # A list or a number is valid JSON, which transformers would ask for attributes.
     if not isinstance(value, dict):
         raise ModelError(f"'{file}' holds no mapping of settings. {remedy}")
     return value
@@ -155,6 +159,7 @@ def check_fetched(files: Iterable[Path]) -> None:
             continue
         failure = f"'{file}' cannot be read"
         with library_errors(failure, "Give this account the right to read it."), file.open("rb") as stream:
+            # The first bytes alone: weights have gigabytes.
             start = stream.read(len(LFS_POINTER))
         if start == LFS_POINTER:
             raise ModelError(

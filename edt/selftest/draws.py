@@ -100,15 +100,17 @@ def draw_outcomes(device: torch.device, *, draws: int, seed: int) -> list[Outcom
 def _outcomes(setting: Strategy, pairs: Pairs) -> list[Outcome]:
     """Return the checks of one setting: impossible tokens, chi-square, mean logit."""
     name = setting.strategy_id
+    # A single draw of a token that truncation drops is an error, whatever its share.
     impossible = int(pairs.counts_VV[pairs.expected_VV == 0].sum())
     if impossible:
         figure = f"{impossible:,} of {pairs.counts_VV.sum():,} draws of pairs that cannot be"
         return [Outcome(part="draws", name=name, figure=figure, passed=False, means=_WRONG_DRAWS)]
+    # Greedy: one pair has all the probability, and a chi-square of one cell says nothing.
     if (pairs.expected_VV > 0).sum() == 1:
         figure = f"{pairs.counts_VV.sum():,} draws of the one possible pair"
         return [Outcome(part="draws", name=name, figure=figure, passed=True, means=_WRONG_DRAWS)]
     statistic, cells = chi_square(pairs.counts_VV, pairs.expected_VV)
-    z = mean_logit(pairs)
+    z = _mean_logit(pairs)
     return [
         Outcome(
             part="draws",
@@ -126,6 +128,7 @@ def _outcomes(setting: Strategy, pairs: Pairs) -> list[Outcome]:
 
 def chi_square(counts: NDArray[np.int64], expected: NDArray[np.float64]) -> tuple[float, int]:
     """Return Pearson's statistic and the number of cells, which are joined until each expects LEAST_EXPECTED draws."""
+    # From likely to rare, so that only rare pairs have to share a cell.
     order = (-expected).argsort(axis=None)
     seen, wanted = counts.flatten()[order], expected.flatten()[order]
     cells: list[list[float]] = []
@@ -141,7 +144,7 @@ def chi_square(counts: NDArray[np.int64], expected: NDArray[np.float64]) -> tupl
     return sum((o - e) ** 2 / e for o, e in cells), max(2, len(cells))
 
 
-def mean_logit(pairs: Pairs) -> float:
+def _mean_logit(pairs: Pairs) -> float:
     """Return the standardized sum of logit − E[logit] over both tokens of all draws, standard normal."""
     first_count_V = pairs.counts_VV.sum(axis=1)
     mean, variance = _moments(pairs.first_V, pairs.logits_V)
@@ -164,6 +167,7 @@ def _count(
     model: LanguageModel, prompt: Prompt, settings: Sequence[Strategy], *, draws: int, seed: int
 ) -> list[NDArray[np.int64]]:
     """Return how often each setting drew each pair of tokens, with the batched engine."""
+    # The engine of every run: what is checked must be what is used.
     engine = BatchedSpec().build(model)
     counts = [np.zeros((VOCABULARY, VOCABULARY), dtype=np.int64) for _ in settings]
     # By samples, each with all settings: these share their noise, which is then made once.
@@ -195,6 +199,7 @@ def _contexts(model: LanguageModel, prompt: Prompt) -> tuple[Context, list[Conte
 
     def read(ids: tuple[int, ...]) -> list[NDArray[np.float64]]:
         texts = [list(ids), *([*ids, token] for token in range(VOCABULARY))]
+        # Texts of one length together: padding is one thing less that could be wrong.
         passes = [texts[:1], texts[1:]]
         rows = [model.model(torch.tensor(some, device=model.device)).logits[:, -1] for some in passes]
         return [row.double().cpu().numpy() for some in rows for row in some]

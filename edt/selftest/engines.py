@@ -65,6 +65,7 @@ def engine_outcomes(spec: ModelSpec, *, tokens: int, prompts: int, float64: bool
     texts = text_prompts(own, TEXTS[:prompts])
     exact = own.parameters <= LARGEST_IN_FLOAT64 if float64 is None else float64
     dtype = str(own.model.dtype).removeprefix("torch.")
+    # A model that is in float64 already needs no second comparison.
     if not (exact and dtype == "float64"):
         outcomes += _compare(own, texts, tokens, dtype=dtype, strict=False)
     if exact:
@@ -81,10 +82,12 @@ def _compare(
     """Compare the engines. strict: all rows must be equal; else rounding may part some of them."""
 
     def outcome(name: str, equal: int, rows: int, means: str) -> Outcome:
+        # In a short dtype one draw in thousands is a near tie, and from there on the row is another text.
         passed = equal == rows if strict else equal >= LEAST_AGREEMENT * rows
         figure = f"{equal} of {rows} rows equal" + ("" if strict else ", rounding may part some")
         return Outcome(part="engine", name=f"{name}, {dtype}", figure=figure, passed=passed, means=means)
 
+    # All families in one batch, as a study decodes them, against each row alone.
     batched = decode_tokens(model, prompts, FAMILIES, spec=BatchedSpec(), samples=2, tokens=tokens)
     reference = decode_tokens(model, prompts, FAMILIES, spec=ReferenceSpec(), samples=2, tokens=tokens)
     equal = count_equal(batched, reference)
@@ -97,6 +100,7 @@ def _compare(
 
 def greedy_agreement(model: LanguageModel, prompts: Sequence[Prompt], tokens: int) -> int:
     """Return how many greedy rows of the batched engine equal those of transformers' generate."""
+    # Without noise, so that a generator of another program plays no part.
     greedy = [Fixed(t0=0.0)]
     ours = decode_tokens(model, prompts, greedy, spec=BatchedSpec(), samples=1, tokens=tokens)
     theirs = decode_tokens(model, prompts, greedy, spec=HFGenerateSpec(), samples=1, tokens=tokens)
@@ -107,6 +111,7 @@ def decode_rows(
     engine: Engine, prompts: Sequence[Prompt], strategies: Sequence[Strategy], *, samples: int, tokens: int
 ) -> list[Generation]:
     """Return what an engine decodes, chunk by chunk as a run would."""
+    # No stop texts: a row that ends early would compare fewer tokens.
     limits = Limits(max_new_tokens=tokens, stop=())
     request = DecodeRequest.all_rows(prompts, strategies, sampling=Sampling(samples=samples), limits=limits)
     return [row for chunk in request.chunks(engine.plan(request)) for row in engine.generate(chunk)]

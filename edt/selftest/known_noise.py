@@ -93,9 +93,11 @@ def compare_with_cpu(device: torch.device) -> dict[str, Any]:
     kernels = Kernels(compile=how, vocabulary=WIDE_VOCABULARY, device=device)
     for step in (0, 1, 511):
         words = noise.random_words(key_U2, step, WIDE_VOCABULARY)
+        # Whole numbers: one different bit would be another draw.
         equal &= torch.equal(words, noise.random_words(key_U2.to(device), step, WIDE_VOCABULARY).cpu())
         for dtype in (torch.float32, torch.float64):
             there = kernels.gumbel_noise(key_U2.to(device), step, dtype).cpu()
+            # Logarithms differ in their last digits between devices, which moves a draw only in a near tie.
             largest = max(largest, float((noise.gumbel(words, dtype) - there).abs().max()))
     return {
         "words_equal": equal,
@@ -123,6 +125,7 @@ def _stream_is_known(
     device: torch.device,
 ) -> bool:
     key_12 = torch.tensor([key], device=device)
+    # Up to this token alone: a word does not depend on how many there are.
     drawn = noise.random_words(key_12, step, token + 1)[0, token]
     # What is drawn besides tokens is only given as a number in (0, 1).
     uniform = noise.uniform_noise(key_12, step, torch.float64)[0]
@@ -136,6 +139,7 @@ def _uniform(device: torch.device) -> Outcome:
     # The distribution function of Gumbel noise, exp(−exp(−g)), is uniform.
     at = ((-(-gumbel).exp()).exp() * BINS).long().clamp(0, BINS - 1)
     counts = torch.bincount(at.flatten().cpu(), minlength=BINS).numpy()
+    # All bins expect the same number, many thousands, so the statistic has its distribution.
     p = float(scipy.stats.chisquare(counts).pvalue)
     shown = f"χ² over {BINS} bins of {counts.sum():,} tokens"
     means = "the noise is not Gumbel-distributed: every draw is biased"

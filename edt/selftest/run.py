@@ -39,11 +39,14 @@ class SelftestRequest:
         least = {"draws": LEAST_DRAWS, "tokens": 1, "prompts": 1, "seed": 0}
         for name, smallest in least.items():
             value = getattr(self, name)
+            # A boolean is an int in Python, and YAML writes one as `yes`.
             if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number, {smallest} or more.")
+        # A prompt that comes twice would count as two, and check nothing new.
         if self.prompts > len(TEXTS):
             raise ConfigError(f"prompts is {self.prompts}; it must be at most {len(TEXTS)}, the texts that there are.")
         rate = self.false_alarms
+        # At 0 no statistic could fail, at 1 all of them would.
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1:
             raise ConfigError(f"false_alarms is {rate!r}; it must be a chance above 0 and below 1, as 1.0e-6.")
         if self.float64 is not None and not isinstance(self.float64, bool):
@@ -55,14 +58,17 @@ def selftest(request: SelftestRequest) -> bool:
     started = time.monotonic()
     device = request.model.resolved_device
     logger.info("edt selftest on %s: the noise", _device_name(device))
+    # The cheapest first: with wrong noise, all later checks fail too, and the reason stands above them.
     outcomes = noise_outcomes(device)
     logger.info("%s draws of each strategy", f"{request.draws:,}")
     outcomes += draw_outcomes(device, draws=request.draws, seed=request.seed)
     logger.info("the engines on %s", visible(request.model.path))
     outcomes += engine_outcomes(request.model, tokens=request.tokens, prompts=request.prompts, float64=request.float64)
+    # Judged together: the threshold of a statistic depends on how many there are.
     failed = failures(outcomes, request.false_alarms)
     _print_table(outcomes, failed)
     _print_conclusion(outcomes, failed, request)
+    # The last line is for programs.
     print(json.dumps(_figures(outcomes, failed, request, device, time.monotonic() - started), ensure_ascii=False))
     return not failed
 
@@ -70,8 +76,10 @@ def selftest(request: SelftestRequest) -> bool:
 def _print_table(outcomes: list[Outcome], failed: list[Outcome]) -> None:
     rows = [("", "part", "check", "p", "")]
     for one in outcomes:
+        # Exact checks have no p.
         p = "" if one.p is None else f"{one.p:.2g}"
         rows.append(("FAILED" if one in failed else "ok", one.part, one.name, p, one.figure))
+    # Plain text, as in the log of a job, where a drawn table is hard to search.
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print(visible("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()))
@@ -84,6 +92,7 @@ def _print_conclusion(outcomes: list[Outcome], failed: list[Outcome], request: S
         f"{threshold(outcomes, request.false_alarms):.2g}: a sound machine fails any of them with a chance of at most "
         f"about {request.false_alarms:g} (Bonferroni)."
     )
+    # Each with what it means for results: a figure alone helps nobody to decide what to do.
     for one in failed:
         print(visible(f"FAILED: {one.part}, {one.name} ({one.figure}): {one.means}."))
 
@@ -101,6 +110,7 @@ def _figures(
         "false_alarms": request.false_alarms,
         "threshold": threshold(outcomes, request.false_alarms),
         "seconds": round(seconds, 1),
+        # The meaning is a sentence for people, and the same for each failure of its kind.
         "checks": [{name: value for name, value in asdict(one).items() if name != "means"} for one in outcomes],
     }
 

@@ -250,7 +250,7 @@ def _part_files(folder: Path) -> dict[tuple[int, int], Path]:
 def find_runs(paths: Sequence[Path]) -> list[Run]:
     """Return the runs among `paths` and directly below them, each once. Raises StoreError for a path without any.
 
-    Of several copies of one run, that in a folder of its own name is taken, else the first; the others are named.
+    Of several copies of one run, that in a folder with its name is taken, else the first; the others are named.
     """
     if not paths:
         raise StoreError("runs is an empty list; give runs=FOLDER, a list of folders, or a folder of runs.")

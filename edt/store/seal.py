@@ -42,9 +42,11 @@ def check_seal(content: bytes, owner: str) -> bool:
     at = content.rfind(_PREFIX)
     if at < 0:
         return False
+    # A prefix without the rest is a seal that was damaged, not a file without one.
     match = _SEAL.match(content, at)
     if match is None or match[1].decode() != _digest(content, match):
         raise SealError("is damaged (its bytes are not those that were written)")
+    # Whole but in a foreign place: parts that were swapped or copied have valid digests.
     if match[2].decode() != owner:
         stamp, _, name = match[2].decode().partition("/")
         raise SealError(f"is in the place of another file: it was written as {name} of run '{stamp}'")
@@ -53,6 +55,7 @@ def check_seal(content: bytes, owner: str) -> bool:
 
 def _digest(content: bytes, match: re.Match[bytes]) -> str:
     begin, end = match.span(1)
+    # Without a copy: a part can have hundreds of megabytes.
     view = memoryview(content)
     digest = hashlib.sha256(view[:begin])
     digest.update(_BLANK)
@@ -84,6 +87,7 @@ def parquet_bytes(table: pa.Table, owner: str) -> bytes:
 
 def json_bytes(content: Mapping[str, Any], owner: str) -> bytes:
     """Return a sealed JSON file, with the seal as its last key."""
+    # Last, where check_seal looks first.
     text = json.dumps({**content, SEAL_KEY: _blank(owner)}, indent=1, ensure_ascii=False)
     return _sealed(f"{text}\n".encode())
 
@@ -91,6 +95,7 @@ def json_bytes(content: Mapping[str, Any], owner: str) -> bytes:
 def zip_bytes(archive: bytes, owner: str) -> bytes:
     """Return a zip file, as numpy's .npz, with a seal as its comment."""
     buffer = io.BytesIO(archive)
+    # Appended: the members stay as they were, byte for byte.
     with zipfile.ZipFile(buffer, "a") as file:
         file.comment = _blank(owner).encode()
     return _sealed(buffer.getvalue())

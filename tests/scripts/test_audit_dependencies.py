@@ -45,7 +45,7 @@ def test_nothing_known_is_a_success(audited):
 def test_a_vulnerability_fails_with_what_mends_it(audited):
     status, shown = audited(report(entry("a", FOUND), entry("b")))
     assert status == 1
-    assert "a 1.0: PYSEC-1 (CVE-1); mended in: 2.0" in shown
+    assert "a 1.0: PYSEC-1 (CVE-1); fixed in: 2.0" in shown
 
 
 def test_an_accepted_one_does_not(audited, monkeypatch):
