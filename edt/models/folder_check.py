@@ -73,7 +73,7 @@ def check_model_folder(folder: Path, path: str) -> None:
         raise ModelError(
             f"model folder '{path}' is empty, without config.json; give the folder that save_pretrained wrote."
         )
-    # Before the config is asked for: an adapter saved alone has none, and the remedy is another.
+    # Before the config is needed: an adapter saved alone has none, and the remedy is another.
     _check_no_adapter(folder, names, path)
     if "config.json" not in names:
         raise ModelError(

@@ -60,7 +60,7 @@ _WRONG_TEMPERATURE = "draws of this setting are too hot or too cold here: its te
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pairs:
+class _Pairs:
     """How often a setting drew each pair of tokens, and how likely each is."""
 
     counts_VV: NDArray[np.int64]
@@ -86,7 +86,7 @@ def draw_outcomes(device: torch.device, *, draws: int, seed: int) -> list[Outcom
     counts = _count(made, prompt, SETTINGS, draws=draws, seed=seed)
     outcomes = []
     for setting, counts_VV in zip(SETTINGS, counts, strict=True):
-        pairs = Pairs(
+        pairs = _Pairs(
             counts_VV=counts_VV,
             first_V=exact_distribution(setting, start, start),
             second_VV=np.stack([exact_distribution(setting, context, start) for context in after]),
@@ -97,7 +97,7 @@ def draw_outcomes(device: torch.device, *, draws: int, seed: int) -> list[Outcom
     return outcomes
 
 
-def _outcomes(setting: Strategy, pairs: Pairs) -> list[Outcome]:
+def _outcomes(setting: Strategy, pairs: _Pairs) -> list[Outcome]:
     """Return the checks of one setting: impossible tokens, chi-square, mean logit."""
     name = setting.strategy_id
     # A single draw of a token that truncation drops is an error, whatever its share.
@@ -144,7 +144,7 @@ def chi_square(counts: NDArray[np.int64], expected: NDArray[np.float64]) -> tupl
     return sum((o - e) ** 2 / e for o, e in cells), max(2, len(cells))
 
 
-def _mean_logit(pairs: Pairs) -> float:
+def _mean_logit(pairs: _Pairs) -> float:
     """Return the standardized sum of logit − E[logit] over both tokens of all draws, standard normal."""
     first_count_V = pairs.counts_VV.sum(axis=1)
     mean, variance = _moments(pairs.first_V, pairs.logits_V)
