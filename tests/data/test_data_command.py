@@ -201,7 +201,7 @@ def test_no_file_is_written_over(ask_of, tmp_path, capsys, action):
         (["check", "out=x"], "out has no effect in `edt data check`; it belongs to subset and export"),
         (["export", "example=x"], "example has no effect in `edt data export`; it belongs to show"),
         (["subset"], "out has no value; it is the file to write: out=subset.jsonl"),
-        (["show", "n=0"], "n is 0; it must be a number of prompts, 1 or more, or null"),
+        (["show", "n=0"], "n is 0; it is the number of prompts of each split (null: all), a whole number from 1"),
         (["show", "example=mini_xlsum-test-00014"], "example is 'mini_xlsum-test-00014' (did you mean"),
     ],
 )

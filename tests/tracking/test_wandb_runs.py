@@ -146,9 +146,10 @@ def test_offline_runs_sync_from_the_folder_that_holds_them(again):
 
 
 def test_two_runs_of_one_task_are_refused(again, tmp_path):
-    (run,) = again.runs.glob("mini-mini_quac-*")
-    shutil.copytree(run, tmp_path / "copy" / run.name)
-    said = again.edt("report", "tracking=wandb", f"runs=[{again.runs},{tmp_path / 'copy'}]", fails=True)
+    # A copy of a run would be left out: these are other draws.
+    other = [f"paths.runs={tmp_path / 'other'}", "task=mini_quac", "sampling.seed=1"]
+    again.run("-m", "edt", "run", *WORDS[1:], *other)
+    said = again.edt("report", "tracking=wandb", f"runs=[{again.runs},{tmp_path / 'other'}]", fails=True)
     assert "both of task 'mini_quac'" in said
     assert "runs=[…]" in said
 
