@@ -22,18 +22,23 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", list(SMALL))
-def test_it_runs_and_ends_with_json(name):
-    words, keys = SMALL[name]
+def figures_of(module, *words):
+    """Run a benchmark as a user does, and return the JSON of its last line."""
     shown = subprocess.run(
-        [sys.executable, "-m", f"scripts.{name}", "--model", str(MINI), *words],
+        [sys.executable, "-m", module, *words],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert shown.returncode == 0, shown.stderr
-    figures = json.loads(shown.stdout.splitlines()[-1])
+    return json.loads(shown.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_it_runs_and_ends_with_json(name):
+    words, keys = SMALL[name]
+    figures = figures_of(f"scripts.{name}", "--model", str(MINI), *words)
     assert set(keys) <= figures.keys()
     if name == "bench_sweep":
         assert figures["settings"] * figures["samples"] == 288
@@ -53,15 +58,7 @@ def test_dtypes_are_compared_on_the_same_rows(tmp_path):
     rows = [{"id": f"a{i}", "summary": "Harbor Steel has a new head.", "text": f"{text} No. {i}."} for i in range(4)]
     path = tmp_path / "articles.jsonl"
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    shown = subprocess.run(
-        [sys.executable, "-m", "scripts.bench_dtype", "--path", str(path), "--model", str(MINI), "--quick"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert shown.returncode == 0, shown.stderr
-    figures = json.loads(shown.stdout.splitlines()[-1])
+    figures = figures_of("scripts.bench_dtype", "--path", str(path), "--model", str(MINI), "--quick")
     assert figures["bfloat16_over_float32_cpu"] > 0
     assert figures["articles"] == figures["groups"] == 2
     assert len(figures["settings"]) == 6
@@ -106,15 +103,7 @@ def test_a_real_models_benchmark_reads_the_texts_of_a_file(tmp_path):
         "--repeats",
         "1",
     ]
-    shown = subprocess.run(
-        [sys.executable, "-m", "scripts.bench_sweep", "--model", str(MINI), *words],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert shown.returncode == 0, shown.stderr
-    figures = json.loads(shown.stdout.splitlines()[-1])
+    figures = figures_of("scripts.bench_sweep", "--model", str(MINI), *words)
     assert figures["data"] == "own.jsonl"
     assert 4 < figures["length"] <= 64
     assert 0 < figures["share_in_model"] < 1
@@ -130,15 +119,7 @@ def test_the_worker_of_the_vllm_benchmark_needs_nothing_of_edt():
 
 
 def test_the_benchmark_of_many_chunks_runs_and_ends_with_json():
-    shown = subprocess.run(
-        [sys.executable, "-m", "scripts.bench_chunks", "--chunks", "30", "--settings", "1"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert shown.returncode == 0, shown.stderr
-    figures = json.loads(shown.stdout.splitlines()[-1])
+    figures = figures_of("scripts.bench_chunks", "--chunks", "30", "--settings", "1")
     assert figures["chunks"] == 30
     assert {"seconds_growth", "memory_growth", "files_growth", "plan_half_s", "score_seals_share"} <= figures.keys()
     # A tenth of the chunks is three: of the figures only this one is exact.
