@@ -8,9 +8,8 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import absl.logging
-import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 # Here, before EDT_CACHE is set below: these models are looked for in the user's own cache.
 from tests.support.fetched_models import why_not_here
@@ -21,7 +20,7 @@ from tests.support.tiny_model import write_tiny_model
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 # How long an example takes says how busy the machine is, not whether the code is right.
-settings.register_profile("edt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("edt", deadline=None)
 settings.load_profile("edt")
 
 
@@ -31,11 +30,6 @@ def pytest_runtest_setup(item) -> None:
         for name in mark.args:
             if (reason := why_not_here(name)) is not None:
                 pytest.skip(reason)
-
-
-# No deadline: a test machine that is busy with other programs fails no property.
-hypothesis.settings.register_profile("edt", deadline=None)
-hypothesis.settings.load_profile("edt")
 
 
 @pytest.fixture(scope="session", autouse=True)
