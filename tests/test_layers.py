@@ -15,6 +15,7 @@ LAYERS = [
     {"terminal_text", "redact"},
     {"records", "ids", "errors", "logs", "cache_folder", "paths"},
     {"extras", "console", "ranges", "worker_processes"},
+    {"statistics"},
     {"store"},
     {"strategies", "metrics", "tasks"},
     {"models"},

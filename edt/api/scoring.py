@@ -14,7 +14,6 @@ import pandas as pd
 from edt.api.frames import RENAMED
 from edt.errors import ConfigError, DataError, suggestion
 from edt.metrics.base import Floats, Metric
-from edt.metrics.bootstrap import resample_weights
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
 from edt.metrics.self_bleu import SelfBleu
@@ -33,6 +32,7 @@ from edt.scoring.eda_constants import PROVISIONAL, StrategyMetrics, maxima
 from edt.scoring.outputs import End, StrategyOutputs
 from edt.scoring.recorded import recorded_values
 from edt.scoring.score import with_eda
+from edt.statistics.bootstrap import resample_weights
 from edt.store.parts import GENERATION_TYPES
 
 References = Sequence[str | Sequence[str]] | Mapping[str, str | Sequence[str]]

@@ -16,7 +16,6 @@ from edt.metrics.answers import Contains, ExactMatch, TokenF1
 from edt.metrics.base import Floats, Metric, Presentation, SampleSet, Statistics
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bleu_tokenizer import UNSEGMENTED, bleu_tokenizer, language_code
-from edt.metrics.bootstrap import Comparison, compare, interval, resampled_values, wilson_interval
 from edt.metrics.chrf import Chrf
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
@@ -26,6 +25,7 @@ from edt.metrics.rouge import RougeL, rouge_tokenizer
 from edt.metrics.self_bleu import SelfBleu
 from edt.metrics.temperature import MeanTemperature
 from edt.ranges import check_whole
+from edt.statistics.bootstrap import Comparison, compare, interval, resampled_values, wilson_interval
 
 METRICS: Mapping[str, type] = {
     "self_bleu": SelfBleu,

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edt.errors import ConfigError, suggestion
-from edt.metrics.bootstrap import Comparison
 from edt.metrics.suite import MetricValue, difference
 from edt.records import ScoreRow
 from edt.scoring.eda_constants import StrategyMetrics
 from edt.scoring.outputs import GRAMMAR_ID
+from edt.statistics.bootstrap import Comparison
 
 _logger = logging.getLogger(__name__)
 

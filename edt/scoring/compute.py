@@ -16,10 +16,10 @@ from edt.errors import ConfigError
 from edt.generation.request import TaskRequest
 from edt.ids import digest
 from edt.metrics.base import Floats, Metric, SampleSet, Statistics
-from edt.metrics.bootstrap import resample_weights
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue, metric_value
 from edt.scoring.outputs import StrategyOutputs
 from edt.scoring.recorded import recorded_values
+from edt.statistics.bootstrap import resample_weights
 from edt.store.run import Run
 from edt.store.statistics import read_statistics, statistics_name, write_statistics
 from edt.worker_processes import worker_processes

@@ -1,7 +1,8 @@
 """Run the study: decode families of settings, choose on dev, compare on test.
 
 Read in this order: `run` (the whole study), `protocol` (one task), `families` and `refinement` (which settings),
-`selection` and `verdicts` (what is concluded). docs/concepts/study_protocol.md explains the words with an example.
+`selection` (which one is chosen), and `edt.statistics.verdicts` (what is concluded). docs/concepts/study_protocol.md
+explains the words with an example.
 """
 
 __all__ = [
@@ -16,7 +17,5 @@ __all__ = [
     "run",
     "selection",
     "spec",
-    "statistics",
-    "verdicts",
     "workers",
 ]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from edt.report.page import Section
+from edt.statistics.verdicts import Evidence
 from edt.strategies.base import Strategy
 from edt.study.results import Study
-from edt.study.verdicts import Evidence
 
 ALL_FAMILIES = ("fixed", "kld_token", "kld_instance", "edt_token", "edt_instance", "dynatemp", "random_t")
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from edt.generation.request import GenerationRequest
-from edt.metrics.bootstrap import Comparison
 from edt.metrics.eda import EdaConstants
 from edt.metrics.pareto import pareto
 from edt.metrics.suite import MetricsSpec, MetricValue, difference
@@ -18,11 +17,12 @@ from edt.records import Split
 from edt.scoring.eda_constants import BASELINE, StrategyMetrics
 from edt.scoring.outputs import GRAMMAR_ID
 from edt.scoring.score import RunScores
+from edt.statistics.bootstrap import Comparison
+from edt.statistics.front import Front, matched_difference, matched_range
+from edt.statistics.verdicts import too_few
 from edt.strategies.base import Strategy
 from edt.study.families import Family
 from edt.study.selection import Choice, best_of_slices, choose, without_missing
-from edt.study.statistics.front import Front, matched_difference, matched_range
-from edt.study.verdicts import too_few
 from edt.tasks.base import Task
 from edt.tracing.study_tracer import StudyTracer
 

@@ -11,11 +11,11 @@ from scipy.stats import binomtest, bootstrap
 from edt.metrics.answers import ExactMatch
 from edt.metrics.base import Metric, SampleSet
 from edt.metrics.bleu import SacreBleu
-from edt.metrics.bootstrap import resample_weights
 from edt.metrics.chrf import Chrf
 from edt.metrics.empty import EmptyShare
 from edt.metrics.rouge import RougeL
 from edt.metrics.suite import MetricValue, difference, metric_value
+from edt.statistics.bootstrap import resample_weights
 from tests.support.metric_samples import sample_set
 
 RESAMPLES = 300

@@ -9,11 +9,11 @@ import pytest
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue
 from edt.scoring.eda_constants import StrategyMetrics
 from edt.scoring.score import RunScores
+from edt.statistics.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED
 from edt.strategies import EDT, Fixed
 from edt.study.experiments.ablation import evidence, t0_extremes, theta_extremes, theta_table
 from edt.study.families import Family, GridAxis
 from edt.study.results import Study, TaskStudy
-from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED
 
 T0, THETA = (0.5, 1.0, 1.5), (0.1, 1.0, 3.0)
 FAMILIES = {

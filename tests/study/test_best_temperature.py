@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edt.metrics.bootstrap import Comparison
+from edt.statistics.bootstrap import Comparison
+from edt.statistics.verdicts import SUPPORTED, UNDETERMINED
 from edt.study.experiments.best_temperature import own_temperatures
-from edt.study.verdicts import SUPPORTED, UNDETERMINED
 
 
 def found(lo, hi, few=""):

@@ -11,9 +11,9 @@ from edt.benchmark.peak_memory import peak_allocated
 from edt.benchmark.timing import Peak
 from edt.decoding.ops.kernels import Kernels, compiler_found
 from edt.errors import ConfigError
+from edt.statistics.blocks import expanded_level, median_interval, resampled_medians
+from edt.statistics.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED
 from edt.study.experiments.efficiency import BLOCK, CONTENDERS, ContenderFigures, Efficiency, evidence, memory_cell
-from edt.study.statistics.blocks import expanded_level, median_interval, resampled_medians
-from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED
 
 MEBI = 2**20
 CPU = torch.device("cpu")

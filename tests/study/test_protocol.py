@@ -8,15 +8,16 @@ import torch
 
 from edt.errors import ConfigError
 from edt.metrics.base import mean_statistics, mean_value
-from edt.metrics.bootstrap import Comparison, resample_weights
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, value_from_statistics
 from edt.scoring.eda_constants import StrategyMetrics
 from edt.scoring.outputs import StrategyOutputs
 from edt.scoring.score import RunScores, combine_eda
+from edt.statistics.bootstrap import Comparison, resample_weights
+from edt.statistics.multiplicity import holm
+from edt.statistics.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, verdict_over_all
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, random_t
 from edt.strategies.base import Signals
-from edt.study.experiments import frontier
 from edt.study.experiments.main_table import MainTable
 from edt.study.experiments.primary import (
     Primary,
@@ -29,8 +30,6 @@ from edt.study.experiments.primary import (
 )
 from edt.study.families import Family, GridAxis
 from edt.study.results import Study, TaskStudy
-from edt.study.statistics.front import hypervolume
-from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, holm, verdict_over_all
 
 CONSTANTS = EdaConstants(q_star=60.0, s_star=100.0, source="override")
 EXAMPLES, RESAMPLES = 120, 400
@@ -202,18 +201,6 @@ def test_an_experiment_names_its_families():
     empty = TaskStudy(task=SimpleNamespace(name="x"), scored=nothing, families=FAMILIES)
     with pytest.raises(ConfigError, match="no setting with a score on dev"):
         _ = empty.choices
-
-
-def test_the_hypervolumes_interval_says_how_many_resamples_it_is_of(monkeypatch):
-    task = simulated(0)
-    front, scale = task.front("fixed"), {"q_star": CONSTANTS.q_star, "s_star": CONSTANTS.s_star}
-    values_B = [100 * hypervolume(q, s, **scale) for q, s in zip(front.quality_BN, front.self_bleu_BN, strict=True)]
-    for most, used in ((50, 50), (1000, RESAMPLES)):
-        monkeypatch.setattr(frontier, "MOST_RESAMPLES", most)
-        table = frontier.front_table(study(task=task))
-        lo, hi = np.quantile(values_B[:used], [0.025, 0.975])
-        assert table.rows[0][2].endswith(f"[{lo:.1f}, {hi:.1f}]")
-        assert f"from the first {used} of the 400 resamples" in table.note
 
 
 def test_a_choice_that_is_a_fixed_temperature_gives_no_verdict():

@@ -2,8 +2,8 @@
 
 import re
 
+from edt.statistics.verdicts import Evidence
 from edt.study.experiments.claims import CLAIMS, _difference_text, _scorecard, _summary
-from edt.study.verdicts import Evidence
 
 
 def evidence(about, difference, lo, hi, **more):

@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from edt.cli.build import families
-from edt.metrics.bootstrap import resample_weights
+from edt.statistics.bootstrap import resample_weights
 from edt.study.experiments.primary import Primary, primary_comparisons
 from edt.study.families import all_settings
 from edt.study.refinement import next_settings

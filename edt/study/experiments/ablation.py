@@ -13,6 +13,7 @@ from edt.report.figures import heat_map, panels, save
 from edt.report.frame import metric_label
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
+from edt.statistics.verdicts import Evidence, join_reasons
 from edt.store.atomic import write_text
 from edt.strategies import EDT
 from edt.strategies.base import Strategy
@@ -20,7 +21,6 @@ from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import difference_cell, value_cell
 from edt.study.experiments.primary import no_verdict_reason, to_evidence
 from edt.study.results import QUALITY, Study, TaskStudy
-from edt.study.verdicts import Evidence, join_reasons
 
 METRICS = {QUALITY: False, "self_bleu": True, "eda": True, "factuality": False}
 """Metrics, and whether lower is better."""

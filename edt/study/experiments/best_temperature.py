@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from edt.metrics.bleu import SacreBleu
-from edt.metrics.bootstrap import Comparison, interval, resample_weights, two_sided_p
 from edt.ranges import check_whole
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.outputs import StrategyOutputs
+from edt.statistics.bootstrap import Comparison, interval, resample_weights, two_sided_p
+from edt.statistics.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
+from edt.statistics.verdicts import Evidence, join_reasons
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import difference_cell, p_cell
 from edt.study.experiments.primary import no_verdict_reason, to_evidence
 from edt.study.results import Study, TaskStudy
-from edt.study.statistics.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
-from edt.study.verdicts import Evidence, join_reasons
 
 _NOT_SHOWN = "a loss shows that half of the samples are too few to find the best temperature, not that there is none"
 

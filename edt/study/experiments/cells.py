@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from edt.metrics.bootstrap import Comparison
 from edt.metrics.suite import MetricValue, presentation
 from edt.report.numbers import interval_text
+from edt.statistics.bootstrap import Comparison
 from edt.study.selection import Choice
 
 MISSING = "–"

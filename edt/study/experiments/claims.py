@@ -9,12 +9,12 @@ from pathlib import Path
 
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.page import PageTable, Section
+from edt.statistics.verdicts import VERDICTS, Evidence, verdict_over_all
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, p_cell
 from edt.study.experiments.primary import to_evidence
 from edt.study.results import Study
-from edt.study.verdicts import VERDICTS, Evidence, verdict_over_all
 
 _NOT_MEASURED = "not measured"
 _OVERALL = "overall"

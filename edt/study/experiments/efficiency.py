@@ -23,6 +23,8 @@ from edt.models.language_model import LanguageModel
 from edt.ranges import check_whole
 from edt.report.documents import write_tables
 from edt.report.page import PageTable, Section
+from edt.statistics.blocks import FEWEST_BLOCKS, median_interval
+from edt.statistics.verdicts import Evidence
 from edt.store.atomic import write_text
 from edt.strategies import EDT, KLD, Fixed
 from edt.strategies.base import Strategy
@@ -30,8 +32,6 @@ from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING
 from edt.study.experiments.primary import to_evidence
 from edt.study.results import Study
-from edt.study.statistics.blocks import FEWEST_BLOCKS, median_interval
-from edt.study.verdicts import Evidence
 
 CONTENDERS: dict[str, Strategy] = {
     "fixed": Fixed(t0=0.7),

@@ -1,8 +1,7 @@
-"""Quality against Self-BLEU: every setting a point, each family's front, hypervolume, the grammar's ideal point."""
+"""Quality against Self-BLEU: every setting a point, each family's front, the grammar's ideal point."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from edt.metrics.bootstrap import interval
 from edt.metrics.pareto import pareto
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import family_color, family_marker, panels, save
@@ -19,12 +17,8 @@ from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
-from edt.study.experiments.cells import MISSING, difference_cell, p_cell
+from edt.study.experiments.cells import difference_cell, p_cell
 from edt.study.results import QUALITY, Study, TaskStudy
-from edt.study.statistics.front import hypervolume
-
-MOST_RESAMPLES = 1000
-"""The hypervolume is computed in at most this many of the resamples, the first ones: each needs its own front."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +29,7 @@ class Frontier(Experiment):
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """Write frontier.png/.svg, table.md/.tex and points.csv."""
-        table = front_table(study)
+        table = _front_table(study)
         write_tables(folder, "table", [table])
         write_text(folder / "points.csv", csv_from_rows(_point_rows(study)))
         figure = _draw(study, folder)
@@ -109,24 +103,8 @@ def _values(task: TaskStudy, strategy_id: str) -> tuple[float, float]:
     return task.value("test", strategy_id, QUALITY), task.value("test", strategy_id, "self_bleu")
 
 
-def _hypervolume_cell(task: TaskStudy, family: str, confidence: float) -> str:
-    """Return the hypervolume of the settings on the family's front on dev, in percent, with its interval."""
-    # Without constants the rectangle has no size.
-    front, constants = task.front(family), task.constants
-    if constants is None:
-        return MISSING
-    scale = {"q_star": constants.q_star, "s_star": constants.s_star}
-    value = 100 * hypervolume(front.quality_N, front.self_bleu_N, **scale)
-
-    # The members stay those of dev in every resample: only their values are resampled.
-    pairs = zip(front.quality_BN[:MOST_RESAMPLES], front.self_bleu_BN[:MOST_RESAMPLES], strict=True)
-    lo, hi = interval(np.array([100 * hypervolume(q, s, **scale) for q, s in pairs]), confidence)
-    return f"{value:.1f}" if math.isnan(lo) else f"{value:.1f} [{lo:.1f}, {hi:.1f}]"
-
-
-def front_table(study: Study) -> PageTable:
-    """Return each family's hypervolume and its distance from the front of fixed temperatures."""
-    resamples = study.metrics.bootstrap.resamples
+def _front_table(study: Study) -> PageTable:
+    """Return each family's distance from the front of fixed temperatures."""
     rows = []
     for name, task in study.tasks.items():
         for family in task.families:
@@ -135,7 +113,6 @@ def front_table(study: Study) -> PageTable:
                 [
                     name,
                     family.replace("_", " "),
-                    _hypervolume_cell(task, family, study.confidence),
                     difference_cell(against),
                     p_cell(None if against is None else against.p_value),
                     str(len(task.front(family).strategy_ids)),
@@ -146,18 +123,14 @@ def front_table(study: Study) -> PageTable:
         columns=[
             "task",
             "family",
-            "hypervolume ↑",
             "Δquality to fixed at matched Self-BLEU",
             "p",
             "settings on the front",
         ],
         rows=rows,
         note=(
-            "Hypervolume: percent of the rectangle from (quality 0, S*) to (Q*, Self-BLEU 0) that the front dominates, "
-            "a staircase: more settings on a front raise it by their number alone. "
-            f"Values on test of the settings on the front on dev. {100 * study.confidence:g} % intervals, of the "
-            f"hypervolume from the first {min(MOST_RESAMPLES, resamples):,} of the {resamples:,} resamples; p "
-            "unadjusted; descriptive."
+            f"Values on test of the settings on the front on dev. {100 * study.confidence:g} % intervals; p "
+            "unadjusted; descriptive: the difference depends on the spacing of the settings."
         ),
     )
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from edt.report.documents import write_tables
 from edt.report.page import PageTable, Section
 from edt.scoring.eda_constants import BASELINE
+from edt.statistics.verdicts import Evidence
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell, setting_cell
 from edt.study.experiments.primary import no_verdict_reason, to_evidence
 from edt.study.results import Study
-from edt.study.verdicts import Evidence
 
 PAIRS = (("edt_token", "edt_instance"), ("kld_token", "kld_instance"))
 

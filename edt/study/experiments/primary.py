@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edt.metrics.bootstrap import Comparison
 from edt.report.page import PageTable
 from edt.scoring.eda_constants import BASELINE
+from edt.statistics.bootstrap import Comparison
+from edt.statistics.multiplicity import holm
+from edt.statistics.verdicts import Evidence, join_reasons
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import Study, TaskStudy
-from edt.study.verdicts import Evidence, holm, join_reasons
 
 PRIMARY_PAIRS = (("edt_token", BASELINE), ("edt_token", "kld_token"))
 

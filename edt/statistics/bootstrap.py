@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from edt.errors import ConfigError
-from edt.metrics.base import Floats, Statistics
+from edt.statistics.arrays import Floats
 
 BLOCK = 256
 """Resamples that are aggregated at a time; bounds the memory of a metric's intermediate arrays."""
@@ -43,7 +43,7 @@ def resample_weights(cluster_ids: Sequence[str], n_resamples: int, seed: int) ->
     return weights_BC[:, cluster_E]
 
 
-def resampled_values(aggregate: Callable[[Statistics], Floats], statistics: Statistics, weights: Floats) -> Floats:
+def resampled_values(aggregate: Callable[[Floats], Floats], statistics: Floats, weights: Floats) -> Floats:
     """Return a metric's value in each resample, [B], from statistics [E, D] and weights [B, E], a block at a time.
 
     aggregate: `Metric.aggregate`, totals [..., D] -> [...].

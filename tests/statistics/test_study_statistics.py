@@ -10,13 +10,14 @@ from scipy.interpolate import PchipInterpolator
 
 from edt.errors import ConfigError
 from edt.metrics.pareto import pareto
+from edt.statistics.crossfit import crossfit, naive_null, without_interaction
+from edt.statistics.curve import curve_at
+from edt.statistics.front import Front, matched_difference, matched_range
+from edt.statistics.multiplicity import holm
+from edt.statistics.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, verdict_over_all
 from edt.strategies import EDT
 from edt.study.families import Family, GridAxis
 from edt.study.selection import choose
-from edt.study.statistics.crossfit import crossfit, naive_null, without_interaction
-from edt.study.statistics.curve import curve_at
-from edt.study.statistics.front import Front, hypervolume, matched_difference, matched_range
-from edt.study.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, holm, verdict_over_all
 
 T0 = GridAxis(values=(0.5, 1.0, 1.5), extend_below=(0.25, 0.1), extend_above=(2.0,))
 THETA = GridAxis(values=(0.1, 1.0, 3.0), extend_below=(0.0,), extend_above=(6.0,), hard_bounds=(0.0,))
@@ -55,13 +56,6 @@ def test_the_front_is_what_nothing_dominates(points):
 def test_the_front_by_hand():
     assert pareto([60, 70, 65, 55, 80, 60], [50, 60, 60, 55, 90, 50]) == [0, 1, 4]
     assert pareto([], []) == []
-
-
-def test_hypervolume_by_hand():
-    # two points at (q/Q*, s/S*) = (0.5, 0.2) and (1, 0.6): 0.5·(0.6 − 0.2) + 1·(1 − 0.6)
-    quality, self_bleu = np.array([20.0, 40.0, 10.0]), np.array([20.0, 60.0, 90.0])
-    assert hypervolume(quality, self_bleu, q_star=40.0, s_star=100.0) == pytest.approx(0.6)
-    assert hypervolume(np.array([50.0]), np.array([100.0]), q_star=40.0, s_star=100.0) == 0.0
 
 
 def line(offset, resamples=500, noise=0.1, seed=0):

@@ -15,8 +15,8 @@ from scipy import stats
 from edt.errors import ConfigError
 from edt.metrics.base import mean_statistics, mean_value
 from edt.metrics.bleu import SacreBleu
-from edt.metrics.bootstrap import compare, interval, resample_weights, resampled_values, two_sided_p
 from edt.metrics.empty import EmptyShare
+from edt.statistics.bootstrap import compare, interval, resample_weights, resampled_values, two_sided_p
 from tests.support.metric_samples import sample_set
 
 IDS = [f"e{i:03}" for i in range(40)]

@@ -1,4 +1,4 @@
-"""Compare Pareto fronts of quality and Self-BLEU: the difference at matched Self-BLEU, and the hypervolume.
+"""Compare Pareto fronts of quality and Self-BLEU: the difference at matched Self-BLEU.
 
 Shapes: N settings, B resamples, G positions on the Self-BLEU axis.
 """
@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edt.metrics.bootstrap import Comparison, compare
-from edt.metrics.pareto import pareto
-from edt.study.statistics.curve import curve_at
-
-Floats = NDArray[np.float64]
+from edt.statistics.arrays import Floats
+from edt.statistics.bootstrap import Comparison, compare
+from edt.statistics.curve import curve_at
 
 _POSITIONS = 101
 """Values of Self-BLEU at which two fronts are compared."""
@@ -38,6 +35,7 @@ def matched_range(front: Front, baseline: Front) -> tuple[float, float] | None:
     # Outside of it one of the curves would be extrapolated.
     lo = float(max(front.self_bleu_N.min(), baseline.self_bleu_N.min()))
     hi = float(min(front.self_bleu_N.max(), baseline.self_bleu_N.max()))
+    # A single common value is no range: a mean over it would be that of one point of each curve.
     return (lo, hi) if lo < hi else None
 
 
@@ -48,6 +46,7 @@ def matched_difference(front: Front, baseline: Front, *, confidence: float) -> C
     the ranges do not overlap. The difference depends on the spacing of the settings, and a curve through settings that
     change their order between resamples is not smooth: read it as descriptive (docs/concepts/study_protocol.md).
     """
+    # Nothing is compared beyond the outermost settings, where a curve would be an extrapolation.
     common = matched_range(front, baseline)
     if common is None:
         return None
@@ -67,23 +66,3 @@ def matched_difference(front: Front, baseline: Front, *, confidence: float) -> C
     value, resampled_B = mean_quality(front)
     other, other_B = mean_quality(baseline)
     return compare(value, other, resampled=resampled_B, resampled_baseline=other_B, confidence=confidence)
-
-
-def hypervolume(quality_N: Floats, self_bleu_N: Floats, *, q_star: float, s_star: float) -> float:
-    """Return the share of the rectangle from (quality 0, Self-BLEU S*) to (Q*, 0) that the settings dominate, 0 to 1.
-
-    Zitzler & Thiele 1998, in two dimensions; quality beyond Q* counts as Q*. NaN where a value is missing.
-    """
-    # In units of Q* and S*; better than Q* is no better, or one lucky setting would rule the area.
-    q, s = np.minimum(quality_N / q_star, 1.0), self_bleu_N / s_star
-
-    if np.isnan(q).any() or np.isnan(s).any():
-        return float("nan")
-
-    # A setting outside the rectangle dominates nothing of it.
-    inside = (s < 1.0) & (q > 0.0)
-    q, s = q[inside], s[inside]
-    # The members are in ascending Self-BLEU: each dominates a rectangle up to the next one, the last up to S*.
-    members = pareto(q, s)
-    ends = [float(s[n]) for n in members[1:]] + [1.0] * bool(members)
-    return float(sum(q[n] * (end - s[n]) for n, end in zip(members, ends, strict=True)))

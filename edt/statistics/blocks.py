@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from edt.metrics.bootstrap import interval
-
-Floats = NDArray[np.float64]
+from edt.statistics.arrays import Floats
+from edt.statistics.bootstrap import interval
 
 FEWEST_BLOCKS = 5
 """With fewer blocks no interval is given: they are too few to show how whole blocks vary."""

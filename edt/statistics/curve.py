@@ -6,9 +6,8 @@ Shapes: N settings, B resamples, G positions on the Self-BLEU axis, P pieces bet
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from edt.statistics.arrays import Floats
 
 
 def curve_at(self_bleu_G: Floats, quality_BN: Floats, self_bleu_BN: Floats) -> Floats:

@@ -1,3 +1,0 @@
-"""Compute the study's own statistics: block bootstrap, cross-fitting, curves and fronts at matched Self-BLEU."""
-
-__all__ = ["blocks", "crossfit", "curve", "front"]
