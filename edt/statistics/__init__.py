@@ -3,4 +3,20 @@
 Pure NumPy: functions of arrays, by which no file is read.
 """
 
-__all__ = ["arrays", "blocks", "bootstrap", "crossfit", "curve", "front", "multiplicity", "verdicts"]
+__all__ = [
+    "arrays",
+    "bca",
+    "blocks",
+    "bootstrap",
+    "budget",
+    "crossfit",
+    "curve",
+    "front",
+    "interaction",
+    "margin",
+    "matched",
+    "multiplicity",
+    "power",
+    "smooth",
+    "verdicts",
+]

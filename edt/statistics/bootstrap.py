@@ -52,6 +52,14 @@ def resampled_values(aggregate: Callable[[Floats], Floats], statistics: Floats, 
     return np.concatenate([aggregate(block @ statistics) for block in blocks])
 
 
+def jackknife_weights(cluster_ids: Sequence[str]) -> Floats:
+    """Return the weights that leave out one cluster at a time, [C, E]: 0 for its examples, 1 for all others."""
+    clusters, cluster_E = np.unique(np.asarray(cluster_ids), return_inverse=True)
+    # Whole clusters, as the bootstrap draws them: leaving out single examples would show too little variation.
+    weights_CE: Floats = (cluster_E[None, :] != np.arange(len(clusters))[:, None]).astype(np.float64)
+    return weights_CE
+
+
 def interval(values: Floats, confidence: float) -> tuple[float, float]:
     """Return the percentile interval of resampled values, [B] (Efron & Tibshirani 1993; scipy's `method="percentile"`).
 
@@ -96,14 +104,33 @@ def two_sided_p(differences: Floats) -> float:
     return min(1.0, 2.0 * (1 + min(below, above)) / (len(differences) + 1))
 
 
+def one_sided_p(gains_B: Floats, *, above: float = 0.0) -> float:
+    """Return the p-value of "the gain is at most `above`" against "it is larger"; NaN if a resample is missing.
+
+    p = (1 + #{g ≤ above}) / (B + 1), the level at which the lower percentile bound just reaches `above`. For nested
+    families, of which the larger one can only gain: a two-sided test would spend half its level on a loss that tuning
+    without noise cannot show. With `above` the margin and the signs exchanged it is the test of "no gain of δ or more"
+    (non-inferiority; Schuirmann 1987).
+    """
+    if np.isnan(gains_B).any():
+        return float("nan")
+    # One more in numerator and denominator: B resamples cannot show a chance below 1/(B + 1).
+    return (1 + int((gains_B <= above).sum())) / (len(gains_B) + 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A difference between two strategies, its interval, and its two-sided p-value; NaN where missing."""
+    """A difference between two strategies, its interval, and its two-sided p-value; NaN where missing.
+
+    method: "percentile", "BCa" or "BC". note: why it is another method than the requested one.
+    """
 
     difference: float
     lo: float
     hi: float
     p_value: float
+    method: str = "percentile"
+    note: str = ""
 
 
 def compare(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+
+from edt.errors import ConfigError
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -11,6 +14,11 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     Compared with the level itself, they keep the chance of any false alarm among the m tests at the level, however
     the tests depend on each other.
     """
+    # A missing p would sort anywhere and take a place in the order from another.
+    if missing := [name for name, p in p_values.items() if math.isnan(p)]:
+        known = holm({name: p for name, p in p_values.items() if not math.isnan(p)})
+        return {name: float("nan") if name in missing else known[name] for name in p_values}
+
     # From the smallest p: it has all m tests to survive, the next one m − 1, and so on.
     ordered = sorted(p_values, key=lambda name: p_values[name])
     adjusted, largest = {}, 0.0
@@ -19,3 +27,15 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, p_values[name] * (len(ordered) - rank)))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
+
+
+def intersection_union(p_values: Sequence[float]) -> float:
+    """Return the p-value of a claim about every case, as "in every task": the largest of theirs (Berger 1982).
+
+    No correction is needed: the claim holds only if each single one does, so each is tested at the level itself. NaN
+    where one is missing, since a case that was not measured supports nothing. Raises ConfigError without any.
+    """
+    if not p_values:
+        raise ConfigError("a claim about every case needs at least one p-value; there are none.")
+    # max() would ignore a NaN that is not the first.
+    return float("nan") if any(math.isnan(p) for p in p_values) else max(p_values)
