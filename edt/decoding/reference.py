@@ -129,7 +129,7 @@ def _scores_alone(
     # Truncation is written as a mask here, not as a cutoff: the two must agree.
     scaled_1V = scale(logits_1V, temperature_1)
     if strategy.order == "temperature_first":
-        kept_1V = keep_mask(scaled_1V, table.truncation_N)
+        kept_1V = keep_mask(scaled_1V, table.truncation_N, logits_1V)
     score_1V = scaled_1V.masked_fill(~kept_1V, -torch.inf)
     if not floored(temperature_1):
         score_1V = score_1V + gumbel_noise(key_12, step, logits_1V.shape[-1], logits_1V.dtype)

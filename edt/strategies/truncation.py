@@ -53,16 +53,20 @@ class Truncation:
         return by_rank_R | (self.min_p_R > 0.0) | torch.isfinite(self.top_n_sigma_R)
 
 
-def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
+def keep_mask(scaled_RV: Tensor, truncation: Truncation, logits_RV: Tensor | None = None) -> Tensor:
     """Return the tokens that each row may draw, [R, V] bool; the best token always stays.
 
-    scaled_RV: logits after the temperature, any shift. top-k keeps the k largest (and any token that ties with the
+    scaled_RV: logits after the temperature, any shift. logits_RV: those before it, which top-nσ reads; None: the same.
+    top-k keeps the k largest (and any token that ties with the
     k-th); top-p keeps the smallest head of the sorted distribution whose mass reaches p; min-p keeps tokens of at
     least min_p times the largest probability; top-nσ keeps logits of at least max − n·σ, σ their standard deviation
-    (over the possible tokens), which a temperature does not change.
+    over the possible tokens.
     """
     ordered_RV = scaled_RV.sort(dim=-1, descending=True).values
     ordered_all_RV = ordered_RV
+    # A temperature keeps the order. It changes no cut of top-nσ either, but where it moves a mask out of the dtype.
+    logits_RV = scaled_RV if logits_RV is None else logits_RV
+    ordered_logits_RV = logits_RV.sort(dim=-1, descending=True).values
 
     # 1. top-k, with all tokens that tie with the k-th.
     # Clamped: NO_TOP_K, or a k above V, would index past the last token.
@@ -81,7 +85,7 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
     # 3. min-p and top-nσ.
     # min-p is a ratio to the largest probability, so what top-k removed does not change it; top-nσ is of all tokens.
     keep_ordered_RV &= probability_RV >= truncation.min_p_R.unsqueeze(-1) * probability_RV[:, :1]
-    keep_ordered_RV &= ordered_all_RV >= sigma_cutoffs(scaled_RV, truncation.top_n_sigma_R).unsqueeze(-1)
+    keep_ordered_RV &= ordered_logits_RV >= sigma_cutoffs(logits_RV, truncation.top_n_sigma_R).unsqueeze(-1)
     # As min_tokens_to_keep=1 of transformers: no rounding may leave a row without a token.
     keep_ordered_RV[:, 0] = True
 
@@ -92,14 +96,16 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation) -> Tensor:
 
 
 def sigma_cutoffs(logits_RV: Tensor, top_n_sigma_R: Tensor) -> Tensor:
-    """Return max − n·σ per row, [R]; −inf where n is infinite. Impossible tokens (−inf) do not count."""
-    possible_RV = torch.isfinite(logits_RV)
+    """Return max − n·σ per row, [R]; −inf where n is infinite. Impossible tokens (−inf, or nearly) do not count."""
+    # Many programs ban a token by the dtype's lowest number, some plus a logit: as a value, it would make σ so large
+    # that no token is left out.
+    possible_RV = torch.isfinite(logits_RV) & (logits_RV > torch.finfo(logits_RV.dtype).min / 2)
     count_R = possible_RV.sum(dim=-1).clamp(min=1)
     largest_R = logits_RV.amax(dim=-1)
     # Masked, not multiplied by 0: −inf · 0 is NaN. Clamped: max − min may exceed the dtype.
     below_RV = (logits_RV - largest_R.unsqueeze(-1)).masked_fill(~possible_RV, 0.0)
     below_RV = below_RV.clamp(min=torch.finfo(logits_RV.dtype).min)
-    # In units of the range: programs that ban tokens by the dtype's lowest number make logits whose square overflows.
+    # In units of the range: the square of a large logit may exceed the dtype.
     range_R = -below_RV.amin(dim=-1)
     unit_RV = below_RV / range_R.where(range_R > 0, 1.0).unsqueeze(-1)
     mean_R = sum_rows(unit_RV) / count_R

@@ -24,7 +24,8 @@ def sampling_probabilities(logits_SV: Tensor, temperature_S: Tensor, strategy: S
     scaled_SV, floored_S = scale(logits_SV, temperature_S), floored(temperature_S)
 
     # With order "truncate_first" the cutoffs are those at T = 1, as in the decode loop.
-    kept_SV = keep_mask(scaled_SV if strategy.order == "temperature_first" else logits_SV, truncation)
+    cut_SV = scaled_SV if strategy.order == "temperature_first" else logits_SV
+    kept_SV = keep_mask(cut_SV, truncation, logits_SV)
     probability_SV = scaled_SV.masked_fill(~kept_SV, -torch.inf).softmax(dim=-1)
 
     argmax_SV = torch.zeros_like(probability_SV).scatter(-1, scaled_SV.argmax(dim=-1, keepdim=True), 1.0)

@@ -248,7 +248,7 @@ def untied_cases(draw):
     return fuzz.Case(made, made, torch.tensor(branch), chosen, ((1, 2),) * ROWS)
 
 
-DOUBLE = cases(dtypes=(torch.float64,), kinds=(fuzz.moderate, fuzz.equal, fuzz.ties))
+DOUBLE = cases(dtypes=(torch.float64,), kinds=(fuzz.moderate, fuzz.equal, fuzz.ties, fuzz.masked))
 """For the reference, which truncates the scaled logits: where dividing makes no ties and leaves the dtype's range."""
 PROPERTIES = {
     "signals": (check_signals, cases()),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from edt.decoding.ops import truncation_cutoffs as cutoff
-from edt.decoding.ops.draw import draw, kept_weight
+from edt.decoding.ops.draw import draw, kept_weight, scale
 from edt.decoding.ops.truncation_cutoffs import CutoffPlan
 from edt.strategies.truncation import NO_TOP_K, Truncation, keep_mask
 
@@ -111,6 +111,27 @@ def test_cutoffs_keep_ties():
     assert (logits >= cutoffs(logits, *one, truncation([(2, None, None)]))).tolist() == [[True, True, True, False]]
     assert (logits >= cutoffs(logits, *one, truncation([(None, 0.7, None)]))).tolist() == [[True] * 3 + [False]]
     assert keep_mask(logits, truncation([(None, 0.7, None)])).tolist() == [[True] * 3 + [False]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [0.01, 0.5, 1.0, 2.0, 50.0])
+def test_a_token_that_is_banned_by_the_lowest_number_is_as_one_at_minus_infinity(temperature, dtype):
+    """Logits 0, 0, 0, 4 have mean 1 and variance 3, whatever the other tokens are banned by."""
+    lowest = torch.finfo(dtype).min
+    one = torch.tensor([0])
+    for n, kept in ((2.3, [False] * 3 + [True]), (2.4, [True] * 4)):
+        for ban in (
+            -torch.inf,
+            lowest,
+            torch.nextafter(torch.tensor(lowest, dtype=dtype), torch.tensor(0.0)),
+            lowest * 0.6,
+        ):
+            logits = torch.tensor([[0.0, 0.0, 0.0, 4.0, float(ban), float(ban)]], dtype=dtype)
+            free = truncation([(None, None, None)], n)
+            scaled = scale(logits, torch.tensor([temperature], dtype=dtype))
+            cut = cutoffs(logits, one, torch.tensor([temperature], dtype=dtype), free)
+            assert (logits >= cut.unsqueeze(-1))[0].tolist() == keep_mask(scaled, free, logits)[0].tolist()
+            assert keep_mask(scaled, free, logits)[0].tolist() == [*kept, False, False]
 
 
 def test_top_n_sigma_by_hand_and_by_numpy():

@@ -64,6 +64,15 @@ def extremes(draw, v, dtype):
     return torch.tensor(draw(st.lists(st.sampled_from(some), min_size=v, max_size=v)), dtype=torch.float64)
 
 
+def masked(draw, v, dtype):
+    """Moderate values, and some tokens that are banned by the dtype's lowest number."""
+    row = moderate(draw, v, dtype)
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    banned = torch.rand(v, generator=generator) < 0.5
+    banned[int(torch.randint(v, (1,), generator=generator))] = False
+    return row.masked_fill(banned, torch.finfo(dtype).min)
+
+
 def listed(draw, v, dtype):
     return torch.tensor(draw(st.lists(st.floats(-60, 60), min_size=v, max_size=v)), dtype=torch.float64)
 
