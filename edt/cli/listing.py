@@ -76,8 +76,8 @@ def _print_columns(rows: Sequence[Sequence[str]]) -> None:
 
 def print_fetchable() -> None:
     """Print the models that `edt fetch` knows, each with its size, its license, and whether it is on this machine."""
-    from edt.models.catalog import CATALOG
-    from edt.models.fetched import FetchRecord, model_folder
+    from edt.models.fetching.catalog import CATALOG
+    from edt.models.fetching.fetched import FetchRecord, model_folder
 
     # The size is that of the package index; the hub's files are the original weights, about twice as large.
     rows = [("model", "download", "license", "on this machine", "")]

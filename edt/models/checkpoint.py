@@ -9,8 +9,10 @@ from pathlib import Path
 
 from edt.errors import ModelError, suggestion
 from edt.ids import digest
-from edt.models.catalog import CATALOG, EMBEDDED
-from edt.models.fetched import fetched_folder
+from edt.models.fetching.catalog import CATALOG, EMBEDDED
+from edt.models.fetching.fetched import fetched_folder
+from edt.models.fetching.hub_cache import check_snapshot
+from edt.models.fetching.known_digests import read_digest
 from edt.models.folder_check import (
     ADAPTER_CONFIG,
     as_folder,
@@ -21,8 +23,6 @@ from edt.models.folder_check import (
     read_json,
 )
 from edt.models.gguf import converted_folder
-from edt.models.hub_cache import check_snapshot
-from edt.models.whole_files import read_digest
 
 ASSETS = Path(__file__).parent.parent / "assets"
 TOKENIZER_FILES = (

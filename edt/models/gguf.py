@@ -15,9 +15,9 @@ import edt
 from edt.cache_folder import CACHE_VARIABLE, cache_folder
 from edt.errors import ModelError
 from edt.extras import check_extra, extra_imports
-from edt.ids import file_digest
+from edt.models.fetching.known_digests import read_digest
+from edt.models.fetching.whole_files import damage, list_files, readable_files
 from edt.models.guard import library_errors
-from edt.models.whole_files import damage, list_files, readable_files
 from edt.store.atomic import unwritable, write_text
 from edt.store.layout import file_name
 from edt.store.lock import held
@@ -41,7 +41,7 @@ def converted_folder(path: Path) -> Path:
     with library_errors(f"GGUF file '{path}' cannot be read", "Give the name of a file in the folder."):
         _check_gguf(path)
     # The name for people, the hash for edt.
-    home = cache_folder() / "gguf" / f"{file_name(path.stem)}-{file_digest(path)[:16]}"
+    home = cache_folder() / "gguf" / f"{file_name(path.stem)}-{read_digest(path)[:16]}"
     folder, made = home / "model", home / "work"
     # Without the lock, which another command may hold only to see that the model is there.
     if folder.is_dir() and _damage(folder) is None:

@@ -65,6 +65,6 @@ class Place:
         monkeypatch.setattr("edt.study.run.decode_tasks", planned)
         monkeypatch.setattr("edt.tracing.trace_prompt.decode_traced", planned)
         monkeypatch.setattr("edt.tracing.demo.decode_traced", planned)
-        monkeypatch.setattr("edt.models.fetch._fetch", planned)
+        monkeypatch.setattr("edt.models.fetching.fetch._fetch", planned)
         monkeypatch.setattr("edt.data.write.write_text", planned)
         monkeypatch.setattr("edt.tracking.export.track_study", planned)

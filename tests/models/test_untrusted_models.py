@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from edt.errors import ConfigError, ModelError
-from edt.models import checkpoint, hub_cache, prompt_tokens
+from edt.models import checkpoint, prompt_tokens
 from edt.models.checkpoint import adapter_folder
+from edt.models.fetching import hub_cache, known_digests
 from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
 from edt.models.time_limit import at_most
@@ -216,11 +217,16 @@ def snapshot(tiny_folder, tmp_path, monkeypatch):
 
 
 def test_files_of_the_hub_are_compared_with_their_hashes_once(snapshot, monkeypatch):
-    assert checkpoint.fetch("a/b", None) == snapshot
-    read = []
-    monkeypatch.setattr(hub_cache, "file_digest", lambda path: read.append(path))
-    checkpoint.fetch("a/b", None)
-    assert read == []
+    read, honest = [], known_digests.file_digest
+    monkeypatch.setattr(known_digests, "file_digest", lambda path: read.append(path.name) or honest(path))
+    monkeypatch.setattr(known_digests, "_LARGE", 0)
+    monkeypatch.setattr(known_digests, "_SETTLED_NS", 0)
+    weights = [(snapshot / "model.safetensors").resolve().name]
+    for expected in (weights, []):
+        read.clear()
+        known_digests._digest_of.cache_clear()
+        assert checkpoint.fetch("a/b", None) == snapshot
+        assert read == expected
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])

@@ -10,7 +10,7 @@ from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.generation.request import TaskRequest
 from edt.generation.task_prompts import TaskPrompts
-from edt.models.fetched import FetchRecord, home
+from edt.models.fetching.fetched import FetchRecord, home
 from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
 from edt.records import Prompt

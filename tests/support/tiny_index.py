@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import zipfile
 
-from edt.models.catalog import FetchableModel, PackagedGGUF, Wheel
+from edt.models.fetching.catalog import FetchableModel, PackagedGGUF, Wheel
 
 GGUF = b"GGUF" + bytes(range(256)) * 40
 """Stands for weights: the tests replace the conversion."""

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from edt.cache_folder import cache_folder
 from edt.errors import ModelError
-from edt.models.catalog import CATALOG, FetchableModel
-from edt.models.whole_files import Files, damage, readable_files
+from edt.models.fetching.catalog import CATALOG, FetchableModel
+from edt.models.fetching.whole_files import Files, damage, readable_files
 
 RECORD = "fetched.json"
 
@@ -67,7 +67,7 @@ def fetched_folder(name: str) -> Path:
         # A folder without a record that can be read was never finished, or has lost it.
         state = "damaged: its record is missing or cannot be read" if folder.is_dir() else "not on this machine"
         raise ModelError(f"model '{name}' is {state} ({folder}); fetch it with: {remedy}")
-    # Changed bytes would still be numbers, and nothing else would show them. The run's identity reads the files anyway.
+    # Changed bytes would still be numbers, and nothing else would show them.
     damaged = damage(folder, record.files, record=RECORD)
     if damaged is not None:
         raise ModelError(f"model '{name}' is damaged: {damaged}; repair it with: {remedy}")

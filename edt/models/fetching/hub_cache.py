@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 
-from edt.cache_folder import CACHE_VARIABLE, cache_folder
-from edt.errors import ModelError, StoreError
-from edt.ids import digest, file_digest
+from edt.errors import ModelError
+from edt.models.fetching.known_digests import read_digest
 from edt.models.guard import library_errors
-from edt.store.atomic import write_text
 
 __all__ = ["check_snapshot"]
 
@@ -40,37 +36,9 @@ def check_snapshot(folder: Path, hub_id: str) -> None:
 def _is_whole(blob: Path) -> bool:
     with library_errors(f"'{blob}' cannot be read", "Give this account the right to read it."):
         if _SHA256.fullmatch(blob.name):
-            return _was_read(blob) or _matches(blob)
+            return read_digest(blob) == blob.name
         if _GIT.fullmatch(blob.name):
             content = blob.read_bytes()
             # Not for security in git either, but the only hash that the hub gives of small files.
             return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == blob.name
     return True
-
-
-def _matches(blob: Path) -> bool:
-    # Before it is read: a change while it is read shows as another state the next time.
-    state = _state(blob)
-    if file_digest(blob) != blob.name:
-        return False
-    # A cache that cannot be written costs time at the next start, nothing else.
-    with suppress(StoreError):
-        write_text(_record(blob), json.dumps(state), setting=CACHE_VARIABLE)
-    return True
-
-
-def _was_read(blob: Path) -> bool:
-    """Return whether this very file was read before: of this size, written and changed at this time."""
-    with suppress(OSError, ValueError):
-        return bool(json.loads(_record(blob).read_text(encoding="utf-8")) == _state(blob))
-    return False
-
-
-def _state(blob: Path) -> list[int]:
-    state = blob.stat()
-    # The time of change too, which a program cannot set back.
-    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
-
-
-def _record(blob: Path) -> Path:
-    return cache_folder() / "hub" / f"{digest(str(blob))}.json"

