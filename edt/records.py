@@ -166,6 +166,10 @@ class ScoreRow:
     """The reason why a value is missing, or what qualifies it ("provisional")."""
     is_quality: bool | None = None
     """Whether the metric is the task's quality; None in scores of version 0.1, where its name says it."""
+    group_size: int | None = None
+    """Samples of a group, within which what depends on their number was computed; None in scores of version 0.1, where
+    it is n_samples.
+    """
     baseline: str = ""
     """The strategy that this one is compared with; empty where there is none."""
     baseline_origin: str = ""

@@ -13,9 +13,11 @@ import pandas as pd
 
 from edt.api.frames import RENAMED
 from edt.errors import ConfigError, DataError, suggestion
-from edt.metrics.base import Floats, Metric
+from edt.metrics.base import Floats, Metric, check_group_size
+from edt.metrics.best_of import BestOf
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
+from edt.metrics.groups import statistics_of
 from edt.metrics.self_bleu import SelfBleu
 from edt.metrics.suite import (
     METRICS,
@@ -56,6 +58,7 @@ def score(
     language: str = "en",
     q_star: float | None = None,
     s_star: float | None = None,
+    group_size: int | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -68,17 +71,20 @@ def score(
         takes the column `references`, which examples and runs have.
     quality: "rouge_l", "exact_match" or any other metric by name (docs/reference/metrics.md), or one of your own; None
         if there is nothing to compare the outputs with.
-    metrics: further ones, by name or as objects. Self-BLEU, EDA, the shares of empty and cut outputs, their length
-        and the mean temperature are always there, as far as the samples allow.
+    metrics: further ones, by name or as objects. Self-BLEU, EDA, the best of K, the shares of empty and cut outputs,
+        their length and the mean temperature are always there, as far as the samples allow.
     language: of the texts; sets what a word is to BLEU, Self-BLEU, ROUGE-L and the metrics of answers.
     q_star, s_star: EDA's constants; None takes the maxima of the fixed temperatures among these samples.
+    group_size: 8 of 32 samples are four groups: Self-BLEU and all else that depends on the number of samples is
+        computed within each and averaged. None is one group of all.
     resamples, confidence, seed: of the bootstrap over prompts (over clusters, where the samples name them).
 
-    Columns: strategy, metric, value, lo, hi, n_prompts, n_samples, signature, note. A missing value is NaN; the note
-    says why. Raises DataError when strategies have different prompts or numbers of samples.
+    Columns: strategy, metric, value, lo, hi, n_prompts, n_samples, group_size, signature, note. A missing value is NaN;
+    the note says why. Raises DataError when strategies have different prompts or numbers of samples.
     """
     spec = BootstrapSpec(resamples=resamples, confidence=confidence, seed=seed)
-    evaluated = _evaluated(samples, references, quality, metrics, language, EdaSpec(q_star=q_star, s_star=s_star), spec)
+    eda = EdaSpec(q_star=q_star, s_star=s_star)
+    evaluated = _evaluated(samples, references, quality, metrics, language, eda, spec, group_size)
 
     # Long, not wide: signature, interval and note belong to each value.
     rows = []
@@ -94,6 +100,7 @@ def score(
                     "hi": _number(hi),
                     "n_prompts": len(entry.outputs.examples),
                     "n_samples": len(entry.outputs.texts[0]),
+                    "group_size": group_size or len(entry.outputs.texts[0]),
                     "signature": value.signature,
                     "note": value.note,
                 }
@@ -111,6 +118,7 @@ def compare(
     language: str = "en",
     q_star: float | None = None,
     s_star: float | None = None,
+    group_size: int | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -124,7 +132,8 @@ def compare(
     comparisons: with many strategies, correct them for their number.
     """
     spec = BootstrapSpec(resamples=resamples, confidence=confidence, seed=seed)
-    evaluated = _evaluated(samples, references, quality, metrics, language, EdaSpec(q_star=q_star, s_star=s_star), spec)
+    eda = EdaSpec(q_star=q_star, s_star=s_star)
+    evaluated = _evaluated(samples, references, quality, metrics, language, eda, spec, group_size)
     by_strategy = {entry.outputs.strategy_id: entry for entry in evaluated}
     name = _baseline_name(baseline, evaluated)
 
@@ -177,6 +186,7 @@ def _evaluated(
     language: str,
     eda: EdaSpec,
     spec: BootstrapSpec,
+    group_size: int | None,
 ) -> list[StrategyMetrics]:
     """Return every strategy with all its metric values; the resamples are the same for all of them."""
     _check_frame(samples)
@@ -193,36 +203,40 @@ def _evaluated(
     outputs = [_outputs(name, rows, examples) for name, rows in samples.groupby("strategy", sort=False)]
     _check_sample_counts(outputs)
 
-    first = [] if quality_metric is None else [quality_metric]
-    wanted: list[Metric] = [*first, SelfBleu(), *extra, EmptyShare()]
+    check_group_size(group_size, len(outputs[0].texts[0]))
+    of_quality = [] if quality_metric is None else [BestOf(quality=quality_metric)]
+    wanted: list[Metric] = [*(best.quality for best in of_quality), SelfBleu(), *of_quality, *extra, EmptyShare()]
     # One set of weights for all: only so are differences between strategies paired.
     weights_BE = resample_weights([example.cluster_id for example in examples], spec.resamples, spec.seed)
     evaluated = [
         StrategyMetrics(
             outputs=entry,
-            metrics=_values(entry, wanted, language, weights_BE),
+            metrics=_values(entry, wanted, language, weights_BE, group_size),
             quality="" if quality_metric is None else quality_metric.name,
         )
         for entry in outputs
     ]
-    return evaluated if quality_metric is None else _with_eda(evaluated, eda)
+    return evaluated if quality_metric is None else _with_eda(evaluated, eda, group_size)
 
 
 def _values(
-    outputs: StrategyOutputs, metrics: Sequence[Metric], language: str, weights_BE: Floats
+    outputs: StrategyOutputs, metrics: Sequence[Metric], language: str, weights_BE: Floats, group_size: int | None
 ) -> dict[str, MetricValue]:
     """Return the values of one strategy by metric, and what was recorded of its samples."""
     n_samples = len(outputs.texts[0])
     sample_set = outputs.sample_set(n_samples, language)
     values = {
-        metric.name: metric_value(metric, sample_set, metric.statistics(sample_set), weights_BE) for metric in metrics
+        metric.name: metric_value(
+            metric, sample_set, statistics_of(metric, sample_set, group_size), weights_BE, group_size
+        )
+        for metric in metrics
     }
 
     # A frame has what was recorded if its rows have the columns; one that another program wrote may have none.
     return {**values, **recorded_values(outputs, sample_set, n_samples, weights_BE)}
 
 
-def _with_eda(evaluated: Sequence[StrategyMetrics], spec: EdaSpec) -> list[StrategyMetrics]:
+def _with_eda(evaluated: Sequence[StrategyMetrics], spec: EdaSpec, group_size: int | None) -> list[StrategyMetrics]:
     """Return the strategies with EDA, on a scale that is given or set by the fixed temperatures among them."""
     note = ""
     if spec.q_star is not None and spec.s_star is not None:
@@ -239,16 +253,17 @@ def _with_eda(evaluated: Sequence[StrategyMetrics], spec: EdaSpec) -> list[Strat
             )
         constants = own
 
-    return [with_eda(entry, constants, note, len(entry.outputs.texts[0])) for entry in evaluated]
+    return [with_eda(entry, constants, note, len(entry.outputs.texts[0]), group_size) for entry in evaluated]
 
 
 def _metric(metric: MetricLike) -> Metric:
     """Return a metric by name, or the object itself. Raises ConfigError for what is neither."""
     if isinstance(metric, str):
         name = _ALIASES.get(metric, metric)
-        # EDA is computed from two metrics, and what was recorded reads no text: both are added where the samples allow.
-        known = {name: factory for name, factory in METRICS.items() if hasattr(factory, "statistics")}
-        known = {name: factory for name, factory in known.items() if name not in RECORDED}
+        # EDA is computed from two metrics, the best of K from the quality, and what was recorded reads no text: all are
+        # added where the samples allow.
+        added = (EdaConstants.name, BestOf.name, *RECORDED)
+        known = {name: factory for name, factory in METRICS.items() if name not in added}
         if name not in known:
             near = suggestion(metric, known)
             raise ConfigError(f"no metric is called '{metric}'{near}; there are: {', '.join(known)}.")

@@ -48,7 +48,7 @@ def run(config: PlainConfig, *, command: str) -> None:
     request = with_reference_settings(requested, build.eda_scale(config["eda_scale"]), metrics, baseline)
     check_baseline(baseline, [strategy.strategy_id for strategy in request.strategies])
     check_tracking(tracking, len(requested.strategies))
-    check_metrics(metrics, request.tasks)
+    check_metrics(metrics, request.tasks, request.sampling.samples)
 
     runs = generate_runs(request, partial(check_resamples, metrics.bootstrap))
     if request.dry_run:

@@ -67,10 +67,13 @@ class _AnswerMetric(ABC):
 
     def statistics(self, samples: SampleSet) -> Statistics:
         """Return [E, 2] for the mean over examples. Raises DataError for an example without a reference."""
+        return mean_statistics(self.sample_values(samples).mean(axis=-1))
+
+    def sample_values(self, samples: SampleSet) -> Floats:
+        """Return the score of each sample, [E, K]; NaN for an example that cannot be scored."""
         pairs = zip(samples.examples, samples.texts, strict=True)
         language = samples.target_language
-        means = [np.mean([self._score(text, required_references(e), language) for text in texts]) for e, texts in pairs]
-        return mean_statistics([float(mean) for mean in means])
+        return np.array([[self._score(text, required_references(e), language) for text in texts] for e, texts in pairs])
 
     def aggregate(self, totals: Statistics) -> Floats:
         """Return the mean over examples."""

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from edt.errors import DataError
+from edt.errors import ConfigError, DataError
 from edt.records import Example
 
 Floats = NDArray[np.float64]
@@ -24,12 +24,14 @@ Statistics = Floats
 class SampleSet:
     """The outputs of one strategy on one split: `texts[e][k]` is sample k of example e.
 
+    groups: in how many groups the samples of an example are; each group has an entry, next to each other.
     Raises DataError when it is empty or ragged: means over unequal numbers of samples cannot be compared.
     """
 
     examples: Sequence[Example]
     texts: Sequence[Sequence[str]]
     target_language: str = "en"
+    groups: int = 1
 
     def __post_init__(self) -> None:
         if not self.examples or len(self.examples) != len(self.texts):
@@ -49,8 +51,37 @@ class SampleSet:
 
     @property
     def n_samples(self) -> int:
-        """Samples per example, the same for all."""
+        """Samples per example (per group, where there are groups), the same for all."""
         return len(self.texts[0])
+
+    def in_groups(self, size: int | None) -> SampleSet:
+        """Return the samples in consecutive groups of `size`, each an entry with its example; None: as they are.
+
+        Raises ConfigError where `size` does not divide the number of samples.
+        """
+        check_group_size(size, self.n_samples)
+        if size is None or size == self.n_samples:
+            return self
+        groups = self.n_samples // size
+        # Consecutive: so a group is the same whatever number of samples is decoded after it.
+        return SampleSet(
+            examples=[example for example in self.examples for _ in range(groups)],
+            texts=[texts[size * group : size * (group + 1)] for texts in self.texts for group in range(groups)],
+            target_language=self.target_language,
+            groups=groups,
+        )
+
+
+def check_group_size(size: int | None, n_samples: int) -> None:
+    """Raise ConfigError unless groups of `size` samples divide `n_samples`; None is one group."""
+    if size is None or n_samples % size == 0:
+        return
+    # A last, smaller group would have another Self-BLEU, and leaving it out would drop samples without a word.
+    nearest = n_samples // size * size or size
+    raise ConfigError(
+        f"metrics.group_size is {size}, which does not divide the {n_samples} samples per example. Use {nearest} "
+        f"samples, another size, or metrics.group_size=null for one group of all."
+    )
 
 
 @runtime_checkable
@@ -58,9 +89,13 @@ class Metric(Protocol):
     """A score of a set of samples. Values are on a scale of 0 to 100 unless the docstring says otherwise.
 
     These five members are all that a metric needs. It can also say how tables show it, with the attributes of
-    `Presentation`, and may have two more:
+    `Presentation`, have a value for each sample (`SampleValues`), and may have more attributes:
 
     unscored: why it cannot score an example, and the remedy, for the note on its value.
+    undefined: why `statistics` is None, for the same.
+    within_groups: whether its value depends on the number of samples, so that it is computed within groups of
+        `metrics.group_size` and averaged over them.
+    curve: a method as `aggregate`, [..., D] -> [..., K], with the values for k = 1 … K samples.
     is_share: whether each example's value is a percentage of samples, so that 0 of 100 has an interval (Wilson's).
     """
 
@@ -83,6 +118,14 @@ class Metric(Protocol):
 
     def signature(self, samples: SampleSet) -> str:
         """Return all that a reader needs to recompute the number, in sacrebleu's `key:value|…` form."""
+
+
+@runtime_checkable
+class SampleValues(Protocol):
+    """What a metric has in addition where each single sample has a value: `best_of` needs it of the quality."""
+
+    def sample_values(self, samples: SampleSet) -> Floats | None:
+        """Return the value of each sample, [E, K]; None if undefined, a row of NaN for what cannot be scored."""
 
 
 @dataclass(frozen=True, kw_only=True)

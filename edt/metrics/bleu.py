@@ -34,6 +34,7 @@ class SacreBleu:
     label: ClassVar[str] = "SacreBLEU"
     higher_is_better: ClassVar[bool] = True
     unscored: ClassVar[str] = BLANK
+    per_sample: ClassVar[str] = "sentence,eff:yes"
 
     # Neither in comparisons nor in the hash, where a dict would be an error: a memory is no option of the metric.
     _counted: dict[tuple[str, Segment], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -66,10 +67,16 @@ class SacreBleu:
         # it.
         return np.asarray(bleu_score(_per_sample(totals), effective_order=False).mean(axis=-1))
 
+    def sample_values(self, samples: SampleSet) -> Floats:
+        """Return sentence BLEU (`sacrebleu.sentence_bleu`, effective order) of each sample, [E, K]; NaN as above."""
+        return self.sentence_scores(self.statistics(samples))
+
     def sentence_scores(self, statistics: Statistics) -> Floats:
-        """Return sentence BLEU (`sacrebleu.sentence_bleu`, effective order) of each sample, [E, K·10] -> [E, K]."""
+        """Return sentence BLEU from the statistics of each sample, [E, K·10] -> [E, K]."""
         # Effective order, the default of `sentence_bleu`: else every output of fewer than 4 tokens would score 0.
-        return bleu_score(_per_sample(statistics), effective_order=True)
+        scores_EK = bleu_score(_per_sample(statistics), effective_order=True)
+        # An example that cannot be scored has no match, which is not the same as a score of 0.
+        return np.where(np.isnan(statistics).any(axis=-1, keepdims=True), np.nan, scores_EK)
 
     def signature(self, samples: SampleSet) -> str:
         """Return `BLEU|nrefs:1|case:mixed|eff:no|tok:zh|smooth:exp|over:samples|n:1000x8|sacrebleu:2.6.0`."""

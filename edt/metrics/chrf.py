@@ -30,6 +30,7 @@ class Chrf:
     label: ClassVar[str] = "chrF"
     higher_is_better: ClassVar[bool] = True
     unscored: ClassVar[str] = BLANK
+    per_sample: ClassVar[str] = "sentence"
 
     _counted: dict[tuple[tuple[str, ...], str], list[int]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -45,7 +46,13 @@ class Chrf:
 
     def aggregate(self, totals: Statistics) -> Floats:
         """Return corpus chrF of each sample index, averaged."""
-        return np.asarray(_chrf_score(totals.reshape(*totals.shape[:-1], -1, WIDTH)).mean(axis=-1))
+        return np.asarray(_chrf_score(_per_sample(totals)).mean(axis=-1))
+
+    def sample_values(self, samples: SampleSet) -> Floats:
+        """Return sentence chrF (`sacrebleu.sentence_chrf`) of each sample, [E, K]; NaN as above."""
+        statistics = self.statistics(samples)
+        # An example that cannot be scored has no match, which is not the same as a score of 0.
+        return np.where(np.isnan(statistics).any(axis=-1, keepdims=True), np.nan, _chrf_score(_per_sample(statistics)))
 
     def signature(self, samples: SampleSet) -> str:
         """Return `chrF|nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|over:samples|n:1000x8|sacrebleu:2.6.0`."""
@@ -62,6 +69,10 @@ class Chrf:
             ngrams = scorer._extract_reference_info([scorer._preprocess_segment(ref) for ref in references])
             self._counted[key] = scorer._compute_segment_statistics(scorer._preprocess_segment(text), ngrams)
         return self._counted[key]
+
+
+def _per_sample(statistics: Statistics) -> Floats:
+    return statistics.reshape(*statistics.shape[:-1], -1, WIDTH)
 
 
 def _chrf_score(statistics: Floats) -> Floats:

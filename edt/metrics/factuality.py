@@ -25,6 +25,7 @@ import numpy as np
 
 from edt.metrics.base import Floats, SampleSet, Statistics, mean_statistics, mean_value
 from edt.metrics.signature import signature_text, size_text
+from edt.metrics.subsets import curve_statistics, expected_distinct, mean_curve
 from edt.records import Example
 
 # Chinese characters one by one: without spaces a whole clause would be one word, which no grammar holds. Digits apart
@@ -120,11 +121,16 @@ class Factuality:
 
     def statistics(self, samples: SampleSet) -> Statistics | None:
         """Return [E, 2]: the percentage of an example's samples whose facts are right, and 1."""
+        values_EK = self.sample_values(samples)
+        return None if values_EK is None else mean_statistics(values_EK.mean(axis=-1))
+
+    def sample_values(self, samples: SampleSet) -> Floats | None:
+        """Return 100 for each sample whose facts are right, else 0, [E, K]."""
         if not _known(samples.examples):
             return None
         pairs = zip(samples.examples, samples.texts, strict=True)
         right = [[_remembered(self._judged, facts_right, e, text) for text in texts] for e, texts in pairs]
-        return mean_statistics([100 * float(np.mean(judged)) for judged in right])
+        return 100.0 * np.array(right, dtype=np.float64)
 
     def aggregate(self, totals: Statistics) -> Floats:
         """Return the mean over examples."""
@@ -137,28 +143,37 @@ class Factuality:
 
 @dataclass(frozen=True, kw_only=True)
 class DistinctCorrect:
-    """Mean number of distinct correct outputs among an example's samples (0 to the number of samples)."""
+    """Mean number of distinct correct outputs among an example's K samples (0 to K).
+
+    `curve` is the expected number among k = 1 … K of them (see `expected_distinct`).
+    """
 
     name: ClassVar[str] = "distinct_correct"
     label: ClassVar[str] = "distinct"
     higher_is_better: ClassVar[bool] = True
+    within_groups: ClassVar[bool] = True
     digits: ClassVar[int] = 2
     interval_in_table: ClassVar[bool] = False
 
     _judged: Judged = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def statistics(self, samples: SampleSet) -> Statistics | None:
-        """Return [E, 2]: an example's number of distinct correct outputs, and 1."""
+        """Return [E, K + 1]: the expected distinct correct outputs among k = 1 … K samples, and 1."""
         if not _known(samples.examples):
             return None
         pairs = zip(samples.examples, samples.texts, strict=True)
         correct = [[t for t in texts if _remembered(self._judged, is_correct, e, t)] for e, texts in pairs]
         # Compared as words: two outputs that differ in case or spaces alone are one.
-        return mean_statistics([len({words(text) for text in texts}) for texts in correct])
+        curves = [expected_distinct([words(text) for text in texts], samples.n_samples) for texts in correct]
+        return curve_statistics(np.stack(curves))
 
     def aggregate(self, totals: Statistics) -> Floats:
-        """Return the mean over examples."""
-        return mean_value(totals)
+        """Return the value at k = K, the mean over examples."""
+        return self.curve(totals)[..., -1]
+
+    def curve(self, totals: Statistics) -> Floats:
+        """Return the mean over examples for k = 1 … K, [..., K + 1] -> [..., K]."""
+        return mean_curve(totals)
 
     def signature(self, samples: SampleSet) -> str:
         """Return what counts as correct and as distinct, and the numbers of examples and samples."""

@@ -76,12 +76,17 @@ class RougeL:
 
         Raises DataError for an example without a reference.
         """
+        return mean_statistics(self.sample_values(samples).mean(axis=-1))
+
+    def sample_values(self, samples: SampleSet) -> Floats:
+        """Return the score of each sample, [E, K]; NaN for an example that cannot be scored."""
         tokenizer = self.tokenizer_for(samples.target_language)
-        means_E = []
-        for example, texts in zip(samples.examples, samples.texts, strict=True):
+        values_EK = np.full((len(samples.examples), samples.n_samples), np.nan)
+        for row_K, example, texts in zip(values_EK, samples.examples, samples.texts, strict=True):
             usable = usable_references(required_references(example), tokenizer)
-            means_E.append(float(np.mean(self._score(texts, usable, tokenizer))) if usable else float("nan"))
-        return mean_statistics(means_E)
+            if usable:
+                row_K[:] = self._score(texts, usable, tokenizer)
+        return values_EK
 
     def aggregate(self, totals: Statistics) -> Floats:
         """Return the mean over examples."""

@@ -29,6 +29,7 @@ class SelfBleu:
     name: ClassVar[str] = "self_bleu"
     label: ClassVar[str] = "Self-BLEU"
     higher_is_better: ClassVar[bool] = False
+    within_groups: ClassVar[bool] = True
 
     _scores: dict[tuple[str, tuple[str, ...]], float] = field(
         default_factory=dict, init=False, repr=False, compare=False

@@ -22,8 +22,9 @@ def signature_text(metric: str, options: Options, *, n: str, library: str) -> st
 
 
 def size_text(samples: SampleSet) -> str:
-    """Return `<examples>x<samples>`, the `n` of a signature."""
-    return f"{len(samples.examples)}x{samples.n_samples}"
+    """Return `<examples>x<samples>`, the `n` of a signature; `<examples>x<groups>x<samples>` where there are groups."""
+    groups = f"{samples.groups}x" if samples.groups > 1 else ""
+    return f"{len(samples.examples) // samples.groups}x{groups}{samples.n_samples}"
 
 
 def reference_count(samples: SampleSet) -> str:

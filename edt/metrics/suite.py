@@ -14,12 +14,14 @@ import numpy as np
 from edt.errors import ConfigError, suggestion
 from edt.metrics.answers import Contains, ExactMatch, TokenF1
 from edt.metrics.base import Floats, Metric, Presentation, SampleSet, Statistics
+from edt.metrics.best_of import BestOf
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bleu_tokenizer import UNSEGMENTED, bleu_tokenizer, language_code
 from edt.metrics.chrf import Chrf
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
 from edt.metrics.factuality import DistinctCorrect, Factuality
+from edt.metrics.groups import samples_for, signature_of
 from edt.metrics.length import CutShare, MeanTokens
 from edt.metrics.rouge import RougeL, rouge_tokenizer
 from edt.metrics.self_bleu import SelfBleu
@@ -30,6 +32,7 @@ from edt.statistics.bootstrap import Comparison, compare, interval, resampled_va
 METRICS: Mapping[str, type] = {
     "self_bleu": SelfBleu,
     "eda": EdaConstants,
+    "best_of": BestOf,
     "rouge_l": RougeL,
     "sacrebleu": SacreBleu,
     "chrf": Chrf,
@@ -119,6 +122,10 @@ class MetricsSpec:
     rouge_l: RougeL = field(default_factory=RougeL)
     extra: Mapping[str, Metric] = field(default_factory=dict)
     """Metrics of your own by name, each with its class: my_metric: {_target_: my_package.MyMetric, option: 1}."""
+    group_size: int | None = None
+    """Samples of a group: 8 of 32 samples are four groups, within which Self-BLEU, best_of and all else that depends on
+    the number of samples is computed, and averaged; null: one group of all samples.
+    """
     num_workers: int | None = None
     """Processes that score in parallel; null: one per processor when there is enough to score."""
 
@@ -133,6 +140,8 @@ class MetricsSpec:
     token_f1: TokenF1 = field(default_factory=TokenF1, init=False)
 
     def __post_init__(self) -> None:
+        if self.group_size is not None:
+            check_whole("metrics.group_size", self.group_size, "the samples of a group (null: all samples)")
         if self.num_workers is not None:
             check_whole("metrics.num_workers", self.num_workers, "the number of processes (null: by need)", most=1024)
         for key, metric in self.extra.items():
@@ -144,13 +153,14 @@ class MetricsSpec:
                 )
 
     def metrics(self, quality: str, extra_metrics: tuple[str, ...]) -> list[Metric]:
-        """Return the quality metric, Self-BLEU, the task's extra metrics, the user's, and the share of empty outputs.
+        """Return the quality, Self-BLEU, the best of K, the task's metrics, the user's, and the share of empty outputs.
 
         Raises ConfigError for a name that is not known, for a quality of which less is better, and for two metrics of
         one name.
         """
         own = [self._named(name) for name in extra_metrics]
-        metrics = [self.quality(quality), self.self_bleu, *own, *self.extra.values(), EmptyShare()]
+        best_of = BestOf(quality=self.quality(quality))
+        metrics = [best_of.quality, self.self_bleu, best_of, *own, *self.extra.values(), EmptyShare()]
         # A metric of the user's that is the task's quality is listed once, and so is one that the task names twice.
         distinct = list({id(metric): metric for metric in metrics}.values())
 
@@ -183,10 +193,16 @@ class MetricsSpec:
         if self.rouge_l in metrics:
             rouge_tokenizer(self.rouge_l.tokenizer_for(language))
 
-    def further_options(self, quality: str, language: str) -> list[object]:
+    def is_users(self, metric: Metric) -> bool:
+        """Return whether a metric is the user's, or computed from one: it may change under its name and signature."""
+        return (metric.quality if isinstance(metric, BestOf) else metric) in self.extra.values()
+
+    def further_options(self, quality: str, language: str, n_samples: int) -> list[object]:
         """Return, as JSON, what changes quality and Self-BLEU under their names; [] for the options of version 0.1."""
         metric = self.quality(quality)
         options: list[object] = []
+        if self.group_size not in (None, n_samples):
+            options.append({"group_size": self.group_size})
         if isinstance(metric, RougeL) and (tokenizer := metric.tokenizer_for(language)) != "default":
             options.append({"rouge_l.tokenizer": tokenizer})
         # Only a user's metrics have further options: those that built-in ones have are listed here one by one.
@@ -240,11 +256,22 @@ class MetricValue:
         return (None, None) if np.isnan(lo) else (lo, hi)
 
 
-def metric_value(metric: Metric, samples: SampleSet, statistics: Statistics | None, weights_BE: Floats) -> MetricValue:
-    """Return the value of a set of samples in one metric, from its statistics of them; missing where they are None."""
-    signature = metric.signature(samples)
+def metric_value(
+    metric: Metric,
+    samples: SampleSet,
+    statistics: Statistics | None,
+    weights_BE: Floats,
+    group_size: int | None = None,
+) -> MetricValue:
+    """Return the value of a set of samples in one metric, from its statistics of them; missing where they are None.
+
+    statistics: those of `statistics_of`, which computes what depends on the number of samples within groups.
+    """
+    signature = signature_of(metric, samples, group_size)
     if statistics is None:
-        note = f"{metric.name} is missing: it is not defined for {samples.n_samples} sample(s) of these examples."
+        n_samples = samples_for(metric, samples, group_size).n_samples
+        why = getattr(metric, "undefined", f"it is not defined for {n_samples} sample(s) of these examples")
+        note = f"{metric.name} is missing: {why}."
         return MetricValue(metric=metric.name, value=None, resampled_B=None, signature=signature, note=note)
 
     value = value_from_statistics(
@@ -274,20 +301,8 @@ def value_from_statistics(
     Examples with a row of NaN are left out. With fewer than 2 clusters there is a value and no interval.
     cluster_ids: of the examples; None makes each one its cluster. is_share: see `Metric`.
     """
-    scored_E = np.asarray(~np.isnan(statistics).any(axis=-1))
-    counted = np.where(scored_E[:, None], statistics, 0.0)
-    value = float(aggregate(counted.sum(axis=0))) if scored_E.any() else float("nan")
-    resampled_B = resampled_values(aggregate, counted, weights_BE)
-
-    ids = np.arange(len(statistics)) if cluster_ids is None else np.asarray(cluster_ids)
-    n_clusters = len(set(ids[scored_E].tolist()))
-    # A resample of one cluster is that cluster again: all values would be the same, and the interval a point.
-    if n_clusters < 2:
-        resampled_B = np.full_like(resampled_B, np.nan)
-    # A resample in which no example can be scored has no value, whatever a metric makes of sums of 0.
-    n_scored_B = weights_BE[:, scored_E].sum(axis=-1)
-    resampled_B = np.where(n_scored_B > 0, resampled_B, np.nan)
-
+    values, resampled_B, n_clusters = resampled_aggregate(statistics, aggregate, weights_BE, cluster_ids)
+    value = float(values)
     return MetricValue(
         metric=name,
         value=None if np.isnan(value) else value,
@@ -296,6 +311,35 @@ def value_from_statistics(
         note=_ONE_CLUSTER if n_clusters == 1 else "",
         alike=n_clusters if is_share and n_clusters > 1 and value in (0.0, 100.0) else 0,
     )
+
+
+def resampled_aggregate(
+    statistics: Statistics,
+    aggregate: Callable[[Statistics], Floats],
+    weights_BE: Floats,
+    cluster_ids: Sequence[str] | None = None,
+) -> tuple[Floats, Floats, int]:
+    """Return what `aggregate` makes of the examples, and of each resample; and the number of clusters with a value.
+
+    aggregate: totals [..., D] -> [...], or [..., K] as a metric's `curve`; the results are of the shapes () and [B], or
+        [K] and [B, K]. NaN is missing.
+    """
+    scored_E = np.asarray(~np.isnan(statistics).any(axis=-1))
+    counted = np.where(scored_E[:, None], statistics, 0.0)
+    values = np.asarray(aggregate(counted.sum(axis=0)))
+    resampled = resampled_values(aggregate, counted, weights_BE)
+
+    # Whatever a metric makes of sums of 0: without an example there is no value.
+    if not scored_E.any():
+        values = np.full_like(values, np.nan)
+    ids = np.arange(len(statistics)) if cluster_ids is None else np.asarray(cluster_ids)
+    n_clusters = len(set(ids[scored_E].tolist()))
+    # A resample of one cluster is that cluster again: all values would be the same, and the interval a point.
+    if n_clusters < 2:
+        resampled = np.full_like(resampled, np.nan)
+    # A resample in which no example can be scored has no value either.
+    resampled[weights_BE[:, scored_E].sum(axis=-1) == 0] = np.nan
+    return values, resampled, n_clusters
 
 
 _ONE_CLUSTER = "There is no interval: one example (or one cluster of examples) does not show how much values vary."

@@ -18,7 +18,7 @@ _DELTA_HEADINGS = {DELTAS[QUALITY_COLUMN]: "Δ quality ↑", DELTAS["eda"]: "Δ 
 _QUALITY_BY_NAME = ("rouge_l", "sacrebleu")
 """The quality metrics of version 0.1, whose scores do not say which metric is the quality."""
 MEASURED_COLUMNS = (
-    *("metric", "value", "lo", "hi", "confidence", "n_examples", "n_samples", "signature"),
+    *("metric", "value", "lo", "hi", "confidence", "n_examples", "n_samples", "group_size", "signature"),
     *("baseline", "difference", "difference_lo", "difference_hi"),
 )
 """Columns of a score in a table in long form; the columns that identify the score and its note are added around."""
@@ -53,6 +53,17 @@ class Group:
     n_samples: int
     generation_id: str
     run_label: str = ""
+    group_size: int | None = None
+
+    @property
+    def size(self) -> str:
+        """Examples × samples, with the groups that the samples are in where there are several."""
+        return " ".join(filter(None, (f"{self.n_examples} × {self.n_samples}", self.groups)))
+
+    @property
+    def groups(self) -> str:
+        """The groups that the samples are in; empty for a single one."""
+        return "" if self.group_size in (None, self.n_samples) else f"in groups of {self.group_size}"
 
     @property
     def label(self) -> str:
@@ -165,7 +176,15 @@ def _sorted_rows(rows: Sequence[TableRow]) -> list[TableRow]:
 
 def _group(score: ScoreRow) -> Group:
     model = model_label(score.model_name)
-    return Group(model, score.task, score.split, score.n_examples, score.n_samples, score.generation_id)
+    return Group(
+        model,
+        score.task,
+        score.split,
+        score.n_examples,
+        score.n_samples,
+        score.generation_id,
+        group_size=score.group_size,
+    )
 
 
 def model_label(path: str) -> str:
@@ -275,12 +294,15 @@ def notes_in(sections: Sections) -> list[str]:
 def _comparability_notes(sections: Sections) -> list[str]:
     """Return between which sections Self-BLEU and EDA cannot be compared."""
     notes = []
-    counts = sorted({group.n_samples for group in sections})
+    counts = sorted({group.group_size or group.n_samples for group in sections})
     if len(counts) > 1:
         numbers = f"{', '.join(map(str, counts[:-1]))} and {counts[-1]}"
+        # Groups lose no sample, but only of a size that divides every number of samples.
+        divides = all(group.n_samples % counts[0] == 0 for group in sections)
+        remedy = "metrics.group_size" if divides else "samples"
         notes.append(
             f"The sections have {numbers} samples per example, and Self-BLEU and EDA grow with that number: do not "
-            f"compare them between such sections. edt score samples={counts[0]} scores all with {counts[0]}."
+            f"compare them between such sections. edt score {remedy}={counts[0]} scores all with {counts[0]}."
         )
 
     # Two tasks of one model are two subjects anyway, and nobody compares their EDA.

@@ -286,4 +286,4 @@ def _value(score: ScoreRow | None) -> float | None:
 
 def _sizes(sections: Sections) -> str:
     """Return examples × samples of the sections, each size once."""
-    return ", ".join(dict.fromkeys(f"{group.n_examples} × {group.n_samples} ({group.split})" for group in sections))
+    return ", ".join(dict.fromkeys(f"{group.size} ({group.split})" for group in sections))

@@ -147,7 +147,8 @@ def section_label(group: Group, rows: Sequence[TableRow]) -> str:
     size = f"{group.n_examples} × {group.n_samples} samples"
     # A fact per line: the first column is no wider than the longest.
     run_label = group.run_label.split(", ") if group.run_label else []
-    return "\n".join([group.task, f"{group.split} · {group.model}", *run_label, size, quality_name(rows)])
+    groups = [group.groups] if group.groups else []
+    return "\n".join([group.task, f"{group.split} · {group.model}", *run_label, size, *groups, quality_name(rows)])
 
 
 def row_texts(row: TableRow, columns: Sequence[str]) -> list[str]:
@@ -172,8 +173,7 @@ def markdown(sections: Sections, warnings: Sequence[str] = ()) -> str:
 
     # A Markdown table has no sections, so every row names its model, task and split.
     for group, rows in sections.items():
-        size = f"{group.n_examples} × {group.n_samples}"
-        about = [group.task, group.split, group.label, quality_name(rows), size]
+        about = [group.task, group.split, group.label, quality_name(rows), group.size]
         lines += [markdown_row([*about, *row_texts(row, columns)]) for row in rows]
     # Before the legend: what the values are of decides whether they say anything.
     warned = [line for warning in warnings for line in (f"**Warning:** {markdown_text(warning)}", "")]

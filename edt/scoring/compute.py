@@ -15,8 +15,10 @@ from typing import TypeVar
 from edt.errors import ConfigError
 from edt.generation.request import TaskRequest
 from edt.ids import digest
-from edt.metrics.base import Floats, Metric, SampleSet, Statistics
+from edt.metrics.base import Floats, Metric, SampleSet, Statistics, check_group_size
+from edt.metrics.groups import signature_of, statistics_of
 from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue, metric_value
+from edt.records import Example
 from edt.scoring.outputs import StrategyOutputs
 from edt.scoring.recorded import recorded_values
 from edt.statistics.bootstrap import resample_weights
@@ -33,12 +35,16 @@ RESULT = TypeVar("RESULT")
 MIN_TEXTS_FOR_PROCESSES = 50_000
 """Texts from which processes are started by default: scoring so many takes some seconds, as starting them does."""
 
+_FORM = "curves"
+"""Part of what stored statistics are found by; it changes where they take another form under the same signature."""
+
 _state: dict[str, Callable[..., object]] = {}
 """What a process was sent when it began."""
 
 
-def check_metrics(spec: MetricsSpec, tasks: Sequence[TaskRequest]) -> None:
+def check_metrics(spec: MetricsSpec, tasks: Sequence[TaskRequest], n_samples: int) -> None:
     """Raise ConfigError where a task cannot be scored, before anything is decoded (see `MetricsSpec.check`)."""
+    check_group_size(spec.group_size, n_samples)
     for entry in tasks:
         spec.check(entry.quality_metric, entry.task.extra_metrics, entry.task.target_language)
 
@@ -68,7 +74,7 @@ def compute_metrics(
         "spec": spec,
         "n_samples": n_samples,
         "weights": _resampling_weights(outputs, spec.bootstrap),
-        "examples_ids": {split: digest([asdict(example) for example in given]) for split, given in examples.items()},
+        "examples_ids": {split: examples_digest(given) for split, given in examples.items()},
     }
 
     n_texts = n_samples * sum(len(entry.examples) for entry in outputs)
@@ -96,36 +102,41 @@ def _metrics_of_strategy(
     samples = outputs.sample_set(n_samples, run.manifest.target_language)
     metrics = spec.metrics(run.manifest.quality, run.manifest.extra_metrics)
 
-    # A user's metric may change under its name and signature, so its statistics are never stored.
-    built_in = [metric for metric in metrics if metric not in spec.extra.values()]
-    stored = _stored_statistics(run, outputs, samples, built_in, examples_ids[outputs.split])
+    statistics = strategy_statistics(run, outputs, samples, metrics, spec, examples_ids[outputs.split])
 
     # Each split has weights for its examples; strategies of one share them, so differences are paired.
     resampling = weights[outputs.split]
-    values = {}
-    for metric in metrics:
-        statistics = stored[metric.name] if metric in built_in else metric.statistics(samples)
-        values[metric.name] = metric_value(metric, samples, statistics, resampling)
-
+    values = {
+        metric.name: metric_value(metric, samples, statistics[metric.name], resampling, spec.group_size)
+        for metric in metrics
+    }
     return {**values, **recorded_values(outputs, samples, n_samples, resampling)}
 
 
-def _stored_statistics(
-    run: Run, outputs: StrategyOutputs, samples: SampleSet, metrics: Sequence[Metric], examples_id: str
+def strategy_statistics(
+    run: Run,
+    outputs: StrategyOutputs,
+    samples: SampleSet,
+    metrics: Sequence[Metric],
+    spec: MetricsSpec,
+    examples_id: str,
 ) -> dict[str, Statistics | None]:
     """Return each metric's statistics by its name: those stored of exactly these texts, else computed and stored now.
 
-    They are stored by signature, so another version or option of a metric computes its own.
+    They are stored by signature, so another version, option or group size of a metric computes its own.
+    examples_id: `examples_digest` of the split.
     """
+    # A user's metric may change under its name and signature, so its statistics are never stored.
+    own = {metric.name: statistics_of(metric, samples, spec.group_size) for metric in metrics if spec.is_users(metric)}
     name = statistics_name(outputs.split, outputs.strategy_id, samples.n_samples)
     # Of the exact texts: a part that was decoded again must not be scored by statistics of the old one.
-    content_id = digest([examples_id, samples.target_language, [list(texts) for texts in samples.texts]])
+    content_id = digest([_FORM, examples_id, samples.target_language, [list(texts) for texts in samples.texts]])
     known = read_statistics(run, name, content_id) or {}
 
-    signatures = [metric.signature(samples) for metric in metrics]
+    built_in = {metric: signature_of(metric, samples, spec.group_size) for metric in metrics if metric.name not in own}
     fresh = {
-        signature: metric.statistics(samples)
-        for signature, metric in zip(signatures, metrics, strict=True)
+        signature: statistics_of(metric, samples, spec.group_size)
+        for metric, signature in built_in.items()
         if signature not in known
     }
     if fresh:
@@ -133,7 +144,12 @@ def _stored_statistics(
         write_statistics(run, name, content_id, {**known, **fresh})
 
     by_signature = {**known, **fresh}
-    return {metric.name: by_signature[signature] for signature, metric in zip(signatures, metrics, strict=True)}
+    return {**own, **{metric.name: by_signature[signature] for metric, signature in built_in.items()}}
+
+
+def examples_digest(examples: Sequence[Example]) -> str:
+    """Return the digest of a split's examples, by which stored statistics know what they are of."""
+    return digest([asdict(example) for example in examples])
 
 
 def number_of_processes(requested: int | None, *, n_texts: int, n_items: int) -> int:

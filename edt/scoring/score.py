@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from edt.errors import StoreError
 from edt.ids import digest
 from edt.logs import announced, log_into
+from edt.metrics.base import check_group_size
 from edt.metrics.eda import EdaConstants, missing_signature
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.ranges import check_whole
@@ -112,6 +113,7 @@ def score_outputs(
     baseline_ids: the strategies that set EDA's scale; None leaves it to `constants_for`. baseline: what every strategy
         is compared with, see edt.scoring.baseline. baseline_origin: how a named one was chosen.
     """
+    check_group_size(spec.group_size, n_samples)
     complete = [entry for entry in outputs if _is_complete(entry, n_samples, run.manifest.task)]
     if not complete:
         # Writing no row would replace the scores of before by nothing.
@@ -132,7 +134,7 @@ def score_outputs(
     for split in dict.fromkeys(entry.outputs.split for entry in entries):
         constants[split], note = constants_for(split, entries, spec.eda, frozen, key, baseline_ids)
         of_split = [entry for entry in entries if entry.outputs.split == split]
-        scored += [with_eda(entry, constants[split], note, n_samples) for entry in of_split]
+        scored += [with_eda(entry, constants[split], note, n_samples, spec.group_size) for entry in of_split]
     frozen.write()
 
     # After EDA, whose differences are among them.
@@ -162,7 +164,7 @@ def scale_key(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> str:
     # Corrected references have maxima of their own.
     key += manifest.changed_references()
     # Further options only where they are not those of version 0.1, whose keys stay as they are.
-    return digest([*key, *spec.further_options(manifest.quality, manifest.target_language)])
+    return digest([*key, *spec.further_options(manifest.quality, manifest.target_language, n_samples)])
 
 
 def combine_eda(
@@ -247,7 +249,9 @@ def _is_complete(outputs: StrategyOutputs, n_samples: int, task: str) -> bool:
     return False
 
 
-def with_eda(entry: StrategyMetrics, constants: EdaConstants | None, note: str, n_samples: int) -> StrategyMetrics:
+def with_eda(
+    entry: StrategyMetrics, constants: EdaConstants | None, note: str, n_samples: int, group_size: int | None = None
+) -> StrategyMetrics:
     """Return the strategy's metrics with EDA after Self-BLEU, the order of tables."""
     if constants is None:
         # Without any quality there are no constants either: its own note says why, and what to do.
@@ -255,7 +259,9 @@ def with_eda(entry: StrategyMetrics, constants: EdaConstants | None, note: str, 
         note = quality.note if quality.value is None and quality.note else note
         eda_value = MetricValue(metric="eda", value=None, resampled_B=None, signature=missing_signature(), note=note)
     else:
-        size = f"{len(entry.outputs.examples)}x{n_samples}"
+        # Self-BLEU's size: its groups are what EDA depends on.
+        groups = f"{n_samples // group_size}x" if group_size not in (None, n_samples) else ""
+        size = f"{len(entry.outputs.examples)}x{groups}{group_size or n_samples}"
         signature = constants.signature(quality=entry.quality, n=size)
         quality, self_bleu = entry.metrics[entry.quality], entry.metrics["self_bleu"]
         eda_value = combine_eda(quality, self_bleu, constants, signature, note)
@@ -288,6 +294,7 @@ def _score_row(run: Run, entry: StrategyMetrics, value: MetricValue, spec: Metri
         confidence=spec.bootstrap.confidence,
         n_examples=len(outputs.examples),
         n_samples=n_samples,
+        group_size=spec.group_size or n_samples,
         signature=value.signature,
         generation_id=run.generation_id,
         note=value.note,

@@ -66,6 +66,7 @@ SCORE_TYPES: dict[str, pa.DataType] = {
     "generation_id": pa.string(),
     "note": pa.string(),
     "is_quality": pa.bool_(),
+    "group_size": pa.int32(),
     "baseline": pa.string(),
     "baseline_origin": pa.string(),
     "difference": pa.float64(),

@@ -74,7 +74,7 @@ class StudyRequest:
                     "reports on test, so it needs task.split=[dev,test]."
                 )
 
-        check_metrics(self.metrics, self.generation.tasks)
+        check_metrics(self.metrics, self.generation.tasks, self.generation.sampling.samples)
 
         # Checked here and not by the experiment, which would notice after hours.
         samples = self.generation.sampling.samples

@@ -77,7 +77,7 @@ class TuneRequest:
                     "task.split=[dev,test], which is the default."
                 )
 
-        check_metrics(self.metrics, self.generation.tasks)
+        check_metrics(self.metrics, self.generation.tasks, self.generation.sampling.samples)
 
         # Truncation would change the largest Self-BLEU and the best quality, and so the meaning of EDA.
         for strategy in self.generation.strategies:
@@ -286,7 +286,9 @@ def _further_identity(request: TuneRequest, indices: Sequence[int]) -> dict[str,
     further = {
         entry.task.name: [
             *([entry.quality_metric] if entry.quality_metric != getattr(type(entry.task), "quality", None) else []),
-            *request.metrics.further_options(entry.quality_metric, entry.task.target_language),
+            *request.metrics.further_options(
+                entry.quality_metric, entry.task.target_language, request.generation.sampling.samples
+            ),
         ]
         for entry in tasks
     }

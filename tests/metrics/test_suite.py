@@ -47,14 +47,14 @@ NAMES = ["rouge_l", "sacrebleu", "chrf", "exact_match", "contains", "token_f1", 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_built_in_metric_of_texts_can_be_the_quality(name: str) -> None:
     names = [metric.name for metric in MetricsSpec().metrics(name, ())]
-    assert names == [name, "self_bleu", "empty_share"]
+    assert names == [name, "self_bleu", "best_of", "empty_share"]
 
 
 @pytest.mark.parametrize("key", ["brevity", "mine"])
 def test_a_metric_of_the_users_is_the_quality_by_its_key_or_name_and_listed_once(key: str) -> None:
     spec = MetricsSpec(extra={"mine": Brevity(), "other": Length()})
     assert [m.name for m in spec.metrics(key, ("token_f1",))] == [
-        "brevity", "self_bleu", "token_f1", "length", "empty_share",
+        "brevity", "self_bleu", "best_of", "token_f1", "length", "empty_share",
     ]  # fmt: skip
 
 

@@ -189,7 +189,10 @@ def test_sections_of_different_sample_counts_say_what_cannot_be_compared():
     assert "| 3 × 2 |" in shown
     assert "| 3 × 4 |" in shown
     assert "2 and 4 samples per example" in shown
-    assert "edt score samples=2" in shown
+    assert "edt score metrics.group_size=2" in shown
+    # groups of two are no groups of three samples: then only fewer samples help
+    odd = markdown(table_rows([score("a", n_samples=2), score("b", n_samples=3, task="other", note="")]))
+    assert "edt score samples=2" in odd
     assert "samples per example" not in markdown(table_rows([score("a"), score("b", task="other")]))
 
 
