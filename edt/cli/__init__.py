@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from edt.cli.command_names import COMMANDS, EXAMPLES, USAGE_ERROR
+from edt.cli.processor_time import spare_processor_time
 from edt.cli.streams import survive_any_encoding, survive_closed_pipe
 
 __all__ = ["COMMANDS", "EXAMPLES", "USAGE_ERROR", "entry_point", "main", "overview"]
@@ -60,5 +61,6 @@ def _unknown_command(name: str) -> str:
 
 def entry_point() -> None:
     """Run the console script: exit with the status, which does not depend on who reads the output."""
+    spare_processor_time()
     survive_closed_pipe()
     sys.exit(main())
