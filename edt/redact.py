@@ -44,6 +44,12 @@ _ASSIGNED = re.compile(
 
 A short number that a `key` has is a parameter.
 """
+_OPTION = re.compile(
+    r"((?:^|[\s'\"\[(])--?(?:[\w.]+[_.-])*(?:api[_-]?key|access[_-]?key|token|secret|password|passwd|pwd)['\"]?,?\s+)"
+    r"(?!-)(\"[^\"]*\"|'[^']*'|[^\s'\",)}\]]+)",
+    re.IGNORECASE,
+)
+"""`--token …` in a command, or in a list of its words: an option of a program that has its secret as the next word."""
 _LOGIN = re.compile(r"(?<!\w)[\w.+-]+:[^\s:@/'\"]+@(?=[\w-]+(?:\.[\w-]+)+(?:[/:]|$|\s))")
 """`user:password@host.name` without a scheme."""
 _KNOWN = re.compile(
@@ -69,6 +75,7 @@ def json_without_secrets(value: Any, environment: Mapping[str, str] = os.environ
 def _hide_all(text: str, values: Sequence[str]) -> str:
     """Return a text that is no page without secrets; of a page, whose scripts have to stay, see `_hide_spelled`."""
     text = _BARE_QUERY.sub(rf"\g<1>{HIDDEN}", _hide_spelled(_hide_values(text, values)))
+    text = _OPTION.sub(rf"\g<1>{HIDDEN}", text)
     return _ASSIGNED.sub(rf"\g<1>{HIDDEN}", _LOGIN.sub(f"{HIDDEN}@", text))
 
 

@@ -40,6 +40,12 @@ IN_COMMANDS = [
     f"edt run '+my.api_key={SECRET}' b=1",
     f'edt run ++x.secret="{SECRET}"',
     f"edt run a={{token={SECRET},b=1}}",
+    f"edt run --token {SECRET} task=wmt19",
+    f"hf download x --hub-token '{SECRET} and more'",
+    f'git push --http.password "{SECRET} x"',
+    f"['edt', 'run', '--api-key', '{SECRET}']",
+    f"curl --access_key\t{SECRET}",
+    f"--TOKEN {SECRET} --token {SECRET}",
 ]
 HARMLESS = [
     "edt run sampling.max_new_tokens=16 families.kld_token._target_=edt.strategies.KLD model.path=a/b@main",
@@ -50,6 +56,8 @@ HARMLESS = [
     "the bearer understands; a Bearer instrument; basic probabilities, Authorization: required",
     "https://host.org/x#section-token and report.html#results",
     "monkey=3 sampling.seed=1",
+    "edt run --max-new-tokens 16 --token-file secret.txt --keys 3 --token --passwords x",
+    "x --- token of a text, a token --and another",
     "2024-07-26T10:00:00+00:00",
     "const key = data.key; x ? key=1 : 2",
 ]
