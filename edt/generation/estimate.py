@@ -8,7 +8,7 @@ from edt.decoding.engine import Engine
 from edt.decoding.request import DecodeRequest
 from edt.errors import StoreError
 from edt.generation.data_notes import count
-from edt.generation.passes import chunk_prompts, decode_request, plan_decoding
+from edt.generation.passes import chunk_prompts, decode_request, in_this_environment, plan_decoding
 from edt.generation.prepare import Prepared
 from edt.generation.request import GenerationRequest
 from edt.store.run import Run
@@ -95,7 +95,8 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
         # With repair=true the decoding makes the manifest again; until then nothing is known to be on disk.
         if not request.repair:
             raise
-    plan = plan_decoding(run, request, prepared, engine)
+    # What strict=true refuses is said before anything is decoded, and of a dry run too.
+    plan = in_this_environment(plan_decoding(run, request, prepared, engine), request)
 
     rows = prompt_tokens = peak_bytes = 0
     for number, chunk in plan.todo:

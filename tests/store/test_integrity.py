@@ -13,6 +13,7 @@ import pytest
 
 from edt.errors import DamagedFileError, NotScoredError, StoreError, UnreadableFileError
 from edt.generation.request import TaskRequest
+from edt.generation.session import generate_runs
 from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import BootstrapSpec, MetricsSpec
 from edt.report.run_report import read_study
@@ -381,6 +382,8 @@ def test_another_environment_is_recorded_for_each_pass_and_warned_of(ask, run, m
     before = run.manifest_path.read_bytes()
     with pytest.raises(StoreError, match=r"torch 1\.0 \(before: .*threads 64 \(before: \d+\).*strict=true refuses"):
         run_of(replace(request, strict=True))
+    with pytest.raises(StoreError, match=r"threads 64 \(before: \d+\).*strict=true refuses"):
+        generate_runs(replace(request, strict=True, dry_run=True))
     assert run.manifest_path.read_bytes() == before
     again = run_of(request)
     assert caplog.text.count("begun in another environment") == 1
