@@ -16,8 +16,8 @@ from typing import Any
 
 from edt.errors import ModelError
 from edt.models.guard import library_errors
+from edt.models.limits import at_most
 from edt.models.spec import ModelSpec, has_chat_template
-from edt.models.time_limit import at_most
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -26,6 +26,7 @@ _CLOCK = re.compile(r"\bstrftime_now\b")
 _DATE_PARTS = "aAbBcdDeFgGhHIjmMnpSuUVwWxXyYzZ"
 """The directives of strftime that a fixed date answers."""
 _TEMPLATE_SECONDS = 20.0
+_TEMPLATE_BYTES = 2**30
 """The longest that a chat template may write one conversation, which takes it milliseconds."""
 _SHOWN = 120
 """Characters of a conversation that a message shows."""
@@ -169,8 +170,9 @@ class PromptTokenizer:
 
     def _render(self, messages: Messages, **how: Any) -> Any:
         template = {"chat_template": _with_date(self._template, self.spec.template_date)} if self.reads_clock else {}
-        # transformers renders it in jinja's sandbox, which bounds what a template reaches but not how long it runs.
-        with at_most(_TEMPLATE_SECONDS):
+        # transformers renders it in jinja's sandbox, which bounds what a template reaches, but not how long it runs
+        # and how much it writes.
+        with at_most(_TEMPLATE_SECONDS, _TEMPLATE_BYTES):
             return self.tokenizer.apply_chat_template(
                 [dict(message) for message in messages],
                 add_generation_prompt=True,

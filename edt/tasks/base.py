@@ -24,6 +24,10 @@ Row = Mapping[str, Any]
 """One row of a data set in its original schema."""
 
 
+_WIDEST = 10_000
+"""Characters up to which the format of a template may fill up a field."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Template:
     """The wording of a prompt: the model reads `head + source + turns + tail`.
@@ -353,11 +357,27 @@ def _shot_text(shot: Example) -> str:
     return f"{question}{space}{shot.references[0]}"
 
 
+def _check_widths(key: str, wording: str) -> None:
+    """Raise ConfigError for a field that is filled up to a length that no prompt has, as {source:>999999999}."""
+    try:
+        formats = [form for _, _, form, _ in Formatter().parse(wording) if form]
+    # What is wrong is said when it is filled.
+    except ValueError:
+        return
+    for form in formats:
+        # A width in braces would come from the data.
+        if "{" in form or any(float(number) > _WIDEST for number in re.findall(r"\d+", form)):
+            raise ConfigError(
+                f"task.{key} fills a field up by ':{form}'; a width is a number of at most {_WIDEST:,} characters."
+            )
+
+
 def _fill(key: str, wording: str, fields: Mapping[str, str]) -> str:
     """Return what `task.KEY` says of a prompt, with its fields filled in; braces in the fields' values are literal.
 
     Raises ConfigError when the wording names an unknown field or is not a format string.
     """
+    _check_widths(key, wording)
     try:
         return wording.format_map(fields)
     except KeyError as error:

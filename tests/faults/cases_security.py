@@ -92,6 +92,8 @@ ROWS = (
      f"{MODELS}::test_a_chat_template_runs_in_a_sandbox"),
     ("a chat template that never ends", "It is stopped after some seconds, with the model's name.",
      f"{MODELS}::test_an_endless_chat_template_ends"),
+    ("a chat template that writes gigabytes", "It is refused, with the model's name.",
+     f"{MODELS}::test_a_chat_template_that_writes_gigabytes_is_stopped"),
 )  # fmt: skip
 
 for what, shown, by in ROWS:

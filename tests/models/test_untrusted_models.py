@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import pickle
+import resource
 import shutil
 import signal
+import sys
 import warnings
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from edt.models import checkpoint, prompt_tokens
 from edt.models.checkpoint import adapter_folder
 from edt.models.fetching import hub_cache, known_digests
 from edt.models.language_model import LanguageModel
+from edt.models.limits import at_most
 from edt.models.spec import ModelSpec
-from edt.models.time_limit import at_most
 
 
 class Bomb:
@@ -186,11 +188,22 @@ def test_an_endless_chat_template_ends(tiny_folder, tmp_path, monkeypatch):
         in_chat(copy(tiny_folder, tmp_path), ENDLESS).prompts.chat_text([{"role": "user", "content": "x"}])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bound by a limit of Linux")
+@pytest.mark.parametrize("template", ["{{ 'x' * 10**11 }}", "{{ '%99999999999d' | format(1) }}", "{{ [0] * 10**11 }}"])
+def test_a_chat_template_that_writes_gigabytes_is_stopped(template, tiny_folder, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(
+        ModelError, match=r"the chat template of model.*(more than 1,024 MB of memory|too large|too big)"
+    ):
+        in_chat(copy(tiny_folder, tmp_path), template).prompts.chat_text([{"role": "user", "content": "x"}])
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
 def test_a_time_limit_leaves_a_timer_that_ran_before():
     handler = signal.signal(signal.SIGALRM, signal.SIG_IGN)
     before = signal.setitimer(signal.ITIMER_REAL, 500)
     try:
-        with at_most(5):
+        with at_most(5, 2**30):
             assert signal.getitimer(signal.ITIMER_REAL)[0] <= 5
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 5
         assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN

@@ -20,6 +20,19 @@ def test_a_template_that_is_not_a_format_string_is_shown(wording):
         list(task("xlsum", **{"template.tail": wording}).parse(articles(1)[0], "test"))
 
 
+@pytest.mark.parametrize(
+    "field", ["{text:>9999999999}", "{text:*^100001}", "{text:.99999}", "{text:{text}}", "{text:9" + "9" * 5000 + "}"]
+)
+def test_a_template_cannot_write_gigabytes(field):
+    with pytest.raises(ConfigError, match=r"task\.template\.head fills a field up by ':.*at most 10,000 characters"):
+        list(task("xlsum", **{"template.head": field}).parse(articles(1)[0], "test"))
+
+
+def test_a_template_may_fill_a_field_up():
+    (example,) = task("xlsum", **{"template.source": "{text:_>400}"}).parse(articles(1)[0], "test")
+    assert example.parts.source == articles(1)[0]["text"].rjust(400, "_")
+
+
 def test_stops_are_a_list():
     assert task("xlsum").stops(chat_template=False) == ("\n",)
     assert task("xlsum").stops(chat_template=True) == ()
