@@ -9,7 +9,20 @@ if TYPE_CHECKING:
     from edt.api.decoding import Model, TraceView, decode, load_model, trace
     from edt.api.runs import read_samples, read_scores
     from edt.api.scoring import compare, score
-    from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Signals, Strategy, grid
+    from edt.strategies import (
+        EDT,
+        KLD,
+        Dynatemp,
+        Fixed,
+        InvertedEDT,
+        RandomT,
+        Schedule,
+        ShuffledEDT,
+        Signals,
+        Strategy,
+        Switch,
+        grid,
+    )
 
 __version__ = "0.2.0"
 __all__ = [
@@ -18,10 +31,14 @@ __all__ = [
     "Dynatemp",
     "EDTLogitsProcessor",
     "Fixed",
+    "InvertedEDT",
     "Model",
     "RandomT",
+    "Schedule",
+    "ShuffledEDT",
     "Signals",
     "Strategy",
+    "Switch",
     "TraceView",
     "__version__",
     "compare",
@@ -39,7 +56,20 @@ _MODULES = {
     "edt.api.decoding": ["Model", "TraceView", "decode", "load_model", "trace"],
     "edt.api.runs": ["read_samples", "read_scores"],
     "edt.api.scoring": ["compare", "score"],
-    "edt.strategies": ["EDT", "KLD", "Dynatemp", "Fixed", "RandomT", "Signals", "Strategy", "grid"],
+    "edt.strategies": [
+        "EDT",
+        "KLD",
+        "Dynatemp",
+        "Fixed",
+        "InvertedEDT",
+        "RandomT",
+        "Schedule",
+        "ShuffledEDT",
+        "Signals",
+        "Strategy",
+        "Switch",
+        "grid",
+    ],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -11,7 +11,7 @@ is a fixed step without it. The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ CONTENDERS: dict[str, Strategy] = {
 class BareBranches(Branches):
     """Branches that compute no entropy."""
 
-    def signals(self) -> Signals:
+    def signals(self, read: Collection[str] = ()) -> Signals:
         """Return zeros."""
         zero_R = torch.zeros(len(self.branch_R), dtype=self.logits_BV.dtype, device=self.logits_BV.device)
         return Signals.build(zero_R, max_entropy_R=zero_R, kl_R=zero_R, uniform_R=zero_R)

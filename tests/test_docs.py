@@ -43,6 +43,7 @@ def workplace(tmp_path_factory):
     ("line", "more", "expected"),
     [
         ("strategy=tempered", ["task=mini_xlsum", "task.limit=1", *SMALL], "tempered(t0=0.9,c=0.5)"),
+        ("strategy=by_signal", ["task=mini_xlsum", "task.limit=1", *SMALL], "careful(t0=0.7)"),
         ("task=birthplaces", SMALL[:2], "birthplaces"),
         ("metrics.extra.words", ["task.limit=1", "strategy=fixed", *SMALL], "words"),
         ("space=tempered", ["--cfg", "job"], "my_package.Tempered"),

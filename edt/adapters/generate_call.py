@@ -16,25 +16,35 @@ from edt.adapters.transformers_processor import EDTLogitsProcessor, Observer
 from edt.decoding.loop import check_temperatures
 from edt.decoding.ops.draw import TEMPERATURE_FLOOR
 from edt.decoding.ops.kernels import shared_kernels
+from edt.decoding.ops.signals import collision, surprisal, varentropy
 from edt.errors import ConfigError
 from edt.models.language_model import LanguageModel
 from edt.models.token_rules import TokenRules, decoder_start_id
 from edt.records import Prompt
-from edt.strategies.base import Signals, Strategy
+from edt.strategies.base import TRUNCATIONS, Signals, Strategy
 from edt.strategies.edt import EDT
 from edt.strategies.fixed import Fixed
 from edt.strategies.kld import KLD
 from edt.strategies.rows import StrategyTable
+
+_CHAINED = frozenset({"top_k", "top_p", "min_p"})
+"""Truncations that mean the same in `generate`'s chain as here, whichever of them are combined."""
+
+_OWN_NAMES = ("epsilon_cutoff", "eta_cutoff", "typical_p", "top_h")
 
 
 def check_strategy(strategy: Strategy, *, encoder_decoder: bool, has_token_rules: bool) -> None:
     """Raise ConfigError for what `generate` has no equivalent for."""
     guided = "kl" in strategy.needs
     kld = strategy if isinstance(strategy, KLD) else None
+    truncations = [name for name in TRUNCATIONS if getattr(strategy, name) is not None]
     # The first reason that applies is reported, before anything is decoded.
     reasons = {
         "truncates first (order=truncate_first)": strategy.order != "temperature_first",
         "truncates by top_n_sigma": strategy.top_n_sigma is not None,
+        "truncates by p_less": strategy.p_less is not None,
+        # There each warper renormalizes what the one before it left; here only top-p and typical do.
+        f"combines {' and '.join(truncations)}": len(truncations) > 1 and not _CHAINED.issuperset(truncations),
         "guides an encoder-decoder by KL": guided and encoder_decoder,
         "guides by KL a model that forces or suppresses tokens": guided and has_token_rules,
         "reads 'kl' by another rule than kld's": guided and type(strategy) is not KLD,
@@ -52,7 +62,7 @@ def check_strategy(strategy: Strategy, *, encoder_decoder: bool, has_token_rules
 def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> dict[str, Any]:
     """Return the arguments that make `generate` decode by this strategy and report its temperatures to `observe`.
 
-    They are transformers' own where it has them (a fixed temperature, top-k, top-p, min-p), else our processors.
+    They are transformers' own where it has them (a fixed temperature, every truncation), else our processors.
     """
     rules = [] if model.token_rules.is_empty else [_RestrictProcessor(model.token_rules)]
     fixed_t = strategy.t0 if type(strategy) is Fixed else None
@@ -71,6 +81,8 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
         "top_p": 1.0 if strategy.top_p is None else strategy.top_p,
         "min_p": strategy.min_p,
     }
+    # generate's own names; its defaults leave them off.
+    how |= {name: value for name in _OWN_NAMES if (value := getattr(strategy, name)) is not None}
     if isinstance(strategy, KLD):
         return {**how, "custom_generate": _guided_loop(strategy, model, prompts, observe)}
     # `type(…) is`, not isinstance: a subclass may have changed the rule.
@@ -108,12 +120,17 @@ class _RestrictProcessor(LogitsProcessor):
 
 
 class _RuleProcessor(LogitsProcessor):
-    """The rule of any strategy that reads only the entropy. A fixed temperature is observed, and left to `generate`."""
+    """The rule of any strategy that reads what one model's logits give.
+
+    A fixed temperature is observed, and left to `generate`.
+    """
 
     def __init__(self, strategy: Strategy, observe: Observer) -> None:
         """Prepare for one call of `generate`, in which a temperature per instance is that of the first step."""
         self.strategy, self.observe = strategy, observe
         self.step, self.kept_R = 0, torch.empty(0)
+        self.before_RV: Tensor | None = None
+        """The logits of the step before, where the rule reads the surprisal."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scaled logits, [R, V]."""
@@ -122,17 +139,32 @@ class _RuleProcessor(LogitsProcessor):
         entropy_R = passes.entropy(scores)
         temperature_R = self.kept_R
         if self.step == 0 or self.strategy.granularity == "token":
-            temperature_R = self.kept_R = self._rule(entropy_R, scores.shape[-1])
+            temperature_R = self.kept_R = self._rule(self._signals(entropy_R, input_ids, scores))
         self.observe(temperature_R, entropy_R)
         self.step += 1
+        if "surprisal" in self.strategy.needs:
+            self.before_RV = scores.clone()
         if type(self.strategy) is Fixed:
             return scores
         return sampler_scores(passes.scale(scores, temperature_R), temperature_R)
 
-    def _rule(self, entropy_R: Tensor, vocabulary: int) -> Tensor:
+    def _signals(self, entropy_R: Tensor, input_ids: Tensor, scores: Tensor) -> Signals:
+        """Return the signals that the rule reads, as the engine computes them."""
+        reads = self.strategy.needs
+        surprisal_R = None if self.before_RV is None else surprisal(self.before_RV, input_ids[:, -1])
+        return Signals.build(
+            entropy_R,
+            step_R=torch.full_like(entropy_R, self.step, dtype=torch.int64) if "step" in reads else None,
+            varentropy_R=varentropy(scores) if "varentropy" in reads else None,
+            collision_R=collision(scores) if "collision" in reads else None,
+            surprisal_R=surprisal_R,
+            vocabulary=scores.shape[-1],
+        )
+
+    def _rule(self, signals: Signals) -> Tensor:
         """Return T per row, [R]. Entropies that are not finite pass through: the observer names their example."""
+        entropy_R = signals.entropy_R
         table = StrategyTable.build([self.strategy], dtype=entropy_R.dtype, device=entropy_R.device)
-        signals = Signals.build(entropy_R, vocabulary=vocabulary)
         strategy_R = torch.zeros_like(entropy_R, dtype=torch.int64)
         temperature_R = table.temperature(strategy_R, signals)
         # A NaN here comes from the model, not from the strategy's parameters.

@@ -40,7 +40,7 @@ class HFGenerateEngine(Engine):
     """
 
     name = "hf_generate"
-    signals = frozenset({"entropy", "kl"})
+    signals = frozenset({"entropy", "kl", "step", "varentropy", "collision", "surprisal"})
 
     def identity(self) -> dict[str, Any]:
         """See Engine."""

@@ -16,8 +16,11 @@ from edt.cli.composition import BAD_OVERRIDE, compose
 from edt.cli.foreign_names import own_name
 from edt.cli.help import config_groups
 from edt.cli.renamed import renamed_key, renamed_option
-from edt.cli.schema import arguments
+from edt.cli.schema import SCHEMAS, arguments
 from edt.errors import suggestion
+
+_FAMILIES = [path.removeprefix("strategy/") for path in SCHEMAS if path.startswith("strategy/")]
+"""The built-in families of strategies."""
 
 TRACKED_LATER = ("generate", "score", "tune")
 """Commands that leave run folders and export nothing by themselves."""
@@ -185,7 +188,7 @@ def _hint_below(parent: str, name: str, node: Any, value: str | None) -> str:
     # Fixed temperature first, the family that most people know; a family alone is chosen by its option.
     keys.sort(key=lambda key: not key.startswith("strategy.fixed."))
     shown = [f"{key}={value or '…'}" for key in keys[:3]]
-    family = re.fullmatch(r"strategy\.(fixed|edt|kld|dynatemp|random_t)\.\w+", keys[0]) if keys else None
+    family = re.fullmatch(rf"strategy\.({'|'.join(_FAMILIES)})\.\w+", keys[0]) if keys else None
     if family:
         shown = [f"strategy={family.group(1)} strategy.{name}={value or '…'}", shown[0]]
     return _did_you_mean(shown)

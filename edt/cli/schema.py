@@ -22,7 +22,7 @@ from edt.decoding.sampling import Sampling
 from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
-from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
 from edt.study.spec import Browser, RefinementBudget
 from edt.tasks.base import Task
 from edt.tasks.jsonl import JsonLines
@@ -57,7 +57,11 @@ SCHEMAS: Mapping[str, type] = {
     "strategy/edt": EDT,
     "strategy/fixed": Fixed,
     "strategy/kld": KLD,
+    "strategy/inverted_edt": InvertedEDT,
     "strategy/random_t": RandomT,
+    "strategy/schedule": Schedule,
+    "strategy/shuffled_edt": ShuffledEDT,
+    "strategy/switch": Switch,
     "task/jsonl": JsonLines,
     "task/mini_msmarco": MiniMSMarco,
     "task/mini_quac": MiniQuAC,

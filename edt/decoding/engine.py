@@ -31,7 +31,7 @@ from edt.strategies.base import Strategy
 if TYPE_CHECKING:
     from edt.decoding.engine_specs import EngineSpec
 
-SIGNALS = frozenset({"entropy", "kl", "uniform"})
+SIGNALS = frozenset({"entropy", "kl", "uniform", "step", "varentropy", "collision", "surprisal", "past_entropy"})
 """What a strategy may read: all that engine=batched computes."""
 
 

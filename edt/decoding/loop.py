@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from edt.decoding.alive_rows import AliveRows
+from edt.decoding.alive_rows import AliveRows, upload
 from edt.decoding.cache.branches import Branches
+from edt.decoding.ops.draw import floored
 from edt.decoding.ops.noise import uniform_noise
-from edt.decoding.ops.truncation_cutoffs import CutoffPlan, cutoffs
+from edt.decoding.ops.truncation_cutoffs import CutoffPlan, cutoffs, typical_bounds
 from edt.decoding.request import OnStep, ignore_step
 from edt.decoding.row_batch import RowBatch
 from edt.decoding.stops import StopWatch
@@ -24,6 +25,9 @@ from edt.errors import ConfigError
 from edt.models.token_rules import TokenRules
 from edt.strategies.base import Signals
 from edt.strategies.rows import StrategyTable
+
+OF_THE_ROW = frozenset({"step", "uniform", "surprisal", "past_entropy"})
+"""Signals that depend on the row and not on its branch alone."""
 
 
 def decode(
@@ -83,36 +87,44 @@ def _work_of_step(alive: int, ended: int, step: int, max_new_tokens: int) -> tup
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """What a step gives each row, on the model's device: a token, its temperature, and the entropy over all tokens."""
+    """What a step gives each row, on the model's device: a token, its temperature, and the entropy over all tokens.
+
+    surprisal_R: −ln p of the token at T = 1, where a strategy reads it at the next step; None: none does.
+    """
 
     token_R: Tensor
     temperature_R: Tensor
     entropy_R: Tensor
+    surprisal_R: Tensor | None = None
 
 
 def draw_step(rows: RowBatch, branches: Branches, table: StrategyTable, alive: AliveRows, step: int) -> Drawn:
     """Draw one token per living row. Only top-k and top-p wait for the device in here, to see how deep to look."""
     # 1. signals of the model's own distribution: computed per branch, given per row
-    signals = branches.signals()  # each [R]
+    signals = branches.signals(table.signals)  # each [R]
 
     # 2. cutoffs before the temperature, for rows with order=truncate_first
     one_R = torch.ones_like(signals.entropy_R)
-    cutoff_R = _truncate(branches, alive.truncate_first, one_R)  # [R], −inf: nothing is dropped
+    cutoff_R, ceiling_R = _truncate(branches, alive.truncate_first, one_R)  # [R]; −inf, None: nothing is dropped
 
-    # 3. the signals as each rule reads them: of the kept tokens only, and with uniform noise, where it asks for that
+    # 3. the signals as each rule reads them: of the kept tokens only, and those of the row, where it asks for them
     rule_signals = signals
     if alive.reads_kept is not None:
-        rule_signals = _of_kept_tokens(signals, branches, alive.reads_kept, cutoff_R)
-    if table.needs("uniform").any():
-        uniform_R = uniform_noise(alive.key_U2, step, rule_signals.entropy_R.dtype)[alive.stream_R]
-        rule_signals = replace(rule_signals, uniform_R=uniform_R)
+        rule_signals = _of_kept_tokens(signals, branches, alive.reads_kept, cutoff_R, ceiling_R)
+    if table.signals & OF_THE_ROW:
+        rule_signals = _with_row_signals(rule_signals, signals.entropy_R, rows, table, alive, step)
 
     # 4. temperature
     temperature_R = table.temperature(alive.strategy_on_device_R, rule_signals, alive.family_rows)  # [R]
     temperature_R = rows.apply_per_instance(alive.alive_R, step, temperature_R, alive.per_instance_R)
 
     # 5. cutoffs at this temperature, for all other rows that truncate; −inf is neutral in the maximum
-    cutoff_R = torch.maximum(cutoff_R, _truncate(branches, alive.temperature_first, temperature_R))
+    other_cutoff_R, other_ceiling_R = _truncate(branches, alive.temperature_first, temperature_R)
+    cutoff_R = torch.maximum(cutoff_R, other_cutoff_R)
+    ceiling_R = _lower(ceiling_R, other_ceiling_R)
+    if ceiling_R is not None:
+        # At the temperature floor a row takes the likeliest token, which typical may have dropped.
+        ceiling_R = ceiling_R.masked_fill(floored(temperature_R), torch.inf)
 
     # 6. noise and draw
     noise_UV = branches.kernels.gumbel_noise(alive.key_U2, step, branches.logits_BV.dtype)  # [U, V]
@@ -123,9 +135,11 @@ def draw_step(rows: RowBatch, branches: Branches, table: StrategyTable, alive: A
         cutoff_R if table.truncates else None,  # None saves a comparison with every logit
         noise_UV,
         alive.stream_R,
+        ceiling_R,  # None, unless a row uses typical
     )  # [R]
     # The entropy of the full distribution, whatever the rule has read.
-    return Drawn(token_R=token_R, temperature_R=temperature_R, entropy_R=signals.entropy_R)
+    surprisal_R = branches.surprisal(token_R) if "surprisal" in table.signals else None
+    return Drawn(token_R=token_R, temperature_R=temperature_R, entropy_R=signals.entropy_R, surprisal_R=surprisal_R)
 
 
 def record_step(
@@ -142,8 +156,10 @@ def record_step(
     finite_R: the rows whose logits were a distribution, [R] bool.
     """
     # One array, since each transfer waits for all that the device has to do; float64 holds any token id exactly.
-    columns = (drawn.token_R, drawn.temperature_R, drawn.entropy_R, finite_R)
-    token_R, temperature_R, entropy_R, finite_R = torch.stack([column.double() for column in columns]).cpu()
+    columns = [drawn.token_R, drawn.temperature_R, drawn.entropy_R, finite_R]
+    columns += [] if drawn.surprisal_R is None else [drawn.surprisal_R]
+    on_cpu = torch.stack([column.double() for column in columns]).cpu()
+    token_R, temperature_R, entropy_R, finite_R = on_cpu[:4]
 
     # A NaN would make every token of the row nonsense, and cleaning it would hide a broken model.
     bad_R = finite_R == 0
@@ -155,6 +171,8 @@ def record_step(
 
     id_R: Tensor = token_R.long()
     rows.record(alive.alive_R, step, id_R, temperature_R, entropy_R)
+    if drawn.surprisal_R is not None:
+        rows.surprisal_A[alive.alive_R] = on_cpu[4]
     return id_R
 
 
@@ -180,25 +198,55 @@ def check_temperatures(temperature_R: Tensor, strategy_R: Tensor, table: Strateg
         )
 
 
-def _truncate(branches: Branches, plan: CutoffPlan | None, temperature_R: Tensor) -> Tensor:
-    """Return the smallest logit that each row of the plan may draw at this temperature, [R]; −inf for all others."""
-    cutoff_R = torch.full_like(temperature_R, -torch.inf)
+def _truncate(branches: Branches, plan: CutoffPlan | None, temperature_R: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the smallest and the largest logit that each row of the plan may draw at this temperature, [R] each.
+
+    −inf and +inf for all other rows; None instead of the largest where no row has one.
+    """
+    cutoff_R, ceiling_R = torch.full_like(temperature_R, -torch.inf), None
     if plan is not None:
-        cutoff_R[plan.rows] = cutoffs(
-            branches.logits_BV,
-            branches.branch_on_device_R[plan.rows],
-            temperature_R[plan.rows],
-            plan,
-            branches.kernels.kept_weight,
-        )
-    return cutoff_R
+        logits_BV, branch_R = branches.logits_BV, branches.branch_on_device_R[plan.rows]
+        at_R, kernels = temperature_R[plan.rows], branches.kernels
+        lowest_R = cutoffs(logits_BV, branch_R, at_R, plan, kernels)
+        if plan.typical is not None:
+            ceiling_R = torch.full_like(temperature_R, torch.inf)
+            lowest_R, ceiling_R[plan.rows] = typical_bounds(logits_BV, branch_R, at_R, plan, lowest_R, kernels)
+        cutoff_R[plan.rows] = lowest_R
+    return cutoff_R, ceiling_R
 
 
-def _of_kept_tokens(signals: Signals, branches: Branches, rows: Tensor, cutoff_R: Tensor) -> Signals:
+def _lower(first_R: Tensor | None, second_R: Tensor | None) -> Tensor | None:
+    """Return the lower of two ceilings per row, where None is no ceiling."""
+    if first_R is None or second_R is None:
+        return second_R if first_R is None else first_R
+    return torch.minimum(first_R, second_R)
+
+
+def _of_kept_tokens(
+    signals: Signals, branches: Branches, rows: Tensor, cutoff_R: Tensor, ceiling_R: Tensor | None
+) -> Signals:
     """Return the signals, with the entropy of the kept tokens in the rows whose rule reads that."""
     branch_R = branches.branch_on_device_R[rows]
-    kept_entropy, kept_max = branches.kernels.kept_entropy(branches.logits_BV, branch_R, cutoff_R[rows])
+    kept_entropy, kept_max = branches.kernels.kept_entropy(
+        branches.logits_BV, branch_R, cutoff_R[rows], None if ceiling_R is None else ceiling_R[rows]
+    )
     # Copies: the record keeps the entropy of the full distribution.
     entropy_R, max_entropy_R = signals.entropy_R.clone(), signals.max_entropy_R.clone()
     entropy_R[rows], max_entropy_R[rows] = kept_entropy, kept_max
     return replace(signals, entropy_R=entropy_R, max_entropy_R=max_entropy_R)
+
+
+def _with_row_signals(
+    signals: Signals, full_entropy_R: Tensor, rows: RowBatch, table: StrategyTable, alive: AliveRows, step: int
+) -> Signals:
+    """Return the signals with those of the row, its identity and its past, that a strategy of the table reads."""
+    given: dict[str, Tensor] = {}
+    if "step" in table.signals:
+        given["step_R"] = torch.full_like(full_entropy_R, step, dtype=torch.int64)
+    if "uniform" in table.signals:
+        given["uniform_R"] = uniform_noise(alive.key_U2, step, full_entropy_R.dtype)[alive.stream_R]
+    if "surprisal" in table.signals:
+        given["surprisal_R"] = upload(rows.surprisal_A[alive.alive_R].to(full_entropy_R.dtype), full_entropy_R.device)
+    if "past_entropy" in table.signals:
+        given["past_entropy_R"] = rows.past_entropy(alive.alive_R, step, full_entropy_R)
+    return replace(signals, **given)

@@ -17,7 +17,7 @@ from edt.decoding.engine import Engine, noise_key, raise_non_finite
 from edt.decoding.loop import check_temperatures, finish
 from edt.decoding.ops.draw import floored, scale
 from edt.decoding.ops.noise import gumbel_noise, uniform_noise
-from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
+from edt.decoding.ops.signals import collision, entropy, finite_rows, kl_divergence, surprisal, varentropy
 from edt.decoding.request import DecodeRequest, Pair
 from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import Limits, Sampling
@@ -91,7 +91,14 @@ def _read_signals(
     logits_1V = rules.apply(logits_1V, step)
     unconditional_1V = None if unconditional_1V is None else rules.apply(unconditional_1V, step)
     kl_1 = None if unconditional_1V is None else kl_divergence(logits_1V, unconditional_1V)
-    return logits_1V, Signals.build(entropy(logits_1V), kl_R=kl_1, vocabulary=logits_1V.shape[-1])
+    return logits_1V, Signals.build(
+        entropy(logits_1V),
+        kl_R=kl_1,
+        step_R=torch.full((1,), step, device=logits_1V.device),
+        varentropy_R=varentropy(logits_1V),
+        collision_R=collision(logits_1V),
+        vocabulary=logits_1V.shape[-1],
+    )
 
 
 def _draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: RowBatch, step: int) -> Tensor:
@@ -100,6 +107,7 @@ def _draw_alone(logits_1V: Tensor, signals: Signals, table: StrategyTable, row: 
     token_1 = score_1V.argmax(dim=-1)
 
     row.record(torch.tensor([0]), step, token_1.cpu(), temperature_1.cpu(), signals.entropy_R.cpu())
+    row.surprisal_A = surprisal(logits_1V, token_1).double().cpu()
     return token_1
 
 
@@ -113,7 +121,12 @@ def _scores_alone(
 
     # The signals as the rule reads them, over all tokens or over those that truncation at T = 1 keeps.
     kept_1V = keep_mask(logits_1V, table.truncation_N)
-    rule_signals = replace(signals, uniform_R=uniform_noise(key_12, step, logits_1V.dtype))
+    rule_signals = replace(
+        signals,
+        uniform_R=uniform_noise(key_12, step, logits_1V.dtype),
+        surprisal_R=row.surprisal_A.to(logits_1V),
+        past_entropy_R=row.past_entropy(torch.tensor([0]), step, signals.entropy_R),
+    )
     if strategy.entropy_of == "kept":
         max_entropy_1 = kept_1V.sum(dim=-1).to(logits_1V).log()
         kept_entropy_1 = entropy(logits_1V.masked_fill(~kept_1V, -torch.inf))
@@ -130,7 +143,8 @@ def _scores_alone(
     scaled_1V = scale(logits_1V, temperature_1)
     if strategy.order == "temperature_first":
         kept_1V = keep_mask(scaled_1V, table.truncation_N, logits_1V)
+    # At the temperature floor the likeliest token is taken, which only typical may have dropped.
+    if floored(temperature_1):
+        return scaled_1V, temperature_1
     score_1V = scaled_1V.masked_fill(~kept_1V, -torch.inf)
-    if not floored(temperature_1):
-        score_1V = score_1V + gumbel_noise(key_12, step, logits_1V.shape[-1], logits_1V.dtype)
-    return score_1V, temperature_1
+    return score_1V + gumbel_noise(key_12, step, logits_1V.shape[-1], logits_1V.dtype), temperature_1

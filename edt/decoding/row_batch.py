@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from edt.decoding.ops.draw import floored
+from edt.decoding.ops.noise import FOR_PAST_STEP, uniform_noise
 from edt.records import FinishReason
 
 
@@ -29,6 +30,8 @@ class RowBatch:
     temperature_AS: Tensor = field(init=False)
     entropy_AS: Tensor = field(init=False)
     floored_AS: Tensor = field(init=False)
+    surprisal_A: Tensor = field(init=False)
+    """−ln p of each row's last token, where a strategy reads it; NaN before the first."""
     length_A: Tensor = field(init=False)
     reason_A: list[FinishReason] = field(init=False)
 
@@ -43,6 +46,7 @@ class RowBatch:
         self.temperature_AS = torch.zeros(shape, dtype=torch.float64)
         self.entropy_AS = torch.zeros(shape, dtype=torch.float64)
         self.floored_AS = torch.zeros(shape, dtype=torch.bool)
+        self.surprisal_A = torch.full((shape[0],), torch.nan, dtype=torch.float64)
         self.length_A = torch.full((shape[0],), self.max_new_tokens)
         self.reason_A = ["length"] * shape[0]
 
@@ -57,6 +61,18 @@ class RowBatch:
             return temperature_R
         first_R = self.temperature_AS[alive_R, 0].to(temperature_R)
         return torch.where(per_instance_R, first_R, temperature_R)
+
+    def past_entropy(self, alive_R: Tensor, step: int, entropy_R: Tensor) -> Tensor:
+        """Return the entropy of one of each row's steps so far, drawn evenly by the row's own noise, [R].
+
+        entropy_R: that of this step, on the model's device, which the result is on.
+        """
+        # Drawn on the CPU, where the past is: a device would have to be waited for.
+        uniform_U = uniform_noise(self.key_U2, step, torch.float64, FOR_PAST_STEP)
+        chosen_R = (uniform_U[self.stream_A[alive_R]] * (step + 1)).long()
+        past_R = self.entropy_AS[alive_R, chosen_R].to(entropy_R.device, entropy_R.dtype, non_blocking=True)
+        is_now_R = (chosen_R == step).to(entropy_R.device, non_blocking=True)
+        return torch.where(is_now_R, entropy_R, past_R)
 
     def record(self, alive_R: Tensor, step: int, token_R: Tensor, temperature_R: Tensor, entropy_R: Tensor) -> None:
         """Record what these rows drew at this step, at which temperature and entropy; all on the CPU."""

@@ -24,7 +24,7 @@ from edt.models.language_model import LanguageModel
 from edt.records import Prompt
 from edt.selftest.exact import Context, exact_distribution
 from edt.selftest.outcome import Outcome
-from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
 from edt.strategies.base import Strategy
 
 VOCABULARY = 64
@@ -52,6 +52,18 @@ SETTINGS: tuple[Strategy, ...] = (
     Dynatemp(t_min=0.4, t_max=2.0, exponent=0.8),
     Dynatemp(t_min=0.4, t_max=2.0, min_p=0.02, order="truncate_first"),
     RandomT(q0=0.4, q25=0.7, q50=0.9, q75=1.2, q100=1.8),
+    Fixed(t0=1.3, epsilon_cutoff=0.03),
+    Fixed(t0=1.6, eta_cutoff=0.05),
+    Fixed(t0=1.5, typical_p=0.7),
+    Fixed(t0=1.5, typical_p=0.6, order="truncate_first"),
+    Fixed(t0=1.4, top_h=0.6),
+    Fixed(t0=1.5, p_less="plain"),
+    Fixed(t0=2.0, p_less="norm", order="truncate_first"),
+    EDT(t0=1.4, theta=0.3, typical_p=0.8, top_k=30, order="truncate_first", entropy_of="kept"),
+    Switch(t_high=1.3, t_low=0.5, h=2.0),
+    Schedule(t_high=1.6, t_low=0.3, decay=2.0),
+    ShuffledEDT(t0=1.3, theta=0.8),
+    InvertedEDT(t0=1.8, theta=1.0),
 )
 """Every family, with and without truncation of each kind, in both orders and granularities."""
 
@@ -205,5 +217,8 @@ def _contexts(model: LanguageModel, prompt: Prompt) -> tuple[Context, list[Conte
         return [row.double().cpu().numpy() for some in rows for row in some]
 
     both = zip(read(prompt.token_ids), read(prompt.unconditional_ids), strict=True)
-    start, *after = (Context(logits_V=logits_V, without_V=without_V) for logits_V, without_V in both)
+    start, *after = (
+        Context(logits_V=logits_V, without_V=without_V, step=min(index, 1))
+        for index, (logits_V, without_V) in enumerate(both)
+    )
     return start, after

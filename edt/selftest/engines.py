@@ -14,7 +14,7 @@ from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
 from edt.records import Generation, Prompt
 from edt.selftest.outcome import Outcome
-from edt.strategies import EDT, KLD, Dynatemp, Fixed
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
 from edt.strategies.base import Strategy
 
 FAMILIES: tuple[Strategy, ...] = (
@@ -27,6 +27,13 @@ FAMILIES: tuple[Strategy, ...] = (
     EDT(t0=1.1, theta=0.4, granularity="instance"),
     KLD(t0=1.0, sigma=1.0),
     Dynatemp(t_min=0.2, t_max=1.5),
+    Fixed(t0=1.2, typical_p=0.8),
+    Fixed(t0=1.4, top_h=0.5),
+    Switch(t_high=1.2, t_low=0.4, h=1.0),
+    Schedule(t_high=1.3, t_low=0.3, decay=4.0),
+    ShuffledEDT(t0=1.2, theta=0.5),
+    InvertedEDT(t0=1.2, theta=0.5),
+    RandomT(q0=0.2, q25=0.5, q50=0.8, q75=1.0, q100=1.4),
 )
 """One or two of each family: what must be exact."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
 from edt.strategies.base import Strategy
 
 Row = NDArray[np.float64]
@@ -24,10 +24,11 @@ NODES = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The model's logits after one text: with the source, and without it."""
+    """The model's logits after one text: with the source, and without it. step: the tokens drawn so far, 0 or 1."""
 
     logits_V: Row
     without_V: Row
+    step: int = 0
 
 
 def exact_distribution(setting: Strategy, context: Context, start: Context) -> Row:
@@ -43,6 +44,12 @@ def exact_distribution(setting: Strategy, context: Context, start: Context) -> R
                 at = low + (high - low) * (node + 1) / 2
                 total += weight / 8 * _at_temperature(setting, context.logits_V, at)
         return total
+    if isinstance(setting, ShuffledEDT):
+        # At step 1 the entropy is that of either step, with an even chance.
+        edt = EDT(t0=setting.t0, theta=setting.theta, n=setting.n)
+        either = [start, context] if context.step == 1 else [context]
+        mixed = [_at_temperature(setting, context.logits_V, _temperature(edt, one)) for one in either]
+        return np.asarray(np.mean(mixed, axis=0))
     return _at_temperature(setting, context.logits_V, _temperature(setting, rule))
 
 
@@ -74,6 +81,13 @@ def _temperature(setting: Strategy, context: Context) -> float:
         q_V = np.maximum(softmax(context.without_V), 1e-7)
         p_V = np.maximum(p_V, 1e-7)
         return setting.t0 * float(2 ** (-float((p_V * np.log(p_V / q_V)).sum()) / setting.sigma))
+    if isinstance(setting, InvertedEDT):
+        return setting.t0 * float(setting.n ** (setting.theta * _entropy(p_V)))
+    if isinstance(setting, Switch):
+        return setting.t_high if _entropy(p_V) >= setting.h else setting.t_low
+    if isinstance(setting, Schedule):
+        cooled = max(1 + setting.t_high - math.exp(context.step / setting.decay), setting.t_low)
+        return cooled if context.step >= setting.template_tokens else 1.0
     assert isinstance(setting, Dynatemp)
     # One token that is left is certain, and its largest entropy is 0 too.
     share = _entropy(p_V) / math.log(size) if size > 1 else 0.0
@@ -89,7 +103,7 @@ def _at_temperature(setting: Strategy, logits_V: Row, temperature: float) -> Row
 
 
 def _kept(setting: Strategy, scaled_V: Row) -> NDArray[np.bool_]:
-    """Return which tokens are left: top-k, top-p of what that left, min-p, top-nσ."""
+    """Return which tokens are left: top-k, top-p of what that left, typical of what all leave, the rest of all."""
     kept_V = np.ones(len(scaled_V), dtype=bool)
     rank_V = (-scaled_V).argsort(kind="stable").argsort(kind="stable")
     if setting.top_k is not None:
@@ -104,4 +118,30 @@ def _kept(setting: Strategy, scaled_V: Row) -> NDArray[np.bool_]:
         kept_V &= p_V >= setting.min_p * p_V.max()
     if setting.top_n_sigma is not None:
         kept_V &= scaled_V >= scaled_V.max() - setting.top_n_sigma * scaled_V.std()
+    p_V = softmax(scaled_V)
+    if setting.epsilon_cutoff is not None:
+        kept_V &= p_V >= min(setting.epsilon_cutoff, p_V.max())
+    if setting.eta_cutoff is not None:
+        least = min(setting.eta_cutoff, math.sqrt(setting.eta_cutoff) * math.exp(-_entropy(p_V)))
+        kept_V &= p_V >= min(least, p_V.max())
+    if setting.p_less is not None:
+        same = float((p_V**2).sum())
+        kept_V &= p_V >= (same if setting.p_less == "plain" else same - (1 - same) / (len(p_V) - 1))
+    if setting.top_h is not None:
+        # Of the 100 likeliest tokens: of all, in a vocabulary that is smaller.
+        assert len(p_V) <= 100
+        terms_V = -np.sort(p_V)[::-1] * np.log(np.sort(p_V)[::-1])
+        kept_V &= (np.cumsum(terms_V)[rank_V] <= setting.top_h * terms_V.sum()) | (rank_V == 0)
+    if setting.typical_p is not None:
+        kept_V &= _typical(np.where(kept_V, scaled_V, -np.inf), setting.typical_p)
     return kept_V
+
+
+def _typical(scaled_V: Row, share: float) -> NDArray[np.bool_]:
+    """Return the tokens with surprisals nearest to the entropy, until they hold the share."""
+    p_V = softmax(scaled_V)
+    possible_V = p_V > 0
+    distance_V = np.where(possible_V, np.abs(-np.log(np.where(possible_V, p_V, 1.0)) - _entropy(p_V)), np.inf)
+    order_V = distance_V.argsort(kind="stable")
+    count = int((np.cumsum(p_V[order_V]) < share).sum()) + 1
+    return np.isin(np.arange(len(p_V)), order_V[:count])

@@ -17,20 +17,28 @@ from edt.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
-_TRUNCATION_AXES = ("top_k", "top_p", "min_p", "top_n_sigma", "order")
+TRUNCATIONS = ("top_k", "top_p", "min_p", "top_n_sigma", "epsilon_cutoff", "eta_cutoff", "typical_p", "top_h", "p_less")
+"""The truncations of every strategy, by the name of their parameter."""
+
 _ORDERS = ("temperature_first", "truncate_first")
+_P_LESS = ("plain", "norm")
 GRANULARITIES = ("token", "instance")
 """How often a temperature is computed: at each token, or once per instance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """The signals that a temperature may read, one value per row, in nats, of the model's distribution at T = 1.
+    """The signals that a temperature may read, one value per row, in nats, of the model's distribution p at T = 1.
 
     entropy_R: H = −Σ p ln p, of all tokens, or of the kept ones for a strategy with entropy_of "kept".
     max_entropy_R: the largest entropy that as many tokens can have, the logarithm of their number.
     kl_R: KL(p‖q) of the distribution with the source against the one without it.
     uniform_R: a number in (0, 1), noise that belongs to the row's identity and the step.
+    step_R: the number of tokens drawn so far, 0 at the first step, int64.
+    varentropy_R: Σ p (ln p + H)², the variance of the surprisal, in nats².
+    collision_R: Σ p², the probability that two draws agree; not in nats.
+    surprisal_R: −ln p of the row's last token under the distribution at T = 1 that it was drawn from; NaN at step 0.
+    past_entropy_R: H of all tokens at one of the row's steps so far, this one included, drawn evenly by its own noise.
     A signal is NaN in rows whose strategy does not read it.
     """
 
@@ -38,44 +46,34 @@ class Signals:
     max_entropy_R: Tensor
     kl_R: Tensor
     uniform_R: Tensor
+    step_R: Tensor
+    varentropy_R: Tensor
+    collision_R: Tensor
+    surprisal_R: Tensor
+    past_entropy_R: Tensor
 
     @classmethod
-    def build(
-        cls,
-        entropy_R: Tensor,
-        *,
-        max_entropy_R: Tensor | None = None,
-        kl_R: Tensor | None = None,
-        uniform_R: Tensor | None = None,
-        vocabulary: int | None = None,
-    ) -> Signals:
-        """Return the signals, with NaN for those that are not given.
+    def build(cls, entropy_R: Tensor, *, vocabulary: int | None = None, **given: Tensor | None) -> Signals:
+        """Return the signals, with NaN for those that are not given, or given as None.
 
         vocabulary: the number of tokens; given instead of max_entropy_R, it sets that to ln(vocabulary).
         """
         # Imported here: the command line reads the strategies' parameters without torch.
         import torch
 
+        if given.get("max_entropy_R") is None and vocabulary is not None:
+            given["max_entropy_R"] = torch.full_like(entropy_R, math.log(vocabulary))
         # NaN, not 0: a rule that reads a signal nobody computed must not return a plausible temperature.
         nan_R = torch.full_like(entropy_R, torch.nan)
-        if max_entropy_R is None and vocabulary is not None:
-            max_entropy_R = torch.full_like(entropy_R, math.log(vocabulary))
-
-        return cls(
-            entropy_R=entropy_R,
-            max_entropy_R=nan_R if max_entropy_R is None else max_entropy_R,
-            kl_R=nan_R if kl_R is None else kl_R,
-            uniform_R=nan_R if uniform_R is None else uniform_R,
-        )
+        missing = {field.name: nan_R for field in fields(cls)}
+        return cls(**{**missing, "entropy_R": entropy_R, **{name: v for name, v in given.items() if v is not None}})
 
     def select(self, rows: Tensor) -> Signals:
         """Return the signals of some rows."""
-        return Signals(
-            entropy_R=self.entropy_R[rows],
-            max_entropy_R=self.max_entropy_R[rows],
-            kl_R=self.kl_R[rows],
-            uniform_R=self.uniform_R[rows],
-        )
+        # Each tensor once: those that nobody computed are the same one, and a step should not pay for them.
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen = {key: value[rows] for key, value in {id(value): value for value in values.values()}.items()}
+        return Signals(**{name: chosen[id(value)] for name, value in values.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +81,14 @@ class Strategy(ABC):
     """One point of a family, validated when built.
 
     A subclass adds its parameters as fields, checks them in `check`, and gives the rule in `temperature`.
-    Truncation: top_k >= 1, 0 < top_p <= 1, 0 < min_p <= 1, top_n_sigma >= 0; None is off.
+    Truncation: top_k >= 1, 0 < top_p <= 1, 0 < min_p <= 1, top_n_sigma >= 0, 0 < epsilon_cutoff < 1,
+    0 < eta_cutoff < 1, 0 < typical_p <= 1, 0 < top_h <= 1, p_less "plain" or "norm"; None is off. See
+    `edt.strategies.truncation` for the definitions.
     """
 
     family: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Signals that the rule reads: a subset of {"entropy", "kl", "uniform"}."""
+    """Signals that the rule reads: names of `Signals` without their `_R`."""
 
     top_k: int | None = None
     """Keep the k most likely tokens."""
@@ -98,6 +98,16 @@ class Strategy(ABC):
     """Keep tokens of at least min_p times the largest probability."""
     top_n_sigma: float | None = None
     """Keep logits within n standard deviations of the largest."""
+    epsilon_cutoff: float | None = None
+    """Keep tokens of at least this probability."""
+    eta_cutoff: float | None = None
+    """Keep tokens of at least min(η, √η · e^(−H)), H the entropy of all tokens."""
+    typical_p: float | None = None
+    """Keep the tokens whose surprisal is nearest to the entropy and that hold the share p of the probability."""
+    top_h: float | None = None
+    """Keep the most likely tokens that hold the share h of the entropy of the 100 most likely."""
+    p_less: str | None = None
+    """plain: keep tokens of at least the collision probability Σp²; norm: of that less the chance of a mismatch."""
     order: str = "temperature_first"
     """temperature_first: truncate the distribution at T; truncate_first: truncate at T = 1, then draw at T."""
 
@@ -114,12 +124,19 @@ class Strategy(ABC):
             self.require(0 < self.min_p <= 1, "min_p", "a share of the largest probability in (0, 1]; null is off")
         if self.top_n_sigma is not None:
             self.require(0 <= self.top_n_sigma < math.inf, "top_n_sigma", "a number of 0 or more; null is off")
+        for name in ("epsilon_cutoff", "eta_cutoff"):
+            value = getattr(self, name)
+            self.require(value is None or 0 < value < 1, name, "a probability in (0, 1), both excluded; null is off")
+        for name, share in (("typical_p", "probability mass"), ("top_h", "entropy")):
+            value = getattr(self, name)
+            self.require(value is None or 0 < value <= 1, name, f"a share of the {share} in (0, 1]; null is off")
+        self.require(self.p_less in (None, *_P_LESS), "p_less", f"one of {', '.join(_P_LESS)}; null switches it off")
         self.require(self.order in _ORDERS, "order", f"one of {', '.join(_ORDERS)}")
         # Such a point would decode the same tokens as the one without an order, under another id.
         if self.order != _ORDERS[0] and not self.truncates:
             raise ConfigError(
-                f"strategy '{self.family}': order is '{self.order}', but nothing is truncated; set top_k, top_p, min_p "
-                f"or top_n_sigma, or leave order={_ORDERS[0]}."
+                f"strategy '{self.family}': order is '{self.order}', but nothing is truncated; set one of "
+                f"{', '.join(TRUNCATIONS)}, or leave order={_ORDERS[0]}."
             )
         # Last, since a family may read the shared parameters: EDT allows entropy_of="kept" only with truncate_first.
         self.check()
@@ -127,7 +144,7 @@ class Strategy(ABC):
     @property
     def truncates(self) -> bool:
         """Whether any truncation is on."""
-        return any(value is not None for value in (self.top_k, self.top_p, self.min_p, self.top_n_sigma))
+        return any(getattr(self, name) is not None for name in TRUNCATIONS)
 
     @abstractmethod
     def check(self) -> None:
@@ -174,8 +191,8 @@ class Strategy(ABC):
     def strategy_id(self) -> str:
         """Readable and unique, as `edt(t0=0.7,theta=0.5)`; parameters at their default are left out."""
         # The family's own parameters first, the shared truncation last.
-        own = [field for field in fields(self) if field.name not in _TRUNCATION_AXES]
-        shared = [field for field in fields(self) if field.name in _TRUNCATION_AXES]
+        own = [field for field in fields(self) if field.name not in (*TRUNCATIONS, "order")]
+        shared = [field for field in fields(self) if field.name in (*TRUNCATIONS, "order")]
         given = [
             f"{field.name}={_shortest_text(getattr(self, field.name))}"
             for field in own + shared
@@ -194,7 +211,10 @@ class Strategy(ABC):
         declared = str(type(self).__dataclass_fields__[name].type)
         if value is None and "None" in declared:
             return None
-        if isinstance(value, str) and "str" in declared:
+        if "str" in declared:
+            # p_less=true, for one, is no number that is missing.
+            if not isinstance(value, str):
+                raise ConfigError(f"strategy '{self.family}': {name} is {value!r:.80}; it must be a text.")
             return value
         # numbers.Real also takes NumPy's numbers, as of numpy.linspace; True would be the temperature 1.
         try:

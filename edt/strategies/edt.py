@@ -58,10 +58,17 @@ class EDT(Strategy):
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Return T0·N^(θ/H) per row (Zhang et al. 2024, Eq. 7). θ = 0 gives T0 exactly; H = 0 gives 0."""
-        theta_R, log_n_R = params["theta"], params["n"].log()
-        # Asked of each factor: in float32 a tiny N has the logarithm −∞ and a huge θ is ∞, and ∞ · 0 is NaN. The rule
-        # is a fixed temperature even at H = 0, where rate/H would be 0/0.
-        is_fixed_R = (theta_R == 0) | (log_n_R == 0)
-        exponent_R = (theta_R * log_n_R / signals.entropy_R).where(~is_fixed_R, 0.0)
-        # At H = 0 and θ > 0 the exponent is −inf and T = 0: the floor of the draw makes that the argmax.
-        return params["t0"] * exponent_R.exp()
+        return temperature_at(signals.entropy_R, params)
+
+
+def temperature_at(entropy_R: Tensor, params: Mapping[str, Tensor]) -> Tensor:
+    """Return T0·N^(θ/H) per row at these entropies. θ = 0 gives T0 exactly; H = 0 gives 0."""
+    theta_R, log_n_R = params["theta"], params["n"].log()
+    # Asked of each factor: in float32 a tiny N has the logarithm −∞ and a huge θ is ∞, and ∞ · 0 is NaN. The rule
+    # is a fixed temperature even at H = 0, where rate/H would be 0/0.
+    rate_R = theta_R * log_n_R
+    # Of the product too, which underflows where both are tiny.
+    is_fixed_R = (theta_R == 0) | (log_n_R == 0) | (rate_R == 0)
+    exponent_R = (rate_R / entropy_R).where(~is_fixed_R, 0.0)
+    # At H = 0 and θ > 0 the exponent is −inf and T = 0: the floor of the draw makes that the argmax.
+    return params["t0"] * exponent_R.exp()

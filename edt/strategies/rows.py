@@ -5,15 +5,15 @@ Shapes: N strategies in the table, R rows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from edt.strategies.base import Signals, Strategy
-from edt.strategies.truncation import NO_TOP_K, Truncation
+from edt.strategies.truncation import Truncation
 
 _WHOLE_VECTORS = 64
 """Rows that a processor's vector instructions handle without a rest, whatever their width."""
@@ -59,15 +59,7 @@ class StrategyTable:
             for family in families
         )
 
-        # A parameter that a point leaves unset is neutral: it changes nothing in a batch where others use it.
-        top_k = [NO_TOP_K if s.top_k is None else s.top_k for s in strategies]
-        truncation_on_cpu_N = Truncation(
-            # An integer, unlike the others: no float32 is NO_TOP_K exactly.
-            top_k_R=torch.tensor(top_k),
-            top_p_R=column([1.0 if s.top_p is None else s.top_p for s in strategies]),
-            min_p_R=column([0.0 if s.min_p is None else s.min_p for s in strategies]),
-            top_n_sigma_R=column([math.inf if s.top_n_sigma is None else s.top_n_sigma for s in strategies]),
-        )
+        truncation_on_cpu_N = Truncation.of(strategies, dtype)
         return cls(
             strategies=tuple(strategies),
             families=families,
@@ -115,6 +107,11 @@ class StrategyTable:
     def truncates(self) -> bool:
         """Whether any strategy of the table drops tokens."""
         return any(strategy.truncates for strategy in self.strategies)
+
+    @cached_property
+    def signals(self) -> frozenset[str]:
+        """The signals that any strategy of the table reads."""
+        return frozenset().union(*(strategy.needs for strategy in self.strategies))
 
     def needs(self, signal: str) -> Tensor:
         """Return which strategies read `signal`, [N] bool."""

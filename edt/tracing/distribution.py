@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from edt.decoding.ops.draw import floored, scale
-from edt.decoding.ops.signals import entropy
+from edt.decoding.ops.signals import collision, entropy, surprisal, varentropy
 from edt.errors import ConfigError
 from edt.strategies.base import Signals, Strategy
 from edt.strategies.rows import StrategyTable
@@ -32,20 +32,33 @@ def sampling_probabilities(logits_SV: Tensor, temperature_S: Tensor, strategy: S
     return torch.where(floored_S.unsqueeze(-1), argmax_SV, probability_SV)
 
 
-def strategy_temperature(logits_SV: Tensor, strategy: Strategy) -> Tensor:
-    """Return the temperature that a strategy gives to each of these distributions, [S].
+def strategy_temperature(logits_SV: Tensor, strategy: Strategy, token_S: Tensor | None = None) -> Tensor:
+    """Return the temperature that a strategy gives to each of these distributions, [S], those of steps 0, 1, ….
 
-    Raises ConfigError for a strategy that reads more than the entropy over all tokens.
+    token_S: the token drawn at each step, for a rule that reads the surprisal of the last one.
+    Raises ConfigError for a strategy that reads more than these distributions over all tokens.
     """
-    other_signals = strategy.needs - {"entropy"}
+    given = {"entropy", "step", "varentropy", "collision", *([] if token_S is None else ["surprisal"])}
+    other_signals = strategy.needs - given
     if other_signals or strategy.entropy_of != "raw":
         missing = ", ".join(sorted(other_signals)) or "the entropy of the kept tokens"
         raise ConfigError(
-            f"strategy {strategy.strategy_id} needs more than the entropy of one distribution ({missing}); use fixed, "
-            "edt or dynatemp with entropy_of=raw."
+            f"strategy {strategy.strategy_id} needs more than the model's distribution ({missing}); use fixed, edt or "
+            "dynatemp with entropy_of=raw."
         )
     table = StrategyTable.build([strategy], dtype=logits_SV.dtype, device=logits_SV.device)
-    signals = Signals.build(entropy(logits_SV), vocabulary=logits_SV.shape[-1])
+    surprisal_S = None
+    if token_S is not None:
+        surprisal_S = surprisal(logits_SV, token_S).roll(1)
+        surprisal_S[:1] = torch.nan
+    signals = Signals.build(
+        entropy(logits_SV),
+        step_R=torch.arange(len(logits_SV), device=logits_SV.device),
+        varentropy_R=varentropy(logits_SV),
+        collision_R=collision(logits_SV),
+        surprisal_R=surprisal_S,
+        vocabulary=logits_SV.shape[-1],
+    )
     return table.temperature(_only_strategy(logits_SV), signals)
 
 

@@ -18,6 +18,7 @@ from edt.errors import ConfigError, ModelError
 from edt.models.spec import ModelSpec
 from edt.records import Prompt
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Strategy
+from edt.tracing.distribution import sampling_probabilities, strategy_temperature
 from tests.support import engine_rows
 from tests.support.engine_rows import OF_GENERATE, check_ends, prompt, tokens_of
 
@@ -232,12 +233,15 @@ class GuidedOtherwise(KLD):
     [
         (
             RandomT(q0=0.1, q25=0.2, q50=0.3, q75=0.4, q100=0.5),
-            r"strategy 'random_t' reads 'uniform', which engine 'hf_generate' does not provide \(it has: entropy, kl\)\. "
+            r"strategy 'random_t' reads 'uniform', which engine 'hf_generate' does not provide \(it has: collision, "
+            r"entropy, kl, step, surprisal, varentropy\)\. "
             r"Use engine=batched\.",
         ),
         (Fixed(t0=1, top_k=5, order="truncate_first"), r"truncates first .* generate cannot do; use engine=batched\."),
         (EDT(t0=1, theta=1, top_k=5, order="truncate_first", entropy_of="kept"), "truncates first"),
         (Fixed(t0=1, top_n_sigma=1), "truncates by top_n_sigma"),
+        (Fixed(t0=1, p_less="norm"), "truncates by p_less"),
+        (Fixed(t0=1, top_p=0.9, typical_p=0.9), "combines top_p and typical_p, which transformers' generate cannot do"),
         (KLD(t0=1, sigma=1, mode="dual"), r"runs a second model \(mode=dual\)"),
         (KLD(t0=1, sigma=1, granularity="instance"), "granularity=instance"),
         (GuidedOtherwise(t0=1, sigma=1), "another rule than kld's"),
@@ -255,7 +259,7 @@ def test_what_it_cannot_do_is_refused_up_front(tiny, prompts, strategy, words):
 @pytest.mark.parametrize("spec", [BatchedSpec(), ReferenceSpec()])
 def test_every_engine_checks_the_signals(tiny, prompts, spec):
     with pytest.raises(
-        ConfigError, match=r"reads 'mood', which engine '(batched|reference)' does not provide \(it has: entr"
+        ConfigError, match=r"reads 'mood', which engine '(batched|reference)' does not provide \(it has: coll"
     ):
         generate(tiny, prompts, [ReadsMore(t0=1)], spec=spec)
 
@@ -289,3 +293,17 @@ def test_the_plan_counts_one_strategys_rows(tiny, prompts):
     engine = HFGenerateSpec(max_rows=16).build(tiny)
     plan = engine_rows.plan(engine, prompts, OF_GENERATE, rows, Limits(max_new_tokens=4, stop=()))
     assert [len(chunk) for chunk in plan.chunks] == [4]
+
+
+@pytest.mark.parametrize("cut", [{"epsilon_cutoff": 0.03}, {"eta_cutoff": 0.2}, {"typical_p": 0.5}, {"top_h": 0.5}])
+def test_its_draws_stay_within_the_truncation(tiny, prompts, cut):
+    """Every kept token of 3 % or more is drawn in 800 samples, and no other token is."""
+    strategy, p = EDT(t0=1.4, theta=0.2, **cut), prompts[0]
+    generations = generate(tiny, [p], [strategy], samples=800, tokens=1, batch=10_000)
+    logits = tiny.model(torch.tensor([p.token_ids])).logits[:, -1].detach()
+    temperature = strategy_temperature(logits, strategy)
+    expected = sampling_probabilities(logits, temperature, strategy)[0]
+    drawn = {g.token_ids[0] for g in generations.values()}
+    assert drawn <= set((expected > 0).nonzero().flatten().tolist())
+    assert set((expected > 0.03).nonzero().flatten().tolist()) <= drawn
+    assert (expected == 0).any()

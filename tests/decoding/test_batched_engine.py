@@ -10,7 +10,7 @@ from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest, RowRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ModelError
-from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
 from tests.support.engine_rows import check_ends, generate, plan, prompt, tokens_of
 
 MIXED = [
@@ -27,6 +27,20 @@ MIXED = [
     EDT(t0=1.2, theta=0.3, top_p=0.9, order="truncate_first", entropy_of="kept"),
     RandomT(q0=0.1, q25=0.4, q50=0.8, q75=1.0, q100=1.5),
     Fixed(t0=1.1, top_n_sigma=1.5),
+    Fixed(t0=1.1, epsilon_cutoff=0.05),
+    Fixed(t0=1.3, eta_cutoff=0.1, order="truncate_first"),
+    EDT(t0=1.3, theta=0.2, typical_p=0.6),
+    Fixed(t0=1.2, typical_p=0.5, order="truncate_first"),
+    EDT(t0=1.2, theta=0.3, typical_p=0.8, order="truncate_first", entropy_of="kept"),
+    Fixed(t0=1.4, top_h=0.5),
+    Dynatemp(t_min=0.2, t_max=1.5, top_h=0.7, order="truncate_first"),
+    Fixed(t0=1.5, p_less="plain"),
+    KLD(t0=1.5, sigma=2, p_less="norm"),
+    Switch(t_high=1.3, t_low=0.3, h=1.5),
+    Switch(t_high=0.4, t_low=1.3, h=1.5, granularity="instance"),
+    Schedule(t_high=1.4, t_low=0.2, decay=3, template_tokens=1),
+    ShuffledEDT(t0=1.3, theta=0.6),
+    InvertedEDT(t0=1.6, theta=0.5),
 ]
 
 

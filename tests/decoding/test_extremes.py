@@ -22,12 +22,24 @@ from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
 from edt.decoding.ops.truncation_cutoffs import CutoffPlan
 from edt.decoding.reference import _draw_alone
 from edt.decoding.row_batch import RowBatch
-from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT, Signals
+from edt.strategies import (
+    EDT,
+    KLD,
+    Dynatemp,
+    Fixed,
+    InvertedEDT,
+    RandomT,
+    Schedule,
+    ShuffledEDT,
+    Signals,
+    Switch,
+)
 from edt.strategies.rows import StrategyTable
 from edt.strategies.truncation import keep_mask
 from tests.support import fuzz_cases as fuzz
 from tests.support.fuzz_cases import CPU, ROWS, cases, draw_rows
 
+ALONE = ("epsilon_cutoff", "eta_cutoff", "typical_p", "top_h", "p_less")
 SHORT, LONG = 2_000, 100_000
 
 
@@ -51,11 +63,19 @@ def plain_entropy(row):
     return -math.fsum(p * math.log(p) for p in plain_probabilities(row) if p > 0)
 
 
-def plain_temperature(setting, h, largest, kl, u):
+def plain_temperature(setting, h, largest, kl, u, step):
     """The formulas of the classes' docstrings."""
     if isinstance(setting, Fixed):
         return setting.t0
-    if isinstance(setting, EDT):
+    if isinstance(setting, Switch):
+        return setting.t_high if h >= setting.h else setting.t_low
+    if isinstance(setting, Schedule):
+        if step < setting.template_tokens:
+            return 1.0
+        return max(setting.t_low, setting.t_high - math.expm1(min(700.0, step / setting.decay)))
+    if isinstance(setting, InvertedEDT):
+        return setting.t0 * math.exp(max(-1e9, setting.theta * h * math.log(setting.n)))
+    if isinstance(setting, (EDT, ShuffledEDT)):
         if setting.theta == 0 or setting.n == 1:
             return setting.t0
         return setting.t0 * math.exp(max(-1e9, setting.theta * math.log(setting.n) / h)) if h > 0 else 0.0
@@ -74,6 +94,10 @@ def bounds(setting):
         return setting.t0, setting.t0
     if isinstance(setting, Dynatemp):
         return setting.t_min, setting.t_max
+    if isinstance(setting, Switch):
+        return min(setting.t_low, setting.t_high), max(setting.t_low, setting.t_high)
+    if isinstance(setting, Schedule):
+        return min(setting.t_low, 1.0), max(setting.t_high, 1.0)
     return (setting.q0, setting.q100) if isinstance(setting, RandomT) else (0.0, setting.t0)
 
 
@@ -106,10 +130,17 @@ def check_temperatures(case):
     kl_R[3] = 0.0
     u_R = torch.rand(ROWS, generator=generator, dtype=torch.float64).clamp(1e-9, 1 - 1e-7)
 
+    step_R = torch.arange(ROWS)
+
     def temperatures(h_R, kl_R):
         given = [value.to(dtype) for value in (h_R, kl_R, u_R)]
-        signals = Signals(
-            entropy_R=given[0], max_entropy_R=torch.full_like(given[0], 6.0), kl_R=given[1], uniform_R=given[2]
+        signals = Signals.build(
+            given[0],
+            max_entropy_R=torch.full_like(given[0], 6.0),
+            kl_R=given[1],
+            uniform_R=given[2],
+            step_R=step_R,
+            past_entropy_R=given[0],
         )
         return table.temperature(torch.arange(ROWS), signals).tolist(), signals
 
@@ -120,11 +151,13 @@ def check_temperatures(case):
         # One rounding of the dtype: T0 itself is rounded to it.
         slack = 4 * torch.finfo(dtype).eps * high
         assert low - slack - 1e-37 <= t_R[r] <= high + slack, (setting, t_R[r])
-        assert t_R[r] <= hotter_R[r] * (1 + 1e-6) + slack, (setting, t_R[r], hotter_R[r])
+        falls = isinstance(setting, InvertedEDT) or (isinstance(setting, Switch) and setting.t_low > setting.t_high)
+        cold, hot = (hotter_R[r], t_R[r]) if falls else (t_R[r], hotter_R[r])
+        assert cold <= hot * (1 + 1e-6) + slack, (setting, cold, hot)
         # In float32 the parameters at the ends of float64 are 0 or infinite; the formula holds in float64.
         if dtype == torch.float64:
             h, kl, u = (float(getattr(signals, name)[r]) for name in ("entropy_R", "kl_R", "uniform_R"))
-            assert t_R[r] == pytest.approx(plain_temperature(setting, h, 6.0, kl, u), rel=1e-9, abs=1e-12)
+            assert t_R[r] == pytest.approx(plain_temperature(setting, h, 6.0, kl, u, r), rel=1e-9, abs=1e-12)
 
 
 def plan_of(table):
@@ -139,12 +172,16 @@ def check_draws(case):
     first_R = table.truncates_first_N
     dtype = case.logits_BV.dtype
     at_R = torch.where(first_R, torch.ones(ROWS, dtype=dtype), t_R.to(dtype))
-    cutoff_R = _truncate(state, plan_of(table), at_R)
+    cutoff_R, ceiling_R = _truncate(state, plan_of(table), at_R)
     for r in range(ROWS):
         row = case.logits_BV[case.branch_R[r]]
         kept = (row >= cutoff_R[r]) & (row > -torch.inf)
-        assert bool(kept[token_R[r]])
+        # Only typical drops the likeliest token, and never at the temperature floor.
         assert bool(kept[row.argmax()])
+        if ceiling_R is not None and t_R[r] > TEMPERATURE_FLOOR:
+            kept &= row <= ceiling_R[r]
+            assert bool(kept[row.argmax()]) or case.settings[r].typical_p is not None
+        assert bool(kept[token_R[r]])
         assert math.isfinite(t_R[r])
         if t_R[r] <= TEMPERATURE_FLOOR:
             assert int(token_R[r]) == int(row.argmax())
@@ -181,7 +218,8 @@ def check_reference(case):
         table = StrategyTable.build([setting], dtype=one_1V.dtype, device=CPU)
         row = RowBatch(strategy_A=torch.tensor([0]), keys=[case.keys[r]], max_new_tokens=1)
         kl_1 = kl_divergence(one_1V, other_1V) if "kl" in setting.needs else None
-        signals = Signals.build(entropy(one_1V), kl_R=kl_1, vocabulary=one_1V.shape[-1])
+        step_1 = torch.zeros(1, dtype=torch.int64)
+        signals = Signals.build(entropy(one_1V), kl_R=kl_1, step_R=step_1, vocabulary=one_1V.shape[-1])
         token_1 = _draw_alone(one_1V, signals, table, row, 0)
         assert float(row.temperature_AS[0, 0]) == pytest.approx(float(t_R[r]), rel=1e-9, abs=1e-300), setting
         assert int(token_1) == int(token_R[r]), setting
@@ -191,12 +229,16 @@ def check_kept(case):
     """The cutoffs of many rows keep what transformers' warpers keep, one row at a time, on rows without ties."""
     _, state, table = fuzz.start(case)
     one_R = torch.ones(ROWS, dtype=torch.float64)
-    cutoff_R = _truncate(state, plan_of(table), one_R)
+    cutoff_R, ceiling_R = _truncate(state, plan_of(table), one_R)
     mask_RV = keep_mask(case.logits_BV[case.branch_R], table.truncation_N)
     for r, setting in enumerate(case.settings):
         row = case.logits_BV[case.branch_R[r]]
         kept = (row >= cutoff_R[r]) & (row > -torch.inf)
+        kept &= torch.tensor(True) if ceiling_R is None else row <= ceiling_R[r]
         assert torch.equal(kept, mask_RV[r]), setting
+        # The others are compared alone in test_truncation.py: combined, transformers renormalizes between them.
+        if any(getattr(setting, name) is not None for name in ALONE):
+            continue
         scores = row.unsqueeze(0)
         for warper in (
             TopKLogitsWarper(setting.top_k) if setting.top_k else None,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edt.decoding.ops.draw import TEMPERATURE_FLOOR, floored, scale
-from edt.decoding.ops.signals import entropy, finite_rows, kl_divergence
+from edt.decoding.ops.signals import collision, entropy, finite_rows, kl_divergence, surprisal, varentropy
 
 LOGITS = st.lists(st.floats(-50, 50), min_size=2, max_size=20)
 
@@ -92,3 +92,25 @@ def test_scaling_never_makes_nan(dtype, temperature):
     assert not scaled.isnan().any()
     assert scaled.argmax() == 0
     assert bool(floored(temperature_R)) == (temperature <= TEMPERATURE_FLOOR)
+
+
+def test_varentropy_collision_and_surprisal_by_hand():
+    """p = 1/2, 1/4, 1/4: H = 1.5 ln 2, surprisals of ln 2, 2 ln 2, 2 ln 2, each 0.5 ln 2 away; Σp² = 3/8."""
+    row = torch.tensor([[0.5, 0.25, 0.25, 0.0]], dtype=torch.float64).log() + 7
+    assert float(varentropy(row)) == pytest.approx((0.5 * math.log(2)) ** 2, abs=1e-12)
+    assert float(collision(row)) == pytest.approx(3 / 8, abs=1e-12)
+    assert float(surprisal(row, torch.tensor([1]))) == pytest.approx(2 * math.log(2), abs=1e-12)
+    assert float(surprisal(row, torch.tensor([3]))) == math.inf
+    certain = torch.tensor([[3.0, -torch.inf]])
+    assert [float(of(certain)) for of in (varentropy, collision)] == [0.0, 1.0]
+
+
+@given(LOGITS)
+def test_they_equal_numpys_moments(logits):
+    row = torch.tensor([logits], dtype=torch.float64)
+    p = row.softmax(-1)[0].numpy()
+    log_p = row.log_softmax(-1)[0].numpy()
+    h = float(-(p * log_p).sum())
+    assert float(varentropy(row)) == pytest.approx(float((p * (log_p + h) ** 2).sum()), rel=1e-9, abs=1e-12)
+    assert float(collision(row)) == pytest.approx(float((p**2).sum()), rel=1e-12)
+    assert float(surprisal(row, torch.tensor([1]))) == pytest.approx(-float(log_p[1]), rel=1e-9, abs=1e-9)

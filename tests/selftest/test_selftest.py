@@ -21,8 +21,10 @@ from edt.selftest.engines import engine_outcomes
 from edt.selftest.exact import Context, exact_distribution
 from edt.selftest.known_noise import noise_outcomes
 from edt.selftest.outcome import Outcome, failures, threshold
-from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
+from edt.strategies.base import TRUNCATIONS
 from edt.strategies.rows import StrategyTable
+from edt.strategies.truncation import NEUTRAL
 
 CPU = torch.device("cpu")
 DRAWS = 12_000
@@ -123,7 +125,7 @@ def test_a_temperature_that_is_two_percent_off(monkeypatch):
     assert [name for name in names if name.endswith(", mean logit")]
 
 
-@pytest.mark.parametrize("family", [EDT, KLD, Dynatemp])
+@pytest.mark.parametrize("family", [EDT, KLD, Dynatemp, Switch, Schedule, ShuffledEDT, InvertedEDT])
 def test_a_rule_that_is_wrong_in_one_family(family, monkeypatch):
     right = family.temperature
     wrong = staticmethod(lambda signals, params: right(signals, params) * 0.94)
@@ -170,16 +172,15 @@ def test_draws_that_do_not_follow_the_prefix(monkeypatch):
     assert len(failed(draw_outcomes(CPU, draws=4000, seed=0))) > 10
 
 
-@pytest.mark.parametrize("axis", ["top_k", "top_p", "min_p", "top_n_sigma"])
+@pytest.mark.parametrize("axis", TRUNCATIONS)
 def test_a_truncation_that_is_dropped(axis, monkeypatch):
     from edt.decoding import loop
 
     right = loop.cutoffs
 
-    def wrong(logits, branch, temperature, plan, weight):
-        neutral = {"top_k": 2**31 - 1, "top_p": 1.0, "min_p": 0.0, "top_n_sigma": torch.inf}[axis]
-        getattr(plan.truncation, f"{axis}_R").fill_(neutral)
-        return right(logits, branch, temperature, plan, weight)
+    def wrong(logits, branch, temperature, plan, kernels):
+        getattr(plan.truncation, f"{axis}_R").fill_(NEUTRAL[axis])
+        return right(logits, branch, temperature, plan, kernels)
 
     monkeypatch.setattr(loop, "cutoffs", wrong)
     names = failed(draw_outcomes(CPU, draws=4000, seed=0))

@@ -249,7 +249,7 @@ DYNAMIC = [EDT(t0=1, theta=0.01), KLD(t0=1, sigma=1024), Dynatemp(t_min=0.1, t_m
 def test_which_settings_are_a_fixed_temperature(strategy):
     """By the temperatures themselves, at signals that differ."""
     two = torch.tensor([0.1, 5.0])
-    signals = Signals(entropy_R=two, max_entropy_R=torch.full((2,), 6.2), kl_R=two, uniform_R=two / 6)
+    signals = Signals.build(two, max_entropy_R=torch.full((2,), 6.2), kl_R=two, uniform_R=two / 6)
     values = {name: torch.full((2,), float(v)) for name, v in strategy.params().items() if not isinstance(v, str)}
     first, second = strategy.temperature(signals, values).tolist()
     assert strategy.is_constant == (first == second)

@@ -12,7 +12,7 @@ from edt.decoding.loop import draw_step
 from edt.decoding.ops.kernels import Kernels
 from edt.decoding.ops.noise import stream_key
 from edt.decoding.row_batch import RowBatch
-from edt.strategies import EDT, KLD, Dynatemp, Fixed, RandomT
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
 from edt.strategies.rows import StrategyTable
 
 CPU = torch.device("cpu")
@@ -106,19 +106,32 @@ def settings_of(draw, v, truncated=None):
             "top_p": SHARES,
             "min_p": SHARES,
             "top_n_sigma": st.one_of(st.sampled_from([0.0, 1e-9, 1.0, 1e6]), st.floats(0, 4)),
+            "epsilon_cutoff": SHARES.filter(lambda share: share < 1),
+            "eta_cutoff": SHARES.filter(lambda share: share < 1),
+            "typical_p": SHARES,
+            "top_h": SHARES,
+            "p_less": st.sampled_from(["plain", "norm"]),
         }
         names = draw(st.lists(st.sampled_from(sorted(choices)), unique=True, min_size=1 if truncated else 0))
         cut = {name: draw(choices[name]) for name in names}
     first = bool(cut) and draw(st.booleans())
     order = {"order": "truncate_first"} if first else {}
-    family = draw(st.sampled_from([Fixed, EDT, KLD, Dynatemp, RandomT]))
+    family = draw(st.sampled_from([Fixed, EDT, KLD, Dynatemp, RandomT, Switch, Schedule, ShuffledEDT, InvertedEDT]))
     if family is Fixed:
         return Fixed(t0=draw(st.one_of(st.just(0.0), TEMPERATURES)), **cut, **order)
-    if family is EDT:
+    if family is Switch:
+        zero_or_more = st.one_of(st.just(0.0), TEMPERATURES)
+        h = draw(st.one_of(st.sampled_from([0.0, 1e-300, 1e300]), st.floats(0, 6)))
+        return Switch(t_high=draw(zero_or_more), t_low=draw(zero_or_more), h=h, **cut, **order)
+    if family is Schedule:
+        low, high = sorted([draw(st.one_of(st.just(0.0), TEMPERATURES)), draw(TEMPERATURES)])
+        decay = draw(st.one_of(st.sampled_from([1e-300, 1e300, math.inf]), st.floats(0.1, 100)))
+        return Schedule(t_high=high, t_low=low, decay=decay, template_tokens=draw(st.integers(0, 2)), **cut, **order)
+    if family in (EDT, ShuffledEDT, InvertedEDT):
         theta = draw(st.one_of(st.sampled_from([0.0, 1e-300, 1e-6, 1e6, 1e300]), st.floats(0, 3)))
         n = draw(st.sampled_from([0.8, 0.8, 1.0, 1 - 1e-16, 1e-6, 1e-300]))
-        kept = {"entropy_of": "kept"} if first and draw(st.booleans()) else {}
-        return EDT(t0=draw(TEMPERATURES), theta=theta, n=n, **kept, **cut, **order)
+        kept = {"entropy_of": "kept"} if first and family is EDT and draw(st.booleans()) else {}
+        return family(t0=draw(TEMPERATURES), theta=theta, n=n, **kept, **cut, **order)
     if family is KLD:
         sigma = draw(st.one_of(st.sampled_from([1e-300, 1e-6, 1.0, 1e6, 1e300, math.inf]), st.floats(0.01, 10)))
         return KLD(t0=draw(TEMPERATURES), sigma=sigma, **cut, **order)

@@ -131,7 +131,7 @@ def test_the_temperature_of_a_distribution_on_its_own():
     ids=["kl", "uniform", "kept"],
 )
 def test_a_rule_that_reads_more_than_one_distribution_is_refused(strategy):
-    with pytest.raises(ConfigError, match="needs more than the entropy of one distribution"):
+    with pytest.raises(ConfigError, match="needs more than the model's distribution"):
         strategy_temperature(torch.zeros(1, 3), strategy)
 
 

@@ -22,7 +22,7 @@ Shapes: P prompts, R rows, B branches, G branches with a guided row, C contexts,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +35,7 @@ from edt.models.language_model import LanguageModel
 from edt.models.token_rules import TokenRules
 from edt.records import Prompt
 from edt.strategies.base import Signals
+from edt.strategies.row_sums import sum_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +135,11 @@ class Branches:
         self.branch_on_device_R = self.branch_R.to(device, non_blocking=True)
         self.guided_on_device = self.guided_B.nonzero().squeeze(-1).to(device, non_blocking=True)
 
-    def signals(self) -> Signals:
-        """Return entropy and, for guided branches, divergence: computed once per branch, given per row."""
+    def signals(self, read: Collection[str] = ()) -> Signals:
+        """Return entropy and, for guided branches, divergence: computed once per branch, given per row.
+
+        read: the signals that a row reads; of them varentropy and collision are computed here too.
+        """
         # NaN, not 0, where nothing is compared: a rule that reads it anyway must not get a plausible temperature.
         entropy_B = self.kernels.entropy(self.logits_BV)
         kl_R = None
@@ -144,7 +148,22 @@ class Branches:
             kl_B = torch.full_like(entropy_B, float("nan"))
             kl_B[guided] = self.kernels.kl_divergence(self.logits_BV[guided], self.unconditional_logits_GV)
             kl_R = kl_B[self.branch_on_device_R]
-        return Signals.build(entropy_B[self.branch_on_device_R], kl_R=kl_R, vocabulary=self.logits_BV.shape[-1])
+        of_row = self.branch_on_device_R
+        return Signals.build(
+            entropy_B[of_row],
+            kl_R=kl_R,
+            varentropy_R=self.kernels.varentropy(self.logits_BV)[of_row] if "varentropy" in read else None,
+            collision_R=self.kernels.collision(self.logits_BV)[of_row] if "collision" in read else None,
+            vocabulary=self.logits_BV.shape[-1],
+        )
+
+    def surprisal(self, token_R: Tensor) -> Tensor:
+        """Return −ln p of each row's token under its branch's distribution at T = 1, [R]; all on the model's device."""
+        # Per branch what concerns the whole vocabulary, per row the token.
+        z_BV = self.logits_BV - self.logits_BV.amax(dim=-1, keepdim=True)
+        log_weight_B = sum_rows(z_BV.exp()).log()
+        surprisal_R = log_weight_B[self.branch_on_device_R] - z_BV[self.branch_on_device_R, token_R]
+        return surprisal_R.clamp(min=0.0)
 
     def finite_rows(self) -> Tensor:
         """Return the rows whose logits, with the source and without it, are a distribution, [R] bool."""

@@ -71,6 +71,14 @@ class Kernels:
         """See edt.decoding.ops.signals.entropy."""
         return self._run("entropy", len(logits_BV), logits_BV)
 
+    def varentropy(self, logits_BV: Tensor) -> Tensor:
+        """See edt.decoding.ops.signals.varentropy."""
+        return self._run("varentropy", len(logits_BV), logits_BV)
+
+    def collision(self, logits_BV: Tensor) -> Tensor:
+        """See edt.decoding.ops.signals.collision."""
+        return self._run("collision", len(logits_BV), logits_BV)
+
     def kl_divergence(self, p_logits_GV: Tensor, q_logits_GV: Tensor) -> Tensor:
         """See edt.decoding.ops.signals.kl_divergence."""
         return self._run("kl_divergence", len(p_logits_GV), p_logits_GV, q_logits_GV)
@@ -94,17 +102,24 @@ class Kernels:
         cutoff_R: Tensor | None,
         noise_UV: Tensor,
         stream_R: Tensor,
+        ceiling_R: Tensor | None = None,
     ) -> Tensor:
         """See edt.decoding.ops.draw.draw."""
         if self._compiles(min(len(logits_BV), len(branch_R), len(noise_UV))):
-            return self._run("draw", 2, logits_BV, branch_R, temperature_R, cutoff_R, noise_UV, stream_R)
-        blocks = self._blocks(len(branch_R))
+            return self._run("draw", 2, logits_BV, branch_R, temperature_R, cutoff_R, noise_UV, stream_R, ceiling_R)
         # Row by row the result is the same; only the memory of the intermediate arrays depends on the blocks.
-        cuts = [None if cutoff_R is None else cutoff_R[at] for at in blocks]
         return torch.cat(
             [
-                drawing.draw(logits_BV, branch_R[at], temperature_R[at], cut, noise_UV, stream_R[at])
-                for at, cut in zip(blocks, cuts, strict=True)
+                drawing.draw(
+                    logits_BV,
+                    branch_R[at],
+                    temperature_R[at],
+                    None if cutoff_R is None else cutoff_R[at],
+                    noise_UV,
+                    stream_R[at],
+                    None if ceiling_R is None else ceiling_R[at],
+                )
+                for at in self._blocks(len(branch_R))
             ]
         )
 
@@ -117,10 +132,36 @@ class Kernels:
             [drawing.kept_weight(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at]) for at in blocks]
         )
 
-    def kept_entropy(self, logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor) -> tuple[Tensor, Tensor]:
-        """See edt.decoding.ops.draw.kept_entropy; never compiled, since few strategies read it."""
+    def distribution_sums(self, logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor) -> Tensor:
+        """See edt.decoding.ops.draw.distribution_sums."""
+        if self._compiles(min(len(logits_BV), len(branch_R))):
+            return self._run("distribution_sums", 2, logits_BV, branch_R, temperature_R)
         blocks = self._blocks(len(branch_R))
-        entropies_R2 = torch.cat([drawing.kept_entropy(logits_BV, branch_R[at], cutoff_R[at]) for at in blocks])
+        return torch.cat([drawing.distribution_sums(logits_BV, branch_R[at], temperature_R[at]) for at in blocks])
+
+    def typical_interval(
+        self, logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor, typical_p_R: Tensor
+    ) -> Tensor:
+        """See edt.decoding.ops.draw.typical_interval; never compiled, since a compiler does not sort faster."""
+        return torch.cat(
+            [
+                drawing.typical_interval(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at], typical_p_R[at])
+                for at in self._blocks(len(branch_R))
+            ]
+        )
+
+    def kept_entropy(
+        self, logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor, ceiling_R: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """See edt.decoding.ops.draw.kept_entropy; never compiled, since few strategies read it."""
+        entropies_R2 = torch.cat(
+            [
+                drawing.kept_entropy(
+                    logits_BV, branch_R[at], cutoff_R[at], None if ceiling_R is None else ceiling_R[at]
+                )
+                for at in self._blocks(len(branch_R))
+            ]
+        )
         return entropies_R2[:, 0], entropies_R2[:, 1]
 
     def _blocks(self, rows: int) -> list[slice]:
@@ -156,7 +197,9 @@ class Kernels:
             for dtype in (torch.float32, torch.float64)
         }
         functions |= {"entropy": signals.entropy, "kl_divergence": signals.kl_divergence, "scale": drawing.scale}
-        return functions | {"draw": drawing.draw, "kept_weight": drawing.kept_weight}
+        functions |= {"varentropy": signals.varentropy, "collision": signals.collision}
+        functions |= {"draw": drawing.draw, "kept_weight": drawing.kept_weight}
+        return functions | {"distribution_sums": drawing.distribution_sums}
 
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., Any]]:

@@ -2,8 +2,9 @@
 
 A counter-based generator, Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), with
 a 64-bit key per stream and the counter (token // 4, step, 0, 0); its four words serve four neighboring tokens. The
-counter (0, step, 1, 0) serves what is drawn besides tokens (a temperature of random_t). There is no state, so a draw
-can be recomputed alone, in any batch, order or process. Shapes: U streams, V vocabulary, W = ceil(V / 4) blocks.
+counter (0, step, 1, 0) serves what is drawn besides tokens (a temperature of random_t), (0, step, 2, 0) the choice of
+a past step. There is no state, so a draw can be recomputed alone, in any batch, order or process.
+Shapes: U streams, V vocabulary, W = ceil(V / 4) blocks.
 """
 
 from __future__ import annotations
@@ -76,9 +77,13 @@ def gumbel_noise(key_U2: Tensor, step: int | Tensor, vocabulary: int, dtype: tor
     return gumbel(random_words(key_U2, step, vocabulary), dtype)
 
 
-def uniform_noise(key_U2: Tensor, step: int | Tensor, dtype: torch.dtype) -> Tensor:
+FOR_TEMPERATURE, FOR_PAST_STEP = 1, 2
+"""What a uniform number is for: each has numbers of its own."""
+
+
+def uniform_noise(key_U2: Tensor, step: int | Tensor, dtype: torch.dtype, purpose: int = FOR_TEMPERATURE) -> Tensor:
     """Return a uniform number in (0, 1) per stream at this step, [U], independent of the noise of all tokens."""
     zero = torch.zeros_like(key_U2[:, 0])
-    # The third counter word is 1 here and 0 for tokens, so no token has this word.
-    word = philox((zero, zero + step, zero + 1, zero), (key_U2[:, 0], key_U2[:, 1]))[0]
+    # The third counter word is the purpose here and 0 for tokens, so no token has this word.
+    word = philox((zero, zero + step, zero + purpose, zero), (key_U2[:, 0], key_U2[:, 1]))[0]
     return ((word.to(dtype) + 0.5) * 2.0**-32).clamp(max=1.0 - torch.finfo(dtype).eps / 2)

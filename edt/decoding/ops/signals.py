@@ -28,6 +28,27 @@ def entropy(logits_RV: Tensor) -> Tensor:
     return (total_R.log() - sum_rows(z_RV.mul_(weight_RV)) / total_R).clamp(min=0.0)
 
 
+def varentropy(logits_RV: Tensor) -> Tensor:
+    """Return Σ p (ln p + H)² of softmax(logits), [R], >= 0: the variance of the surprisal, in nats²."""
+    z_RV = (logits_RV - logits_RV.amax(dim=-1, keepdim=True)).clamp(min=NO_WEIGHT)
+    p_RV = z_RV.softmax(dim=-1)
+    # About the mean, since a difference of squares would cancel; ln p + H is z − Σ p z, the shift cancels itself.
+    centred_RV = z_RV - sum_rows(p_RV * z_RV).unsqueeze(-1)
+    return sum_rows(p_RV * centred_RV.square())
+
+
+def collision(logits_RV: Tensor) -> Tensor:
+    """Return Σ p² of softmax(logits), [R]: the probability that two draws agree."""
+    return sum_rows(logits_RV.softmax(dim=-1).square())
+
+
+def surprisal(logits_RV: Tensor, token_R: Tensor) -> Tensor:
+    """Return −ln p of each row's token under softmax(logits), [R], >= 0."""
+    z_RV = logits_RV - logits_RV.amax(dim=-1, keepdim=True)
+    of_token_R = z_RV.gather(-1, token_R.unsqueeze(-1)).squeeze(-1)
+    return (sum_rows(z_RV.exp()).log() - of_token_R).clamp(min=0.0)
+
+
 def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:
     """Return KL(p‖q) = Σ p ln(p/q), [R], >= 0, of two softmax distributions.
 

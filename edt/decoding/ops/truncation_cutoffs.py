@@ -1,23 +1,29 @@
 """Truncation for many rows on few branches: per row one number, the smallest logit that may still be drawn.
 
 A temperature keeps the order of the tokens, so the largest logits are sorted once per branch, and each truncation is a
-rank among them. Shapes: B branches, R rows, M largest logits of a branch, V vocabulary.
+rank or a threshold among them. Only typical has a second number, the largest logit that may be drawn: the tokens whose
+surprisal is near the entropy are an interval of logits. Shapes: B branches, R rows, M largest logits of a branch,
+V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from edt.decoding.ops.draw import TEMPERATURE_FLOOR
+from edt.decoding.ops.kernels import Kernels
+from edt.strategies.base import TRUNCATIONS
 from edt.strategies.row_sums import sum_rows
-from edt.strategies.truncation import NO_TOP_K, Truncation, sigma_cutoffs
-
-KeptWeight = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""`edt.decoding.ops.draw.kept_weight`, or its compiled form."""
+from edt.strategies.truncation import (
+    TOP_H_TOKENS,
+    Truncation,
+    least_probabilities,
+    sigma_cutoffs,
+    top_h_cutoffs,
+)
 
 FIRST_LOOK, GROWTH = 128, 16
 """Largest logits that are sorted at first, and how many times more for rows whose cut is deeper."""
@@ -27,18 +33,19 @@ FIRST_LOOK, GROWTH = 128, 16
 class CutoffPlan:
     """Which rows truncate how: worked out on the CPU from their strategies, so that no step waits for the device.
 
-    rows: the rows that truncate. truncation: theirs. ranked: those among them with top-k or top-p; None: there are
-    none. has_top_k, has_top_p, has_min_p, has_top_n_sigma: whether any row uses it. Indices and truncation are on the
-    model's device; an index of all rows is a slice, which copies nothing.
+    rows: the rows that truncate. truncation: theirs. ranked, headed, compared, typical: those among them with top-k or
+    top-p; with top-H; with a least probability (epsilon, eta, p-less); with typical. None: there are none. used: the
+    truncations that any row uses. Indices and truncation are on the model's device; an index of all rows is a slice,
+    which copies nothing.
     """
 
     rows: Tensor | slice
     truncation: Truncation
     ranked: Tensor | slice | None
-    has_top_k: bool
-    has_top_p: bool
-    has_min_p: bool
-    has_top_n_sigma: bool
+    headed: Tensor | slice | None
+    compared: Tensor | slice | None
+    typical: Tensor | slice | None
+    used: frozenset[str]
 
     @classmethod
     def of(cls, truncation: Truncation, chosen_R: Tensor, device: torch.device) -> CutoffPlan | None:
@@ -47,15 +54,19 @@ class CutoffPlan:
         if not rows_R.any():
             return None
         own = truncation.select(rows_R)
-        ranked_R = (own.top_k_R != NO_TOP_K) | (own.top_p_R < 1.0)
+
+        def index_of(*names: str) -> Tensor | slice | None:
+            uses_R = own.uses(*names)
+            return _index(uses_R, device) if uses_R.any() else None
+
         return cls(
             rows=_index(rows_R, device),
             truncation=own.to(device),
-            ranked=_index(ranked_R, device) if ranked_R.any() else None,
-            has_top_k=bool((own.top_k_R != NO_TOP_K).any()),
-            has_top_p=bool((own.top_p_R < 1.0).any()),
-            has_min_p=bool((own.min_p_R > 0).any()),
-            has_top_n_sigma=bool(torch.isfinite(own.top_n_sigma_R).any()),
+            ranked=index_of("top_k", "top_p"),
+            headed=index_of("top_h"),
+            compared=index_of("epsilon_cutoff", "eta_cutoff", "p_less"),
+            typical=index_of("typical_p"),
+            used=frozenset(name for name in TRUNCATIONS if own.uses(name).any()),
         )
 
 
@@ -66,12 +77,11 @@ def _index(chosen_R: Tensor, device: torch.device) -> Tensor | slice:
     return chosen_R.nonzero().squeeze(-1).to(device, non_blocking=True)
 
 
-def cutoffs(
-    logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, plan: CutoffPlan, kept_weight: KeptWeight
-) -> Tensor:
+def cutoffs(logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, plan: CutoffPlan, kernels: Kernels) -> Tensor:
     """Return the smallest logit that each row of the plan may draw, [R]; all arguments are those of its rows.
 
     The same tokens stay as in `edt.strategies.truncation.keep_mask`; tokens that tie with the last one stay too.
+    Typical is not in here: `typical_bounds` takes these cutoffs.
     """
     cutoff_R = torch.full_like(temperature_R, -torch.inf)
     temperature_R = temperature_R.clamp(min=TEMPERATURE_FLOOR)
@@ -80,21 +90,65 @@ def cutoffs(
     # top-k, and top-p over what top-k kept
     if plan.ranked is not None:
         at, ranked = plan.ranked, truncation.select(plan.ranked)
-        cutoff_R[at] = _ranked_cutoffs(logits_BV, branch_R[at], temperature_R[at], plan, ranked, kept_weight)
+        cutoff_R[at] = _ranked_cutoffs(logits_BV, branch_R[at], temperature_R[at], plan, ranked, kernels)
 
     # min-p: p >= min_p · p_max is logit >= max + T · ln(min_p); ln 0 = −inf leaves the other rows as they are
-    if plan.has_min_p:
+    if "min_p" in plan.used:
         least_R = logits_BV.amax(dim=-1)[branch_R] + temperature_R * truncation.min_p_R.log()
         cutoff_R = torch.maximum(cutoff_R, least_R)
 
     # top-nσ: max − n·σ of the logits at T = 1, since a temperature scales both; σ is computed once per branch
-    if plan.has_top_n_sigma:
+    if "top_n_sigma" in plan.used:
         one_B = torch.ones_like(logits_BV[:, 0])
         sigma_R = (logits_BV.amax(dim=-1) - sigma_cutoffs(logits_BV, one_B))[branch_R]
         # Not n · σ alone: ∞ · 0 is NaN in rows without top-nσ on a branch of equal logits.
         reach_R = torch.where(truncation.top_n_sigma_R < torch.inf, truncation.top_n_sigma_R * sigma_R, torch.inf)
         cutoff_R = torch.maximum(cutoff_R, logits_BV.amax(dim=-1)[branch_R] - reach_R)
+
+    # top-H: a head of the largest logits
+    if plan.headed is not None:
+        at = plan.headed
+        best_RM = logits_BV.topk(min(TOP_H_TOKENS, logits_BV.shape[-1])).values[branch_R[at]]
+        scaled_RM = (best_RM - best_RM[:, :1]) / temperature_R[at].unsqueeze(-1)
+        kept_RM = scaled_RM >= top_h_cutoffs(scaled_RM, truncation.top_h_R[at]).unsqueeze(-1)
+        # Back to the raw logits, of which a cutoff is one.
+        last_R = best_RM.masked_fill(~kept_RM, torch.inf).amin(dim=-1)
+        cutoff_R[at] = torch.maximum(cutoff_R[at], last_R)
+
+    # epsilon, eta, p-less: p >= least, with p = e^((logit − max)/T) / W, is logit >= max + T · ln(least · W)
+    if plan.compared is not None:
+        at, own = plan.compared, truncation.select(plan.compared)
+        sums_R3 = kernels.distribution_sums(logits_BV, branch_R[at], temperature_R[at])
+        log_weight_R, entropy_R, collision_R = sums_R3.unbind(-1)
+        least_R = least_probabilities(entropy_R, collision_R, logits_BV.shape[-1], own)
+        largest_R = logits_BV.amax(dim=-1)[branch_R[at]]
+        # At most the largest logit: the best token stays.
+        reach_R = (temperature_R[at] * (least_R.log() + log_weight_R)).clamp(max=0.0)
+        cutoff_R[at] = torch.maximum(cutoff_R[at], largest_R + reach_R)
     return cutoff_R
+
+
+def typical_bounds(
+    logits_BV: Tensor,
+    branch_R: Tensor,
+    temperature_R: Tensor,
+    plan: CutoffPlan,
+    cutoff_R: Tensor,
+    kernels: Kernels,
+) -> tuple[Tensor, Tensor]:
+    """Return the smallest and the largest logit that each row of the plan may draw, [R] each; +inf: no largest.
+
+    cutoff_R: what `cutoffs` returns for the same rows. Typical is of the tokens that these left.
+    """
+    ceiling_R = torch.full_like(cutoff_R, torch.inf)
+    if plan.typical is not None:
+        at = plan.typical
+        share_R = plan.truncation.typical_p_R[at]
+        bounds_R2 = kernels.typical_interval(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at], share_R)
+        # A copy: the caller's cutoffs stay as they are.
+        cutoff_R = cutoff_R.clone()
+        cutoff_R[at], ceiling_R[at] = bounds_R2.unbind(-1)
+    return cutoff_R, ceiling_R
 
 
 def _ranked_cutoffs(
@@ -103,7 +157,7 @@ def _ranked_cutoffs(
     temperature_R: Tensor,
     plan: CutoffPlan,
     truncation: Truncation,
-    kept_weight: KeptWeight,
+    kernels: Kernels,
 ) -> Tensor:
     """Return the cutoffs of top-k and top-p for rows that have one, [R]; truncation: that of these rows.
 
@@ -113,7 +167,7 @@ def _ranked_cutoffs(
     vocabulary = logits_BV.shape[-1]
     cutoff_R = torch.full_like(temperature_R, -torch.inf)
     # The weight of all tokens, of which top-p takes a share; where top-k drops some first, of those that it kept.
-    whole_R = kept_weight(logits_BV, branch_R, temperature_R, cutoff_R) if plan.has_top_p else None
+    whole_R = kernels.kept_weight(logits_BV, branch_R, temperature_R, cutoff_R) if "top_p" in plan.used else None
 
     def look(best_BM: Tensor, index_R: Tensor, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Return the cutoffs of these rows among the largest logits of their branches, and whether they are settled."""
@@ -122,8 +176,8 @@ def _ranked_cutoffs(
         if whole_R is None:
             return kth_R, k_settled_R
         total_R = whole_R[rows]
-        if plan.has_top_k:
-            total_R = kept_weight(logits_BV, branch_R[rows], temperature_R[rows], kth_R)
+        if "top_k" in plan.used:
+            total_R = kernels.kept_weight(logits_BV, branch_R[rows], temperature_R[rows], kth_R)
         pth_R, p_settled_R = _share_cutoff(best_BM, index_R, temperature_R[rows], kth_R, total_R, own.top_p_R)
         return torch.maximum(kth_R, pth_R), k_settled_R & p_settled_R
 
