@@ -13,7 +13,7 @@ import pytest
 
 from scripts.soak.forked import content, difference
 from tests.support.processes import linux
-from tests.support.small_study import FAMILIES
+from tests.support.small_study import few
 
 COMMON = [
     "task=mini_xlsum",
@@ -28,8 +28,8 @@ COMMON = [
 # four settings, so that suggestions repeat
 TUNE = ["tune", *COMMON, "space=edt", "space.t0=[0.5,1.0]", "space.theta=[0.1,0.5]", "space.top_p=null"]
 TUNE += ["baseline.t0=[0,1]", "search.trials=4", "search.batch=2"]
-STUDY = ["study", "--config-dir=../configs", *COMMON, "paths.results=results", "families=few", "experiment=main_table"]
-STUDY += ["refinements=1", "slices=0"]
+STUDY = ["study", "--config-dir=../configs", *COMMON, "paths.results=results", "families=few", "curves=few"]
+STUDY += ["experiment=main_table", "search.trials=4", "search.batch=1", "baseline.t0=[0,1]"]
 TWO_TASKS = ["task=mini", "~task.members.mini_msmarco", "~task.members.mini_wmt19", "num_workers=2"]
 ROOT = Path(__file__).parents[1]
 
@@ -37,8 +37,7 @@ ROOT = Path(__file__).parents[1]
 def with_families(folder):
     """Write the families of the study where forked commands and real ones look for them."""
     for place in (folder, folder / "states"):
-        (place / "configs" / "families").mkdir(parents=True)
-        (place / "configs" / "families" / "few.yaml").write_text(FAMILIES)
+        few(place / "configs")
     return folder
 
 

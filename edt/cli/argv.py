@@ -44,7 +44,10 @@ _FUNCTION = re.compile(r"(choice|glob)\(.*\)", re.DOTALL)
 """Hydra's functions that list the points of a sweep."""
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 
-REPLACEABLE = {"tune": re.compile(r"(\+{0,2})(space\.\w+)=(?!\{)")}
+REPLACEABLE = {
+    "tune": re.compile(r"(\+{0,2})(space\.\w+)=(?!\{)"),
+    "study": re.compile(r"(\+{0,2})(families\.\w+\.(?!_target_)\w+)=(?!\{)"),
+}
 """Per command, the overrides of values that may be a mapping as well as something else. One by a mapping is merged."""
 
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)

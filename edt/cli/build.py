@@ -20,6 +20,7 @@ from edt.models.spec import ModelSpec
 from edt.paths import typed_path
 from edt.study.spec import Browser
 from edt.tasks.base import Task
+from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
 
 PlainConfig = Mapping[str, Any]
@@ -305,9 +306,13 @@ def study_request(config: PlainConfig, command: str) -> Any:
     from edt.store.layout import file_name, short_name
     from edt.study.experiment import Experiment
     from edt.study.run import StudyRequest
-    from edt.study.spec import RefinementBudget
+    from edt.study.spec import StudySearch
 
     generation = generation_request(config, command)
+    if isinstance(config.get("families"), Mapping) and isinstance(config.get("curves"), Mapping):
+        # A family that is left out takes its curves along.
+        left_out = [name for name, entry in config["families"].items() if entry is None]
+        config = {**config, "curves": {n: axes for n, axes in config["curves"].items() if n not in left_out}}
     experiments = config.get("experiments") or {}
     for where, node in (("experiments", experiments), ("families", config.get("families"))):
         if not isinstance(node, Mapping):
@@ -326,42 +331,91 @@ def study_request(config: PlainConfig, command: str) -> Any:
         metrics=construct(config["metrics"], "metrics", MetricsSpec),
         families=families(config["families"]),
         experiments={name: construct(node, f"experiments.{name}", Experiment) for name, node in experiments.items()},
-        results=paths(config).results / short_name(generation.model.path),
+        baseline=baseline_settings(config["baseline"]),
+        results=_results_folder(config, short_name(generation.model.path)),
         command=command,
+        search=construct(config["search"], "search", StudySearch),
+        objectives=_objectives(config["objectives"]),
+        margins=_margins(config["margins"]),
+        curves=study_curves(config["curves"]),
+        exploratory=flag(config, "exploratory"),
+        confirm=None if config["confirm"] is None else folder(config["confirm"], "confirm"),
         browser=construct(config["browser"], "browser", Browser),
-        budget=RefinementBudget(**{name: config[name] for name in ("refinements", "slices")}),
         num_workers=config["num_workers"],
     )
 
 
+def _results_folder(config: PlainConfig, model: str) -> Path:
+    """Return where a study writes: RESULTS/<model>; what confirms another study, in that one's folder."""
+    if config["confirm"] is None:
+        return paths(config).results / model
+    # By the seed, which is what makes the rows new; several tasks have it each.
+    seeds = sorted({entry.task.seed for entry in task_requests(config["task"]) if hasattr(entry.task, "seed")})
+    return folder(config["confirm"], "confirm") / "confirm" / f"seed-{'-'.join(map(str, seeds)) or 'none'}"
+
+
+def _objectives(value: Any) -> tuple[str, ...] | None:
+    """Return the names of the objectives; None leaves them to the tasks."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+        raise ConfigError(
+            f"objectives is {shown_value(value)}; it must be a list of metrics, as objectives=[eda,distinct_correct], "
+            "or null."
+        )
+    if repeated := next((name for name in value if value.count(name) > 1), None):
+        raise ConfigError(f"objectives has '{repeated}' twice; remove one.")
+    return tuple(value)
+
+
+def _margins(value: Any) -> dict[str, float]:
+    """Return the margins by metric."""
+    if not isinstance(value, Mapping) or not all(_fits(margin, float) for margin in value.values()):
+        raise ConfigError(f"margins is {shown_value(value)}; it holds a number for each metric: margins.eda=1.")
+    return {str(name): float(margin) for name, margin in value.items()}
+
+
+def study_curves(node: Any) -> Any:
+    """Return the curves of a study: `range`, and for each family the values of its parameters."""
+    from edt.study.curves import CurveSpec
+
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"curves is {shown_value(node)}; it holds a grid by family: curves.edt.t0=[…].")
+    low_high = node.get("range")
+    if not isinstance(low_high, list) or len(low_high) != 2 or not all(_fits(value, float) for value in low_high):
+        raise ConfigError(f"curves.range is {shown_value(low_high)}; it must be two values of Self-BLEU, as [50,95].")
+    grids: dict[str, dict[str, tuple[float, ...]]] = {}
+    for name, axes in node.items():
+        if name == "range" or axes is None:
+            continue
+        if not isinstance(axes, Mapping) or not axes:
+            raise ConfigError(
+                f"curves.{name} is {shown_value(axes)}; it holds values by parameter: curves.{name}.t0=[…]."
+            )
+        for axis, values in axes.items():
+            if not isinstance(values, list) or not values or not all(_fits(value, float) for value in values):
+                raise ConfigError(f"curves.{name}.{axis} is {shown_value(values)}; it must be a list of numbers.")
+        grids[str(name)] = {str(axis): tuple(map(float, values)) for axis, values in axes.items()}
+    return CurveSpec(low=float(low_high[0]), high=float(low_high[1]), grids=grids)
+
+
 def families(node: PlainConfig) -> dict[str, Any]:
-    """Return the families of a study by name."""
+    """Return the families of a study by name: each is a space, as that of edt tune. One that is null is left out."""
     from edt.study.families import Family
 
     by_name = {}
     for name, entry in node.items():
+        if entry is None:
+            continue
         where = f"families.{name}"
         _check_node(entry, where)
         for key in entry:
-            _check_key(key, (TARGET, "axes", "constants"), where)
-        for key in ("axes", "constants"):
-            if not isinstance(entry.get(key, {}), Mapping):
-                raise ConfigError(
-                    f"{where}.{key} is {shown_value(entry[key])}; it holds parameters by name: {where}.{key}.NAME=…."
-                )
-        if not entry.get("axes"):
-            raise ConfigError(f"{where} has no axes, the parameters that it varies; give one: {where}.axes.NAME=….")
-        by_name[name] = Family(
-            name=name.replace("_", " "),
-            factory=_strategy_factory(entry[TARGET], where),
-            axes={axis: _grid_axis(values, f"{where}.axes.{axis}") for axis, values in entry["axes"].items()},
-            constants=entry.get("constants", {}),
-        )
-        # Built once here, so that a parameter that the strategy does not have is no error after decoding has begun.
-        try:
-            _ = by_name[name].settings
-        except TypeError as error:
-            raise ConfigError(f"{where} cannot be built: {error}.") from error
+            # before the space, which would call it an unknown parameter
+            if renamed := renamed_key(f"{where}.{key}"):
+                raise ConfigError(renamed)
+        factory = _strategy_factory(entry[TARGET], where)
+        space = SearchSpace.from_config(factory, {key: v for key, v in entry.items() if key != TARGET}, where)
+        by_name[str(name)] = Family(name=str(name), space=space)
     return by_name
 
 
@@ -387,30 +441,17 @@ def _strategy_factory(target: Any, where: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", factory)
 
 
-def _grid_axis(values: PlainConfig, where: str) -> Any:
-    from edt.study.families import GridAxis
-
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{where} is {shown_value(values)}; it holds the values of an axis: {where}.values=[…].")
-    known = [field.name for field in fields(GridAxis)]
-    for key, numbers in values.items():
-        _check_key(key, known, where)
-        if not isinstance(numbers, list) or not all(_fits(number, float) for number in numbers):
-            raise ConfigError(f"{where}.{key} is {shown_value(numbers)}; it must be a list of numbers.")
-    if "values" not in values:
-        raise ConfigError(f"{where} has no values, the grid of the parameter; give them: {where}.values=[…].")
-    try:
-        return GridAxis(**{key: tuple(float(number) for number in numbers) for key, numbers in values.items()})
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+def baseline_settings(node: PlainConfig) -> tuple[Any, ...]:
+    """Return the fixed temperatures of `baseline`, which give EDA its scale."""
+    _check_fixed(node, "baseline", "choose strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…].")
+    return strategies(node, "baseline")
 
 
 def tune_request(config: PlainConfig, command: str = "") -> Any:
     """Return the typed request of `edt tune`; the baseline of fixed temperatures takes the place of the strategies."""
     from edt.tuning.run import TuneRequest
 
-    remedy = "choose strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…]."
-    _check_fixed(config["baseline"], "baseline", remedy)
+    baseline_settings(config["baseline"])
     return TuneRequest(
         search=construct(config["search"], "search", SearchSpec),
         space=search_space(config["space"]),
@@ -421,15 +462,10 @@ def tune_request(config: PlainConfig, command: str = "") -> Any:
 
 def search_space(node: Any) -> Any:
     """Return the space of the `space` node: `_target_` is the family, everything else one of its parameters."""
-    from edt.strategies.base import Strategy
-    from edt.tuning.space import SearchSpace
-
     if not isinstance(node, Mapping) or TARGET not in node:
         raise ConfigError("space names no family; choose one, as space=edt, or set space._target_ to a strategy.")
-    family = import_class(node[TARGET], "space")
-    if not issubclass(family, Strategy):
-        raise ConfigError(f"space._target_ is '{node[TARGET]}', which is no strategy, as edt.strategies.EDT is.")
-    return SearchSpace.from_config(family, {name: value for name, value in node.items() if name != TARGET})
+    factory = _strategy_factory(node[TARGET], "space")
+    return SearchSpace.from_config(factory, {name: value for name, value in node.items() if name != TARGET})
 
 
 def _check_fixed(node: Any, key: str, remedy: str) -> None:

@@ -26,7 +26,7 @@ EXAMPLES = {
     "score": ["edt score runs=results/runs metrics.bootstrap.resamples=10000"],
     "report": ["edt report runs=results/runs"],
     "tune": ["edt tune space=edt task=mini_wmt19 search.trials=32"],
-    "study": ["edt study preset=smoke", "edt study experiment=[main_table,ablation]"],
+    "study": ["edt study preset=smoke", "edt study experiment=[main_table,granularity]"],
     "trace": ["edt trace 'prompt=On Monday, Anna went to' model=mini_base", "edt trace demo=temperature"],
     "list": ["edt list strategies", "edt list tasks --config-dir FOLDER", "edt list runs results/runs"],
     "data": [

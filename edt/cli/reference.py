@@ -19,7 +19,7 @@ from edt.cli.comments import commented_keys
 from edt.cli.composition import config_folder
 from edt.cli.help import command_help
 from edt.cli.listing import options
-from edt.cli.schema import OPTIONS, SCHEMAS, WITHOUT_TARGET, node
+from edt.cli.schema import OPTIONS, SCHEMAS, node
 
 OF_REQUEST = {
     "split": "Which examples to decode: train, dev, test, all, or a list of them.",
@@ -126,14 +126,13 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 def _keys_of_class(cls: type, group: str, option: str) -> Iterator[Key]:
     content = node(cls)
-    prefix = "" if group in WITHOUT_TARGET else f"{group}."
     for key, value in _leaves(content):
         owner = _class_around(content, key)
         name = key.rpartition(".")[2]
         yield Key(
             group=group,
             option=option,
-            key=prefix + key,
+            key=f"{group}.{key}",
             type=_type(owner, name),
             default=_yaml(value),
             description=field_docs(owner).get(name, "") if owner is not None else "",

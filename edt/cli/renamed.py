@@ -13,7 +13,8 @@ OPTIONS = {
     "strategy=fixed_axis": "strategy=fixed_sweep",
     "strategy=paper_all": "strategy=paper_grid",
     "families=study": "families=full",
-    "families=small": "families=smoke",
+    "families=small": "families=full",
+    "families=smoke": "families=full",
 }
 """Options of a configuration group."""
 
@@ -29,12 +30,16 @@ KEYS = {
     "sampling.coupling=identity": "sampling.noise=shared",
     "sampling.coupling=independent": "sampling.noise=per_strategy",
     "sampling.coupling": "sampling.noise (shared or per_strategy)",
+    "refinements": "search.trials, the settings of each family",
+    "slices": "search.trials, the settings of each family",
+    "growth": "search.trials, the settings of each family",
+    "budget": "search.trials, the settings of each family",
+    "families.edt_token": "families.edt",
+    "families.kld_token": "families.kld",
     "families.*.make": "families.*._target_",
-    "families.*.fixed": "families.*.constants",
-    "families.*.axes.*.low": "families.*.axes.*.extend_below",
-    "families.*.axes.*.high": "families.*.axes.*.extend_above",
-    "families.*.axes.*.ends": "families.*.axes.*.hard_bounds",
-    "families.*.axes.centre": "families.*.axes.center",
+    "families.*.fixed": "families.*.PARAMETER=VALUE",
+    "families.*.constants": "families.*.PARAMETER=VALUE",
+    "families.*.axes": "families.*.PARAMETER={low:…,high:…}",
 }
 """Keys, some of them with a value. `*` stands for one name, the same in both columns; the first match counts."""
 

@@ -23,7 +23,7 @@ from edt.errors import ConfigError
 from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
-from edt.study.spec import Browser, RefinementBudget
+from edt.study.spec import Browser, StudySearch
 from edt.tasks.base import Task
 from edt.tasks.jsonl import JsonLines
 from edt.tasks.mini import MiniMSMarco, MiniQuAC, MiniWMT19, MiniXLSum
@@ -44,13 +44,10 @@ OPTIONS: Mapping[tuple[str, str], type] = {
     ("engine", "batched"): BatchedSpec,
     ("engine", "reference"): ReferenceSpec,
     ("engine", "hf_generate"): HFGenerateSpec,
-    ("budget", "default"): RefinementBudget,
+    ("search", "study"): StudySearch,
     ("browser", "default"): Browser,
 }
 """The class of each (group, option). None may import torch, so that `--cfg` and errors come at once."""
-
-WITHOUT_TARGET = ("budget",)
-"""Groups whose keys stand at the top of a configuration, among others."""
 
 SCHEMAS: Mapping[str, type] = {
     "strategy/dynatemp": Dynatemp,
@@ -87,10 +84,7 @@ def register() -> None:
     """Store every option and schema in Hydra's ConfigStore. Repeating it changes nothing."""
     store = ConfigStore.instance()
     for (group, option), cls in OPTIONS.items():
-        content = node(cls)
-        if group in WITHOUT_TARGET:
-            del content["_target_"]
-        store.store(group=group, name=option, node=content, provider="edt")
+        store.store(group=group, name=option, node=node(cls), provider="edt")
     for path, cls in SCHEMAS.items():
         group, _, name = path.rpartition("/")
         store.store(group=f"schema/{group}", name=name, node=node(cls), provider="edt")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from edt.errors import ConfigError
 from edt.metrics.eda import EdaConstants
@@ -20,13 +20,17 @@ DEV: Split = "dev"
 
 @dataclass(frozen=True, kw_only=True)
 class TrialMetrics:
-    """One setting on one task. quality_share and self_bleu_share: percent of EDA's constants Q* and S*."""
+    """One setting on one task. quality_share and self_bleu_share: percent of EDA's constants Q* and S*.
+
+    values: every metric by name, EDA too, without those that are missing; empty where version 0.1 measured.
+    """
 
     quality: float
     self_bleu: float
     eda: float
     quality_share: float
     self_bleu_share: float
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 def evaluate_on_dev(run: Run, strategy_ids: Sequence[str], spec: MetricsSpec, n_samples: int) -> list[StrategyMetrics]:
@@ -88,10 +92,13 @@ def _on_scale(entry: StrategyMetrics, constants: EdaConstants) -> TrialMetrics:
             "be compared; leave its part of the space out."
         )
 
+    eda = float(constants.score(quality, self_bleu))
+    measured = {name: metric.value for name, metric in entry.metrics.items() if metric.value is not None}
     return TrialMetrics(
+        values={**measured, "eda": eda},
         quality=quality,
         self_bleu=self_bleu,
-        eda=float(constants.score(quality, self_bleu)),
+        eda=eda,
         quality_share=100 * quality / constants.q_star,
         self_bleu_share=100 * self_bleu / constants.s_star,
     )

@@ -107,10 +107,12 @@ def score_outputs(
     baseline_ids: Collection[str] | None = None,
     baseline: str | None = NO_BASELINE,
     baseline_origin: str = AS_SET,
+    scale: EdaConstants | None = None,
 ) -> RunScores:
     """Score the complete strategies of a run; EDA's constants are frozen where these outputs hold the dev split.
 
-    baseline_ids: the strategies that set EDA's scale; None leaves it to `constants_for`. baseline: what every strategy
+    baseline_ids: the strategies that set EDA's scale; None leaves it to `constants_for`. scale: EDA's constants where
+        they are known. baseline: what every strategy
         is compared with, see edt.scoring.baseline. baseline_origin: how a named one was chosen.
     """
     check_group_size(spec.group_size, n_samples)
@@ -132,7 +134,9 @@ def score_outputs(
     constants: dict[str, EdaConstants | None] = {}
     scored: list[StrategyMetrics] = []
     for split in dict.fromkeys(entry.outputs.split for entry in entries):
-        constants[split], note = constants_for(split, entries, spec.eda, frozen, key, baseline_ids)
+        constants[split], note = (
+            (scale, "") if scale is not None else constants_for(split, entries, spec.eda, frozen, key, baseline_ids)
+        )
         of_split = [entry for entry in entries if entry.outputs.split == split]
         scored += [with_eda(entry, constants[split], note, n_samples, spec.group_size) for entry in of_split]
     frozen.write()

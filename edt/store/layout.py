@@ -2,10 +2,10 @@
 
 RUNS/<model>-<task>-<generation_id>/        one run: one model on one task
     manifest.json  examples.parquet  generations/part-PPP-CCCCC.parquet
-    scores.parquet  eda_constants.json  statistics/*.npz  edt.log
+    scores.parquet  eda_constants.json  test_reads.json  statistics/*.npz  edt.log
 RUNS/studies/<study_id>/                    what several runs share
     table.csv  table.md  report.html  steps-<run>-<split>.png and .svg, for runs that have traces
-RUNS/tune/<family>-<sampler>[-multi]-<id>/  one search for a setting
+RUNS/tune/<family>-<sampler>[-<objective>]-<id>/  one search for a setting
     trials.sqlite3  trials.csv  baseline.csv  tune.json  table.md  tune.html  edt.log
 """
 

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from edt.errors import ConfigError, suggestion
 from edt.strategies.base import Strategy
 
+Factory = Callable[..., Strategy]
+"""A strategy's class, or a function that returns a strategy, as `edt.strategies.random_t.around`."""
 
-def grid(family: type[Strategy], axes: Mapping[str, Any]) -> list[Strategy]:
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a factory. annotation: its type as it is written. required: whether it has no default."""
+
+    annotation: str
+    required: bool
+
+
+def parameters(factory: Factory) -> dict[str, Parameter]:
+    """Return the parameters of a strategy's class, or of a function that makes one, by name."""
+    if isinstance(factory, type):
+        return {field.name: Parameter(str(field.type), field.default is MISSING) for field in fields(factory)}
+    return {
+        name: Parameter(str(entry.annotation), entry.default is inspect.Parameter.empty)
+        for name, entry in inspect.signature(factory).parameters.items()
+    }
+
+
+def family_name(factory: Factory) -> str:
+    """Return the name of the family that a factory makes settings of."""
+    return getattr(factory, "family", None) or getattr(factory, "__name__", str(factory))
+
+
+def grid(family: Factory, axes: Mapping[str, Any]) -> list[Strategy]:
     """Return every combination of the axes' values, the last axis fastest; a single value is an axis of one.
 
     Raises ConfigError for a parameter that the family does not have (with a suggestion), one that is missing, or an
@@ -19,23 +46,23 @@ def grid(family: type[Strategy], axes: Mapping[str, Any]) -> list[Strategy]:
     """
     # Before the missing ones: of a misspelled parameter both are true, and only this message has the suggestion.
     check_unknown(family, axes)
-    for field in fields(family):
+    for name, parameter in parameters(family).items():
         # None is missing too: strategy.theta=null on the command line leaves a parameter unset.
-        if field.default is MISSING and axes.get(field.name) is None:
-            raise ConfigError(f"strategy '{family.family}' needs a value for '{field.name}': strategy.{field.name}=…")
+        if parameter.required and axes.get(name) is None:
+            raise ConfigError(f"strategy '{family_name(family)}' needs a value for '{name}': strategy.{name}=…")
 
-    lists = {name: _axis_values(family.family, name, value) for name, value in axes.items()}
+    lists = {name: _axis_values(family_name(family), name, value) for name, value in axes.items()}
     points = itertools.product(*lists.values())
     return [family(**dict(zip(lists, point, strict=True))) for point in points]
 
 
-def check_unknown(family: type[Strategy], names: Iterable[str]) -> None:
+def check_unknown(family: Factory, names: Iterable[str]) -> None:
     """Raise ConfigError for a parameter that the family does not have, with a suggestion."""
-    known = [field.name for field in fields(family)]
+    known = list(parameters(family))
     for name in names:
         if name not in known:
             raise ConfigError(
-                f"strategy '{family.family}' has no parameter '{name}'{suggestion(name, known)}; "
+                f"strategy '{family_name(family)}' has no parameter '{name}'{suggestion(name, known)}; "
                 f"it has: {', '.join(known)}."
             )
 

@@ -12,8 +12,6 @@ from edt.statistics.verdicts import Evidence
 from edt.strategies.base import Strategy
 from edt.study.results import Study
 
-ALL_FAMILIES = ("fixed", "kld_token", "kld_instance", "edt_token", "edt_instance", "dynatemp", "random_t")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentResult:
@@ -37,9 +35,9 @@ class Experiment:
     least_samples: ClassVar[int] = 2
     """Fewest samples per example with which it gives a result."""
 
-    def families(self) -> Sequence[str]:
-        """Return the names of the families whose settings it needs."""
-        return ALL_FAMILIES
+    def families(self) -> Sequence[str] | None:
+        """Return the names of the families whose settings it needs; None for all of the configuration."""
+        return None
 
     def test_only_settings(self, task: str) -> Sequence[Strategy]:
         """Return the settings that it needs on test in addition to those of the families."""

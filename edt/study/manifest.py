@@ -17,7 +17,7 @@ from edt.store.json_text import parsed_json
 from edt.store.regular_file import read_regular
 from edt.store.seal import SEAL_KEY, SealError, check_seal, json_bytes
 from edt.study.results import Study
-from edt.study.spec import RefinementBudget
+from edt.study.spec import StudySearch
 
 MANIFEST_NAME = "manifest.json"
 _OWNER = f"study/{MANIFEST_NAME}"
@@ -41,16 +41,25 @@ def write_study_manifest(
     *,
     command: str,
     experiments: Sequence[str],
-    budget: RefinementBudget,
+    search: StudySearch,
+    protocol: str,
 ) -> None:
-    """Write the manifest into the folder of the study's page. size: see study_size."""
+    """Write the manifest into the folder of the study's page. size: see study_size.
+
+    protocol: the digest of the frozen protocol.
+    """
     content = {
         "command": without_secrets(command),
         **environment(),
         "seed": study.request.sampling.seed,
         "size": dict(size),
         "experiments": list(experiments),
-        "budget": asdict(budget),
+        "protocol": protocol,
+        "exploratory": study.exploratory,
+        "confirms": study.confirms,
+        "search": asdict(search),
+        "margins": dict(study.margins),
+        "curve_range": list(study.curve_range),
         "tasks": {name: task.facts() for name, task in study.tasks.items()},
         "left_out": dict(study.left_out),
     }

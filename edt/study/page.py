@@ -39,6 +39,8 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
             "EDA's scale": _scales_text(study) or "–",
             "written": str(facts["created"])[:10],
             "machine": str(facts["device_name"]),
+            **({"exploratory": study.exploratory} if study.exploratory else {}),
+            **({"confirms": f"the choices of protocol {study.confirms}"} if study.confirms else {}),
         },
         quality={name: metric_label(task.quality) for name, task in study.tasks.items()},
         points=[point for name, task in study.tasks.items() for point in _points(name, task, study.confidence)],
@@ -64,10 +66,8 @@ def _scales_text(study: Study) -> str:
 def _sizes_text(study: Study, split: Split) -> str:
     """Return the numbers of examples of a split, once where all tasks have the same."""
     # A set: most studies have one number for all tasks.
-    counts = {
-        str(len(task.entry(split, task.choices[BASELINE].strategy_id).outputs.examples))
-        for task in study.tasks.values()
-    }
+    entries = [task.entry(split, task.choices[BASELINE].strategy_id) for task in study.tasks.values()]
+    counts = {str(len(entry.outputs.examples)) for entry in entries if entry is not None}
     return " / ".join(sorted(counts))
 
 
@@ -88,23 +88,33 @@ def _points(name: str, task: TaskStudy, confidence: float) -> list[Point]:
     """Return every setting of every family on dev and on test."""
     points = []
     for family_name, family in task.families.items():
-        for coords, strategy in family.settings.items():
+        params = {trial.strategy.strategy_id: dict(trial.params) for trial in family.trials}
+        # Curves have other values of the same parameters.
+        curves = [(curve, strategy) for curve in task.curves.get(family_name, ()) for strategy in curve.strategies]
+        for curve, strategy in curves:
+            params.setdefault(
+                strategy.strategy_id, {name: strategy.params()[name] for name in (curve.axis, *curve.others)}
+            )
+        for strategy_id, values in params.items():
             for split in SPLITS:
+                # On test there are the chosen settings and the curves alone.
+                if task.entry(split, strategy_id) is None:
+                    continue
                 # Metrics that a task does not have are left out; the page shows a dash.
-                measured = {metric: task.metric_value(split, strategy.strategy_id, metric) for metric in METRICS}
+                measured = {metric: task.metric_value(split, strategy_id, metric) for metric in METRICS}
                 points.append(
                     Point(
                         task=name,
                         split=split,
                         family=family_name.replace("_", " "),
-                        strategy_id=strategy.strategy_id,
-                        params=dict(coords),
+                        strategy_id=strategy_id,
+                        params=values,
                         metrics={
                             metric: (entry.value, *entry.bounds(confidence))
                             for metric, entry in measured.items()
                             if entry is not None
                         },
-                        chosen=task.choices[family_name].strategy_id == strategy.strategy_id,
+                        chosen=task.choices[family_name].strategy_id == strategy_id,
                     )
                 )
     return points

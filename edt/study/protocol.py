@@ -1,28 +1,38 @@
-"""Apply the study's protocol to one task: decode dev, add settings to each family, choose, then decode test."""
+"""Apply the study's protocol to one task: search every family on dev, choose, then decode test."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from edt.errors import ConfigError
+from edt.generation.request import TaskRequest
 from edt.generation.session import Session
+from edt.metrics.eda import EdaConstants
 from edt.metrics.suite import MetricsSpec
 from edt.records import Split
 from edt.scoring.compute import compute_metrics
 from edt.scoring.dev import DEV, evaluate_on_dev, freeze_constants, without_intervals
-from edt.scoring.eda_constants import BASELINE, StrategyMetrics
+from edt.scoring.eda_constants import FrozenConstants, StrategyMetrics
+from edt.scoring.objective import Objective, objectives_of
 from edt.scoring.outputs import read_outputs
+from edt.scoring.score import scale_key
 from edt.store.run import Run
 from edt.strategies.base import Strategy
-from edt.study.families import Family, all_settings
-from edt.study.refinement import next_settings, planned_settings
-from edt.study.spec import RefinementBudget
+from edt.study.curves import Curve, CurveSpec
+from edt.study.families import Family, FamilyTrial, all_settings
+from edt.study.frozen import FrozenChoices, ReadRecord, check_unread
+from edt.study.search import FamilySearch
+from edt.study.selection import Choice, choose_all
+from edt.study.spec import StudySearch
 
 logger = logging.getLogger(__name__)
 
 SPLITS: tuple[Split, ...] = ("dev", "test")
+
+DEFAULT_OBJECTIVES = ("distinct_correct", "best_of", "eda")
+"""The objectives of a task, of those that it has, where the configuration names none."""
 
 _NO_SCALE = (
     "EDA is missing on dev, since the best quality of the fixed temperatures there is 0 (the model does not do this "
@@ -32,100 +42,224 @@ _NO_SCALE = (
 
 @dataclass(frozen=True, kw_only=True)
 class StudyProtocol:
-    """Hold what a study decodes for each task.
+    """Hold what a study decodes for each task, and by what it chooses.
 
-    families: by name; a setting of each is chosen on dev, which adds settings to it within `budget`. test_only:
-    settings by task that are decoded on test alone, for experiments that choose nothing.
+    families: by name; each has the same number of trials on dev. baseline: fixed temperatures, whose best scores on dev
+    are EDA's constants; they are no trials. objectives: of each task, by its name. curves: settings along the
+    temperature, decoded on both splits. test_only: settings by task that are decoded on test alone, for experiments
+    that choose nothing. digest: of what was fixed beforehand, which stands for it in a run. earlier: the digest of the
+    protocol that the folder of results holds. exploratory: whether test may be read although another one read it.
+    confirm: choices of an earlier study, in place of a search.
     """
 
     families: Mapping[str, Family]
-    budget: RefinementBudget
+    baseline: Sequence[Strategy]
+    search: StudySearch
+    objectives: Mapping[str, Sequence[Objective]]
+    curves: CurveSpec
     test_only: Mapping[str, Sequence[Strategy]]
+    digest: str
+    earlier: str | None = None
+    exploratory: bool = False
+    confirm: FrozenChoices | None = None
 
     def __post_init__(self) -> None:
         # Greedy decoding has the largest Self-BLEU, which is S* of EDA.
-        if not any(strategy.params().get("t0") == 0 for strategy in self.families[BASELINE].settings.values()):
-            raise ConfigError(
-                f"families.{BASELINE} has no t0 = 0; greedy decoding belongs to the settings that set EDA's scale. Add "
-                f"0 to families.{BASELINE}.axes.t0.values."
-            )
+        if not any(strategy.params().get("t0") == 0 for strategy in self.baseline):
+            raise ConfigError("baseline has no greedy setting, whose Self-BLEU sets EDA's scale; add 0 to baseline.t0.")
 
     @property
     def baseline_ids(self) -> frozenset[str]:
-        """The settings whose best scores on dev are EDA's constants: the fixed family as it is configured."""
-        return frozenset(strategy.strategy_id for strategy in self.families[BASELINE].settings.values())
+        """The settings whose best scores on dev are EDA's constants."""
+        return frozenset(strategy.strategy_id for strategy in self.baseline)
+
+    @property
+    def all_curves(self) -> list[Curve]:
+        """The curves of all families."""
+        return [curve for family in self.families for curve in self.curves.of(family, self.families)]
+
+    @property
+    def curve_settings(self) -> list[Strategy]:
+        """The settings of all curves, each once."""
+        return _unique(strategy for curve in self.all_curves for strategy in curve.strategies)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedTask:
-    """Hold a task's run, and the families with the settings that dev added.
+    """Hold a task's run, the families with their trials on dev, and the choices by objective and family.
 
-    strategy_ids: the study's settings in the run. left_out: why nothing can be chosen; empty where it can.
+    on_dev, on_test: the study's settings on each split. read_before: other protocols by which its test rows were read.
+    left_out: why nothing can be chosen; empty where it can.
     """
 
     run: Run
     families: Mapping[str, Family]
-    strategy_ids: frozenset[str] = frozenset()
+    objectives: Sequence[Objective] = ()
+    choices: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict)
+    constants: EdaConstants | None = None
+    on_dev: frozenset[str] = frozenset()
+    on_test: tuple[Strategy, ...] = ()
+    read_before: tuple[str, ...] = ()
     left_out: str = ""
 
 
+def task_objectives(
+    names: Sequence[str] | None, spec: MetricsSpec, tasks: Sequence[TaskRequest]
+) -> dict[str, list[Objective]]:
+    """Return the objectives of each task, by its name: the named metrics that it has, or DEFAULT_OBJECTIVES.
+
+    Raises ConfigError for a name that no task has, and for a task that has none of them.
+    """
+    offered = {entry.task.name: objectives_of(spec, entry) for entry in tasks}
+    for name in names or ():
+        if not any(name in of_task for of_task in offered.values()):
+            known = list(dict.fromkeys(metric for of_task in offered.values() for metric in of_task))
+            raise ConfigError(
+                f"objectives has '{name}', which is no metric with a direction of any task; they have: "
+                f"{', '.join(known)}."
+            )
+    chosen = {
+        task: [of_task[name] for name in names or DEFAULT_OBJECTIVES if name in of_task]
+        for task, of_task in offered.items()
+    }
+    for task, of_task in chosen.items():
+        if not of_task:
+            raise ConfigError(
+                f"task '{task}' has none of the objectives ({', '.join(names or ())}); it has: "
+                f"{', '.join(offered[task])}. Add one to objectives=[…]."
+            )
+    return chosen
+
+
 def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: MetricsSpec) -> DecodedTask:
-    """Decode the families of task number `index` on dev, and add settings until the search of each is finished.
+    """Decode baseline, trials and curves of task number `index` on dev, and choose.
 
     Outputs that the run already holds are not decoded again. Settings in the run that are not the study's have no
-    influence on the choices.
+    influence on the choices. Raises ConfigError where test was read under another protocol (see edt.study.frozen).
     """
-    families = dict(protocol.families)
-    test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
+    name = session.request.tasks[index].task.name
+    objectives = protocol.objectives[name]
+    run = Run.at(session.request.runs, session.prepared(index).manifest)
+    read_before = check_unread(run, protocol.digest, protocol.earlier, exploratory=protocol.exploratory)
     logger.info("%s", plan_message(session, index, protocol))
 
-    # The constants are frozen from the fixed family as configured, before dev adds to it: with EDA's scale moving
-    # while settings are added, earlier and later ones could not be compared.
-    run, entries = _measure_on_dev(session, index, _unique_settings(families), metrics, "dev, grids")
-    baseline = [entry for entry in entries if entry.outputs.strategy_id in protocol.baseline_ids]
-
-    # Settings of an earlier, larger study may be in the run; they must not move the scale.
-    constants = freeze_constants(run, baseline, metrics, session.request.sampling.samples)
+    # The constants are frozen from the fixed temperatures as configured, before anything is searched.
+    run, entries = _measure_on_dev(session, index, protocol.baseline, metrics, "dev, fixed temperatures")
+    constants = _constants(session, run, entries, metrics, protocol, name)
     if constants is None:
-        return DecodedTask(run=run, families=families, left_out=_NO_SCALE)
-    eda = {entry.outputs.strategy_id: entry.eda_with(constants) for entry in entries}
+        return DecodedTask(run=run, families=protocol.families, left_out=_NO_SCALE)
 
-    # All families add their settings in the same round, so that one batch decodes them.
+    measured: dict[str, dict[str, float]] = {}
+
+    def measure(settings: Sequence[Strategy], phase: str) -> None:
+        fresh = [strategy for strategy in settings if strategy.strategy_id not in measured]
+        _, entries = _measure_on_dev(session, index, fresh, metrics, phase)
+        for entry in entries:
+            measured[entry.outputs.strategy_id] = _values(entry, constants, objectives)
+
+    if protocol.confirm is None:
+        families = _searched(protocol, objectives, measured, measure)
+        choices = choose_all(families.values(), objectives)
+    else:
+        families, choices = protocol.confirm.of_task(name, protocol.families, objectives)
+        measure(all_settings(list(families.values())), "dev, the settings to confirm")
+        families = {key: _with_values(family, measured) for key, family in families.items()}
+
+    curves = protocol.curve_settings
+    measure(curves, "dev, curves")
+
+    tried = all_settings(list(families.values()))
+    chosen = {choice.strategy_id for by_family in choices.values() for choice in by_family.values()}
+    on_test = _unique([s for s in tried if s.strategy_id in chosen] + curves + list(protocol.test_only.get(name, ())))
+    return DecodedTask(
+        run=run,
+        families=families,
+        objectives=objectives,
+        choices=choices,
+        constants=constants,
+        on_dev=frozenset(s.strategy_id for s in [*protocol.baseline, *tried, *curves]),
+        on_test=tuple(on_test),
+        read_before=read_before,
+    )
+
+
+def _searched(
+    protocol: StudyProtocol,
+    objectives: Sequence[Objective],
+    measured: Mapping[str, Mapping[str, float]],
+    measure: Callable[[Sequence[Strategy], str], None],
+) -> dict[str, Family]:
+    """Search every family; those of a round are decoded in one pass."""
+    searches = {name: FamilySearch(family, protocol.search, objectives) for name, family in protocol.families.items()}
     rounds = 0
-    while (
-        larger := {name: next_settings(family, eda, protocol.budget) for name, family in families.items()}
-    ) != families:
-        families = larger
-        fresh = [strategy for strategy in _unique_settings(families) if strategy.strategy_id not in eda]
+    while batch := [strategy for search in searches.values() for strategy in search.next_batch()]:
         rounds += 1
-        phase = f"dev, added settings, round {rounds}"
-        logger.info(
-            "%s", _state_message(session, index, protocol, len(eda), len(fresh), f"{phase}: {len(fresh)} settings")
-        )
-        entries = _measure_on_dev(session, index, fresh, metrics, phase)[-1]
-        eda |= {entry.outputs.strategy_id: entry.eda_with(constants) for entry in entries}
+        measure(_unique(batch), f"dev, trials, round {rounds}")
+        for search in searches.values():
+            search.complete(measured)
+    return {name: search.finished(measured) for name, search in searches.items()}
 
-    ids = frozenset(strategy.strategy_id for strategy in _unique_settings(families, test_only))
-    return DecodedTask(run=run, families=families, strategy_ids=ids)
+
+def _with_values(family: Family, measured: Mapping[str, Mapping[str, float]]) -> Family:
+    """Return a family whose trials have their values."""
+    trials: list[FamilyTrial] = [replace(trial, values=measured[trial.strategy.strategy_id]) for trial in family.trials]
+    return replace(family, trials=tuple(trials))
+
+
+def _constants(
+    session: Session,
+    run: Run,
+    entries: Sequence[StrategyMetrics],
+    metrics: MetricsSpec,
+    protocol: StudyProtocol,
+    name: str,
+) -> EdaConstants | None:
+    """Return EDA's constants: those of the study that is confirmed, or those that these fixed temperatures give."""
+    n_samples = session.request.sampling.samples
+    if protocol.confirm is None:
+        return freeze_constants(run, entries, metrics, n_samples)
+    # One scale for all seeds; frozen in the run, so that edt score has the same one.
+    constants, frozen = protocol.confirm.constants(name), FrozenConstants.read(run)
+    frozen.freeze(scale_key(run.manifest, metrics, n_samples), constants)
+    frozen.write()
+    return constants
+
+
+def _values(entry: StrategyMetrics, constants: EdaConstants, objectives: Sequence[Objective]) -> dict[str, float]:
+    """Return the objectives of a setting, by name. Raises ConfigError where one is missing."""
+    values: dict[str, float | None] = {name: metric.value for name, metric in entry.metrics.items()}
+    values |= {"quality": values[entry.quality], "eda": entry.eda_with(constants)}
+    measured: dict[str, float] = {}
+    for objective in objectives:
+        value = values.get(objective.metric)
+        # An error, not a worst score: a setting without a value is neither better nor worse than others.
+        if value is None:
+            raise ConfigError(
+                f"{entry.outputs.strategy_id} has no {objective.metric} on dev, so it cannot be compared; leave it out "
+                "of objectives=[…]."
+            )
+        measured[objective.metric] = value
+    return measured
 
 
 def _measure_on_dev(
     session: Session, index: int, settings: Sequence[Strategy], metrics: MetricsSpec, phase: str
 ) -> tuple[Run, list[StrategyMetrics]]:
     """Decode these settings on dev and measure them; return the task's run too."""
-    (run,) = session.decode(settings, indices=[index], splits=[DEV], phase=phase)
+    (run,) = session.decode(settings, indices=[index], splits=[DEV], phase=f"{phase}: {len(settings)} settings")
     ids = [strategy.strategy_id for strategy in settings]
     return run, evaluate_on_dev(run, ids, metrics, session.request.sampling.samples)
 
 
 def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: DecodedTask) -> None:
-    """Decode on test every setting that was tried on dev, and those that experiments need there alone."""
+    """Decode the chosen settings and the curves on test, and record in the run that this protocol read it."""
     # Nothing was chosen, so there is nothing to compare on test.
-    if not decoded.left_out:
-        test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
-        settings, on_dev = _unique_settings(decoded.families, test_only), len(_unique_settings(decoded.families))
-        logger.info("%s", _test_message(session, index, on_dev, len(settings)))
-        session.decode(settings, indices=[index], splits=["test"], phase="test")
+    if decoded.left_out:
+        return
+    # Before the first row: whoever is killed in between may have seen some.
+    ReadRecord.read(decoded.run).added(protocol.digest).write()
+    phase = f"test: {len(decoded.on_test)} settings"
+    session.decode(decoded.on_test, indices=[index], splits=["test"], phase=phase)
 
 
 def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> None:
@@ -133,45 +267,39 @@ def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> 
     if decoded.left_out:
         return
     run = decoded.run.reread()  # the decoding of test added passes
-    outputs = read_outputs(run, ["test"], decoded.strategy_ids)
+    outputs = read_outputs(run, ["test"], [strategy.strategy_id for strategy in decoded.on_test])
 
     # Outputs of an interrupted setting are not measured: their statistics would be stored as if they were whole.
     complete = [entry for entry in outputs if entry.complete_samples >= n_samples]
     compute_metrics(run, complete, without_intervals(metrics), n_samples)
 
 
+def planned_settings(protocol: StudyProtocol, task: str) -> tuple[int, int]:
+    """Return how many settings of a task are decoded on dev and on test, at most: chosen ones may coincide."""
+    objectives, curves = len(protocol.objectives[task]), len(protocol.curve_settings)
+    chosen = objectives * len(protocol.families)
+    if protocol.confirm is None:
+        # A space may have fewer settings than trials.
+        tried = sum(
+            FamilySearch(f, protocol.search, protocol.objectives[task]).target for f in protocol.families.values()
+        )
+    else:
+        tried = chosen
+    return len(protocol.baseline) + tried + curves, chosen + curves + len(protocol.test_only.get(task, ()))
+
+
 def plan_message(session: Session, index: int, protocol: StudyProtocol) -> str:
-    """Return what will be decoded of task number `index`: settings × examples × samples of both splits."""
-    (dev, test), (on_dev, on_test) = _examples(session, index), _planned(session, index, protocol)
-    samples = session.request.sampling.samples
+    """Return what will be decoded of task number `index`: settings × examples × samples of both splits, at most."""
+    name, samples = session.request.tasks[index].task.name, session.request.sampling.samples
+    (dev, test), (on_dev, on_test) = _examples(session, index), planned_settings(protocol, name)
     rows = (on_dev * dev + on_test * test) * samples
+    objectives, curves = len(protocol.objectives[name]), len(protocol.curve_settings)
+    tried = on_dev - len(protocol.baseline) - curves
     return (
-        f"{session.request.tasks[index].task.name}: {on_dev} settings × {dev} dev examples and {on_test} × "
-        f"{test} test examples, {samples} samples each: about {rows:,} rows, often more, since settings "
-        "are added where a best one is at the boundary of its grid (each phase says the number that is then known)"
-    )
-
-
-def _state_message(session: Session, index: int, protocol: StudyProtocol, done: int, added: int, phase: str) -> str:
-    """Return the phase of dev that begins, and how far the task is. done: settings that are decoded on dev."""
-    (dev, test), (planned, on_test) = _examples(session, index), _planned(session, index, protocol)
-    samples = session.request.sampling.samples
-    # Settings beyond a grid's boundary are in no plan: once there are more than planned, those are what is known.
-    on_dev = max(planned, done + added)
-    rows = (on_dev * dev + (on_dev + on_test - planned) * test) * samples
-    return (
-        f"{session.request.tasks[index].task.name}, {phase}; {done * dev * samples:,} of about {rows:,} rows of this "
-        "task are decoded"
-    )
-
-
-def _test_message(session: Session, index: int, on_dev: int, on_test: int) -> str:
-    """Return that test begins, and how far the task is: dev has ended, so all settings are known."""
-    (dev, test), samples = _examples(session, index), session.request.sampling.samples
-    rows = (on_dev * dev + on_test * test) * samples
-    return (
-        f"{session.request.tasks[index].task.name}, test: {on_test} settings; {on_dev * dev * samples:,} of "
-        f"{rows:,} rows of this task are decoded"
+        f"{name}: {len(protocol.baseline)} fixed temperatures for EDA's scale, {tried} trials of "
+        f"{len(protocol.families)} families and {curves} settings of curves × {dev} dev examples; then the choices of "
+        f"each family by {objectives} objectives and the curves, {on_test} settings, × {test} test examples; {samples} "
+        f"samples each: {rows:,} rows at most"
     )
 
 
@@ -182,16 +310,6 @@ def _examples(session: Session, index: int) -> tuple[int, int]:
     return dev, test
 
 
-def _planned(session: Session, index: int, protocol: StudyProtocol) -> tuple[int, int]:
-    """Return how many settings are decoded on dev and on test, without those beyond the boundary of a grid."""
-    # Known before anything is decoded, so that a study that is too long can be stopped here.
-    test_only = protocol.test_only.get(session.request.tasks[index].task.name, ())
-    on_dev = sum(planned_settings(family, protocol.budget) for family in protocol.families.values())
-    # settings of an experiment may be settings of a family as well
-    alone = len(_unique_settings(protocol.families, test_only)) - len(_unique_settings(protocol.families))
-    return on_dev, on_dev + alone
-
-
-def _unique_settings(families: Mapping[str, Family], test_only: Sequence[Strategy] = ()) -> list[Strategy]:
-    """Return all settings of the families, and further ones, each once."""
-    return list({s.strategy_id: s for s in [*all_settings(list(families.values())), *test_only]}.values())
+def _unique(strategies: Iterable[Strategy]) -> list[Strategy]:
+    """Return settings in their order, each once."""
+    return list({strategy.strategy_id: strategy for strategy in strategies}.values())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from edt.console import stderr_console
 from edt.errors import ConfigError
@@ -13,24 +16,29 @@ from edt.extras import check_extra
 from edt.generation.request import GenerationRequest, TaskRequest
 from edt.generation.session import DRY_RUN, Session
 from edt.logs import log_into
-from edt.metrics.suite import MetricsSpec
+from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.ranges import check_whole
 from edt.report.table import result_console
 from edt.scoring.compute import check_metrics
-from edt.scoring.eda_constants import BASELINE
+from edt.scoring.dev import evaluate_on_dev
+from edt.scoring.eda_constants import BASELINE, StrategyMetrics
 from edt.scoring.output_warnings import output_warnings
 from edt.scoring.outputs import read_outputs
 from edt.scoring.score import score_outputs
 from edt.store.layout import study_folder
 from edt.store.parts import ScoreBasis, write_scores
+from edt.strategies.base import Strategy
+from edt.study.confirmation import write_spread
+from edt.study.curves import CurveSpec
 from edt.study.ending import print_results
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
+from edt.study.frozen import FrozenChoices, protocol_digest, read_protocol, write_protocol
 from edt.study.manifest import check_not_larger, study_size, write_study_manifest
 from edt.study.page import write_page
-from edt.study.protocol import SPLITS, DecodedTask, StudyProtocol, plan_message
+from edt.study.protocol import SPLITS, DecodedTask, StudyProtocol, plan_message, task_objectives
 from edt.study.results import Study, TaskStudy
-from edt.study.spec import Browser, RefinementBudget
+from edt.study.spec import Browser, StudySearch
 from edt.study.workers import decode_tasks, resolve_num_workers
 
 logger = logging.getLogger(__name__)
@@ -40,16 +48,26 @@ logger = logging.getLogger(__name__)
 class StudyRequest:
     """Hold the options of `edt study`.
 
-    families: all that experiments may name. num_workers: processes; None is one per core on a CPU, one on a GPU.
+    families: all that the study compares. baseline: fixed temperatures, which give EDA its scale. objectives: metrics
+    by which a setting of each family is chosen; None takes those of protocol.DEFAULT_OBJECTIVES that a task has.
+    margins: by metric, the smallest difference that matters. exploratory: test may be read although another protocol
+    read it. confirm: the folder of an earlier study, whose choices are evaluated without a search. num_workers:
+    processes; None is one per core on a CPU, one on a GPU.
     """
 
     generation: GenerationRequest
     metrics: MetricsSpec
     families: Mapping[str, Family]
+    baseline: Sequence[Strategy]
     experiments: Mapping[str, Experiment]
     results: Path
     command: str
-    budget: RefinementBudget = field(default_factory=RefinementBudget)
+    search: StudySearch = field(default_factory=StudySearch)
+    objectives: Sequence[str] | None = None
+    margins: Mapping[str, float] = field(default_factory=dict)
+    curves: CurveSpec = field(default_factory=CurveSpec)
+    exploratory: bool = False
+    confirm: Path | None = None
     num_workers: int | None = None
     browser: Browser = field(default_factory=lambda: Browser())
 
@@ -75,6 +93,7 @@ class StudyRequest:
                 )
 
         check_metrics(self.metrics, self.generation.tasks, self.generation.sampling.samples)
+        self._check_protocol()
 
         # Checked here and not by the experiment, which would notice after hours.
         samples = self.generation.sampling.samples
@@ -85,18 +104,60 @@ class StudyRequest:
                     "and every choice of a setting need 2). Give more, or leave it out of experiment=[…]."
                 )
 
+    def _check_protocol(self) -> None:
+        """Raise ConfigError for margins, curves or objectives that cannot be; before the model is loaded."""
+        for name, margin in self.margins.items():
+            if not 0 < margin < math.inf:
+                raise ConfigError(f"margins.{name} is {margin}; it is a difference that matters, above 0.")
+        for name in self.curves.grids:
+            if name not in self.families:
+                raise ConfigError(
+                    f"curves has the family '{name}', which families does not have; it has: {', '.join(self.families)}."
+                )
+        # Objectives are checked here, and what is to be confirmed.
+        _ = self.protocol
+
     @property
     def home(self) -> Path:
         """The folder of the page and the manifest: that of the only experiment, or the one above several."""
         return self.results / next(iter(self.experiments)) if len(self.experiments) == 1 else self.results
 
-    @property
-    def protocol(self) -> StudyProtocol:
-        """What to decode: every family that an experiment names, with the baseline that sets EDA's scale."""
-        experiments = self.experiments.values()
+    @cached_property
+    def fixed_beforehand(self) -> dict[str, Any]:
+        """Everything that is fixed before dev is decoded, as JSON: another content is another protocol.
 
-        # The baseline is always decoded, since without it EDA has no scale.
-        wanted = dict.fromkeys([BASELINE, *(name for experiment in experiments for name in experiment.families())])
+        All families of the configuration, also where the experiments of this command need some: each one's search is
+        the same without the others.
+        """
+        tasks = self.generation.tasks
+        return {
+            "families": {name: family.space.identity(points=False) for name, family in self.families.items()},
+            "baseline": [strategy.strategy_id for strategy in self.baseline],
+            "search": {"trials": self.search.trials, "batch": self.search.batch, "seed": self.search.seed},
+            "objectives": None if self.objectives is None else list(self.objectives),
+            "margins": {name: float(margin) for name, margin in self.margins.items()},
+            "curves": self.curves.content(),
+            "samples": self.generation.sampling.samples,
+            "group_size": self.metrics.group_size,
+            "seed": self.generation.sampling.seed,
+            "limits": sorted({str(task.task.limit) for task in tasks}),
+            **({} if self.confirm is None else {"confirms": self._frozen_choices.digest}),
+        }
+
+    @cached_property
+    def _frozen_choices(self) -> FrozenChoices:
+        assert self.confirm is not None
+        return FrozenChoices.read(self.confirm)
+
+    @cached_property
+    def protocol(self) -> StudyProtocol:
+        """What to decode: every family that an experiment needs, with the baseline that sets EDA's scale."""
+        experiments = self.experiments.values()
+        named = [experiment.families() for experiment in experiments]
+        # Fixed temperature is always decoded, since the others are compared with it.
+        wanted = dict.fromkeys([BASELINE, *(name for names in named for name in names or ())])
+        if any(names is None for names in named):
+            wanted = dict.fromkeys([BASELINE, *self.families])
 
         # A missing family is found before the model is loaded.
         unknown = [name for name in wanted if name not in self.families]
@@ -107,19 +168,28 @@ class StudyRequest:
             )
 
         tasks = [task.task.name for task in self.generation.tasks]
+        frozen = read_protocol(self.results)
         return StudyProtocol(
             families={name: self.families[name] for name in wanted},
-            budget=self.budget,
+            baseline=self.baseline,
+            search=self.search,
+            objectives=task_objectives(self.objectives, self.metrics, self.generation.tasks),
+            # of the wanted families alone
+            curves=replace(self.curves, grids={n: g for n, g in self.curves.grids.items() if n in wanted}),
             test_only={
                 task: [setting for experiment in experiments for setting in experiment.test_only_settings(task)]
                 for task in tasks
             },
+            digest=protocol_digest(self.fixed_beforehand),
+            earlier=None if frozen is None else frozen["digest"],
+            exploratory=self.exploratory,
+            confirm=None if self.confirm is None else self._frozen_choices,
         )
 
 
 def number_of_settings(request: StudyRequest) -> int:
     """Return the number of settings with which every task begins."""
-    return sum(len(family.settings) for family in request.protocol.families.values())
+    return len(request.baseline) + request.search.trials * len(request.protocol.families)
 
 
 def run_study(request: StudyRequest) -> Study | None:
@@ -129,6 +199,7 @@ def run_study(request: StudyRequest) -> Study | None:
     """
     # Before an hour of decoding, not when the first figure is drawn.
     check_extra("report", "a study's report")
+    check_extra("tune", "a study's search")
     console = stderr_console()
 
     # Checked before hours of decoding, since the results are written at the end. The folder of all experiments is
@@ -144,7 +215,14 @@ def run_study(request: StudyRequest) -> Study | None:
 
     tasks = request.generation.tasks
     processes = resolve_num_workers(request.num_workers, len(tasks))
-    decoded = decode_tasks(request.generation, protocol, request.metrics, processes)
+    names = [task.task.name for task in tasks]
+
+    def freeze(chosen: Sequence[DecodedTask]) -> None:
+        by_name = dict(zip(names, chosen, strict=True))
+        exploratory = request.exploratory or any(task.read_before for task in chosen)
+        write_protocol(request.results, request.fixed_beforehand, by_name, exploratory=exploratory)
+
+    decoded = decode_tasks(request.generation, protocol, request.metrics, processes, freeze)
 
     # A task that the model cannot do at all is left out; the others still have results.
     left_out = {t.task.name: d.left_out for t, d in zip(tasks, decoded, strict=True) if d.left_out}
@@ -159,7 +237,13 @@ def run_study(request: StudyRequest) -> Study | None:
         metrics=request.metrics,
         tasks={t.task.name: _score_task(request, t, d) for t, d in zip(tasks, decoded, strict=True) if not d.left_out},
         left_out=left_out,
+        margins=request.margins,
+        curve_range=(request.curves.low, request.curves.high),
+        exploratory=_why_exploratory(request, dict(zip(names, decoded, strict=True))),
+        confirms="" if protocol.confirm is None else protocol.confirm.digest,
     )
+    if study.exploratory:
+        logger.warning("%s", study.exploratory)
 
     # In the configured order: the scorecard reads the results of those before it.
     results: dict[str, ExperimentResult] = {}
@@ -171,13 +255,24 @@ def run_study(request: StudyRequest) -> Study | None:
     # The verdicts first: they are read from the other experiments, and are what a reader looks for.
     ordered = sorted(results, key=lambda name: not request.experiments[name].reads_others)
     sections = [results[name].section for name in ordered]
+    # On the page's first section, where nobody can overlook it.
+    if study.exploratory:
+        sections[0] = replace(sections[0], warnings=[study.exploratory, *sections[0].warnings])
     shared = study_folder(request.generation.runs, [t.scored.run.generation_id for t in study.tasks.values()])
     write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
 
     # last, so that a folder with a manifest has everything else
     write_study_manifest(
-        request.home, study, size, command=request.command, experiments=list(request.experiments), budget=request.budget
+        request.home,
+        study,
+        size,
+        command=request.command,
+        experiments=list(request.experiments),
+        search=request.search,
+        protocol=protocol.digest,
     )
+    if request.confirm is not None:
+        console.print(str(write_spread(study, request.confirm)), highlight=False, markup=False, soft_wrap=True)
     # To stdout, as the result of the command: what was run for hours should not end in the name of a folder.
     print_results(results, request.home / "report.html", result_console())
     return study
@@ -192,17 +287,48 @@ def _log_plan(request: StudyRequest, protocol: StudyProtocol) -> None:
     logger.info("%s", DRY_RUN)
 
 
+def _why_exploratory(request: StudyRequest, decoded: Mapping[str, DecodedTask]) -> str:
+    """Return why the figures on test are exploratory; empty where they are not."""
+    reasons = ["exploratory=true"] if request.exploratory else []
+    read = [name for name, task in decoded.items() if task.read_before]
+    if read:
+        reasons.append(f"the test rows of {', '.join(read)} were read before under another protocol")
+    return f"The figures on test are exploratory: {'; '.join(reasons)}." if reasons else ""
+
+
 def _score_task(request: StudyRequest, task: TaskRequest, decoded: DecodedTask) -> TaskStudy:
-    """Score a task and write the scores into its run folder."""
+    """Score a task on test, and write the scores into its run folder; measure dev, without intervals."""
     run = decoded.run.reread()  # the decoding of test added passes
     basis = ScoreBasis.of(run)
-    outputs = read_outputs(run, SPLITS, decoded.strategy_ids)
 
     # The requested number of samples, even where the run holds more: scores of different numbers do not compare.
-    samples = request.generation.sampling.samples
+    samples, scale = request.generation.sampling.samples, decoded.constants
+    outputs = read_outputs(run, ["test"], [strategy.strategy_id for strategy in decoded.on_test])
     log_into(run.folder)
-    scored = score_outputs(run, outputs, request.metrics, samples, request.protocol.baseline_ids)
+    scored = score_outputs(run, outputs, request.metrics, samples, scale=scale)
     write_scores(run, scored.scores, basis)
-    for warning in output_warnings([score for score in scored.scores if score.split == "test"], [run]):
+    for warning in output_warnings(scored.scores, [run]):
         logger.warning("%s", warning)
-    return TaskStudy(task=task.task, scored=scored, families=decoded.families)
+
+    # No resamples: intervals belong to test, and those of all trials would fill the memory.
+    on_dev = [
+        _on_dev(entry, decoded) for entry in evaluate_on_dev(run, sorted(decoded.on_dev), request.metrics, samples)
+    ]
+    curves = {name: request.protocol.curves.of(name, request.families) for name in decoded.families}
+    return TaskStudy(
+        task=task.task,
+        scored=replace(scored, entries=[*on_dev, *scored.entries], constants=dict.fromkeys(SPLITS, scale)),
+        families=decoded.families,
+        objectives=decoded.objectives,
+        chosen=decoded.choices,
+        curves={name: of_family for name, of_family in curves.items() if of_family},
+        read_before=decoded.read_before,
+    )
+
+
+def _on_dev(entry: StrategyMetrics, decoded: DecodedTask) -> StrategyMetrics:
+    """Return the measurements of a setting on dev with EDA, and without resamples."""
+    assert decoded.constants is not None
+    metrics = {name: replace(value, resampled_B=None) for name, value in entry.metrics.items()}
+    metrics["eda"] = MetricValue(metric="eda", value=entry.eda_with(decoded.constants), resampled_B=None, signature="")
+    return replace(entry, metrics=metrics)

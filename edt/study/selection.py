@@ -1,59 +1,79 @@
-"""Choose a family's setting by its score on dev, never on test."""
+"""Choose a family's setting by an objective on dev, never on test."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edt.errors import ConfigError
-from edt.study.families import Coordinates, Family, Side
-
-EdaOnDev = Mapping[str, float | None]
-"""EDA on dev by strategy id, lower is better; None or NaN where it is missing."""
+from edt.scoring.objective import Objective
+from edt.study.families import Family
+from edt.tuning.axes import BoundaryValue
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Hold a family's best setting on dev, how many settings were tried, and at which boundaries the best one is."""
+    """A family's best setting on dev by one objective, of how many, and which of its values are at a bound."""
 
     family: str
+    objective: str
     strategy_id: str
     tried: int
-    boundary: Mapping[str, Side]
+    at_boundary: tuple[BoundaryValue, ...] = ()
 
     @property
     def is_interior(self) -> bool:
-        """Whether worse settings were tried on both sides of it. At a boundary a better one may be just beyond."""
-        return not self.boundary
+        """Whether it is inside the family's space. At a boundary a better setting may be just beyond."""
+        return not self.at_boundary
+
+    @property
+    def boundary(self) -> dict[str, str]:
+        """The side of the boundary that each such parameter is at."""
+        return {value.parameter: value.side for value in self.at_boundary}
 
 
-def choose(family: Family, on_dev: EdaOnDev) -> Choice:
-    """Return the family's setting with the lowest value on dev, the first of equals.
+def choose(family: Family, objective: Objective) -> Choice:
+    """Return the family's setting with the best value on dev, the first of equals.
 
     Raises ConfigError where no setting has a value.
     """
-    known = without_missing((strategy.strategy_id for strategy in family.settings.values()), on_dev)
-    if not known:
-        raise ConfigError(
-            f"family '{family.name}' has no setting with a score on dev, so none can be chosen; EDA needs 2 samples "
-            "or more, and fixed temperatures with greedy on the dev split."
-        )
+    if not family.trials:
+        raise ConfigError(f"family '{family.name}' has no setting with a score on dev, so none can be chosen.")
 
-    # Ties go to the first one, and the grid comes first: an added setting that is no better changes no choice.
-    best = min(known, key=known.__getitem__)
-    return Choice(family=family.name, strategy_id=best, tried=len(family.settings), boundary=family.boundary(best))
-
-
-def best_of_slices(family: Family, on_dev: EdaOnDev) -> dict[Coordinates, str]:
-    """Return the best setting of each slice on dev, by the slice's coordinates; slices without a value are left out."""
-    # A slice whose scores are all missing has no best; the others are still compared.
-    slices = {others: without_missing(ids.values(), on_dev) for others, ids in family.slices.items()}
-    return {others: min(known, key=known.__getitem__) for others, known in slices.items() if known}
+    # Ties go to the first one: more trials that are no better change no choice.
+    best = min(family.trials, key=lambda trial: objective.loss(trial.values[objective.metric]))
+    strategy_id = best.strategy.strategy_id
+    return Choice(
+        family=family.name,
+        objective=objective.metric,
+        strategy_id=strategy_id,
+        tried=len(family.trials),
+        at_boundary=family.boundary(strategy_id),
+    )
 
 
-def without_missing(strategy_ids: Iterable[str], on_dev: EdaOnDev) -> dict[str, float]:
-    """Return the values of these settings, without those that are missing."""
-    # Missing is no score of 0: a setting without a score cannot be chosen.
-    values = {strategy_id: on_dev.get(strategy_id) for strategy_id in strategy_ids}
-    return {strategy_id: value for strategy_id, value in values.items() if value is not None and not math.isnan(value)}
+def choose_all(families: Iterable[Family], objectives: Iterable[Objective]) -> dict[str, dict[str, Choice]]:
+    """Return each family's choice, by objective and family."""
+    known = list(families)
+    return {objective.metric: {family.name: choose(family, objective) for family in known} for objective in objectives}
+
+
+def choices_content(choices: Mapping[str, Mapping[str, Choice]], families: Mapping[str, Family]) -> dict[str, object]:
+    """Return the choices as JSON, by objective and family: the setting and the values of its parameters."""
+    return {
+        objective: {
+            name: {
+                "setting": choice.strategy_id,
+                "params": _plain(dict(families[name].trial(choice.strategy_id).params)),
+                "tried": choice.tried,
+                "at_boundary": choice.boundary,
+            }
+            for name, choice in by_family.items()
+        }
+        for objective, by_family in choices.items()
+    }
+
+
+def _plain(params: Mapping[str, object]) -> dict[str, object]:
+    # JSON has no number for infinity
+    return {name: str(value) if value in (float("inf"), -float("inf")) else value for name, value in params.items()}

@@ -22,15 +22,17 @@ class Browser:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefinementBudget:
-    """How dev fills a family's budget, its number of settings within the grid; extensions are limited by the axes."""
+class StudySearch:
+    """How each family of a study is searched on dev: all of them alike."""
 
-    refinements: int = 2
-    """Settings added on dev to each slice (each value of a family's second parameter), around its optimum."""
-    slices: int = 1
-    """Slices added on dev between the best slice and its better neighbor."""
+    trials: int = 32
+    """Settings of each family and task: half of them fill the family's space evenly, half are suggested by values."""
+    batch: int = 8
+    """Suggested settings of each family that are decoded together, with those of all other families."""
+    seed: int = 0
+    """Seed of the suggestions."""
 
     def __post_init__(self) -> None:
-        refinements = "the number of settings that dev adds to each slice"
-        check_whole("refinements", self.refinements, refinements, least=0, most=1000)
-        check_whole("slices", self.slices, "the number of slices that dev adds to each family", least=0, most=1000)
+        check_whole("search.trials", self.trials, "the number of settings of each family", least=2, most=10_000)
+        check_whole("search.batch", self.batch, "the number of settings of a family decoded together", most=10_000)
+        check_whole("search.seed", self.seed, "the seed of the suggestions", least=0, most=2**31)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +17,7 @@ from edt.generation.session import Session
 from edt.logs import is_command, log_in_worker
 from edt.metrics.suite import MetricsSpec
 from edt.scoring.compute import check_resamples
-from edt.study.protocol import DecodedTask, StudyProtocol, decode_dev, decode_test, measure_test
+from edt.study.protocol import DecodedTask, StudyProtocol, decode_dev, decode_test, measure_test, planned_settings
 from edt.worker_processes import worker_processes
 
 
@@ -41,12 +41,12 @@ class _TaskWorker:
         return Session.open(self.request, progress)
 
     def dev(self, index: int) -> DecodedTask:
-        """Decode the families of task number `index` on dev."""
+        """Search the families of task number `index` on dev."""
         check_resamples(self.metrics.bootstrap, self.session.n_examples(index))
         return decode_dev(self.session, index, self.protocol, self.metrics)
 
     def test(self, index: int, decoded: DecodedTask) -> DecodedTask:
-        """Decode their settings on test."""
+        """Decode the chosen settings on test."""
         decode_test(self.session, index, self.protocol, decoded)
         # With several processes the statistics are computed here too, while other tasks are still being decoded.
         if not self.is_alone:
@@ -56,9 +56,7 @@ class _TaskWorker:
     def cost(self, index: int) -> int:
         """Estimate how long a task takes before its examples are known: settings × the most tokens of a row."""
         task = self.request.tasks[index]
-        families = sum(len(family.settings) for family in self.protocol.families.values())
-        # every family is decoded on dev and on test
-        settings = 2 * families + len(self.protocol.test_only.get(task.task.name, ()))
+        settings = sum(planned_settings(self.protocol, task.task.name))
         # Where stops end a row nobody knows yet, so the form of the prompt does not matter.
         return settings * task.limits(self.request.sampling, chat_template=False).max_new_tokens
 
@@ -71,53 +69,58 @@ def resolve_num_workers(num_workers: int | None, tasks: int) -> int:
     return min(num_workers, tasks)
 
 
+Freeze = Callable[[Sequence[DecodedTask]], None]
+"""Receives all tasks once dev is finished, before the first row of test is decoded."""
+
+
 def decode_tasks(
-    request: GenerationRequest, protocol: StudyProtocol, metrics: MetricsSpec, processes: int
+    request: GenerationRequest, protocol: StudyProtocol, metrics: MetricsSpec, processes: int, freeze: Freeze
 ) -> list[DecodedTask]:
-    """Decode every task, several at a time where `processes` is above 1."""
+    """Decode every task, several at a time where `processes` is above 1: dev of all, then test of all."""
     # In this process where one is enough: no second copy of the model, and progress bars.
     indices = range(len(request.tasks))
     if processes == 1:
         worker = _TaskWorker(request=request, protocol=protocol, metrics=metrics)
-        return [worker.test(index, worker.dev(index)) for index in indices]
+        chosen = [worker.dev(index) for index in indices]
+        freeze(chosen)
+        return [worker.test(index, decoded) for index, decoded in enumerate(chosen)]
 
     worker = _TaskWorker(request=request, protocol=protocol, metrics=replace(metrics, num_workers=1), is_alone=False)
-    return run_in_processes(worker, processes, sorted(indices, key=lambda index: -worker.cost(index)))
+    return run_in_processes(worker, processes, sorted(indices, key=lambda index: -worker.cost(index)), freeze)
 
 
-def run_in_processes(worker: _TaskWorker, processes: int, longest_first: Sequence[int]) -> list[DecodedTask]:
+def run_in_processes(
+    worker: _TaskWorker, processes: int, longest_first: Sequence[int], freeze: Freeze
+) -> list[DecodedTask]:
     """Decode these tasks in processes, which end with the first error of any task, or with this process."""
     # Cores are divided, or the processes would wait for each other's threads.
     threads = max(1, (os.cpu_count() or 1) // processes)
     begin = [threads, worker, is_command()]
     with worker_processes(processes, _start, begin, setting="num_workers") as pool:
-        return schedule(pool, processes, longest_first)
+        return schedule(pool, processes, longest_first, freeze)
 
 
-def schedule(pool: Executor, processes: int, longest_first: Sequence[int]) -> list[DecodedTask]:
-    """Run dev of every task, and test of each once its dev is done.
-
-    Of what can begin, dev is first, then the longest task. Splits, rather than whole tasks, keep the processes busy.
-    """
-    waiting, chosen = list(longest_first), dict[int, DecodedTask]()
-    running: dict[Future[DecodedTask], tuple[int, bool]] = {}
-    finished: dict[int, DecodedTask] = {}
-
-    while waiting or chosen or running:
-        while (waiting or chosen) and len(running) < processes:
-            if waiting:
-                index = waiting.pop(0)
-                running[pool.submit(_dev, index)] = index, True
-            else:
-                # The longest one first: begun last, it would run alone at the end.
-                index = min(chosen, key=longest_first.index)
-                running[pool.submit(_test, index, chosen.pop(index))] = index, False
-
-        for done in wait(running, return_when=FIRST_COMPLETED).done:
-            index, is_dev = running.pop(done)
-            (chosen if is_dev else finished)[index] = done.result()
-
+def schedule(pool: Executor, processes: int, longest_first: Sequence[int], freeze: Freeze) -> list[DecodedTask]:
+    """Run dev of every task, the longest first, then freeze the choices of all, then test of every task."""
+    chosen = _in_turn(longest_first, processes, lambda index: pool.submit(_dev, index))
+    freeze([chosen[index] for index in sorted(chosen)])
+    finished = _in_turn(longest_first, processes, lambda index: pool.submit(_test, index, chosen[index]))
     return [finished[index] for index in sorted(finished)]
+
+
+def _in_turn(
+    longest_first: Sequence[int], processes: int, submit: Callable[[int], Future[DecodedTask]]
+) -> dict[int, DecodedTask]:
+    """Submit the tasks in this order, one per process; the first error of any task ends it."""
+    waiting, running, finished = list(longest_first), dict[Future[DecodedTask], int](), dict[int, DecodedTask]()
+    while waiting or running:
+        # Not all at once, so that an error is not followed by more tasks.
+        while waiting and len(running) < processes:
+            index = waiting.pop(0)
+            running[submit(index)] = index
+        for done in wait(running, return_when=FIRST_COMPLETED).done:
+            finished[running.pop(done)] = done.result()
+    return finished
 
 
 _worker: list[_TaskWorker] = []

@@ -44,6 +44,15 @@ class Range:
         # rounding may leave the range, where a setting may be invalid
         return min(max(near, self.low), self.high)
 
+    def at(self, share: float) -> float | int:
+        """Return the number at a share of the range, 0 <= share < 1 (of its logarithm where it is logarithmic)."""
+        if self.whole and not self.log:
+            return int(self.low) + int(share * (int(self.high) - int(self.low) + 1))
+        value = self.low * (self.high / self.low) ** share if self.log else self.low + (self.high - self.low) * share
+        # the power may leave the range by a rounding error
+        near = min(max(value, self.low), self.high)
+        return round(near) if self.whole else near
+
     def grid(self) -> list[Value]:
         """Return `points` numbers from low to high, evenly spaced, without repeats."""
         if self.points == 1:
@@ -106,6 +115,10 @@ class Categorical:
 
     values: tuple[Value, ...]
 
+    def at(self, share: float) -> Value:
+        """Return the value at a share of the list, 0 <= share < 1."""
+        return self.values[int(share * len(self.values))]
+
     def grid(self) -> list[Value]:
         """Return all values."""
         return list(self.values)
@@ -126,13 +139,15 @@ class BoundaryValue:
     side: Side
     value: float
     axis: Range
+    where: str = "space"
+    """The key of the space in the configuration."""
 
     def __str__(self) -> str:
         # The message names the key to change, with the parameter.
         key = "high" if self.side == "upper" else "low"
         return (
             f"{self.parameter}={self.value:g} is at the {self.side} boundary of its range, {self.axis.low:g} to "
-            f"{self.axis.high:g}; widen it with space.{self.parameter}.{key}=…"
+            f"{self.axis.high:g}; widen it with {self.where}.{self.parameter}.{key}=…"
         )
 
 

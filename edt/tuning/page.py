@@ -16,6 +16,7 @@ from edt.report.frame import Sections, columns_in, notes_in
 from edt.report.html import study_html
 from edt.report.page import PageChart, PageTable, Section, StudyPage
 from edt.report.table import heading, legend, row_texts, section_label
+from edt.scoring.objective import EDA
 from edt.tuning.axes import Categorical, Range, SearchAxis
 from edt.tuning.results import SearchResult, TrialResult, best_so_far, distinct
 
@@ -26,7 +27,7 @@ BEST_SHOWN = 15
 """Settings in the table of the best on dev."""
 
 SCALE = [[position, color] for position, color in color_scale()]
-"""The scale of all maps: EDA is better when it is low, so dark is good."""
+"""The scale of all maps, for a score that is better when it is low: dark is good. Else it is reversed."""
 HEIGHT = 460
 TICKS = 6
 FINE_DECADES = 3
@@ -93,35 +94,36 @@ def _results_table(result: SearchResult, sections: Sections) -> PageTable:
 
 
 def _best_table(result: SearchResult) -> PageTable:
-    """Return the settings of lowest EDA on dev, with their measurements of each task."""
+    """Return the settings of best objective on dev, with their measurements of each task."""
     # A setting that was suggested twice is one row.
-    lowest = sorted(distinct(result.trials), key=lambda trial: trial.eda)[:BEST_SHOWN]
-    # With one task its EDA is the mean EDA, which has a column already.
-    several = len(result.tasks) > 1
-    columns = ["setting (★ chosen)", "trial", "EDA ↓"]
+    objective = result.objective
+    shown = sorted(distinct(result.trials), key=lambda trial: objective.loss(result.value(trial)))[:BEST_SHOWN]
+    # With one task its EDA is the mean EDA; where that is the objective, it has a column already.
+    with_eda = len(result.tasks) > 1 or objective != EDA
+    columns = ["setting (★ chosen)", "trial", f"{objective.label} {objective.arrow}"]
     for task in result.tasks:
-        columns += [f"{task}: quality ↑", f"{task}: Self-BLEU ↓", *([f"{task}: EDA ↓"] if several else [])]
+        columns += [f"{task}: quality ↑", f"{task}: Self-BLEU ↓", *([f"{task}: EDA ↓"] if with_eda else [])]
     rows = []
-    for trial in lowest:
+    for trial in shown:
         star = "★ " if trial.strategy_id == result.chosen.strategy_id else ""
-        cells = [f"{star}{trial.strategy_id}", str(trial.number), f"{trial.eda:.2f}"]
+        cells = [f"{star}{trial.strategy_id}", str(trial.number), f"{result.value(trial):.2f}"]
         for task in result.tasks:
             metrics = trial.by_task[task]
             cells += [
                 f"{metrics.quality:.2f}",
                 f"{metrics.self_bleu:.2f}",
-                *([f"{metrics.eda:.2f}"] if several else []),
+                *([f"{metrics.eda:.2f}"] if with_eda else []),
             ]
         rows.append(cells)
     return PageTable(
-        title=f"The {len(lowest)} settings of lowest EDA",
+        title=f"The {len(shown)} settings of {objective.extreme} {objective.label}",
         columns=columns,
         rows=rows,
         note=(
-            "The setting was chosen by these values on dev, so the lowest of many is too optimistic; the table on test "
-            "is not. EDA is the Euclidean distance from the ideal of best quality at Self-BLEU 0. Files next to this "
-            "page: trials.csv (all trials, counted from 0), baseline.csv (the fixed temperatures), tune.json "
-            "(everything needed to repeat the search)."
+            f"The setting was chosen by these values on dev, so the {objective.extreme} of many is too optimistic; the "
+            "table on test is not. EDA is the Euclidean distance from the ideal of best quality at Self-BLEU 0. Files "
+            "next to this page: trials.csv (all trials, counted from 0), baseline.csv (the fixed temperatures), "
+            "tune.json (everything needed to repeat the search)."
         ),
     )
 
@@ -142,20 +144,20 @@ def _charts(result: SearchResult) -> list[PageChart]:
 _CAPTIONS = {
     "All parameters": "Each line is a setting; dark is good. Drag along an axis to select a range.",
     "Quality and Self-BLEU": "Up and to the left is better; dark is good.",
-    "The best so far": "A falling line is progress only below the dotted line, the best fixed temperature.",
+    "The best so far": "Progress is only what is better than the dotted line, the best fixed temperature.",
 }
 
 
 def figures(result: SearchResult) -> dict[str, go.Figure]:
-    """Return the figures by title. Without a numeric parameter the first one, EDA over parameters, is missing."""
+    """Return the figures by title. Without a numeric parameter the first one, over the parameters, is missing."""
     by_title = {}
     scales = [name for name, axis in result.axes.items() if _is_numeric(axis)]
     # ranges first: they are what the search is about, a choice among numbers is often top_k
     scales.sort(key=lambda name: isinstance(result.axes[name], Categorical))
     if len(scales) >= 2:
-        by_title[f"EDA over {scales[0]} and {scales[1]}"] = _plane(result, scales[0], scales[1])
+        by_title[f"{result.objective.label} over {scales[0]} and {scales[1]}"] = _plane(result, scales[0], scales[1])
     elif scales:
-        by_title[f"EDA over {scales[0]}"] = _curve(result, scales[0])
+        by_title[f"{result.objective.label} over {scales[0]}"] = _curve(result, scales[0])
     by_title["All parameters"] = _parallel(result)
     by_title["Quality and Self-BLEU"] = _trade_off(result)
     by_title["The best so far"] = _history(result)
@@ -170,45 +172,47 @@ def _is_numeric(axis: SearchAxis) -> bool:
 
 
 def _plane(result: SearchResult, x: str, y: str) -> go.Figure:
-    """Draw EDA over two parameters: as cells for a grid of these two, else as points."""
-    tried = distinct(result.trials)
+    """Draw the objective over two parameters: as cells for a grid of these two, else as points."""
+    tried, label = distinct(result.trials), escape(result.objective.label)
     figure = go.Figure()
     # with a third axis several settings would share a cell
     if result.spec.sampler == "grid" and len(result.axes) == 2:
         # Missing cells stay empty: a grid may be tried in part.
         columns, rows = (sorted(result.axes[name].grid(), key=float) for name in (x, y))  # type: ignore[arg-type]
-        eda = {(trial.params[x], trial.params[y]): trial.eda for trial in tried}
-        cells = [[eda.get((column, row)) for column in columns] for row in rows]
+        known = {(trial.params[x], trial.params[y]): result.value(trial) for trial in tried}
+        cells = [[known.get((column, row)) for column in columns] for row in rows]
         figure.add_heatmap(
-            x=columns, y=rows, z=cells, xgap=1, ygap=1, colorscale=SCALE, colorbar={"title": "EDA"}, hoverongaps=False,
-            hovertemplate=f"{escape(x)} %{{x}}<br>{escape(y)} %{{y}}<br>EDA %{{z:.2f}}<extra></extra>",
+            x=columns, y=rows, z=cells, xgap=1, ygap=1, **_scale(result), colorbar={"title": label}, hoverongaps=False,
+            hovertemplate=f"{escape(x)} %{{x}}<br>{escape(y)} %{{y}}<br>{label} %{{z:.2f}}<extra></extra>",
         )  # fmt: skip
     else:
         figure.add_scatter(
             x=[trial.params[x] for trial in tried], y=[trial.params[y] for trial in tried], name="tried",
-            marker={**_shaded(tried), "size": 11}, **_hover(tried),
+            marker={**_shaded(tried, result), "size": 11}, **_hover(tried, result),
         )  # fmt: skip
 
     # The chosen setting last, so that no other marker covers it.
-    figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.params[y]], **_star(result.chosen))
+    figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.params[y]], **_star(result))
     return _with_layout(figure, x=axis_layout(x, result.axes[x]), y=axis_layout(y, result.axes[y]))
 
 
 def _curve(result: SearchResult, x: str) -> go.Figure:
-    """Draw EDA over the only numeric parameter."""
+    """Draw the objective over the only numeric parameter."""
     # By the parameter's value, so that a reader follows the curve from left to right.
     tried = sorted(distinct(result.trials), key=lambda trial: float(trial.params[x] or 0))
     figure = go.Figure()
     figure.add_scatter(
-        x=[trial.params[x] for trial in tried], y=[trial.eda for trial in tried], name="tried",
-        meta=family_of(result.chosen.strategy_id), marker={"size": 9}, **_hover(tried),
+        x=[trial.params[x] for trial in tried], y=[result.value(trial) for trial in tried], name="tried",
+        meta=family_of(result.chosen.strategy_id), marker={"size": 9}, **_hover(tried, result),
     )  # fmt: skip
-    figure.add_scatter(x=[result.chosen.params[x]], y=[result.chosen.eda], **_star(result.chosen))
-    return _with_layout(figure, x=axis_layout(x, result.axes[x]), y={"title": "EDA on dev"})
+    figure.add_scatter(x=[result.chosen.params[x]], y=[result.value(result.chosen)], **_star(result))
+    return _with_layout(
+        figure, x=axis_layout(x, result.axes[x]), y={"title": f"{escape(result.objective.label)} on dev"}
+    )
 
 
 def _parallel(result: SearchResult) -> go.Figure:
-    """Draw parallel coordinates: a line per setting through its parameters, quality, Self-BLEU and EDA."""
+    """Draw parallel coordinates: a line per setting through its parameters, quality, Self-BLEU and objective."""
     tried = distinct(result.trials)
     dimensions = [_parameter_dimension(name, axis, tried) for name, axis in result.axes.items()]
 
@@ -216,11 +220,15 @@ def _parallel(result: SearchResult) -> go.Figure:
     dimensions += [
         {"label": "quality, % of Q*", "values": [trial.quality_share for trial in tried], "tickformat": ".1f"},
         {"label": "Self-BLEU, % of S*", "values": [trial.self_bleu_share for trial in tried], "tickformat": ".1f"},
-        {"label": "EDA", "values": [trial.eda for trial in tried], "tickformat": ".1f"},
+        {
+            "label": escape(result.objective.label),
+            "values": [result.value(trial) for trial in tried],
+            "tickformat": ".1f",
+        },
     ]
 
-    # Colored by EDA, so that the good settings can be followed through all parameters.
-    line = {"color": [trial.eda for trial in tried], "colorscale": SCALE, "showscale": True}
+    # Colored by the objective, so that the good settings can be followed through all parameters.
+    line = {"color": [result.value(trial) for trial in tried], **_scale(result), "showscale": True}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line))
     return figure.update_layout(height=HEIGHT, margin={"l": 90, "r": 90, "t": 70, "b": 40})
 
@@ -275,17 +283,19 @@ def _trade_off(result: SearchResult) -> go.Figure:
 
     figure = go.Figure()
     figure.add_scatter(
-        **points(fixed), **_hover(fixed, mode="lines+markers"), name="fixed temperatures",
+        **points(fixed), **_hover(fixed, result, mode="lines+markers"), name="fixed temperatures",
         meta="fixed", marker={"size": 8}, line={"dash": "dot"},
     )  # fmt: skip
-    figure.add_scatter(**points(tried), **_hover(tried), name="tried", marker={**_shaded(tried), "size": 9})
+    figure.add_scatter(
+        **points(tried), **_hover(tried, result), name="tried", marker={**_shaded(tried, result), "size": 9}
+    )
     figure.add_scatter(
         **points(result.front),
-        **_hover(result.front, mode="lines"),
+        **_hover(result.front, result, mode="lines"),
         name="front",
         meta=family_of(result.chosen.strategy_id),
     )
-    figure.add_scatter(**points([result.chosen]), **_star(result.chosen))
+    figure.add_scatter(**points([result.chosen]), **_star(result))
     scale = ("", "") if single is not None else (", % of S*, mean of the tasks", ", % of Q*, mean of the tasks")
     return _with_layout(
         figure, x={"title": f"Self-BLEU on dev{scale[0]} (lower is better)"}, y={"title": f"quality on dev{scale[1]}"}
@@ -293,15 +303,15 @@ def _trade_off(result: SearchResult) -> go.Figure:
 
 
 def _history(result: SearchResult) -> go.Figure:
-    """Draw the EDA of each trial, with the lowest until then and that of the best fixed temperature."""
+    """Draw the objective of each trial, with the best until then and that of the best fixed temperature."""
     numbers = [trial.number for trial in result.trials]
     figure = go.Figure()
     figure.add_scatter(
-        x=numbers, y=[trial.eda for trial in result.trials], **_hover(result.trials), name="trial",
+        x=numbers, y=[result.value(trial) for trial in result.trials], **_hover(result.trials, result), name="trial",
         meta=family_of(result.chosen.strategy_id), marker={"size": 8, "opacity": 0.6},
     )  # fmt: skip
     figure.add_scatter(
-        x=numbers, y=best_so_far(result.trials), mode="lines", name="best so far",
+        x=numbers, y=best_so_far(result.trials, result.objective), mode="lines", name="best so far",
         line={"shape": "hv", "color": CHOSEN, "width": 3},
     )  # fmt: skip
 
@@ -310,32 +320,38 @@ def _history(result: SearchResult) -> go.Figure:
     # A trace and not a line of the layout, so that the legend names it and it has its family's color.
     ends = [numbers[0], numbers[-1]] if numbers else []
     figure.add_scatter(
-        x=ends, y=[fixed.eda] * len(ends), mode="lines", name=escape(f"best fixed: {fixed.strategy_id}"),
+        x=ends, y=[result.value(fixed)] * len(ends), mode="lines", name=escape(f"best fixed: {fixed.strategy_id}"),
         meta="fixed", line={"dash": "dot"}, hoverinfo="skip",
     )  # fmt: skip
-    return _with_layout(figure, x={"title": "trial"}, y={"title": "EDA on dev"})
+    return _with_layout(figure, x={"title": "trial"}, y={"title": f"{escape(result.objective.label)} on dev"})
 
 
-def _shaded(trials: Sequence[TrialResult]) -> dict[str, object]:
-    """Return markers colored by EDA."""
+def _scale(result: SearchResult) -> dict[str, object]:
+    """Return the colors of the objective."""
+    return {"colorscale": SCALE, "reversescale": result.objective.higher_is_better}
+
+
+def _shaded(trials: Sequence[TrialResult], result: SearchResult) -> dict[str, object]:
+    """Return markers colored by the objective."""
     return {
-        "color": [trial.eda for trial in trials],
-        "colorscale": SCALE,
-        "colorbar": {"title": "EDA"},
+        "color": [result.value(trial) for trial in trials],
+        **_scale(result),
+        "colorbar": {"title": escape(result.objective.label)},
         "line": {"width": 0.5, "color": "white"},
     }
 
 
-def _hover(trials: Sequence[TrialResult], mode: str = "markers") -> dict[str, object]:
+def _hover(trials: Sequence[TrialResult], result: SearchResult, mode: str = "markers") -> dict[str, object]:
     """Return what a pointer over a setting shows."""
-    texts = [f"{escape(trial.strategy_id)}<br>EDA {trial.eda:.2f}" for trial in trials]
+    label = escape(result.objective.label)
+    texts = [f"{escape(trial.strategy_id)}<br>{label} {result.value(trial):.2f}" for trial in trials]
     return {"mode": mode, "text": texts, "hovertemplate": "%{text}<extra></extra>"}
 
 
-def _star(chosen: TrialResult) -> dict[str, object]:
+def _star(result: SearchResult) -> dict[str, object]:
     """Return the mark of the chosen setting."""
     marker = {"symbol": "star", "size": 18, "color": CHOSEN, "line": {"width": 1, "color": "white"}}
-    return {**_hover([chosen]), "name": "chosen", "marker": marker}
+    return {**_hover([result.chosen], result), "name": "chosen", "marker": marker}
 
 
 def axis_layout(name: str, axis: SearchAxis) -> dict[str, object]:

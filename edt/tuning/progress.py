@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 from edt.generation.progress import Advance, Progress
+from edt.scoring.objective import EDA, Objective
 from edt.tuning.results import TrialResult, best
 from edt.tuning.spec import DEFAULT_TRIALS, SearchSpec
 
@@ -25,7 +26,7 @@ class SearchProgress(Progress):
         self._bars: RichProgress | None = None
 
     @contextmanager
-    def search(self, target: int) -> Iterator[Callable[[list[TrialResult]], None]]:
+    def search(self, target: int, objective: Objective = EDA) -> Iterator[Callable[[list[TrialResult]], None]]:
         """Show bars for a search of `target` trials; yields the function that takes all trials so far."""
         # One set of bars for trials and rows: two live displays would overwrite each other.
         columns = (
@@ -43,9 +44,9 @@ class SearchProgress(Progress):
                 nonlocal known
                 # The first call has the trials of earlier commands alone, and those have shown them.
                 for trial in [] if known is None else trials[known:]:
-                    self._show_trial(trial, bars)
+                    self._show_trial(trial, bars, objective)
                 known = len(trials)
-                message = _best_message(trials)
+                message = _best_message(trials, objective)
                 bars.update(identifier, completed=len(trials), description=f"trials  {message}")
                 if trials and not self.console.is_terminal:
                     # a resumed search may have more trials than this command sets
@@ -56,9 +57,10 @@ class SearchProgress(Progress):
             finally:
                 self._bars = None
 
-    def _show_trial(self, trial: TrialResult, bars: RichProgress) -> None:
+    def _show_trial(self, trial: TrialResult, bars: RichProgress, objective: Objective) -> None:
         """Print a trial as a line, above the bars or through the log."""
-        line = f"trial {trial.number}: {trial.strategy_id}, EDA on dev {trial.eda:.2f}"
+        value = trial.value(objective.metric)
+        line = f"trial {trial.number}: {trial.strategy_id}, {objective.label} on dev {value:.2f}"
         if self.console.is_terminal:
             bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
         else:
@@ -79,13 +81,13 @@ class SearchProgress(Progress):
             bars.remove_task(identifier)
 
 
-def _best_message(trials: list[TrialResult]) -> str:
+def _best_message(trials: list[TrialResult], objective: Objective) -> str:
     if not trials:
         return "none tried yet"
 
     # On dev, where the search looks; test is not decoded yet.
-    lowest = best(trials)
-    return f"best EDA on dev {lowest.eda:.2f} at {lowest.strategy_id}"
+    chosen = best(trials, objective)
+    return f"best {objective.label} on dev {chosen.value(objective.metric):.2f} at {chosen.strategy_id}"
 
 
 def exhausted_message(spec: SearchSpec, size: int | None) -> str:

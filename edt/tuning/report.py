@@ -12,6 +12,7 @@ from edt.generation.environment import environment
 from edt.records import ScoreRow
 from edt.report.frame import table_rows
 from edt.report.table import markdown, print_table, result_console
+from edt.scoring.objective import QUALITY
 from edt.store.atomic import write_bytes, write_text
 from edt.store.seal import json_bytes
 from edt.terminal_text import csv_cell
@@ -60,14 +61,14 @@ def _summary(result: SearchResult) -> str:
     chosen, fixed = result.chosen, result.best_fixed
 
     # Everything by which the choice was made is named, since "best" means nothing without it.
-    where = f"{'mean ' if len(result.tasks) > 1 else ''}EDA on dev ({', '.join(result.tasks)})"
+    where = f"{'mean ' if len(result.tasks) > 1 else ''}{result.objective.label} on dev ({', '.join(result.tasks)})"
 
     # With two objectives the choice is among the front, not among all trials.
     of_front = f", of a front of {len(result.front)}" if result.spec.objective == "multi" else ""
     return (
         f"Chosen by {where} among {_trials_text(result)}{of_front}: {chosen.strategy_id}, "
-        f"{chosen.eda:.2f}. Best of {len(result.baseline)} fixed temperatures by the same: {fixed.strategy_id}, "
-        f"{fixed.eda:.2f}. The table is of test, which the choice has not seen."
+        f"{result.value(chosen):.2f}. Best of {len(result.baseline)} fixed temperatures by the same: "
+        f"{fixed.strategy_id}, {result.value(fixed):.2f}. The table is of test, which the choice has not seen."
         + "".join(f" {value}." for value in result.at_boundary)
     )
 
@@ -106,29 +107,32 @@ def _trials_csv(result: SearchResult) -> str:
         ]
         for trial in result.trials
     ]
-    return _measurements_csv(["trial", "strategy_id", *result.axes], lines, result.trials, result.tasks)
+    return _measurements_csv(["trial", "strategy_id", *result.axes], lines, result, result.trials)
 
 
 def _baseline_csv(result: SearchResult) -> str:
     """Return a line for each fixed temperature, with its measurements on dev."""
     # Fixed temperatures have one parameter, whatever the space has.
     lines = [[trial.strategy_id, trial.params["t0"]] for trial in result.baseline]
-    return _measurements_csv(["strategy_id", "t0"], lines, result.baseline, result.tasks)
+    return _measurements_csv(["strategy_id", "t0"], lines, result, result.baseline)
 
 
 def _measurements_csv(
-    heading: Sequence[str], lines: Sequence[Sequence[object]], trials: Sequence[TrialResult], tasks: Sequence[str]
+    heading: Sequence[str], lines: Sequence[Sequence[object]], result: SearchResult, trials: Sequence[TrialResult]
 ) -> str:
     """Return these lines, each followed by the measurements of its setting: over the tasks, and of each."""
-    columns = ("quality", "self_bleu", "eda")
+    columns, tasks = ("quality", "self_bleu", "eda"), result.tasks
+    # EDA, quality and Self-BLEU are always there; another objective is a column more.
+    own = [] if result.objective.metric in (*columns, QUALITY) else [result.objective.metric]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
 
     # Shares are of the mean over tasks; the absolute figures are per task, since their units differ.
     per_task = [f"{task} {column}" for task in tasks for column in columns]
-    writer.writerow(map(csv_cell, [*heading, "eda", "quality_share", "self_bleu_share", *per_task]))
+    writer.writerow(map(csv_cell, [*heading, "eda", "quality_share", "self_bleu_share", *own, *per_task]))
     for line, trial in zip(lines, trials, strict=True):
         values = [getattr(trial.by_task[task], column) for task in tasks for column in columns]
-        cells = [*line, trial.eda, trial.quality_share, trial.self_bleu_share, *values]
+        shares = [trial.eda, trial.quality_share, trial.self_bleu_share]
+        cells = [*line, *shares, *(trial.value(metric) for metric in own), *values]
         writer.writerow(map(csv_cell, cells))
     return buffer.getvalue()

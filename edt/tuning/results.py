@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from edt.errors import ConfigError
 from edt.metrics.pareto import pareto
 from edt.scoring.dev import TrialMetrics
+from edt.scoring.objective import EDA, QUALITY, Objective
 from edt.tuning.axes import BoundaryValue, SearchAxis, Value
 from edt.tuning.spec import SearchSpec
 
@@ -26,6 +28,24 @@ class TrialResult:
         """Mean EDA over the tasks, lower is better."""
         return fmean(measures.eda for measures in self.by_task.values())
 
+    def value(self, metric: str) -> float:
+        """Return the mean of a metric over the tasks; of the quality, whose unit differs, its share of Q*.
+
+        Raises ConfigError where the metric is missing.
+        """
+        if metric == EDA.metric:
+            return self.eda
+        if metric == QUALITY:
+            return self.quality_share
+        lacking = [task for task, measures in self.by_task.items() if metric not in measures.values]
+        # An error, not a worst score: a setting without a value is neither better nor worse than others.
+        if lacking:
+            raise ConfigError(
+                f"{self.strategy_id} has no {metric} on dev of {lacking[0]}, so it cannot be compared; leave its part "
+                "of the space out, or search for another objective."
+            )
+        return fmean(measures.values[metric] for measures in self.by_task.values())
+
     @property
     def quality_share(self) -> float:
         """Mean over the tasks of quality in percent of Q*."""
@@ -42,10 +62,10 @@ class TrialResult:
         return self.quality_share, self.self_bleu_share
 
 
-def best(trials: Sequence[TrialResult]) -> TrialResult:
-    """Return the setting of lowest mean EDA, the earliest among equals."""
+def best(trials: Sequence[TrialResult], objective: Objective = EDA) -> TrialResult:
+    """Return the setting of best mean objective, the earliest among equals."""
     # The earliest of equals, so that more trials do not change a choice that they do not improve.
-    return min(trials, key=lambda trial: trial.eda)
+    return min(trials, key=lambda trial: objective.loss(trial.value(objective.metric)))
 
 
 def distinct(trials: Sequence[TrialResult]) -> list[TrialResult]:
@@ -69,21 +89,22 @@ def front(trials: Sequence[TrialResult]) -> list[TrialResult]:
     return sorted((trial for trial in settings if trial.objectives in on_front), key=lambda one: one.self_bleu_share)
 
 
-def best_so_far(trials: Sequence[TrialResult]) -> list[float]:
-    """Return, after each trial, the lowest mean EDA until then."""
-    lowest: list[float] = []
+def best_so_far(trials: Sequence[TrialResult], objective: Objective = EDA) -> list[float]:
+    """Return, after each trial, the best mean objective until then."""
+    reached: list[float] = []
     for trial in trials:
-        lowest.append(min(trial.eda, lowest[-1]) if lowest else trial.eda)
-    return lowest
+        value = trial.value(objective.metric)
+        reached.append(min(value, *reached[-1:], key=objective.loss) if reached else value)
+    return reached
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
     """A finished search.
 
-    baseline: the fixed temperatures whose maxima are EDA's constants, measured in the same way. at_boundary: the chosen
-    values at a bound of their range. grid_size: points of the grid; None for another sampler. n_examples: dev examples
-    of all tasks.
+    objective: by which a setting is chosen, with two objectives EDA. baseline: the fixed temperatures whose maxima are
+    EDA's constants, measured in the same way. at_boundary: the chosen values at a bound of their range. grid_size:
+    points of the grid; None for another sampler. n_examples: dev examples of all tasks.
     """
 
     name: str
@@ -95,13 +116,14 @@ class SearchResult:
     trials: tuple[TrialResult, ...]
     baseline: tuple[TrialResult, ...]
     at_boundary: tuple[BoundaryValue, ...] = ()
+    objective: Objective = EDA
     grid_size: int | None = None
     n_examples: int | None = None
 
     @property
     def chosen(self) -> TrialResult:
-        """The setting of lowest EDA; with two objectives, among those on the front."""
-        return best(self.front if self.spec.objective == "multi" else self.trials)
+        """The setting of best objective; with two objectives, that of lowest EDA on the front."""
+        return best(self.front if self.spec.objective == "multi" else self.trials, self.objective)
 
     @property
     def front(self) -> list[TrialResult]:
@@ -110,8 +132,12 @@ class SearchResult:
 
     @property
     def best_fixed(self) -> TrialResult:
-        """The fixed temperature of lowest EDA."""
-        return best(self.baseline)
+        """The fixed temperature of best objective."""
+        return best(self.baseline, self.objective)
+
+    def value(self, trial: TrialResult) -> float:
+        """Return the objective of a setting."""
+        return trial.value(self.objective.metric)
 
     @property
     def to_evaluate_on_test(self) -> list[TrialResult]:

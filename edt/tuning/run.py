@@ -1,4 +1,4 @@
-"""Search for the setting of lowest EDA on dev, and evaluate it on test next to the best fixed temperature."""
+"""Search for the setting of best objective on dev, and evaluate it on test next to the best fixed temperature."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from edt.redact import without_secrets
 from edt.scoring.compute import check_metrics, check_resamples
 from edt.scoring.dev import DEV, TrialMetrics, evaluate_on_dev, freeze_constants, trial_metrics
 from edt.scoring.eda_constants import BASELINE
+from edt.scoring.objective import EDA, Objective, find_objective
 from edt.scoring.output_warnings import output_warnings
 from edt.scoring.outputs import GRAMMAR_ID
 from edt.scoring.score import score_runs
@@ -78,6 +79,7 @@ class TuneRequest:
                 )
 
         check_metrics(self.metrics, self.generation.tasks, self.generation.sampling.samples)
+        _ = self.objective
 
         # Truncation would change the largest Self-BLEU and the best quality, and so the meaning of EDA.
         for strategy in self.generation.strategies:
@@ -88,6 +90,13 @@ class TuneRequest:
                 )
         if not any(strategy.params()["t0"] == 0 for strategy in self.generation.strategies):
             raise ConfigError("baseline has no greedy setting, whose Self-BLEU sets EDA's scale; add 0 to baseline.t0.")
+
+    @property
+    def objective(self) -> Objective:
+        """By which a setting is chosen. Raises ConfigError for what is no metric of the tasks."""
+        if self.search.objective == "multi":
+            return EDA
+        return find_objective(self.search.objective, "search.objective", self.metrics, self.generation.tasks)
 
 
 def tune(request: TuneRequest) -> list[SearchResult]:
@@ -149,11 +158,14 @@ def _search_tasks(
         log_into(folder)
         remove_abandoned(folder)
         path = folder / "trials.sqlite3"
-        with checked_database(path, _REMEASURE), Trials(path, name, request.space, request.search) as trials:
+        with (
+            checked_database(path, _REMEASURE),
+            Trials(path, name, request.space, request.search, request.objective) as trials,
+        ):
             present = len(trials.completed())
             if message := exhausted_message(request.search, trials.size):
                 logger.info("%s", message)
-            with progress.search(trials.target) as show:
+            with progress.search(trials.target, request.objective) as show:
                 results = search(trials, evaluate, evaluate.baseline, show)
             if len(results) == present:
                 logger.info("%s", nothing_tried_message(present, request.search, trials.size))
@@ -164,6 +176,7 @@ def _search_tasks(
             tasks=tuple(evaluate.constants),
             axes=request.space.axes,
             spec=request.search,
+            objective=request.objective,
             n_samples=request.generation.sampling.samples,
             trials=tuple(results),
             baseline=tuple(_baseline_results(request.generation.strategies, evaluate.baseline)),
@@ -272,6 +285,8 @@ def _search_identity(request: TuneRequest, session: Session, evaluate: Evaluator
         "constants": {task: asdict(constants) for task, constants in evaluate.constants.items()},
         "space": request.space.identity(points=request.search.sampler == "grid"),
         "sampler": request.search.sampler,
+        # Version 0.1 had no points that fill the space, so its trials of tpe are another search's.
+        **({"design": "sobol"} if request.search.sampler == "tpe" else {}),
         "objective": request.search.objective,
         "seed": request.search.seed,
         **_further_identity(request, evaluate.indices),
@@ -300,7 +315,7 @@ def _search_name(request: TuneRequest, session: Session, evaluate: Evaluator) ->
     """Return the search's name, which is the same for the same identity, however many trials are set."""
     # A readable beginning, by which searches of one kind are found next to each other.
     kind = [request.space.family.family, request.search.sampler]
-    kind += ["multi"] if request.search.objective == "multi" else []
+    kind += [] if request.search.objective == EDA.metric else [request.search.objective]
     return "-".join([*kind, digest(_search_identity(request, session, evaluate))])
 
 
@@ -345,7 +360,9 @@ def _evaluate_on_test(
         samples=samples,
         baseline_ids=set(fixed),
         baseline=best_fixed,
-        baseline_origin=f"the best of {len(fixed)} fixed temperatures by EDA on dev, chosen by edt tune",
+        baseline_origin=(
+            f"the best of {len(fixed)} fixed temperatures by {result.objective.label} on dev, chosen by edt tune"
+        ),
         unfinished=True,
     )
     wanted = {*(setting.strategy_id for setting in settings), GRAMMAR_ID}

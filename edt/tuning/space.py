@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from edt.errors import ConfigError
 from edt.strategies.base import Strategy
-from edt.strategies.grid import check_unknown, grid
+from edt.strategies.grid import Factory, check_unknown, family_name, grid, parameters
 from edt.tuning.axes import BoundaryValue, Categorical, Range, SearchAxis, Value, parse_categorical, parse_range
 
 MOST_POINTS = 4096
@@ -21,21 +21,22 @@ MOST_CORNERS = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """`family` with a value for each of `constants` and every value of `axes`.
+    """`family` with a value for each of `constants` and every value of `axes`. where: its key in the configuration.
 
     Raises ConfigError when nothing varies, for a parameter that the family does not have, and for a corner that is no
     valid setting: by the families' conditions, all points between valid corners are valid.
     """
 
-    family: type[Strategy]
+    family: Factory
     axes: Mapping[str, SearchAxis]
     constants: Mapping[str, Value]
+    where: str = "space"
 
     def __post_init__(self) -> None:
         if not self.axes:
             raise ConfigError(
-                f"the space of '{self.family.family}' varies nothing; give a parameter a range, as "
-                "space.t0={low:0.1,high:2}, or a list to choose from."
+                f"the space of '{family_name(self.family)}' varies nothing; give a parameter a range, as "
+                f"{self.where}.t0={{low:0.1,high:2}}, or a list to choose from."
             )
         # All corners, not each axis alone: a condition may join two parameters (t_min < t_max).
         corners = itertools.product(*(axis.extremes() for axis in self.axes.values()))
@@ -48,25 +49,29 @@ class SearchSpace:
                 raise ConfigError(f"the space holds a point that is no valid setting ({point}): {error}") from error
 
     @classmethod
-    def from_config(cls, family: type[Strategy], node: Mapping[str, Any]) -> SearchSpace:
-        """Build a space from plain configuration: a mapping is a range, a list a choice, anything else a constant."""
+    def from_config(cls, family: Factory, node: Mapping[str, Any], key: str = "space") -> SearchSpace:
+        """Build a space from plain configuration: a mapping is a range, a list a choice, anything else a constant.
+
+        key: that of the space in the configuration, for errors.
+        """
         # A typing error in a parameter's name would otherwise be a constant that nobody reads.
         check_unknown(family, node)
 
         # Without a default and without a value the strategy could not be built at any point.
-        for field in fields(family):
-            if field.default is MISSING and node.get(field.name) is None:
+        known = parameters(family)
+        for name, parameter in known.items():
+            if parameter.required and node.get(name) is None:
                 raise ConfigError(
-                    f"space.{field.name} has no value, and strategy '{family.family}' needs one for '{field.name}': a "
-                    f"range as space.{field.name}={{low:0.1,high:2}}, a list to choose from, or a constant."
+                    f"{key}.{name} has no value, and strategy '{family_name(family)}' needs one for '{name}': a "
+                    f"range as {key}.{name}={{low:0.1,high:2}}, a list to choose from, or a constant."
                 )
 
         # Parameters such as top_k are whole numbers; a range of them must not suggest 7.3.
-        whole = {field.name for field in fields(family) if "int" in str(field.type)}
+        whole = {name for name, parameter in known.items() if "int" in parameter.annotation}
         axes: dict[str, SearchAxis] = {}
         constants: dict[str, Value] = {}
         for name, value in node.items():
-            where = f"space.{name}"
+            where = f"{key}.{name}"
             if isinstance(value, Mapping):
                 axes[name] = parse_range(value, where, whole=name in whole)
             elif isinstance(value, list) and len(value) != 1:
@@ -74,7 +79,7 @@ class SearchSpace:
             else:
                 # a list of one value leaves nothing to choose
                 constants[name] = value[0] if isinstance(value, list) else value
-        return cls(family=family, axes=axes, constants=constants)
+        return cls(family=family, axes=axes, constants=constants, where=key)
 
     def rounded(self, params: Mapping[str, Value]) -> dict[str, Value]:
         """Return the axes' values as they are tried: numbers of a range are rounded."""
@@ -89,6 +94,17 @@ class SearchSpace:
         """Return the strategy at a point of the space."""
         (setting,) = grid(self.family, {**self.constants, **self.rounded(params)})
         return setting
+
+    def space_filling(self, seed: int, number: int) -> dict[str, Value]:
+        """Return point `number` of a scrambled Sobol sequence (Owen 1998) over the space: of these arguments alone."""
+        # Imported here: the command line reads spaces, and scipy.stats takes a second to import.
+        from scipy.stats import qmc
+
+        sequence = qmc.Sobol(len(self.axes), scramble=True, rng=seed)
+        if number:
+            sequence.fast_forward(number)
+        (shares,) = sequence.random(1).tolist()
+        return {name: axis.at(share) for (name, axis), share in zip(self.axes.items(), shares, strict=True)}
 
     def grid(self) -> list[dict[str, Value]]:
         """Return every combination of the axes' grid points, the last axis fastest."""
@@ -115,7 +131,9 @@ class SearchSpace:
         for name, axis in self.axes.items():
             side = axis.boundary_side(params[name]) if isinstance(axis, Range) else None  # type: ignore[arg-type]
             if side is not None and self._is_valid({**params, name: axis.next_beyond(side)}):  # type: ignore[union-attr]
-                at_boundary.append(BoundaryValue(parameter=name, side=side, value=params[name], axis=axis))  # type: ignore[arg-type]
+                at_boundary.append(
+                    BoundaryValue(parameter=name, side=side, value=params[name], axis=axis, where=self.where)
+                )  # type: ignore[arg-type]
         return tuple(at_boundary)
 
     def _is_valid(self, params: Mapping[str, Value]) -> bool:

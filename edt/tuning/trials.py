@@ -11,35 +11,29 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from edt.errors import EdtError, StoreError, one_line
 from edt.extras import extra_imports
-from edt.ids import seeded_rank
 from edt.scoring.dev import TrialMetrics
+from edt.scoring.objective import EDA, Objective
 from edt.store.database import store_content_digest
 from edt.strategies.base import Strategy
-from edt.tuning.axes import Categorical, SearchAxis, Value
+from edt.tuning.axes import Value
 from edt.tuning.results import TrialResult
 from edt.tuning.space import SearchSpace
 from edt.tuning.spec import SearchSpec
+from edt.tuning.suggestions import Direction, Suggestions
 
 with extra_imports("tune", "the search"):
     import optuna
-    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
     from optuna.exceptions import StorageInternalError
-    from optuna.samplers import BaseSampler, RandomSampler, TPESampler
     from optuna.storages import RDBStorage
-    from optuna.trial import FrozenTrial, TrialState, create_trial
+    from optuna.trial import FrozenTrial, TrialState
     from sqlalchemy import URL, Connection, event
     from sqlalchemy.exc import DatabaseError
-
-
-MOST_REPEATS = 20
-"""Suggestions in a row that may repeat earlier settings, before a point is taken that was not tried."""
 
 
 @dataclass(frozen=True)
@@ -51,37 +45,29 @@ class PendingTrial:
     setting: Strategy
 
 
-class Trials:
-    """The trials of one search, in memory and in an SQLite file.
+class Trials(Suggestions):
+    """The trials of one search, in memory and in an SQLite file. objective: that of a search for one metric.
 
     A suggestion that repeats an earlier setting is no trial: it is stored as failed, and another one is drawn.
     """
 
-    def __init__(self, path: Path, name: str, space: SearchSpace, spec: SearchSpec) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.path, self.space, self.spec = path, space, spec
-        self.distributions = {name: _distribution(axis) for name, axis in space.axes.items()}
-
-        # All points, where they can be counted. Shuffled, so that a part of a grid is spread over the whole space.
-        points = space.grid() if spec.sampler == "grid" else space.points()
-        self.points = None if points is None else _shuffled(points, spec.seed)
+    def __init__(self, path: Path, name: str, space: SearchSpace, spec: SearchSpec, objective: Objective = EDA) -> None:
+        self.path, self.spec, self.objective = path, spec, objective
+        directions: list[Direction] = ["maximize", "minimize"]
+        if spec.objective != "multi":
+            directions = ["maximize" if objective.higher_is_better else "minimize"]
+        # Suggestions are made in memory: a study on disk writes a trial value by value, and a kill would leave a part.
+        super().__init__(space, sampler=spec.sampler, seed=spec.seed, directions=directions)
         with self._storage_errors(Exception):
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
             # In the same transaction as what it is of: whenever the process is killed, the two agree.
             event.listen(self.storage.engine, "commit", _store_content_digest)
-            directions: list[Literal["minimize", "maximize"]] = (
-                ["minimize"] if spec.objective == "eda" else ["maximize", "minimize"]
-            )
             self.journal = optuna.create_study(
                 storage=self.storage, study_name=name, directions=directions, load_if_exists=True
             )
             self._give_up_broken_trials()
             self.known = {name: _metrics_by_task(content) for name, content in self.journal.user_attrs.items()}
             """Measurements by strategy id and task of every setting that was measured."""
-            self._setting_ids: dict[int, str] = {}
-
-            # Suggestions are made here: a study on disk writes a trial value by value, and a kill would leave a part.
-            self.study = optuna.create_study(directions=directions)
             self.study.add_trials(self.journal.get_trials(deepcopy=False))
             self._check_stored()
 
@@ -100,11 +86,6 @@ class Trials:
         return self.spec.target(self.size)
 
     @property
-    def size(self) -> int | None:
-        """How many settings there are: points of the grid, or of the space; None where they are too many to count."""
-        return None if self.points is None else len(self.points)
-
-    @property
     def grid_size(self) -> int | None:
         """Points of the grid; None for another sampler."""
         return self.size if self.spec.sampler == "grid" else None
@@ -115,8 +96,8 @@ class Trials:
         A search that was killed continues exactly as it would have without the interruption.
         """
         with self._storage_errors():
-            waiting = self._trials(TrialState.RUNNING)
-            started = len(waiting) + len(self._trials(TrialState.COMPLETE))
+            waiting = self.trials(TrialState.RUNNING)
+            started = len(waiting) + len(self.trials(TrialState.COMPLETE))
 
             # TPE's suggestions depend on what is complete, so batches keep their limits: a broken batch is filled up
             # to the multiple of the batch size at which it would have ended.
@@ -124,7 +105,7 @@ class Trials:
             missing = -started % size if waiting else size
             new = []
             for _ in range(min(missing, self.target - started)):
-                trial = self._ask_for_a_new_setting()
+                trial = self.suggest(filling=self.target // 2)
                 # nothing new was suggested: the search ends here
                 if trial is None:
                     break
@@ -144,15 +125,15 @@ class Trials:
                 self.known[result.strategy_id] = dict(by_task)
             values = self._objectives(result)
             self.journal.tell(pending.number, values)
-            self.study.tell(pending.number, values)
+            self.tell(pending.number, values)
 
     def completed(self) -> list[TrialResult]:
         """Return every completed trial, in the order of their numbers."""
-        return [self._result(trial) for trial in self._trials(TrialState.COMPLETE)]
+        return [self._result(trial) for trial in self.trials(TrialState.COMPLETE)]
 
     def _result(self, trial: FrozenTrial) -> TrialResult:
         # Measurements are stored by setting: trials that round to one setting share them.
-        strategy_id = self._trial_setting_id(trial)
+        strategy_id = self.trial_setting_id(trial)
 
         # Optuna stores the suggested value; what was decoded is the rounded one.
         params = self.space.rounded(trial.params)
@@ -160,7 +141,7 @@ class Trials:
         return TrialResult(number=trial.number, strategy_id=strategy_id, params=params, by_task=by_task)
 
     def _objectives(self, result: TrialResult) -> list[float]:
-        return [result.eda] if self.spec.objective == "eda" else [*result.objectives]
+        return [*result.objectives] if self.spec.objective == "multi" else [result.value(self.objective.metric)]
 
     def _check_stored(self) -> None:
         """Raise ValueError where what is stored contradicts itself, as after rows of the database were edited.
@@ -169,63 +150,22 @@ class Trials:
         """
         if self.journal.directions != self.study.directions:
             raise ValueError("the search has other objectives")
-        trials = self._trials()
+        trials = self.trials()
         # In memory they are counted anew.
         if [trial.number for trial in self.journal.get_trials(deepcopy=False)] != list(range(len(trials))):
             raise ValueError("a trial is missing")
-        kept = {self._trial_setting_id(trial) for trial in self._trials(TrialState.RUNNING, TrialState.COMPLETE)}
+        kept = {self.trial_setting_id(trial) for trial in self.trials(TrialState.RUNNING, TrialState.COMPLETE)}
         for trial in trials:
             if trial.state == TrialState.COMPLETE and trial.values != self._objectives(self._result(trial)):
                 raise ValueError(f"trial {trial.number} has other values than its measurements")
             # A trial fails where it repeats a setting, or where edt 0.1.0 left it without all of its values.
             is_whole = trial.params.keys() == self.distributions.keys()
-            if trial.state == TrialState.FAIL and is_whole and self._trial_setting_id(trial) not in kept:
+            if trial.state == TrialState.FAIL and is_whole and self.trial_setting_id(trial) not in kept:
                 raise ValueError(f"trial {trial.number} failed without a reason")
 
-    def _ask_for_a_new_setting(self) -> FrozenTrial | None:
-        """Return a trial of a setting that no other trial has; None where none is left, or none is suggested."""
-        tried = {self._trial_setting_id(trial) for trial in self._trials(TrialState.RUNNING, TrialState.COMPLETE)}
-        if self.spec.sampler != "grid":
-            # Counted in the trials and not here: a search that is killed continues with the same attempt.
-            for attempt in range(self._repeats_in_a_row(), MOST_REPEATS):
-                # TPE may have settled on a setting; later attempts are drawn from the whole space.
-                trial = self._suggested("random" if attempt >= MOST_REPEATS // 2 else self.spec.sampler)
-                is_new = self._setting_id(trial.params) not in tried
-                if not is_new:
-                    self.study.tell(trial.number, state=TrialState.FAIL)
-                # A repeat stays among the trials, whose numbers seed the suggestions.
-                self.journal.add_trial(self._trials()[trial.number])
-                if is_new:
-                    return trial
-
-        point = next((point for point in self.points or [] if self._setting_id(point) not in tried), None)
-        if point is None:
-            return None
-        trial = create_trial(state=TrialState.RUNNING, params=point, distributions=self.distributions)
+    def keep(self, trial: FrozenTrial) -> None:
+        """Store a new trial."""
         self.journal.add_trial(trial)
-        self.study.add_trial(trial)
-        return self._trials()[-1]
-
-    def _suggested(self, sampler: str) -> FrozenTrial:
-        """Return a pending trial with a suggestion of the sampler; it is in memory only."""
-        # A fresh sampler per trial, seeded by its number: one sampler's state would be lost when a search is killed.
-        # Numbers count failed trials too.
-        self.study.sampler = _sampler(sampler, self.spec.seed, len(self._trials()))
-        number = self.study.ask(self.distributions).number
-        return self._trials()[number]
-
-    def _repeats_in_a_row(self) -> int:
-        """Return how many of the last trials are repeats of earlier settings."""
-        return sum(1 for _ in takewhile(lambda trial: trial.state == TrialState.FAIL, reversed(self._trials())))
-
-    def _setting_id(self, params: Mapping[str, Value]) -> str:
-        return self.space.setting(params).strategy_id
-
-    def _trial_setting_id(self, trial: FrozenTrial) -> str:
-        # Kept, since every suggestion is compared with all trials.
-        if trial.number not in self._setting_ids:
-            self._setting_ids[trial.number] = self._setting_id(trial.params)
-        return self._setting_ids[trial.number]
 
     def _give_up_broken_trials(self) -> None:
         """Fail what only edt 0.1.0 left in a database when it was killed: trials without all of their values, repeats.
@@ -239,13 +179,10 @@ class Trials:
         # complete trials first: of two trials of one setting the pending one is the repeat
         for trial in sorted(trials, key=lambda trial: trial.state == TrialState.RUNNING):
             is_whole = trial.params.keys() == self.distributions.keys()
-            setting = self._setting_id(trial.params) if is_whole else None
+            setting = self.setting_id(trial.params) if is_whole else None
             if trial.state == TrialState.RUNNING and (setting is None or setting in tried):
                 self.journal.tell(trial.number, state=TrialState.FAIL)
             tried.add(setting)
-
-    def _trials(self, *states: TrialState) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False, states=states or None)
 
     @contextmanager
     def _storage_errors(self, kind: type[Exception] = DatabaseError) -> Iterator[None]:
@@ -275,25 +212,3 @@ def _store_content_digest(connection: Connection) -> None:
 
 def _metrics_by_task(content: Mapping[str, Mapping[str, float]]) -> dict[str, TrialMetrics]:
     return {task: TrialMetrics(**values) for task, values in content.items()}
-
-
-def _distribution(axis: SearchAxis) -> BaseDistribution:
-    if isinstance(axis, Categorical):
-        return CategoricalDistribution(axis.values)
-
-    # An integer axis, or TPE would model values that are never tried.
-    if axis.whole:
-        return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
-    return FloatDistribution(axis.low, axis.high, log=axis.log)
-
-
-def _sampler(name: str, seed: int, number: int) -> BaseSampler:
-    # A function of the number alone: trial 7 is the same in a resumed search.
-    own_seed = seeded_rank(seed, f"trial {number}") % 2**32
-    # a grid's points are enqueued, so its sampler has nothing to choose
-    return TPESampler(seed=own_seed) if name == "tpe" else RandomSampler(seed=own_seed)
-
-
-def _shuffled(points: list[dict[str, Value]], seed: int) -> list[dict[str, Value]]:
-    """Return grid points in the random order of `seed`, so that the first few are spread over the grid."""
-    return sorted(points, key=lambda point: seeded_rank(seed, str(point)))

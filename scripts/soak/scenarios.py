@@ -19,14 +19,12 @@ RUNS = "runs"
 _SHORT = ["sampling.samples=2", "sampling.max_new_tokens=3", "model.device=cpu", "engine.compile=false"]
 _RESAMPLES = "metrics.bootstrap.resamples=20"
 _FAMILIES = """
-fixed: {_target_: edt.strategies.Fixed, axes: {t0: {values: [0, 0.7]}}}
-kld_token: {_target_: edt.strategies.KLD, axes: {t0: {values: [0.7]}, sigma: {values: [2]}}}
-kld_instance: {_target_: edt.strategies.KLD, constants: {granularity: instance}, axes: {t0: {values: [0.7]}, sigma: {values: [2]}}}
-edt_token: {_target_: edt.strategies.EDT, axes: {t0: {values: [0.7]}, theta: {values: [0.1, 1]}}}
-edt_instance: {_target_: edt.strategies.EDT, constants: {granularity: instance}, axes: {t0: {values: [0.7]}, theta: {values: [1]}}}
-dynatemp: {_target_: edt.strategies.Dynatemp, constants: {t_min: 0.05}, axes: {t_max: {values: [1]}}}
-random_t: {_target_: edt.strategies.random_t.around, axes: {center: {values: [0.7]}, spread: {values: [0.5]}}}
-"""  # noqa: E501
+fixed: {_target_: edt.strategies.Fixed, t0: [0.5, 0.7]}
+kld: {_target_: edt.strategies.KLD, t0: [0.5, 0.7], sigma: 2}
+edt: {_target_: edt.strategies.EDT, t0: 0.7, theta: [0.1, 1]}
+random_t: {_target_: edt.strategies.random_t.around, center: [0.5, 0.7], spread: 0.5}
+"""
+_CURVES = "range: [50, 95]\nfixed: {t0: [0.7, 1.0]}\n"
 _TRAINING = ["train_mini", "--base", "--out", "model", "--threads", "1", "--device", "cpu"]
 
 
@@ -58,7 +56,8 @@ def _tune(runs: str) -> list[str]:
 
 
 def _study(runs: str, task: Sequence[str], workers: int) -> list[str]:
-    what = ["families=few", "experiment=main_table", "refinements=1", "slices=0", f"num_workers={workers}"]
+    what = ["families=few", "curves=few", "experiment=main_table", "search.trials=2", "search.batch=1"]
+    what += ["baseline.t0=[0,1]", f"num_workers={workers}"]
     where = [f"paths.runs={runs}", f"paths.results={runs}/results", "--config-dir=../configs"]
     return ["study", *task, "task.limit=2", *_SHORT, _RESAMPLES, *what, *where]
 
@@ -124,9 +123,10 @@ class Library:
     steps: dict[str, Undisturbed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        families = self.folder / "configs" / "families"
-        families.mkdir(parents=True)
-        (families / "few.yaml").write_text(_FAMILIES)
+        for group, text in (("families", _FAMILIES), ("curves", _CURVES)):
+            folder = self.folder / "configs" / group
+            folder.mkdir(parents=True)
+            (folder / "few.yaml").write_text(text)
         import_all(["sqlalchemy"])
 
     def prepare(self, chain: str) -> None:

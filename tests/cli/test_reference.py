@@ -27,9 +27,9 @@ def test_keys_have_type_default_and_description():
     assert (resamples.type, resamples.default) == ("a whole number", "1000")
     assert by_key["", "trace", "top"].default == "8"
     assert by_key["strategy", "edt", "strategy.entropy_of"].description.startswith("raw:")
-    classes = ("sampling", "metrics", "search", "tracking", "strategy", "model", "engine", "budget", "browser")
+    classes = ("sampling", "metrics", "search", "tracking", "strategy", "model", "engine", "browser")
     assert by_key["strategy", "edt", "strategy.theta"].default == "0.5"
-    assert by_key["budget", "default", "refinements"].default == "2"
+    assert by_key["search", "study", "search.trials"].default == "32"
     models = [path.stem for path in (config_folder() / "model").glob("*.yaml")]
     derived = (*models, "compare_three", "edt_grid", "kld_grid", "fixed_grid", "fixed_sweep", "wide_grid")
     undescribed = [

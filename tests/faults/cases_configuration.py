@@ -38,7 +38,7 @@ STUDY = {
     "`edt study experiments.efficiency.rows=0`": "experiments.efficiency.rows=0",
     "`edt study metrics.bootstrap.resamples=1000000000`": "metrics.bootstrap.resamples=1000000000",
     "`edt study families.fixed=null`": "families.fixed=null",
-    "`edt study slices=-1`": "slices=-1",
+    "`edt study search.trials=-1`": "search.trials=-1",
 }
 
 

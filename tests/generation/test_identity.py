@@ -85,8 +85,11 @@ OUTSIDE = {
     "paths.traces": "elsewhere",
     "paths.results": "elsewhere",
     # Of a study: what is chosen and shown from the rows.
-    "refinements": None,
-    "slices": None,
+    "objectives": None,
+    "margins.*": None,
+    "curves.*": None,
+    "confirm": None,
+    "exploratory": None,
     "num_workers": None,
     "browser.*": None,
     "experiments.*": None,

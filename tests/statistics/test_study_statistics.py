@@ -8,30 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
-from edt.errors import ConfigError
 from edt.metrics.pareto import pareto
 from edt.statistics.crossfit import crossfit, naive_null, without_interaction
 from edt.statistics.curve import curve_at
 from edt.statistics.front import Front, matched_difference, matched_range
 from edt.statistics.multiplicity import holm
 from edt.statistics.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, verdict_over_all
-from edt.strategies import EDT
-from edt.study.families import Family, GridAxis
-from edt.study.selection import choose
-
-T0 = GridAxis(values=(0.5, 1.0, 1.5), extend_below=(0.25, 0.1), extend_above=(2.0,))
-THETA = GridAxis(values=(0.1, 1.0, 3.0), extend_below=(0.0,), extend_above=(6.0,), hard_bounds=(0.0,))
-FAMILY = Family(name="edt token", factory=EDT, axes={"t0": T0, "theta": THETA}, constants={"granularity": "token"})
-
-
-def test_choice_ignores_missing_scores_and_takes_the_first_of_equals():
-    values = {s.strategy_id: 5.0 for s in FAMILY.settings.values()}
-    values["edt(t0=0.5,theta=0.1)"] = None
-    values["edt(t0=0.5,theta=1)"] = float("nan")
-    assert choose(FAMILY, values).strategy_id == "edt(t0=0.5,theta=3)"
-    assert choose(FAMILY, values | {"edt(t0=1,theta=1)": 1.0}).strategy_id == "edt(t0=1,theta=1)"
-    with pytest.raises(ConfigError, match="no setting with a score on dev"):
-        choose(FAMILY, {})
 
 
 def test_holm_by_hand():

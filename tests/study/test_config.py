@@ -1,18 +1,19 @@
-"""The study's configuration: what composes, equal budgets, and words that are refused with the way out."""
+"""The study's configuration: what composes, equal trials, and words that are refused with the way out."""
 
+import re
 from pathlib import Path
 
 import pytest
-import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from edt.cli import main
 from edt.cli.app import config_folder
 from edt.cli.build import construct, families
-from edt.study.refinement import planned_settings
-from edt.study.spec import RefinementBudget
-from tests.support.small_study import EXPERIMENTS, FAMILIES
+from edt.cli.build import study_curves as curve_spec
+from edt.scoring.objective import EDA
+from edt.study.search import FamilySearch
+from tests.support.small_study import EXPERIMENTS
 
 
 def refused(capsys, *words):
@@ -24,18 +25,23 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     paths = [f"paths.runs={tmp_path}", f"paths.results={tmp_path}"]
     assert "task.split=[dev,test]" in refused(capsys, "task=mini_xlsum", "task.split=test", *paths)
     assert "needs 2 or more" in refused(capsys, "sampling.samples=1", *paths)
-    assert "did you mean 'values'" in refused(capsys, "+families.fixed.axes.t0.value=[1]", *paths)
+    assert "did you mean 'high'" in refused(capsys, "+families.fixed.t0.hgh=1", *paths)
     assert "cannot be imported" in refused(capsys, "families.fixed._target_=edt.strategies.Nothing", *paths)
-    backwards = refused(capsys, "families.fixed.axes.t0.values=[1,0.5]", *paths)
-    assert "ascending" in backwards
-    assert "families.fixed.axes.t0" in backwards
+    assert "families.fixed.t0 goes from 3 to 1" in refused(capsys, "families.fixed.t0={low: 3, high: 1}", *paths)
     assert "best_temperature needs 4 or more" in refused(capsys, "sampling.samples=3", *paths)
-    assert "families.fixed has no t0 = 0" in refused(capsys, "families.fixed.axes.t0.values=[0.5,1]", *paths)
+    assert "baseline has no greedy setting" in refused(capsys, "baseline.t0=[0.5,1]", *paths)
     assert "experiment=[main_table,claims]" in refused(capsys, "experiment=claims", *paths)
-    assert "refinements is -1" in refused(capsys, "refinements=-1", *paths)
-    assert "slices is 'two'" in refused(capsys, "slices=two", *paths)
+    assert "search.trials is 1; it is the number of settings" in refused(capsys, "search.trials=1", *paths)
+    assert "search.batch is 'two'" in refused(capsys, "search.batch=two", *paths)
+    assert "margins.eda is 0.0" in refused(capsys, "margins.eda=0", *paths)
+    assert "objectives has 'edaa', which is no metric" in refused(capsys, "objectives=[edaa]", *paths)
+    assert "objectives has 'eda' twice" in refused(capsys, "objectives=[eda,eda]", *paths)
+    assert "curves.range is [95, 50]" in refused(capsys, "curves.range=[95,50]", *paths).replace(".0", "")
+    assert "in ascending order" in refused(capsys, "curves.fixed.t0=[1]", *paths)
+    assert "curves has the family 'edt2'" in refused(capsys, "+curves.edt2.t0=[1,2]", *paths)
+    assert "has no parameter 'thta'" in refused(capsys, "+curves.edt.thta=[1]", *paths)
     assert "no experiment is set" in refused(capsys, "preset=smoke", "experiment=[]", *paths)
-    assert "did you mean 'edt_token'" in refused(capsys, "families.edt_tokn.axes.t0.values=[1]", *paths)
+    assert "did you mean 'dynatemp'" in refused(capsys, "families.dynatmp.t_min=1", *paths)
     assert "num_workers is 0" in refused(capsys, "num_workers=0", *paths)
     assert main(["study", "experiment=main_tabel", *paths]) == 2
     assert "main_tabel" in capsys.readouterr().err
@@ -56,23 +62,33 @@ def test_every_experiment_composes(words):
             assert alone.metrics.bootstrap.resamples == 10000
 
 
-@pytest.mark.parametrize(("words", "settings"), [([], 24), (["preset=smoke"], 8)])
-def test_every_family_has_as_many_settings(words, settings):
-    """On its grid, and placed by dev."""
+@pytest.mark.parametrize(("words", "trials"), [([], 32), (["preset=smoke"], 6)])
+def test_every_family_has_as_many_trials(words, trials):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("study", words)
     found = families(OmegaConf.to_container(config.families))
-    assert set(found) == set(yaml.safe_load(FAMILIES))
-    budget = RefinementBudget(refinements=config.refinements, slices=config.slices)
-    sizes = {name: planned_settings(family, budget) for name, family in found.items()}
-    assert sizes == dict.fromkeys(found, settings)
+    assert set(found) >= {"fixed", "fixed_min_p", "edt", "edt_min_p", "kld", "random_t"}
+    search = construct(OmegaConf.to_container(config.search), "search")
+    for family in found.values():
+        assert FamilySearch(family, search, [EDA]).target == trials
+
+
+def test_every_curve_is_of_a_family_and_within_its_space():
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        for preset in ("full", "smoke"):
+            config = OmegaConf.to_container(compose("study", [f"preset={preset}"]))
+            found, spec = families(config["families"]), curve_spec(config["curves"])
+            for name in spec.grids:
+                for curve in spec.of(name, found):
+                    axis = found[name].space.axes[curve.axis]
+                    assert all(axis.low <= s.params()[curve.axis] <= axis.high for s in curve.strategies)
 
 
 def test_the_small_study_goes_to_a_folder_of_its_own():
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         for command, words in (("study", []), ("study", ["experiment=main_table"])):
             small = compose(command, [*words, "preset=smoke"])
-            assert (small.paths.results, small.task.limit, small.sampling.samples) == ("results/smoke", 60, 4)
+            assert (small.paths.results, small.task.limit, small.sampling.samples) == ("results/smoke", 40, 4)
             assert small.metrics.bootstrap.resamples == 1000
             assert list(small.task.split) == ["dev", "test"]
 
@@ -91,10 +107,10 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
     words = ["task=mini_xlsum", "task.limit=3", "preset=smoke", "experiment=main_table", "engine=reference"]
     assert main(["study", *words, "task.dev_size=5", *folders, "dry_run=true"]) == 0
     shown = capsys.readouterr()
-    # 7 families of 8 settings each, as in the test of equal budgets
-    assert (
-        "mini_xlsum: 56 settings × 3 dev examples and 56 × 3 test examples, 4 samples each: about 1,344 rows"
-        in shown.err
+    assert re.search(
+        r"mini_xlsum: 11 fixed temperatures for EDA's scale, (\d+) trials of \d+ families and 10 settings of curves × 3 "
+        r"dev examples; .* × 3 test examples; 4 samples each: [\d,]+ rows at most",
+        shown.err,
     )
     assert "dry_run=true: nothing was decoded, and nothing was written." in shown.err
     assert shown.out == ""
@@ -107,16 +123,22 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
         ("num_workers=abc", "num_workers is 'abc'; it is the number of processes"),
         ("num_workers=true", "num_workers is True"),
         ("browser.examples=abc", "browser.examples is 'abc'"),
-        ("families.fixed=null", "families.fixed is None, but it holds keys"),
-        ("families.kld_token.axes=null", "families.kld_token.axes is None"),
-        ("families.kld_token.axes.t0=3", "axes.t0 is 3; it holds the values of an axis"),
-        ("families.kld_token.axes.t0.values=abc", "axes.t0.values is 'abc'; it must be a list of numbers"),
-        ("families.kld_token.axes.t0.values=[0.1,null]", "axes.t0.values is [0.1, None]"),
-        ("families.kld_token.constants=3", "families.kld_token.constants is 3"),
-        ("families.kld_token.constants={x: 3}", "families.kld_token cannot be built: "),
-        ("families.kld_token._target_=os.system", "'os' is not trusted"),
-        ("families.kld_token._target_=edt.cli.app.os.system", "and that is not trusted"),
-        ("families.kld_token._target_=edt.cli.build.families", "is no strategy"),
+        ("families.fixed=null", "family 'fixed' is not in the configuration"),
+        ("families.fixed=3", "families.fixed is 3, but it holds keys"),
+        ("+families.kld.axes.t0=3", "'families.kld.axes' is now 'families.kld.PARAMETER={low:…,high:…}'"),
+        ("+families.kld.constants={x: 3}", "'families.kld.constants' is now 'families.kld.PARAMETER=VALUE'"),
+        ("families.edt_token.t0=3", "'families.edt_token' is now 'families.edt'"),
+        ("families.kld.t0={low: abc}", "families.kld.t0.low is 'abc'; it must be a finite number"),
+        ("families.kld.t0=[]", "families.kld.t0 is an empty list"),
+        ("+families.kld.x=3", "has no parameter 'x'"),
+        ("families.kld._target_=os.system", "'os' is not trusted"),
+        ("families.kld._target_=edt.cli.app.os.system", "and that is not trusted"),
+        ("families.kld._target_=edt.cli.build.families", "is no strategy"),
+        ("refinements=2", "'refinements' is now 'search.trials"),
+        ("objectives=eda", "objectives is 'eda'; it must be a list of metrics"),
+        ("margins=3", "margins is 3"),
+        ("curves.fixed=3", "curves.fixed is 3"),
+        ("curves.fixed.t0=[a]", "curves.fixed.t0 is ['a']; it must be a list of numbers"),
         ("experiments=3", "experiments is 3"),
         ("~engine", "'engine' cannot be removed; edt study needs it"),
         ("~families", "families is None"),

@@ -17,6 +17,8 @@ from edt.store.seal import json_bytes
 from edt.study.manifest import check_not_larger, read_study_manifest
 from tests.support.small_study import EXPERIMENTS, QUICK, SMALL, few
 
+FAMILIES = ("fixed", "kld", "kld_instance", "edt", "edt_instance", "dynatemp", "random_t")
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
@@ -52,22 +54,95 @@ def test_the_manifest_tells_the_choices_and_the_command(study):
     assert told["command"].startswith("edt study")
     assert "task.limit=6" in told["command"]
     assert task["constants"] == "dev"
-    assert told["budget"] == {"refinements": 1, "slices": 0}
-    added = task["added_on_dev"]["edt_token"]
-    assert len(added["refined"]) == 2  # one at each θ
-    # on the grid, refined, and extended
-    assert task["settings"]["edt_token"] == 4 + 2 + len(added["extended"])
-    assert task["settings"]["fixed"] == 3 + 1 + len(task["added_on_dev"]["fixed"]["extended"])
+    assert told["search"] == {"trials": 4, "batch": 2, "seed": 0}
+    assert told["margins"] == {"eda": 1.0, "best_of": 0.5, "distinct_correct": 0.1}
+    assert told["exploratory"] == ""
+    # of dynatemp there are only three settings
+    assert task["trials"] == dict.fromkeys(FAMILIES, 4) | {"dynatemp": 3}
     assert task["examples"] == {"dev": 6, "test": 6}
-    assert set(task["chosen"]) == {
-        "fixed",
-        "kld_token",
-        "kld_instance",
-        "edt_token",
-        "edt_instance",
-        "dynatemp",
-        "random_t",
+    assert set(task["objectives"]) >= {"distinct_correct", "eda"}
+    assert set(task["chosen"]) == set(task["objectives"])
+    assert all(set(by_family) == set(FAMILIES) for by_family in task["chosen"].values())
+
+
+def test_test_is_read_at_the_choices_and_the_curves_alone(study):
+    folder = study[0]
+    (run,) = find_runs([folder / "runs"])
+    frozen = json.loads((folder / "results" / "mini" / "protocol.json").read_text())
+    chosen = {
+        entry["setting"]
+        for of_objective in frozen["tasks"]["mini_xlsum"]["choices"].values()
+        for entry in of_objective.values()
     }
+    curves = {f"fixed(t0={t0:g})" for t0 in (0.7, 1.0, 1.3)} | {f"edt(t0={t0:g},theta=0.5)" for t0 in (0.7, 1.2)}
+    decoded = {(g["split"], g["strategy_id"]) for g in read_generations(run).to_pylist()}
+    assert {name for split, name in decoded if split == "test"} == chosen | curves
+    assert curves <= {name for split, name in decoded if split == "dev"}
+    assert json.loads((run.folder / "test_reads.json").read_text())["protocols"] == [frozen["digest"]]
+
+
+def test_another_protocol_may_not_read_test_again(study, capsys, tmp_path):
+    folder, words = study
+    again = ["study", "experiment=main_table", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
+    for changed in ("margins.eda=2", "search.trials=5", "objectives=[eda]", "curves.range=[40,95]"):
+        assert main([*again, changed]) == 2
+        said = capsys.readouterr().err
+        assert "were read under the protocol that protocol.json of the results holds" in said
+        assert all(remedy in said for remedy in ("task.seed=1", "paths.results", "exploratory=true"))
+    # from another folder of results it is noticed, and the figures say so
+    elsewhere = [word for word in again if not word.startswith("paths.results")]
+    few_trials = ["search.trials=2", f"paths.results={tmp_path / 'results'}"]
+    assert main([*elsewhere, *few_trials]) == 0
+    said = "The figures on test are exploratory: the test rows of mini_xlsum were read before under another protocol."
+    assert said in capsys.readouterr().err
+    home = tmp_path / "results" / "mini" / "main_table"
+    assert json.loads((home / "manifest.json").read_text())["exploratory"] == said
+    assert said in (home / "report.html").read_text()
+    assert json.loads((tmp_path / "results" / "mini" / "protocol.json").read_text())["exploratory"] is True
+    # the record is of the run: taken back, so that the other tests see the first study's alone
+    (run,) = find_runs([folder / "runs"])
+    (run.folder / "test_reads.json").unlink()
+    assert main([*again]) == 0
+
+
+def test_choices_are_confirmed_on_unseen_rows_without_a_search(study, capsys, tmp_path):
+    folder, words = study
+    words = [*(word for word in words if not word.startswith("paths.runs")), f"paths.runs={tmp_path / 'runs'}"]
+    confirmed = folder / "results" / "mini"
+    frozen = json.loads((confirmed / "protocol.json").read_text())["tasks"]["mini_xlsum"]
+    capsys.readouterr()
+    for seed in (1, 2):
+        more = [f"task.seed={seed}", f"confirm={confirmed}", "engine.compile=false"]
+        assert main(["study", "experiment=main_table", "task=mini_xlsum", "task.limit=6", *words, *more]) == 0
+        told = json.loads((confirmed / "confirm" / f"seed-{seed}" / "main_table" / "manifest.json").read_text())
+        task = told["tasks"]["mini_xlsum"]
+        assert task["chosen"] == {
+            objective: {name: entry["setting"] for name, entry in of_objective.items()}
+            for objective, of_objective in frozen["choices"].items()
+        }
+        assert (task["q_star"], task["s_star"]) == (frozen["constants"]["q_star"], frozen["constants"]["s_star"])
+        assert task["run"] != frozen["run"]
+        assert told["confirms"]
+    assert "trials, round" not in capsys.readouterr().err
+    spread = rows_of(confirmed / "confirm" / "spread.csv")
+    assert {row["seeds"] for row in spread} == {"2"}
+    (edt,) = [row for row in spread if (row["family"], row["objective"]) == ("edt", "eda")]
+    each = [
+        next(
+            r
+            for r in rows_of(confirmed / "confirm" / f"seed-{seed}" / "values.csv")
+            if r["family"] == "edt" and r["objective"] == "eda"
+        )
+        for seed in (1, 2)
+    ]
+    first, second = (float(row["difference"]) for row in each)
+    assert float(edt["difference"]) == pytest.approx((first + second) / 2)
+    assert float(edt["between_seeds"]) == pytest.approx(abs(first - second) / 2**0.5)
+
+
+def test_a_folder_without_a_frozen_protocol_cannot_be_confirmed(tmp_path, capsys):
+    assert main(["study", f"confirm={tmp_path}", "task.seed=1"]) == 2
+    assert "which has no protocol.json" in capsys.readouterr().err
 
 
 def test_each_value_of_the_table_is_a_row_of_the_scores(study):
@@ -76,7 +151,7 @@ def test_each_value_of_the_table_is_a_row_of_the_scores(study):
         (row["split"], row["strategy_id"], row["metric"]): row for row in pq.read_table(run.scores_path).to_pylist()
     }
     chosen = rows_of(study[0] / "results" / "mini" / "main_table" / "chosen.csv")
-    assert {row["split"] for row in chosen} == {"dev", "test"}
+    assert {row["split"] for row in chosen} == {"test"}
     for row in chosen:
         score = scores[row["split"], row["strategy_id"], row["metric"]]
         assert float(row["value"]) == score["value"]
@@ -101,7 +176,7 @@ def test_the_grid_holds_what_the_libraries_compute(study):
     generations = read_generations(run).to_pylist()
     scorer = RougeScorer(["rougeL"])
     for row in rows_of(study[0] / "results" / "mini" / "main_table" / "grid.csv"):
-        if row["split"] != "test" or row["strategy_id"] not in ("fixed(t0=1.2)", "edt(t0=1.3,theta=1)"):
+        if row["split"] != "test" or row["strategy_id"] not in ("fixed(t0=1)", "edt(t0=1.2,theta=0.5)"):
             continue
         texts = {}
         for g in generations:
@@ -134,7 +209,7 @@ def test_the_claims_follow_from_the_comparisons(study):
 def test_the_page_holds_the_sections_and_outputs(study):
     page = (study[0] / "results" / "mini" / "report.html").read_text()
     assert all(f'id="{name}"' in page or f"#{name}" in page for name in EXPERIMENTS)
-    assert "edt(t0=1.3,theta=1)" in page
+    assert "edt(t0=1.2,theta=0.5)" in page
 
 
 def test_a_second_call_decodes_nothing_and_one_experiment_alone_is_the_same(study, capsys):
@@ -177,8 +252,6 @@ def test_constants_hang_on_the_study_alone(study, tmp_path):
     assert own["q_star"] != 99.0
     kept = json.loads(run.constants_path.read_text())
     assert {key: known for key, known in kept.items() if key != "seal"} == frozen
-    notes = {row["note"] for row in pq.read_table(run.scores_path).to_pylist() if row["metric"] == "eda"}
-    assert all("edt run and edt score use those that the run had frozen before" in note for note in notes)
 
 
 def test_a_smaller_study_does_not_write_over_a_larger_one(study, capsys):
@@ -201,7 +274,7 @@ def test_a_smaller_study_does_not_write_over_a_larger_one(study, capsys):
         assert "paths.results=" in error
     assert (folder / "results" / "mini" / "main_table" / "table.md").read_text() == before
     assert main(["study", "experiment=[main_table,claims]", "task=mini_xlsum", "task.limit=6", *words]) == 2
-    assert "it has best_temperature, confidence, ablation" in capsys.readouterr().err
+    assert "it has best_temperature, confidence, granularity" in capsys.readouterr().err
 
 
 def test_the_committed_study_can_be_made_again_in_its_place():
@@ -231,25 +304,26 @@ def test_a_manifest_of_version_0_1_is_read_with_the_names_of_today(tmp_path):
         check_not_larger(tmp_path, size, ["claims"])
 
 
-def test_an_experiment_whose_tasks_are_not_in_the_study_says_so_or_takes_another(tmp_path):
-    """Of task=mini_quac: the ablation has nothing to draw, and the case study takes the task that there is."""
+def test_an_experiment_whose_tasks_are_not_in_the_study_takes_another(tmp_path):
+    """Of task=mini_quac: the case study takes the task that there is."""
     words = [few(tmp_path / "c"), *SMALL, f"paths.runs={tmp_path / 'r'}", f"paths.results={tmp_path / 'o'}"]
-    wanted = "experiment=[main_table,ablation,case_study]"
+    wanted = "experiment=[main_table,case_study]"
     assert main(["study", "task=mini_quac", "task.limit=2", wanted, "engine.compile=false", *words]) == 0
-    assert "None of its tasks (mini_msmarco, msmarco)" in (tmp_path / "o" / "mini" / "report.html").read_text()
     assert "mini_quac" in (tmp_path / "o" / "mini" / "case_study" / "case.html").read_text()
 
 
 def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
     assert main(["study", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK]) == 0
-    # 3 + 2 + 2 + 4 + 2 + 2 + 2 settings on grids, 1 more in each of 8 slices; the ablation's four on test, of which
-    # edt(0.7, 1) and (1.3, 1) are there
-    told = "25 settings × 6 dev examples and 27 × 6 test examples, 4 samples each: about 1,248 rows"
+    # 4 trials of 7 families but dynatemp, which has 3 settings; two curves of 3 and 2 settings
+    told = (
+        "3 fixed temperatures for EDA's scale, 27 trials of 7 families and 5 settings of curves × 6 dev examples; then "
+        "the choices of each family by"
+    )
     shown = capsys.readouterr()
     assert told in shown.err
-    assert re.search(r"mini_xlsum, dev, grids: \d+ rows", shown.err)
-    assert re.search(r"mini_xlsum, test: \d+ settings; [\d,]+ of [\d,]+ rows of this task are decoded", shown.err)
-    assert re.search(r"mini_xlsum, test: \d+ rows", shown.err)
+    assert re.search(r"4 samples each: [\d,]+ rows at most", shown.err)
+    assert re.search(r"mini_xlsum, dev, trials, round 1: \d+ settings: \d+ rows", shown.err)
+    assert re.search(r"mini_xlsum, test: \d+ settings: \d+ rows", shown.err)
 
 
 def test_bleu_is_that_of_sacrebleu(tmp_path):

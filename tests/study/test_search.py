@@ -1,130 +1,90 @@
-"""The whole protocol with the study's own families on simulated scores: dev grows and chooses, test is compared.
+"""The search of a family on known scores: equal trials, objectives in turn, the planted optimum, and the same again."""
 
-A setting's quality and Self-BLEU hang on its mean temperature alone, but for an advantage of EDT's where one is wanted.
-"""
+import math
 
-from functools import cache
-from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
-from edt.cli.build import families
-from edt.statistics.bootstrap import resample_weights
-from edt.study.experiments.primary import Primary, primary_comparisons
-from edt.study.families import all_settings
-from edt.study.refinement import next_settings
-from edt.study.spec import RefinementBudget
-from tests.study.test_protocol import CONSTANTS, EXAMPLES, RunScores, SimpleNamespace, TaskStudy, entry, study
+from edt.scoring.objective import EDA, Objective
+from edt.strategies import EDT, Dynatemp
+from edt.study.curves import CurveSpec
+from edt.study.families import Family
+from edt.study.search import FamilySearch
+from edt.study.selection import choose
+from edt.study.spec import StudySearch
+from edt.tuning.space import SearchSpace
 
-NODE = OmegaConf.to_container(OmegaConf.load(Path(__file__).parents[2] / "configs" / "families" / "full.yaml"))
-FAMILIES = families({name: NODE[name] for name in ("fixed", "edt_token", "kld_token")})
-RUNS, RESAMPLES = 100, 400
-CLUSTERS = [str(n) for n in range(EXAMPLES)]
-
-
-def temperature(strategy):
-    """As where the entropy is 1.5 nats, and KL 0.3, at every step."""
-    params = strategy.params()
-    return params["t0"] * 0.8 ** (params.get("theta", 0.0) / 1.5) * 0.5 ** (0.3 / params.get("sigma", np.inf))
+CORRECT = Objective(metric="distinct_correct", higher_is_better=True)
+SPACE = SearchSpace.from_config(
+    EDT, {"t0": {"low": 0.05, "high": 4.0}, "theta": {"low": 0.005, "high": 10.0, "log": True}}, "families.edt"
+)
+FAMILY = Family(name="edt", space=SPACE)
 
 
-def expected(strategy, advantage):
-    """Quality and Self-BLEU. EDA is lowest near T = 1.4."""
-    t = temperature(strategy)
-    gain = advantage if strategy.params().get("theta", 0.0) >= 0.5 else 0.0
-    return 55.0 - 18.0 * t + gain, 95.0 - 45.0 * t
+def scores(strategy):
+    """EDA is best, 40, at T0 = 1.5 and θ = 0.05; distinct correct outputs, 8, at T0 = 0.8 and θ = 0.5."""
+    ratio = math.log10(strategy.theta / 0.05)
+    eda = 40 + 30 * (strategy.t0 - 1.5) ** 2 + 4 * ratio**2
+    correct = 8 - 2 * (strategy.t0 - 0.8) ** 2 - 0.5 * (ratio - 1) ** 2
+    return {"eda": eda, "distinct_correct": correct}
 
 
-def true_eda(strategy, advantage):
-    return float(CONSTANTS.score(*expected(strategy, advantage)))
+def searched(family, spec, objectives=(CORRECT, EDA)):
+    search, values, batches = FamilySearch(family, spec, objectives), {}, []
+    while batch := search.next_batch():
+        batches.append(len(batch))
+        values |= {strategy.strategy_id: scores(strategy) for strategy in batch}
+        search.complete(values)
+    return search.finished(values), batches
 
 
-class Simulated:
-    """One split's scores, drawn once for each setting: noise of the examples, common to all, and of the setting."""
-
-    def __init__(self, split, seed, advantage, resamples):
-        self.split, self.advantage = split, advantage
-        self.rng = np.random.default_rng([seed, split == "test"])
-        self.hard_E = self.rng.normal(0, 6, EXAMPLES)
-        self.weights = resample_weights(CLUSTERS, resamples, seed=7)
-        self.entries = {}
-
-    def of(self, strategy):
-        if strategy.strategy_id not in self.entries:
-            quality, self_bleu = expected(strategy, self.advantage)
-            noise_2E = self.rng.normal(0, 3, (2, EXAMPLES))
-            columns = quality + self.hard_E + noise_2E[0], self_bleu + noise_2E[1]
-            self.entries[strategy.strategy_id] = entry(self.split, strategy, *columns, self.weights)
-        return self.entries[strategy.strategy_id]
+def test_every_search_has_its_trials_and_repeats_itself():
+    spec = StudySearch(trials=32, batch=8, seed=1)
+    family, batches = searched(FAMILY, spec)
+    assert batches == [16, 8, 8]
+    assert len({trial.strategy.strategy_id for trial in family.trials}) == 32
+    assert [trial.number for trial in family.trials] == list(range(32))
+    assert searched(FAMILY, spec)[0] == family
+    assert searched(FAMILY, StudySearch(trials=32, batch=8, seed=2))[0] != family
+    points = [SPACE.rounded(SPACE.space_filling(1, number)) for number in range(16)]
+    assert [trial.params for trial in family.trials[:16]] == points
 
 
-def run(seed, advantage):
-    """The comparison of EDT with fixed temperature at the end of the protocol."""
-    dev, test = Simulated("dev", seed, advantage, 1), Simulated("test", seed, advantage, RESAMPLES)
-    found, before = dict(FAMILIES), None
-    while found != before:
-        before = found
-        eda = {s.strategy_id: dev.of(s).metrics["eda"].value for s in all_settings(list(found.values()))}
-        found = {name: next_settings(family, eda, RefinementBudget()) for name, family in found.items()}
-    for strategy in all_settings(list(found.values())):
-        test.of(strategy)
-    scored = RunScores(
-        run=SimpleNamespace(generation_id="simulated", manifest=SimpleNamespace(quality="rouge_l", splits={})),
-        n_samples=8,
-        entries=[*dev.entries.values(), *test.entries.values()],
-        constants={"dev": CONSTANTS, "test": CONSTANTS},
-        scores=[],
+def test_each_objective_comes_near_its_own_optimum():
+    lost = {"eda": [], "distinct_correct": []}
+    for seed in range(6):
+        family, _ = searched(FAMILY, StudySearch(trials=32, batch=8, seed=seed))
+        for objective, ideal in ((EDA, 40.0), (CORRECT, 8.0)):
+            chosen = family.trial(choose(family, objective).strategy_id)
+            lost[objective.metric].append(abs(chosen.values[objective.metric] - ideal))
+    # the whole range of EDA in this space is above 100, that of distinct correct outputs above 15
+    assert sum(lost["eda"]) / 6 < 2.5
+    assert sum(lost["distinct_correct"]) / 6 < 0.5
+
+
+def test_a_space_of_few_settings_is_tried_whole():
+    space = SearchSpace.from_config(EDT, {"t0": [0.5, 1.0, 1.5], "theta": 0.5})
+    family, _ = searched(Family(name="few", space=space), StudySearch(trials=32))
+    assert sorted(trial.params["t0"] for trial in family.trials) == [0.5, 1.0, 1.5]
+
+
+def test_a_choice_at_a_bound_names_the_key_to_widen():
+    narrow = SearchSpace.from_config(
+        EDT, {"t0": {"low": 0.05, "high": 1.0}, "theta": {"low": 0.0, "high": 10.0}}, "families.edt"
     )
-    task = TaskStudy(task=SimpleNamespace(name="task"), scored=scored, families=found)
-    edt, fixed = (true_eda(task.strategy(task.choices[name].strategy_id), advantage) for name in ("edt_token", "fixed"))
-    return Outcome(
-        primary=primary_comparisons(study(RESAMPLES, task=task))[0],
-        truth=edt - fixed,
-        interior=sum(choice.is_interior for choice in task.choices.values()),
-        settings=len(found["edt_token"].settings),
+    assert [str(v) for v in narrow.boundary_values({"t0": 1.0, "theta": 0.0})] == [
+        "t0=1 is at the upper boundary of its range, 0.05 to 1; widen it with families.edt.t0.high=…"
+    ]
+
+
+def test_curves_are_along_the_first_parameter_with_the_constants_of_the_family():
+    space = SearchSpace.from_config(
+        Dynatemp, {"t_min": 0.05, "t_max": {"low": 0.5, "high": 4}, "exponent": {"low": 0.1, "high": 5}}
     )
-
-
-class Outcome(NamedTuple):
-    """What one run is judged by; truth: the true difference of the two settings that dev chose."""
-
-    primary: Primary
-    truth: float
-    interior: int
-    settings: int
-
-
-@cache
-def runs(advantage):
-    return [run(seed, advantage) for seed in range(RUNS)]
-
-
-def test_a_family_that_is_a_fixed_temperature_in_disguise_gains_and_loses_nothing():
-    assert abs(np.mean([found.truth for found in runs(0.0)])) < 0.15
-    assert abs(np.mean([found.primary.eda.difference for found in runs(0.0)])) < 0.2
-    alarms = sum(found.primary.eda.p_value < 0.05 for found in runs(0.0))
-    assert 1 <= alarms <= 15, alarms  # 5 expected of 100, and a few where dev chose settings that differ in truth
-
-
-def test_a_known_advantage_is_found_with_its_size():
-    found = runs(6.0)
-    truth = np.mean([each.truth for each in found])
-    assert truth < -2.0
-    assert np.mean([each.primary.eda.difference for each in found]) == pytest.approx(truth, abs=0.2)
-    assert sum(each.primary.eda.p_value < 0.05 and each.primary.eda.difference < 0.0 for each in found) >= 95
-    assert np.mean([each.primary.matched.difference for each in found]) == pytest.approx(6.0, abs=1.5)
-
-
-@pytest.mark.parametrize("advantage", [0.0, 6.0])
-def test_intervals_cover_the_difference_of_the_settings_that_were_chosen(advantage):
-    covered = sum(each.primary.eda.lo <= each.truth <= each.primary.eda.hi for each in runs(advantage))
-    assert covered >= 88  # 95 expected; fewer has a chance of 0.4 %
-
-
-@pytest.mark.parametrize("advantage", [0.0, 6.0])
-def test_choices_are_inside_of_what_was_tried_with_few_settings_beyond_the_budget(advantage):
-    assert sum(each.interior for each in runs(advantage)) >= 0.95 * RUNS * len(FAMILIES)
-    assert np.mean([each.settings for each in runs(advantage)]) < 32
+    families = {"dynatemp": Family(name="dynatemp", space=space)}
+    spec = CurveSpec(grids={"dynatemp": {"t_max": (1.0, 2.0), "exponent": (0.5, 1.0)}})
+    first, second = spec.of("dynatemp", families)
+    assert (first.axis, dict(first.others)) == ("t_max", {"exponent": 0.5})
+    assert first.strategies == [Dynatemp(t_min=0.05, t_max=t, exponent=0.5) for t in (1.0, 2.0)]
+    assert second.strategy_ids == [Dynatemp(t_min=0.05, t_max=t, exponent=1.0).strategy_id for t in (1.0, 2.0)]
+    with pytest.raises(KeyError):
+        CurveSpec(grids={"other": {"t_max": (1.0, 2.0)}}).of("other", families)

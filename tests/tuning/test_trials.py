@@ -5,6 +5,7 @@ import random
 import sqlite3
 import struct
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 from statistics import median
 
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edt.errors import DamagedFileError, StoreError
+from edt.errors import ConfigError, DamagedFileError, StoreError
 from edt.scoring.dev import TrialMetrics
+from edt.scoring.objective import Objective
 from edt.store.database import checked_database
 from edt.store.lock import held
 from edt.strategies import EDT, Fixed
@@ -335,6 +337,35 @@ def test_tpe_closes_in_on_the_lowest(tmp_path):
     early, late = (median(one.eda - 10 for one in part) for part in (tried[:10], tried[-10:]))
     assert late < 0.5 * early
     assert best(tried).eda < 10.5
+
+
+def test_a_metric_of_which_more_is_better_is_maximized(tmp_path):
+    """distinct_correct is highest at T0 = 2, EDA lowest at 1."""
+    best_metric = Objective(metric="distinct_correct", higher_is_better=True)
+
+    def evaluate(settings):
+        return {
+            s.strategy_id: {"task": replace(bowl(s)["task"], values={"distinct_correct": 8 - (s.t0 - 2) ** 2})}
+            for s in settings
+        }
+
+    space = SearchSpace.from_config(EDT, {"t0": T0, "theta": 0.5})
+    spec = SearchSpec(objective="distinct_correct", trials=30, batch=5)
+    with Trials(tmp_path / "trials.sqlite3", "name", space, spec, best_metric) as trials:
+        tried = search(trials, evaluate, {}, lambda tried: None)
+    assert best(tried, best_metric).params["t0"] == pytest.approx(2, abs=0.1)
+    assert best_so_far(tried, best_metric)[-1] == max(one.value("distinct_correct") for one in tried)
+    early, late = (median(one.value("distinct_correct") for one in part) for part in (tried[:15], tried[-10:]))
+    assert late > early
+    with pytest.raises(ConfigError, match="has no chrf on dev of task"):
+        tried[0].value("chrf")
+
+
+def test_the_first_half_of_tpe_fills_the_space(tmp_path):
+    tried = run(tmp_path, trials=16, batch=4, seed=3)
+    points = [PLANE.rounded(PLANE.space_filling(3, number)) for number in range(8)]
+    assert [one.params for one in tried[:8]] == points
+    assert tried[8].params != PLANE.rounded(PLANE.space_filling(3, 8))
 
 
 def test_tpe_of_two_objectives_reads_their_directions(tmp_path):

@@ -1,13 +1,11 @@
 """Write the tables and figures of the study; each module is one experiment, over outputs that are decoded once."""
 
 __all__ = [
-    "ablation",
     "best_temperature",
     "case_study",
     "claims",
     "confidence",
     "efficiency",
-    "frontier",
     "granularity",
     "main_table",
 ]

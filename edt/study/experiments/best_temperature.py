@@ -72,11 +72,11 @@ class BestTemperature(Experiment):
         """Choose on one half of the samples and score on the other, in both directions."""
         n_samples = study.request.sampling.samples
 
-        # All fixed temperatures that were tried, those that dev added too; the choice among them is cross-fitted.
-        family = task.families[BASELINE]
-        (ids,) = family.slices.values()
-        # a slice per value of the other parameters, of which fixed temperatures have none
-        outputs = [task.entry("test", name).outputs for name in ids.values()]
+        # The curve of fixed temperatures, all of which are decoded on test; the choice among them is cross-fitted.
+        (curve,) = task.curves[BASELINE]
+        entries = [task.entry("test", name) for name in curve.strategy_ids]
+        outputs = [entry.outputs for entry in entries if entry is not None]
+        temperatures = [float(strategy.params()["t0"]) for strategy in curve.strategies]
 
         # With an odd number of samples one is left out: Self-BLEU grows with the samples, so both halves must have
         # the same number.
@@ -102,7 +102,7 @@ class BestTemperature(Experiment):
 
         # The naive gain is reported next to its null, so that nobody takes it for evidence.
         null = naive_null(first, second, permutations=self.permutations, seed=spec.seed)
-        return _InstanceGains(temperatures=list(ids), fit=fit, gain=gain, null=null)
+        return _InstanceGains(temperatures=temperatures, fit=fit, gain=gain, null=null)
 
 
 def own_temperatures(study: Study, name: str, gain: Comparison) -> Evidence:
@@ -195,7 +195,9 @@ def _histograms(by_task: Mapping[str, _InstanceGains], folder: Path) -> PageFigu
 
 def _instance_rows(name: str, task: TaskStudy, gains: _InstanceGains) -> list[dict[str, object]]:
     """Return each instance's chosen temperatures and gain."""
-    outputs = task.entry("test", task.choices[BASELINE].strategy_id).outputs
+    entry = task.entry("test", task.choices[BASELINE].strategy_id)
+    assert entry is not None
+    outputs = entry.outputs
 
     # Temperatures are more readable than indices, and independent of the order of the family.
     chosen_2E = np.array(gains.temperatures)[gains.fit.chosen_2E]

@@ -19,7 +19,7 @@ from edt.study.results import Study, TaskStudy
 from edt.tracing.token_figure import token_figure
 from edt.tracing.trace_page import trace_page
 
-FAMILIES = (BASELINE, "kld_token", "edt_token")
+FAMILIES = (BASELINE, "kld", "edt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +71,18 @@ class CaseStudy(Experiment):
         # By default EDT's best setting decides at which diversity all three are shown.
         target = self.self_bleu
         if target is None:
-            target = task.value("dev", task.best_own_setting("edt_token"), "self_bleu")
+            target = task.value("dev", task.choices["edt"].strategy_id, "self_bleu")
 
         def distance(strategy_id: str) -> float:
             return abs(task.value("dev", strategy_id, "self_bleu") - target)
 
-        return {family: min(task.own_settings(family), key=distance) for family in FAMILIES}
+        return {family: min(self._candidates(task, family), key=distance) for family in FAMILIES}
+
+    def _candidates(self, task: TaskStudy, family: str) -> list[str]:
+        """Return the settings of a family that were decoded on test and are no fixed temperature, if there is one."""
+        on_test = task.on_test(family)
+        own = [name for name in on_test if family == BASELINE or not task.strategy(name).is_constant]
+        return own or on_test
 
     def _trace(self, study: Study, name: str, ids: Sequence[str]) -> Trace:
         """Return the outputs, token by token."""

@@ -62,19 +62,6 @@ CLAIMS = (
         experiment="granularity",
         figure="EDA, EDT token − EDT instance",
     ),
-    _Claim(text="T0 matters", evidence="t0_matters", experiment="ablation", figure="EDA, worst − best T0 on dev"),
-    _Claim(
-        text="θ matters",
-        evidence="theta_matters",
-        experiment="ablation",
-        figure="EDA, worst − best θ on dev, each at its own T0",
-    ),
-    _Claim(
-        text="A bad θ is worse than fixed temperature",
-        evidence="bad_theta_is_worse_than_fixed",
-        experiment="ablation",
-        figure="EDA, EDT at the worst θ on dev with its own T0 − fixed",
-    ),
     _Claim(
         text="No single fixed temperature suits all instances",
         evidence="no_single_temperature_suits_all",
@@ -158,8 +145,8 @@ def _scorecard(by_claim: Mapping[str, Sequence[Evidence]]) -> PageTable:
             "primary comparisons also p after Holm's correction is within the level; over tasks it is supported only "
             "if it is in all of them, and contradicted if it is in any one. Verdicts are about this model "
             "(time and memory: the one named in their rows), these tasks and this size; memory's bounds are the range "
-            "of its repeats. That a parameter matters, and that no single temperature suits all, can be supported here "
-            "and not contradicted: the opposite would be that there is no difference, which no interval can show."
+            "of its repeats. That no single temperature suits all can be supported here and not contradicted: the "
+            "opposite would be that there is no difference, which no interval can show."
         ),
     )
 

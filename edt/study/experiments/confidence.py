@@ -43,13 +43,13 @@ class Confidence(Experiment):
 
     def families(self) -> Sequence[str]:
         """Return EDT, and fixed temperature to compare it with."""
-        return (BASELINE, "edt_token")
+        return (BASELINE, "edt")
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """Write steps.png/.svg, table.md/.tex and steps.csv."""
-        of_edt = {name: self._traced(study, name, "edt_token") for name in study.tasks}
+        of_edt = {name: self._traced(study, name, "edt") for name in study.tasks}
         by_family = {
-            (name, family): of_edt[name] if family == "edt_token" else self._traced(study, name, family)
+            (name, family): of_edt[name] if family == "edt" else self._traced(study, name, family)
             for name in study.tasks
             for family in self.families()
         }
@@ -88,7 +88,7 @@ class Confidence(Experiment):
                 shown = [g for g in generations if g.sample == 0][: self.examples]
                 for generation, color in zip(shown, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=False):
                     _draw_output(axis, generation, color)
-                axis.set(title=f"{name}\n{study.tasks[name].best_own_setting('edt_token')}", xlabel="step")
+                axis.set(title=f"{name}\n{study.tasks[name].best_own_setting('edt')}", xlabel="step")
                 axis.set_ylabel("entropy (nats); dotted: T")
             axes[0].legend(frameon=False, fontsize=7)
             caption = (

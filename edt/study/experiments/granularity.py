@@ -15,7 +15,7 @@ from edt.study.experiments.cells import MISSING, difference_cell, p_cell, settin
 from edt.study.experiments.primary import no_verdict_reason, to_evidence
 from edt.study.results import Study
 
-PAIRS = (("edt_token", "edt_instance"), ("kld_token", "kld_instance"))
+PAIRS = (("edt", "edt_instance"), ("kld", "kld_instance"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,9 @@ class Granularity(Experiment):
                     task.compare(own, other, metric, study.confidence) for metric in ("eda", "factuality")
                 )
 
-                # At the choices, and over all levels of diversity: the two may disagree.
-                matched = task.compare_fronts(token, instance, study.confidence)
                 why_not = no_verdict_reason(study, name, token, instance)
                 # the claim is about EDT; KL-guided temperature is there to compare
-                if token == "edt_token":  # noqa: S105  a family's name
+                if token == "edt":  # noqa: S105  a family's name
                     evidence.append(to_evidence(name, eda, why_not=why_not))
                 rows.append(
                     [
@@ -53,8 +51,6 @@ class Granularity(Experiment):
                         setting_cell(task.choices[instance]),
                         difference_cell(eda),
                         p_cell(None if eda is None else eda.p_value),
-                        difference_cell(matched),
-                        p_cell(None if matched is None else matched.p_value),
                         difference_cell(factuality),
                         why_not or MISSING,
                     ]
@@ -67,8 +63,6 @@ class Granularity(Experiment):
                 "token: chosen on dev",
                 "instance: chosen on dev",
                 "ΔEDA (below 0 is better)",
-                "p",
-                "Δquality at matched Self-BLEU",
                 "p",
                 "Δfactuality",
                 "no verdict because",

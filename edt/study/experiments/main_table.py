@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,8 @@ from edt.study.experiments.primary import (
     primary_evidence,
     primary_table,
 )
-from edt.study.families import Coordinates, Family
 from edt.study.results import QUALITY, Study
-from edt.study.selection import Choice
+from edt.tuning.axes import Categorical, SearchAxis
 
 METRICS = (QUALITY, "self_bleu", "eda", "factuality", "temperature")
 
@@ -37,7 +36,7 @@ class MainTable(Experiment):
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
         """Write table.md/.tex, chosen.csv (score rows), comparisons.csv and grid.csv."""
         primary = primary_comparisons(study)
-        tables = [_chosen_table(study), primary_table(primary), _grids_table(study)]
+        tables = [_chosen_table(study), primary_table(primary), _spaces_table(study)]
         write_tables(folder, "table", tables)
 
         # the rows of scores.parquet behind the cells, with their signatures
@@ -52,7 +51,7 @@ class MainTable(Experiment):
         # Holm's correction is over all comparisons, so both claims are made from one family of tests.
         beats = {base: primary_evidence(primary, base, study.confidence) for _, base in PRIMARY_PAIRS}
         return ExperimentResult(
-            section=section, evidence={"edt_beats_fixed": beats[BASELINE], "edt_beats_kld": beats["kld_token"]}
+            section=section, evidence={"edt_beats_fixed": beats[BASELINE], "edt_beats_kld": beats["kld"]}
         )
 
 
@@ -104,65 +103,53 @@ def _chosen_table(study: Study) -> PageTable:
     )
 
 
-def _grids_table(study: Study) -> PageTable:
-    """Return what each family could choose from: its settings, and the range of the mean realized temperature."""
+def _spaces_table(study: Study) -> PageTable:
+    """Return what each family could choose from: its space, its trials, and their mean realized temperatures."""
     rows = []
     for name, task in study.tasks.items():
         for family_name, family in task.families.items():
-            temperatures = [task.value("test", s.strategy_id, "temperature") for s in family.settings.values()]
-
-            # The configured grid, without what dev added: that has its own columns.
-            axes = "; ".join(f"{axis}: {', '.join(f'{v:g}' for v in a.values)}" for axis, a in family.axes.items())
-            added_cells = [_values_text(added) for added in (family.refined, family.interpolated, family.extended)]
+            temperatures = [task.value("dev", t.strategy.strategy_id, "temperature") for t in family.trials]
+            axes = "; ".join(f"{axis}: {_axis_text(a)}" for axis, a in family.space.axes.items())
+            constants = ", ".join(
+                f"{key} = {value}" for key, value in family.space.constants.items() if value is not None
+            )
             spread = f"{min(temperatures):.2f} to {max(temperatures):.2f}"
-            row = [name, family_name.replace("_", " "), str(len(temperatures)), spread, axes, *added_cells]
-            rows.append([*row, _neighbors_text(family, task.choices[family_name])])
+            rows.append(
+                [name, family_name.replace("_", " "), str(len(family.trials)), spread, axes, constants or MISSING]
+            )
     return PageTable(
-        title="The grids",
-        columns=[
-            "task",
-            "family",
-            "settings",
-            "mean realized T",
-            "grid",
-            "refined",
-            "interpolated",
-            "extended",
-            "choice between",
-        ],
+        title="The spaces",
+        columns=["task", "family", "trials", "mean realized T on dev", "space", "constants"],
         rows=rows,
         note=(
-            "Grid: what every task begins with. The other settings were added on dev. Refined: within a slice (one "
-            "value of the second parameter), near its lowest EDA. Interpolated: a slice between the best one and its "
-            "better neighbor. Extended: outside the grid, where a slice's best setting, or the family's, was at the "
-            "boundary. Choice between: its neighbors on the first parameter."
+            "Every family has the same number of trials: half of them fill its space evenly, half are suggested by "
+            "their values on dev, for each objective in turn."
         ),
     )
 
 
-def _values_text(added: Sequence[Coordinates]) -> str:
-    """Return settings by their values, as `1.43 0.5`; a dash for none."""
-    return "; ".join(" ".join(f"{value:g}" for _, value in coords) for coords in added) or MISSING
-
-
-def _neighbors_text(family: Family, choice: Choice) -> str:
-    """Return the values on the first axis that were tried next to the choice."""
-    # How finely the first parameter was searched near the choice, which bounds what the search may have missed.
-    below, _, above = family.neighbors(family.coordinates[choice.strategy_id])
-    return " and ".join(MISSING if value is None else f"{value:g}" for value in (below, above))
+def _axis_text(axis: SearchAxis) -> str:
+    if isinstance(axis, Categorical):
+        return ", ".join(map(str, axis.values))
+    return f"{axis.low:g} to {axis.high:g}" + (" (by ratio)" if axis.log else "")
 
 
 def _grid_rows(study: Study) -> list[dict[str, object]]:
-    """Return every setting of every family on dev and on test, a row each."""
+    """Return every trial of every family on dev, and what was decoded on test, a row each."""
     rows: list[dict[str, object]] = []
     for name, task in study.tasks.items():
         for family_name, family in task.families.items():
-            for coords, strategy in family.settings.items():
+            ids = {trial.strategy.strategy_id: dict(trial.params) for trial in family.trials}
+            ids |= {name: {} for name in task.on_test(family_name) if name not in ids}
+            for strategy_id, params in ids.items():
                 # Both splits, so that a reader can see how much of a choice on dev is left on test.
                 for split in ("dev", "test"):
+                    entry = task.entry(split, strategy_id)  # type: ignore[arg-type]
+                    if entry is None:
+                        continue
                     row: dict[str, object] = {"task": name, "split": split, "family": family_name}
-                    row |= {"strategy_id": strategy.strategy_id} | dict(coords)
-                    for metric, found in task.entry(split, strategy.strategy_id).metrics.items():  # type: ignore[arg-type]
+                    row |= {"strategy_id": strategy_id} | params
+                    for metric, found in entry.metrics.items():
                         lo, hi = found.bounds(study.confidence)
                         row |= {metric: found.value, f"{metric}_lo": lo, f"{metric}_hi": hi}
                     rows.append(row)

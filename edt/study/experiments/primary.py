@@ -14,7 +14,7 @@ from edt.statistics.verdicts import Evidence, join_reasons
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import Study, TaskStudy
 
-PRIMARY_PAIRS = (("edt_token", BASELINE), ("edt_token", "kld_token"))
+PRIMARY_PAIRS = (("edt", BASELINE), ("edt", "kld"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +25,9 @@ class Primary:
     family: str
     baseline: str
     eda: Comparison | None
-    matched: Comparison | None
     factuality: Comparison | None
-    matched_factuality: Comparison | None
     why_not: str
     """Why no verdict may be drawn; empty where one may."""
-    matched_range: tuple[float, float] | None = None
-    """The Self-BLEU over which fronts are compared."""
 
 
 def to_evidence(
@@ -109,34 +105,24 @@ def _primary_comparison(study: Study, name: str, task: TaskStudy, family: str, b
         family=family,
         baseline=baseline,
         eda=task.compare(own, other, "eda", study.confidence),
-        matched=task.compare_fronts(family, baseline, study.confidence),
         factuality=task.compare(own, other, "factuality", study.confidence),
-        matched_factuality=task.compare_fronts(family, baseline, study.confidence, "factuality"),
         why_not=no_verdict_reason(study, name, family, baseline),
-        matched_range=task.matched_range(family, baseline),
     )
 
 
 def primary_table(primary: list[Primary]) -> PageTable:
     """Return the table of the primary comparisons, with Holm's correction over all of them."""
     adjusted = holm_adjusted([p.eda for p in primary])
-
-    # Each figure is its own family of eight tests.
-    matched = holm_adjusted([p.matched for p in primary])
     rows = [
         [
             p.task,
             f"{p.family} − {p.baseline}".replace("_", " "),
             difference_cell(p.eda),
             p_cell(p_eda),
-            difference_cell(p.matched),
-            p_cell(p_matched),
             difference_cell(p.factuality),
-            difference_cell(p.matched_factuality),
-            MISSING if p.matched_range is None else "{:.0f} to {:.0f}".format(*p.matched_range),
             p.why_not or MISSING,
         ]
-        for p, p_eda, p_matched in zip(primary, adjusted, matched, strict=True)
+        for p, p_eda in zip(primary, adjusted, strict=True)
     ]
     return PageTable(
         title="Primary comparisons",
@@ -145,37 +131,23 @@ def primary_table(primary: list[Primary]) -> PageTable:
             "difference",
             "ΔEDA (below 0 is better)",
             "p (Holm)",
-            "Δquality at matched Self-BLEU (above 0 is better)",
-            "p (Holm)",
             "Δfactuality",
-            "Δfactuality at matched Self-BLEU",
-            "Self-BLEU matched",
             "no verdict because",
         ],
         rows=rows,
-        secondary=["Δfactuality at matched Self-BLEU", "Self-BLEU matched"],
         note=(
-            f"Each figure's p-values are Holm-adjusted over the {len(primary)} comparisons, each of the two figures "
-            "separately. Quality at matched Self-BLEU: the mean distance of the two families' fronts (settings on the "
-            "front on dev, values on test, a monotone cubic through them) over the Self-BLEU that both span, in which "
-            "each value of Self-BLEU counts alike, also that of useless texts; it depends on how the settings are "
-            "spaced. Everything is conditional on the settings that dev chose and on the samples drawn."
+            f"p-values are Holm-adjusted over the {len(primary)} comparisons. Everything is conditional on the "
+            "settings that dev chose."
         ),
     )
 
 
 def comparison_rows(primary: list[Primary]) -> list[dict[str, object]]:
-    """Return the primary comparisons in full digits, with p_holm for the two primary figures."""
+    """Return the primary comparisons in full digits, with p_holm for EDA."""
     adjusted = {"eda": holm_adjusted([p.eda for p in primary])}
-    adjusted["quality at matched self_bleu"] = holm_adjusted([p.matched for p in primary])
     rows = []
     for index, p in enumerate(primary):
-        figures = {
-            "eda": p.eda,
-            "quality at matched self_bleu": p.matched,
-            "factuality": p.factuality,
-            "factuality at matched self_bleu": p.matched_factuality,
-        }
+        figures = {"eda": p.eda, "factuality": p.factuality}
         for figure, comparison in figures.items():
             if comparison is not None:
                 rows.append(

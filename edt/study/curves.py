@@ -1,0 +1,81 @@
+"""The curves of a study: per family and value of its other parameters, settings along the temperature.
+
+They are fixed before anything is decoded, so that quality at matched diversity is no choice among settings.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edt.errors import ConfigError
+from edt.strategies.base import Strategy
+from edt.strategies.grid import grid
+from edt.study.families import Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One curve of a family. axis: the parameter along it. others: the values of its other parameters, as they are."""
+
+    family: str
+    axis: str
+    others: Mapping[str, float]
+    strategies: Sequence[Strategy]
+
+    @property
+    def strategy_ids(self) -> list[str]:
+        """The settings' ids, in the order of the axis."""
+        return [strategy.strategy_id for strategy in self.strategies]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveSpec:
+    """low, high: the Self-BLEU over which curves are compared, fixed beforehand.
+
+    grids: by family, the values of its parameters; the first parameter is the one along a curve.
+    """
+
+    low: float = 50.0
+    high: float = 95.0
+    grids: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 100:
+            raise ConfigError(
+                f"curves.range is [{self.low}, {self.high}]; it must be two values of Self-BLEU, 0 to 100, the lower "
+                "one first."
+            )
+        for family, axes in self.grids.items():
+            first = next(iter(axes.values()), ())
+            if len(first) < 2 or list(first) != sorted(set(first)):
+                raise ConfigError(
+                    f"curves.{family} has {list(first)} as the values of its first parameter, the one along a curve; "
+                    "give 2 or more in ascending order."
+                )
+
+    def of(self, family: str, families: Mapping[str, Family]) -> list[Curve]:
+        """Return the curves of a family; none where it has no grid. Raises ConfigError for an invalid setting."""
+        if family not in self.grids:
+            return []
+        axis, *others = self.grids[family]
+        values, *other_values = self.grids[family].values()
+        space = families[family].space
+        curves = []
+        for point in itertools.product(*other_values):
+            fixed = dict(zip(others, point, strict=True))
+            # A constant of the family's space holds for its curves too, such as granularity=instance.
+            at = [{**space.constants, **fixed, axis: value} for value in values]
+            try:
+                strategies = [setting for params in at for setting in grid(space.family, params)]
+            except ConfigError as error:
+                raise ConfigError(f"curves.{family}: {error}") from error
+            curves.append(Curve(family=family, axis=axis, others=fixed, strategies=strategies))
+        return curves
+
+    def content(self) -> dict[str, Any]:
+        """Return plain JSON in which two differ."""
+        grids = {name: {axis: list(values) for axis, values in axes.items()} for name, axes in self.grids.items()}
+        return {"range": [self.low, self.high], "grids": grids}
