@@ -136,12 +136,14 @@ class Presentation:
     higher_is_better: None where neither direction is better, as for a temperature.
     digits: decimals; 1 on a scale of 100, 2 on a small one.
     interval_in_table: whether the interval is printed next to the value; the CSV always has it.
+    in_table: whether the tables of the terminal and of Markdown have the column; CSV and pages always have it.
     """
 
     label: str
     higher_is_better: bool | None = None
     digits: int = 1
     interval_in_table: bool = True
+    in_table: bool = True
 
     @classmethod
     def from_metric(cls, metric: object) -> Presentation:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edt.metrics.base import Metric, SampleSet, Statistics
 
 
@@ -22,7 +24,7 @@ def statistics_of(metric: Metric, samples: SampleSet, group_size: int | None = N
         return statistics
     # Averaged, not concatenated: the groups are repetitions of one experiment, and an example counts once. One group
     # that cannot be scored makes the example one that cannot.
-    return statistics.reshape(len(samples.examples), grouped.groups, -1).mean(axis=1)
+    return np.asarray(statistics.reshape(len(samples.examples), grouped.groups, -1).mean(axis=1))
 
 
 def signature_of(metric: Metric, samples: SampleSet, group_size: int | None = None) -> str:

@@ -57,7 +57,8 @@ def _weights_of_ranks(n: int) -> Floats:
     rank, j = np.arange(1, n + 1)[:, None], np.arange(1, n)[None, :]
     ratios = np.clip((rank - j) / (n - j), 0.0, None)
     products = np.cumprod(np.concatenate([np.ones((n, 1)), ratios], axis=1), axis=1)
-    return _read_only(products * (np.arange(1, n + 1) / n))
+    shares: Floats = np.arange(1, n + 1, dtype=np.float64) / n
+    return _read_only(np.asarray(products * shares, dtype=np.float64))
 
 
 @lru_cache(maxsize=64)

@@ -18,14 +18,18 @@ from edt.metrics.best_of import BestOf
 from edt.metrics.bleu import SacreBleu
 from edt.metrics.bleu_tokenizer import UNSEGMENTED, bleu_tokenizer, language_code
 from edt.metrics.chrf import Chrf
+from edt.metrics.distinct_n import DistinctN
 from edt.metrics.eda import EdaConstants
 from edt.metrics.empty import EmptyShare
 from edt.metrics.factuality import DistinctCorrect, Factuality
 from edt.metrics.groups import samples_for, signature_of
 from edt.metrics.length import CutShare, MeanTokens
+from edt.metrics.repetition import Rep4
 from edt.metrics.rouge import RougeL, rouge_tokenizer
 from edt.metrics.self_bleu import SelfBleu
+from edt.metrics.source_precision import EntityPrecision, NumberPrecision
 from edt.metrics.temperature import MeanTemperature
+from edt.metrics.vendi import Vendi
 from edt.ranges import check_whole
 from edt.statistics.bootstrap import Comparison, compare, interval, resampled_values, wilson_interval
 
@@ -41,6 +45,11 @@ METRICS: Mapping[str, type] = {
     "token_f1": TokenF1,
     "factuality": Factuality,
     "distinct_correct": DistinctCorrect,
+    "entity_precision": EntityPrecision,
+    "number_precision": NumberPrecision,
+    "distinct_n": DistinctN,
+    "vendi": Vendi,
+    "rep_4": Rep4,
     "empty_share": EmptyShare,
     "cut_share": CutShare,
     "tokens": MeanTokens,
@@ -126,6 +135,8 @@ class MetricsSpec:
     """Samples of a group: 8 of 32 samples are four groups, within which Self-BLEU, best_of and all else that depends on
     the number of samples is computed, and averaged; null: one group of all samples.
     """
+    also: tuple[str, ...] = ("distinct_n", "vendi", "rep_4")
+    """Metrics that are scored in addition to those of the task, by name: metrics.also=[chrf,number_precision]."""
     num_workers: int | None = None
     """Processes that score in parallel; null: one per processor when there is enough to score."""
 
@@ -138,10 +149,19 @@ class MetricsSpec:
     exact_match: ExactMatch = field(default_factory=ExactMatch, init=False)
     contains: Contains = field(default_factory=Contains, init=False)
     token_f1: TokenF1 = field(default_factory=TokenF1, init=False)
+    entity_precision: EntityPrecision = field(default_factory=EntityPrecision, init=False)
+    number_precision: NumberPrecision = field(default_factory=NumberPrecision, init=False)
+    distinct_n: DistinctN = field(default_factory=DistinctN, init=False)
+    vendi: Vendi = field(default_factory=Vendi, init=False)
+    rep_4: Rep4 = field(default_factory=Rep4, init=False)
 
     def __post_init__(self) -> None:
         if self.group_size is not None:
             check_whole("metrics.group_size", self.group_size, "the samples of a group (null: all samples)")
+        # tuple("chrf") would be four metrics of one letter each.
+        if isinstance(self.also, str) or not all(isinstance(name, str) for name in self.also):
+            raise ConfigError(f"metrics.also is {self.also!r}; it must be a list of names, such as [chrf] or [].")
+        object.__setattr__(self, "also", tuple(self.also))
         if self.num_workers is not None:
             check_whole("metrics.num_workers", self.num_workers, "the number of processes (null: by need)", most=1024)
         for key, metric in self.extra.items():
@@ -158,7 +178,7 @@ class MetricsSpec:
         Raises ConfigError for a name that is not known, for a quality of which less is better, and for two metrics of
         one name.
         """
-        own = [self._named(name) for name in extra_metrics]
+        own = [self._named(name) for name in (*extra_metrics, *self.also)]
         best_of = BestOf(quality=self.quality(quality))
         metrics = [best_of.quality, self.self_bleu, best_of, *own, *self.extra.values(), EmptyShare()]
         # A metric of the user's that is the task's quality is listed once, and so is one that the task names twice.
@@ -218,7 +238,8 @@ class MetricsSpec:
         # Without Self-BLEU and the share of empty outputs, which every scoring has and no task needs to name.
         offered: list[Metric] = [
             self.rouge_l, self.sacrebleu, self.chrf, self.exact_match, self.contains, self.token_f1, self.factuality,
-            self.distinct_correct,
+            self.distinct_correct, self.entity_precision, self.number_precision, self.distinct_n, self.vendi,
+            self.rep_4,
         ]  # fmt: skip
         # By its key first, which is what the user typed: metrics.extra.KEY.
         known = {**{m.name: m for m in offered}, **{m.name: m for m in self.extra.values()}, **self.extra}

@@ -14,6 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from edt.console import SafeConsole
+from edt.metrics.suite import presentation
 from edt.records import ScoreRow
 from edt.report.fitting import fitting_columns, left_out_line
 from edt.report.frame import (
@@ -24,6 +25,7 @@ from edt.report.frame import (
     TableRow,
     cell_text,
     columns_in,
+    metric_label,
     notes_in,
     quality_name,
 )
@@ -55,7 +57,7 @@ def print_table(sections: Sections, console: Console) -> None:
         table = _table(sections, columns, wide, labeled=labeled)
         return Measurement.get(console, console.options.update(width=_NO_LIMIT), table).maximum
 
-    columns, left_out = columns_in(sections), list[str]()
+    columns, left_out = _table_columns(sections), list[str]()
     needed = width_of(columns, labeled=True)
     if console.is_terminal or needed <= console.width:
         labeled = needed <= console.width
@@ -139,7 +141,7 @@ def legend(sections: Sections) -> str:
     is_few = any(score.n_examples < _FEW_EXAMPLES and score.lo is not None for score in scores)
     few = f"Intervals of fewer than {_FEW_EXAMPLES} examples are too short." if is_few else ""
     eda = _EDA if any(score.metric == "eda" for score in scores) else ""
-    return " ".join(filter(None, (arrows, few, eda)))
+    return " ".join(filter(None, (arrows, few, eda, _elsewhere(sections))))
 
 
 def section_label(group: Group, rows: Sequence[TableRow]) -> str:
@@ -149,6 +151,18 @@ def section_label(group: Group, rows: Sequence[TableRow]) -> str:
     run_label = group.run_label.split(", ") if group.run_label else []
     groups = [group.groups] if group.groups else []
     return "\n".join([group.task, f"{group.split} · {group.model}", *run_label, size, *groups, quality_name(rows)])
+
+
+def _table_columns(sections: Sections) -> list[str]:
+    """Return the columns of the printed table and of Markdown; `csv_text` and the page have all."""
+    # A table of every metric could not be read at a glance.
+    return [column for column in columns_in(sections) if presentation(column).in_table]
+
+
+def _elsewhere(sections: Sections) -> str:
+    """Return the line that names the metrics which only the CSV and the page have; empty where there are none."""
+    names = [metric_label(column) for column in columns_in(sections) if not presentation(column).in_table]
+    return f"table.csv has also: {', '.join(names)}." if names else ""
 
 
 def row_texts(row: TableRow, columns: Sequence[str]) -> list[str]:
@@ -163,7 +177,7 @@ def heading(column: str) -> str:
 
 def markdown(sections: Sections, warnings: Sequence[str] = ()) -> str:
     """Return the table as Markdown, with the warnings of its outputs, the legend and the notes."""
-    columns = columns_in(sections)
+    columns = _table_columns(sections)
     lines = [
         markdown_row(
             ["task", "split", "model", "quality is", "examples × samples", "strategy", *map(heading, columns)]

@@ -115,7 +115,7 @@ class Task(ABC):
         name: what tables and run folders call the task.
         quality: name of the quality metric, "rouge_l", "exact_match" or any other (docs/reference/metrics.md); it may
             also be a field, so that it is a key of the config.
-        extra_metrics: names of further metrics, computed from the examples' `meta`.
+        extra_metrics: names of further metrics that suit the task.
         plain_stop: the stops of prompts without a chat template, where `stop` is null.
 
     Keys of the config. All have a default here; your class may change it, and may add more keys. The config lists only

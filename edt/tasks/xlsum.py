@@ -28,6 +28,7 @@ class XLSum(DatasetTask):
 
     name: ClassVar[str] = "xlsum"
     quality: ClassVar[str] = "rouge_l"
+    extra_metrics: ClassVar[tuple[str, ...]] = ("entity_precision", "number_precision")
     plain_stop: ClassVar[tuple[str, ...]] = ("\n",)
 
     instruction: str | None = "Summarize the news article in one sentence."

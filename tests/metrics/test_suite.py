@@ -44,18 +44,34 @@ class Impostor(Brevity):
 NAMES = ["rouge_l", "sacrebleu", "chrf", "exact_match", "contains", "token_f1", "factuality", "distinct_correct"]
 
 
+ALSO = ("distinct_n", "vendi", "rep_4")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_built_in_metric_of_texts_can_be_the_quality(name: str) -> None:
     names = [metric.name for metric in MetricsSpec().metrics(name, ())]
-    assert names == [name, "self_bleu", "best_of", "empty_share"]
+    assert names == [name, "self_bleu", "best_of", *ALSO, "empty_share"]
 
 
 @pytest.mark.parametrize("key", ["brevity", "mine"])
 def test_a_metric_of_the_users_is_the_quality_by_its_key_or_name_and_listed_once(key: str) -> None:
     spec = MetricsSpec(extra={"mine": Brevity(), "other": Length()})
     assert [m.name for m in spec.metrics(key, ("token_f1",))] == [
-        "brevity", "self_bleu", "best_of", "token_f1", "length", "empty_share",
+        "brevity", "self_bleu", "best_of", "token_f1", *ALSO, "length", "empty_share",
     ]  # fmt: skip
+
+
+def test_further_metrics_are_named_for_every_task() -> None:
+    spec = MetricsSpec(also=["chrf", "number_precision", "chrf"])  # type: ignore[arg-type]
+    names = [metric.name for metric in spec.metrics("chrf", ("entity_precision",))]
+    assert names == ["chrf", "self_bleu", "best_of", "entity_precision", "number_precision", "empty_share"]
+    assert [metric.name for metric in MetricsSpec(also=()).metrics("rouge_l", ())] == [
+        "rouge_l", "self_bleu", "best_of", "empty_share",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"metrics\.also is 'chrf'; it must be a list of names, such as \[chrf\]"):
+        MetricsSpec(also="chrf")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"no metric is called 'vendy' \(did you mean 'vendi'\?\)"):
+        MetricsSpec(also=("vendy",)).metrics("rouge_l", ())
 
 
 def test_what_cannot_be_a_quality_is_refused() -> None:
