@@ -24,7 +24,7 @@ LAYERS = [
     {"generation"},
     {"scoring", "data"},
     {"report"},
-    {"tracing", "tracking", "tuning", "selftest"},
+    {"tracing", "tracking", "tuning", "selftest", "comparison"},
     {"study"},
     {"api"},
     {"cli"},

@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     from edt.cli.app import run_command
 
+    # Before the shorter name, which is a command as well.
+    if " ".join(words[:2]) in COMMANDS:
+        return run_command(" ".join(words[:2]), words[2:])
     return run_command(words[0], words[1:])
 
 
@@ -39,7 +42,7 @@ def overview() -> str:
             "edt: compare strategies for the sampling temperature of language models",
             "",
             "Commands:",
-            *(f"  edt {name:<10} {purpose}" for name, purpose in COMMANDS.items()),
+            *(f"  edt {name:<12} {purpose}" for name, purpose in COMMANDS.items()),
             "",
             "Example:",
             *(f"  {example}" for example in EXAMPLES["run"]),

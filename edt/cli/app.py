@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from edt import __version__
 from edt.cli import argv
-from edt.cli.command_names import USAGE_ERROR
+from edt.cli.command_names import USAGE_ERROR, file_name
 from edt.cli.composition import compose, config_folder, sweep_points
 from edt.cli.help import command_help, config_groups
 from edt.cli.line_breaks import typed_breaks, write_breaks
@@ -41,6 +41,8 @@ COMMAND_RECORDED = ("generate", "run", "study", "tune")
 
 _WORD_KEYS = {"fetch": "name", "data": "action"}
 """Commands that take one word without `=`, with the key that it is the value of."""
+_PAIR_COMMANDS = ("compare", "study power")
+"""Commands that take two words for the keys `a` and `b`."""
 
 logger = logging.getLogger(__name__)
 
@@ -209,10 +211,12 @@ def _parser(command: str) -> argparse.ArgumentParser:
 def _as_overrides(command: str, options: argparse.Namespace) -> list[str]:
     """Return the overrides; `edt export` also takes its folders, --to and --out as a shell command would.
 
-    `edt fetch` takes its model as a word, and `edt data` what it does.
+    `edt fetch` takes its model as a word, `edt data` what it does, and `edt compare` both of its sides.
     """
     if command in _WORD_KEYS:
         return argv.positional_as(_WORD_KEYS[command], options.overrides)
+    if command in _PAIR_COMMANDS:
+        return argv.positional_as_pair(options.overrides)
     if command != "export":
         return list(options.overrides)
     named = [f"{name}={value}" for name in ("to", "out") if (value := getattr(options, name)) is not None]
@@ -291,5 +295,5 @@ def _execute(command: str, config: dict[str, Any], shown_command: str) -> int:
     from edt.cli import commands
 
     recorded = {"command": shown_command} if command in COMMAND_RECORDED else {}
-    status = getattr(commands, command)(config, **recorded)
+    status = getattr(commands, file_name(command))(config, **recorded)
     return 0 if status is None else int(status)

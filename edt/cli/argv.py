@@ -20,6 +20,8 @@ from edt.paths import is_there
 TEXT_KEYS = {
     "trace": ("prompt", "unconditional_prompt", "example"),
     "data": ("example",),
+    "compare": ("a", "b"),
+    "study power": ("a", "b"),
     "run": ("baseline",),
     "score": ("baseline",),
     "report": ("baseline",),
@@ -56,8 +58,17 @@ QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 def rewrite(command: str, words: Sequence[str], *, multirun: bool = False) -> list[str]:
     """Return the overrides of a command as Hydra should read them. multirun: commas list the points of a sweep."""
-    words = _group_lists(words)
+    words = [_with_new_key(word) for word in _group_lists(words)]
     return _empty_ranges(command, quote_paths(quote_texts(command, words, multirun=multirun), multirun=multirun))
+
+
+_BY_METRIC = re.compile(r"(margins|sd|sd_between)\.\w+=")
+"""Keys that hold a number by the name of a metric, of which a configuration lists none or some."""
+
+
+def _with_new_key(word: str) -> str:
+    """Return an override that may name a metric which the configuration does not list as one that adds it."""
+    return f"++{word}" if _BY_METRIC.match(word) else word
 
 
 def _group_lists(words: Sequence[str]) -> list[str]:
@@ -129,6 +140,25 @@ def positional_as(key: str, words: Sequence[str]) -> list[str]:
     if len(values) > 1:
         raise ConfigError(f"give one {key}, not {len(values)} ({', '.join(values)}); the command can be repeated.")
     return [*(f"{key}={value}" for value in values), *(word for word in words if word not in values)]
+
+
+def positional_as_pair(words: Sequence[str]) -> list[str]:
+    """Return the words with the first two that are no overrides as the keys a and b, as in `edt compare A B`."""
+    sides = [word for word in words if _is_side(word)]
+    if len(sides) > 2:
+        raise ConfigError(f"give two things to compare, not {len(sides)} ({', '.join(sides)}).")
+    # Quoted by `quote_texts`, as `a=…` is.
+    named = [f"{key}={side}" for key, side in zip("ab", sides, strict=False)]
+    return [*named, *(word for word in words if word not in sides)]
+
+
+def _is_side(word: str) -> bool:
+    """Return whether a word is a path, or `RUN:fixed(t0=0.7)`, whose setting holds `=` as an override does."""
+    if word.startswith(("~", "+")) and "=" not in word:
+        return is_there(word)
+    # A key has neither of these signs; a setting's name begins after a colon and has its values in parentheses.
+    before = word.split("=", 1)[0]
+    return "=" not in word or is_there(word) or ":" in before or "(" in before
 
 
 def _empty_ranges(command: str, words: Sequence[str]) -> list[str]:

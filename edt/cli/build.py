@@ -492,6 +492,47 @@ def decode_config(config: PlainConfig) -> Any:
     )
 
 
+def compare_request(config: PlainConfig) -> Any:
+    """Return the typed request of `edt compare`."""
+    from edt.comparison.compare import CompareRequest
+
+    return CompareRequest(**_comparison_values(config, ("a", "b", "samples", "common_only")))
+
+
+def power_request(config: PlainConfig) -> Any:
+    """Return the typed request of `edt study power`."""
+    from edt.comparison.pilot import PowerRequest
+
+    own = ("a", "b", "sd", "sd_between", "sd_samples", "tests", "level", "power", "examples", "samples")
+    return PowerRequest(**_comparison_values(config, own))
+
+
+def _comparison_values(config: PlainConfig, own: Sequence[str]) -> dict[str, Any]:
+    """Return the values of both commands on pairs, checked by kind; what they may be, their classes say."""
+    values: dict[str, Any] = {name: config[name] for name in (*own, "by", "margins", "split", "quality", "language")}
+    for name in ("split", "quality", "language"):
+        if values[name] is not None and not isinstance(values[name], str):
+            raise ConfigError(f"{name} is {shown_value(values[name])}; it must be a name, or null.")
+    for name in ("margins", "sd", "sd_between"):
+        if name in values and not isinstance(values[name], Mapping):
+            raise ConfigError(
+                f"{name} is {shown_value(values[name])}, but it holds numbers by metric; set one: {name}.rouge_l=0.5."
+            )
+    # One metric needs no list.
+    if isinstance(values["by"], str):
+        values["by"] = [values["by"]]
+    elif values["by"] is not None and not isinstance(values["by"], list):
+        raise ConfigError(
+            f"by is {shown_value(values['by'])}; it must be a list of metrics, as by=[quality,self_bleu]."
+        )
+    for name in ("examples", "samples"):
+        if name in values and name in own and "sd" in values and isinstance(values[name], int):
+            values[name] = [values[name]]
+    flags = {name: flag(config, name) for name in ("common_only", "nested") if name in config}
+    metrics = construct(config["metrics"], "metrics", MetricsSpec)
+    return {**values, **flags, "metrics": metrics}
+
+
 def run_paths(config: PlainConfig) -> list[Path]:
     """Return the folders of `runs=`: one or a list."""
     paths(config)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COMMANDS", "EXAMPLES", "USAGE_ERROR"]
+__all__ = ["COMMANDS", "EXAMPLES", "USAGE_ERROR", "file_name"]
 
 COMMANDS = {
     "run": "decode what is missing, score it, and print a table of quality, diversity and EDA",
@@ -11,6 +11,8 @@ COMMANDS = {
     "report": "print and write the tables of stored scores",
     "tune": "search a strategy's parameters on dev, and evaluate the chosen setting on test",
     "study": "run the experiments of the study: decode once, choose on dev, report on test",
+    "study power": "say how many examples and samples a margin needs, from a pilot, before anything is decoded",
+    "compare": "compare two settings or sample files: paired differences, corrected p-values, power, verdicts",
     "trace": "decode one prompt and show the temperature of each token",
     "list": "list the strategies, tasks, models, metrics or experiments that there are, or what runs hold",
     "data": "show prompts as the model reads them, check your files, or write subsets and prompts",
@@ -27,6 +29,14 @@ EXAMPLES = {
     "report": ["edt report runs=results/runs"],
     "tune": ["edt tune space=edt task=mini_wmt19 search.trials=32"],
     "study": ["edt study preset=smoke", "edt study experiment=[main_table,granularity]"],
+    "study power": [
+        "edt study power results/runs/PILOT margins.rouge_l=0.5",
+        "edt study power sd.rouge_l=1.8 sd_samples=8 margins.rouge_l=0.5 tests=8",
+    ],
+    "compare": [
+        "edt compare 'results/runs/RUN:edt(t0=1,theta=0.5)' 'results/runs/RUN:fixed(t0=0.7)' margins.rouge_l=0.5",
+        "edt compare mine.jsonl theirs.jsonl by=[rouge_l,self_bleu] out=compared.csv",
+    ],
     "trace": ["edt trace 'prompt=On Monday, Anna went to' model=mini_base", "edt trace demo=temperature"],
     "list": ["edt list strategies", "edt list tasks --config-dir FOLDER", "edt list runs results/runs"],
     "data": [
@@ -39,6 +49,12 @@ EXAMPLES = {
     "export": ["edt export results/runs --to jsonl", "edt export runs=results/runs to=csv out=samples.csv"],
     "selftest": ["edt selftest", "edt selftest model=smollm2_135m draws=200000"],
 }
+
+
+def file_name(command: str) -> str:
+    """Return the name of a command's configuration file and function: `study power` is `study_power`."""
+    return command.replace(" ", "_")
+
 
 USAGE_ERROR = 2
 """The exit status after an error in the words of the user."""

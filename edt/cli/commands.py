@@ -120,6 +120,38 @@ def study(config: PlainConfig, *, command: str) -> None:
     track_study(tracking, scores, [task.scored.run for task in tasks])
 
 
+def compare(config: PlainConfig) -> None:
+    """Compare two settings or files of samples, and print a table."""
+    from edt.comparison.compare import compare_samples
+    from edt.comparison.table import check_out, print_comparison, write_comparison
+    from edt.console import SafeConsole
+
+    request = build.compare_request(config)
+    out = build.out_folder(config)
+    check_out(out)
+    rows = compare_samples(request)
+    # The file first: where it cannot be written, no table should look as if all had worked.
+    if out is not None:
+        write_comparison(rows, request, out)
+    print_comparison(rows, request, SafeConsole())
+
+
+def study_power(config: PlainConfig) -> None:
+    """Print how many examples and samples a margin needs."""
+    from edt.comparison.pilot import power_tables
+    from edt.comparison.power_table import print_power, write_power
+    from edt.comparison.table import check_out
+    from edt.console import SafeConsole
+
+    request = build.power_request(config)
+    out = build.out_folder(config)
+    check_out(out)
+    tables = power_tables(request)
+    if out is not None:
+        write_power(tables, request, out)
+    print_power(tables, request, SafeConsole())
+
+
 def tune(config: PlainConfig, *, command: str) -> None:
     """Search for a setting on dev, and evaluate it on test."""
     from edt.tuning.run import tune

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 import edt
 from edt.cli import argv
+from edt.cli.command_names import file_name
 from edt.cli.schema import has_argument, register
 from edt.errors import ConfigError
 
@@ -42,7 +43,7 @@ def compose(command: str, overrides: Sequence[str], user_folder: Path | None = N
     with _hydra_ready():
         while True:
             try:
-                return hydra.compose(config_name=command, overrides=[*_search_path(user_folder), *words])
+                return hydra.compose(config_name=file_name(command), overrides=[*_search_path(user_folder), *words])
             except ConfigCompositionException as error:
                 unlisted = _unlisted_argument(error, command, words, user_folder)
                 if unlisted is None:
@@ -62,7 +63,7 @@ def _unlisted_argument(
     # Only what chooses the files: other overrides may have unlisted keys as well.
     choices = [word for word, key in zip(words, keys, strict=True) if "." not in key]
     try:
-        config = hydra.compose(config_name=command, overrides=[*_search_path(user_folder), *choices])
+        config = hydra.compose(config_name=file_name(command), overrides=[*_search_path(user_folder), *choices])
     except ConfigCompositionException:
         return None
     return keys.index(bad.group(1)) if has_argument(config, bad.group(1).split(".")) else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from edt.cli.command_names import COMMANDS, EXAMPLES
+from edt.cli.command_names import COMMANDS, EXAMPLES, file_name
 from edt.cli.comments import commented_keys
 from edt.cli.composition import config_folder
 from edt.cli.listing import KINDS, RUNS, options
@@ -20,6 +20,8 @@ OPTIONS = {
 }
 
 _WORDS = {
+    "compare": "A B [KEY=VALUE ...]",
+    "study power": "[A [B]] [KEY=VALUE ...]",
     "export": "RUNS ... --to jsonl|csv|parquet [--out FILE]",
     "fetch": "[NAME] [KEY=VALUE ...]",
     "data": "show|check|subset|export [KEY=VALUE ...]",
@@ -40,7 +42,7 @@ def command_help(command: str, user_folder: Path | None = None) -> str:
         width = max(map(len, groups))
         lines += ["", "Choose a configuration with GROUP=OPTION:"]
         lines += [f"  {group:<{width}}  {', '.join(options(group, user_folder))}" for group in groups]
-    keys = commented_keys(config_folder() / f"{command}.yaml")
+    keys = commented_keys(config_folder() / f"{file_name(command)}.yaml")
     described = {name: comment for name, comment in keys.items() if comment}
     if described:
         width = max(map(len, described))
@@ -56,7 +58,7 @@ def command_help(command: str, user_folder: Path | None = None) -> str:
 
 def config_groups(command: str) -> list[str]:
     """Return the groups that a command's configuration is composed of, without their package (`strategy@baseline`)."""
-    content = yaml.safe_load((config_folder() / f"{command}.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((config_folder() / f"{file_name(command)}.yaml").read_text(encoding="utf-8"))
     entries: list[Any] = content.get("defaults", [])
     return [name.lstrip("/") for entry in entries if isinstance(entry, dict) for name in entry if "@" not in name]
 

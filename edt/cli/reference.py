@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from edt.cli.build import TARGET, describe_type, import_class
-from edt.cli.command_names import COMMANDS, EXAMPLES
+from edt.cli.command_names import COMMANDS, EXAMPLES, file_name
 from edt.cli.comments import commented_keys
 from edt.cli.composition import config_folder
 from edt.cli.help import command_help
@@ -72,7 +72,7 @@ def groups() -> dict[str, Mapping[str, str]]:
 def keys() -> Iterator[Key]:
     """Yield the keys of the commands, then those of each group's options, in the order in which they are declared."""
     for command in COMMANDS:
-        path = config_folder() / f"{command}.yaml"
+        path = config_folder() / f"{file_name(command)}.yaml"
         # A command without a file in configs, as list, takes words alone.
         if path.is_file():
             yield from _keys_of_file(path, group="")

@@ -74,7 +74,7 @@ def decide(
     p_adjusted: p after a correction over several tests (Holm); above the level, neither gain nor loss is shown.
     reason: why no verdict may be drawn (`verdicts.too_few`), whatever the interval.
     """
-    # Too little data is no verdict of its own: it must not pass for "no gain".
+    # Too little data is no separate verdict: it must not pass for "no gain".
     delta = f"{margin.delta:g}"
     if reason or not lo <= hi:
         return Decision(verdict=CANNOT_TELL, text=f"cannot tell: {reason or 'there is no interval'}")

@@ -63,7 +63,7 @@ class Spread:
     """The variance of a paired difference, per cluster: the part between clusters, and that of the samples.
 
     sampling: of one group of samples; G groups have a G-th of it. None where a pilot of one group cannot split the two:
-    `between` then holds both, and more samples count for nothing.
+    `between` then holds both, of `samples` samples, and more samples count for nothing.
     group_size: samples of a group. cluster_size: examples of a cluster, on average.
     """
 
@@ -71,6 +71,12 @@ class Spread:
     sampling: float | None
     group_size: int = 1
     cluster_size: float = 1.0
+    samples: int = 1
+
+    def fits(self, samples: int) -> bool:
+        """Return whether so many samples have a variance: whole groups, and no fewer than an unsplit pilot had."""
+        # Self-BLEU of another K is another figure; and fewer samples vary more, by what the pilot could not say.
+        return samples % self.group_size == 0 and (self.sampling is not None or samples >= self.samples)
 
     def variance(self, samples: int) -> float:
         """Return the variance of one cluster's difference with so many samples, which are whole groups."""
@@ -103,7 +109,9 @@ def split_variance(differences_CG: Floats, *, group_size: int = 1, cluster_size:
     # The variance of a cluster's mean over its groups: what a standard error is made of.
     total = float(differences_CG.mean(axis=1).var(ddof=1))
     if n_groups < 2:
-        return Spread(between=total, sampling=None, group_size=group_size, cluster_size=cluster_size)
+        return Spread(
+            between=total, sampling=None, group_size=group_size, cluster_size=cluster_size, samples=group_size
+        )
     within = float(differences_CG.var(axis=1, ddof=1).mean())
     # The mean over groups varies by its sampling too: what is left is what more samples do not reduce.
     between = total - within / n_groups

@@ -42,7 +42,7 @@ def smoother(x_N: Floats, x_G: Floats, values_N: Floats, covariance_NN: Floats) 
     roughness_NN = q_NM @ np.linalg.solve(r_MM, q_NM.T)
     identity = np.eye(len(x_N))
 
-    # 1. Choose the penalty once, on the values themselves: chosen in each resample, it would add noise of its own.
+    # 1. Choose the penalty once, on the values themselves: chosen in each resample, it would add its own noise.
     def risk(penalty: float) -> float:
         hat_NN = np.linalg.inv(identity + penalty * roughness_NN)
         return float(((values_N - hat_NN @ values_N) ** 2).sum() + 2 * np.trace(hat_NN @ covariance_NN))

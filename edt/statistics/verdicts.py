@@ -62,11 +62,11 @@ def verdict_over_all(evidence: Sequence[Evidence]) -> str:
     return SUPPORTED if verdicts and set(verdicts) == {SUPPORTED} else UNDETERMINED
 
 
-def too_few(*, resamples: int, clusters: int) -> str:
+def too_few(*, resamples: int, clusters: int, where: str = " on test") -> str:
     """Return why a bootstrap of this size gives no verdict; empty where it gives one."""
     # Clusters before resamples: more resamples do not help where there is little to draw from.
     if clusters < LEAST_CLUSTERS:
-        return f"{clusters} clusters on test, fewer than {LEAST_CLUSTERS}"
+        return f"{clusters} clusters{where}, fewer than {LEAST_CLUSTERS}"
     return f"{resamples} resamples, fewer than {LEAST_RESAMPLES}" if resamples < LEAST_RESAMPLES else ""
 
 

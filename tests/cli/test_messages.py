@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from edt.cli import COMMANDS, EXAMPLES, main
+from edt.cli.command_names import file_name
 from edt.cli.composition import config_folder
 from edt.cli.help import config_groups
 from tests.support.command_line import refused
@@ -39,7 +40,7 @@ def test_help_of_each_command_says_what_it_is_for_with_an_example(command, capsy
 def test_configuration_of_each_command(command, capsys):
     assert main([command, "--cfg", "job"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
-    own = yaml.safe_load((config_folder() / f"{command}.yaml").read_text(encoding="utf-8"))
+    own = yaml.safe_load((config_folder() / f"{file_name(command)}.yaml").read_text(encoding="utf-8"))
     assert own.keys() - {"defaults"} <= shown.keys()
     # What reads or writes runs finds them where the others do.
     assert ("paths" in config_groups(command)) == (shown.get("paths", {}).get("runs") == "results/runs")

@@ -41,6 +41,10 @@ def checks(line):
     `edt list runs` would need runs, and is checked by tests/cli/test_commands.py.
     """
     command, *words = shlex.split(line)[1:]
+    # A command of two words: `edt study power`.
+    if words and f"{command} {words[0]}" in COMMANDS:
+        command, *words = f"{command} {words[0]}", *words[1:]
+        return [[*command.split(), *words, "--cfg", "job"]]
     assert command in COMMANDS, f"{line}: no such command"
     if command == "list":
         return [] if words[0] == "runs" else [[command, *words]]

@@ -1,0 +1,272 @@
+"""Say how many examples and samples a margin needs, from a pilot or from given standard deviations.
+
+Shapes: C clusters, G groups of samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from edt.comparison.compare import leave_one_out
+from edt.comparison.measures import is_of_set, metrics_of
+from edt.comparison.pairing import Pair, pair_tasks
+from edt.comparison.sources import TaskSamples, read_settings, read_source
+from edt.errors import ConfigError, DataError, shown_value
+from edt.metrics.base import Floats, Metric, SampleSet
+from edt.metrics.suite import METRICS, MetricsSpec
+from edt.statistics.margin import read_margins
+from edt.statistics.power import Spread, multiple_of_error, pseudo_values, split_variance
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerRequest:
+    """What `edt study power` plans, as the configuration says it."""
+
+    a: str | None = None
+    b: str | None = None
+    by: Sequence[str] | None = None
+    metrics: MetricsSpec = field(default_factory=MetricsSpec)
+    margins: Mapping[str, Any] = field(default_factory=dict)
+    sd: Mapping[str, Any] = field(default_factory=dict)
+    sd_between: Mapping[str, Any] = field(default_factory=dict)
+    sd_samples: int = 8
+    tests: int | None = None
+    nested: bool = False
+    level: float = 0.05
+    power: float = 0.8
+    examples: Sequence[int] = (50, 100, 200, 500, 1000, 2000)
+    samples: Sequence[int] = (4, 8, 16, 32)
+    split: str | None = None
+    quality: str | None = None
+    language: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.a is None) == (not self.sd):
+            raise ConfigError(
+                "give a pilot or standard deviations, one of the two: edt study power RUN, or edt study power "
+                "sd.rouge_l=1.8 sd_samples=8."
+            )
+        self._check_counts()
+        self._check_deviations()
+        for key in ("level", "power"):
+            value = getattr(self, key)
+            if not _is_number(value) or not 0 < value < 1:
+                raise ConfigError(f"{key} is {shown_value(value)}; it must be a number between 0 and 1.")
+
+    def _check_counts(self) -> None:
+        for key in ("examples", "samples"):
+            values = getattr(self, key)
+            if not values or not all(_is_count(value) for value in values):
+                raise ConfigError(f"{key} is {shown_value(values)}; it must be a list of whole numbers of 1 or more.")
+        for key in ("sd_samples", "tests"):
+            value = getattr(self, key)
+            if value is not None and not _is_count(value):
+                raise ConfigError(f"{key} is {shown_value(value)}; it must be a whole number of 1 or more.")
+
+    def _check_deviations(self) -> None:
+        for key in ("sd", "sd_between"):
+            for name, value in getattr(self, key).items():
+                if not _is_number(value) or value < 0 or (key == "sd" and value == 0):
+                    raise ConfigError(f"{key}.{name} is {shown_value(value)}; it must be a number above 0.")
+        for name, value in self.sd_between.items():
+            if name not in self.sd or value > self.sd[name]:
+                raise ConfigError(
+                    f"sd_between.{name} is {value:g}; it is the part of sd.{name} that more samples do not reduce, so "
+                    f"sd.{name} must be given, and be as large."
+                )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerTable:
+    """One metric on one task: the smallest difference that is found, and the examples that the margin needs.
+
+    spread: the variance of the difference, by its parts. about: what it is from. alone, in_family: by (examples,
+    samples); None where samples are no whole groups. needed: examples by samples, alone and in the family; empty
+    without a margin.
+    """
+
+    task: str
+    metric: str
+    spread: Spread
+    about: str
+    margin: float | None
+    tests: int
+    alone: Mapping[tuple[int, int], float | None]
+    in_family: Mapping[tuple[int, int], float | None]
+    needed: Mapping[int, tuple[int, int] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pilot:
+    task: str
+    metric: str
+    higher_is_better: bool | None
+    spread: Spread
+    about: str
+
+
+def power_tables(request: PowerRequest) -> list[PowerTable]:
+    """Return a table per task and metric. Raises ConfigError or DataError for a pilot that cannot be read."""
+    # Given deviations and a pilot end in the same parts, so that one table serves both.
+    pilots = list(_given(request) if request.a is None else _from_pilot(request))
+    margins = read_margins(request.margins, {pilot.metric: pilot.higher_is_better for pilot in pilots})
+    # Without a number, all that is planned here is one family.
+    tests = request.tests or len(pilots)
+    return [_table(pilot, margins.get(pilot.metric), tests, request) for pilot in pilots]
+
+
+def _table(pilot: _Pilot, margin: float | None, tests: int, request: PowerRequest) -> PowerTable:
+    # The same arguments for both columns, which differ in the number of tests alone.
+    side = {"level": request.level, "power": request.power, "one_sided": request.nested}
+    multiples = [multiple_of_error(tests=number, **side) for number in (1, tests)]  # type: ignore[arg-type]
+
+    def differences(multiple: float) -> dict[tuple[int, int], float | None]:
+        return {
+            (n, samples): multiple * pilot.spread.error(n, samples) if pilot.spread.fits(samples) else None
+            for n in request.examples
+            for samples in request.samples
+        }
+
+    needed: dict[int, tuple[int, int] | None] = {}
+    # Without a margin there is nothing to plan for; the table then shows what can be found.
+    if margin is not None:
+        for samples in request.samples:
+            counts = [pilot.spread.examples_for(margin, samples, multiple=multiple) for multiple in multiples]
+            needed[samples] = (counts[0], counts[1]) if pilot.spread.fits(samples) else None
+    return PowerTable(
+        task=pilot.task,
+        metric=pilot.metric,
+        spread=pilot.spread,
+        about=pilot.about,
+        margin=margin,
+        tests=tests,
+        alone=differences(multiples[0]),
+        in_family=differences(multiples[1]),
+        needed=needed,
+    )
+
+
+def _given(request: PowerRequest) -> Iterator[_Pilot]:
+    """Yield the given standard deviations, of differences with `sd_samples` samples."""
+    for name, sd in request.sd.items():
+        cls = METRICS.get(name)
+        in_groups = is_of_set(cls)
+        group_size = request.sd_samples if in_groups else 1
+        # Not split unless the user says how: a guess would promise power that samples may not give.
+        between, sampling = float(sd) ** 2, None
+        if name in request.sd_between:
+            between = float(request.sd_between[name]) ** 2
+            sampling = (float(sd) ** 2 - between) * (request.sd_samples / group_size)
+        direction = getattr(cls, "higher_is_better", True)
+        about = f"given: sd {sd:g} with {request.sd_samples} samples"
+        spread = Spread(between=between, sampling=sampling, group_size=group_size, samples=request.sd_samples)
+        yield _Pilot(task="", metric=name, higher_is_better=direction, spread=spread, about=about)
+
+
+def _from_pilot(request: PowerRequest) -> Iterator[_Pilot]:
+    """Yield what a pilot shows, by task and metric; of several settings the pair whose difference varies most."""
+    found: dict[tuple[str, str], _Pilot] = {}
+    for pair, name in _pairs(request):
+        for metric in metrics_of(pair, request.metrics, request.by, request.quality):
+            spread = _spread_of(metric, pair, request.metrics.group_size)
+            known = found.get((pair.task, metric.name))
+            # Cautious: power that the most unlike settings have, any others have too.
+            if known is None or _variance(spread, pair) > _variance(known.spread, pair):
+                found[pair.task, metric.name] = _Pilot(
+                    task=pair.task,
+                    metric=metric.name,
+                    higher_is_better=metric.higher_is_better,
+                    spread=spread,
+                    about=f"{name}, {len(pair.clusters)} examples × {pair.a.n_samples} samples",
+                )
+    yield from found.values()
+
+
+def _variance(spread: Spread, pair: Pair) -> float:
+    return spread.variance(pair.a.n_samples)
+
+
+def _pairs(request: PowerRequest) -> Iterator[tuple[Pair, str]]:
+    """Yield every pair of settings of the pilot, by task, with its name."""
+    assert request.a is not None
+    if request.b is not None:
+        sides = [read_source(name, key, request.split) for name, key in ((request.a, "a"), (request.b, "b"))]
+        yield from _paired(sides[0], sides[1], request)
+        return
+    # All settings of the pilot; the user need not know which pair is the most different.
+    settings = read_settings(request.a, "a", request.split)
+    if len(settings) < 2:
+        raise ConfigError(
+            f"a is '{request.a}', which holds one setting, {next(iter(settings))}; a pilot is of a difference, so it "
+            "needs two: decode another one, or give b."
+        )
+    for first, second in combinations(settings.values(), 2):
+        # Of settings that were decoded on different tasks nothing can be paired.
+        if set(first) & set(second):
+            yield from _paired(first, second, request)
+
+
+def _paired(
+    a: Mapping[str, TaskSamples], b: Mapping[str, TaskSamples], request: PowerRequest
+) -> Iterator[tuple[Pair, str]]:
+    # A pilot may be unfinished in one setting: as many samples as both have.
+    counts = [len(of_task.texts[0]) for side in (a, b) for of_task in side.values()]
+    for pair in pair_tasks(a, b, samples=min(counts), language=request.language, common_only=True):
+        names = [next(iter(side.values())).strategy_id for side in (a, b)]
+        yield pair, f"{names[0]} − {names[1]}"
+
+
+def _spread_of(metric: Metric, pair: Pair, group_size: int | None) -> Spread:
+    """Return the variance of a pair's difference in a metric, split into its parts.
+
+    A metric whose value does not depend on the number of samples has a group for each sample. Self-BLEU and the best
+    of K have groups of `group_size`, or one of all samples, which cannot be split.
+    """
+    size = 1
+    if is_of_set(metric):
+        size = group_size or pair.a.n_samples
+        if size > pair.a.n_samples:
+            raise DataError(
+                f"metrics.group_size is {size}, but the pilot has {pair.a.n_samples} samples of each example; "
+                f"{metric.name} of that many samples cannot be computed from them."
+            )
+    # A last, smaller group is left out: its Self-BLEU would be of another K.
+    groups = pair.a.n_samples // size
+    # Both sides group by group, with the same sample numbers, which share their noise.
+    differences = []
+    for number in range(groups):
+        chosen = slice(size * number, size * (number + 1))
+        differences.append(_pseudo(metric, pair.a, chosen) - _pseudo(metric, pair.b, chosen))
+    # The variance is that of clusters, and so is what more examples reduce.
+    clusters = len(set(pair.clusters))
+    return split_variance(np.stack(differences, axis=1), group_size=size, cluster_size=len(pair.clusters) / clusters)
+
+
+def _pseudo(metric: Metric, samples: SampleSet, chosen: slice) -> Floats:
+    """Return each cluster's pseudo-value of the metric on these samples of each example, [C]."""
+    of_group = SampleSet(
+        examples=samples.examples,
+        texts=[texts[chosen] for texts in samples.texts],
+        target_language=samples.target_language,
+    )
+    # The group is all there is to the metric here: K is the size of the group.
+    statistics = metric.statistics(of_group)
+    if statistics is None or np.isnan(statistics).any():
+        raise DataError(f"{metric.name} cannot score every example of the pilot; leave it out: by=[…].")
+    clusters = [example.cluster_id for example in samples.examples]
+    value = float(metric.aggregate(statistics.sum(axis=0)))
+    return pseudo_values(value, leave_one_out(metric, statistics, clusters))
