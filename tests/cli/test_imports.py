@@ -41,8 +41,11 @@ COMMANDS = [
 
 MODULES = [
     ("edt", ALL | {"hydra", "rich"}),
-    ("edt.tracing.trace_prompt", TABLES - {"numpy", "pyarrow", "scipy"} | PICTURES | OTHERS),
-    ("edt.generation.session", TABLES - {"numpy", "pyarrow", "scipy"} | PICTURES | OTHERS),
+    ("edt.models.fetching.fetched", ALL | {"hydra", "rich", "huggingface_hub"}),
+    ("edt.models.language_model", ALL - {"torch", "numpy", "safetensors"} | {"huggingface_hub", "jinja2", "gguf"}),
+    # transformers is imported when a model is loaded: what is wrong with a command shows before.
+    ("edt.tracing.trace_prompt", ALL - {"torch", "numpy", "safetensors", "pyarrow"} | {"sympy", "torch._dynamo"}),
+    ("edt.generation.session", ALL - {"torch", "numpy", "safetensors", "pyarrow"} | {"sympy", "torch._dynamo"}),
     ("edt.decoding.ops.kernels", {"transformers", "sympy", "torch._dynamo", "torch._inductor"}),
 ]
 
