@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint requirements.lock
 INPUTS := pyproject.toml requirements.lock
 
-.PHONY: install run smollm2 test test-long soak lint docs audit clean
+.PHONY: install run smollm2 seeds test test-long soak lint docs audit clean
 
 install: $(VENV)/.installed-dev
 
@@ -30,6 +30,14 @@ run: $(VENV)/.installed
 smollm2: $(VENV)/.installed
 	$(BIN)/edt fetch smollm2_135m
 	$(BIN)/edt run --config-dir examples/configs model=smollm2_135m task=passages strategy=compare_three strategy.fixed.t0=[0,0.5,1.0] strategy.edt.theta=[0.5,1.5]
+
+# Three training seeds of the embedded model, and the study on each: some 6 hours on two cores. Each step resumes: repeat the command.
+SEEDS ?= 1 2 3
+seeds: install
+	for seed in $(SEEDS); do \
+		{ test -e build/models/mini-seed$$seed/training.json || $(BIN)/python -m scripts.train_mini --seed $$seed; } \
+		&& $(BIN)/edt study model=hf model.path=build/models/mini-seed$$seed paths.results=results/seeds/seed$$seed || exit 1; \
+	done
 
 lint: install
 	$(BIN)/ruff check .

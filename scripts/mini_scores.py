@@ -26,20 +26,24 @@ from edt.models.spec import ModelSpec
 from edt.records import Example, Split
 from edt.strategies.base import Strategy
 from edt.tasks.mini.generated_task import GeneratedTask, ideal_texts
+from edt.tasks.mini.variants import Variant
 from edt.tasks.prompts import encode
 
 ROOT = Path(__file__).resolve().parent.parent
 TASKS = ("mini_xlsum", "mini_msmarco", "mini_quac", "mini_wmt19")
 
+_DEFAULT = Variant()
+
 Scores = dict[str, float]
 """Metric -> value; a metric without a value is left out."""
 
 
-def mini_tasks() -> dict[str, GeneratedTask]:
-    """Return the four tasks as their files in `configs/task` define them, by name."""
+def mini_tasks(variant: Variant = _DEFAULT) -> dict[str, GeneratedTask]:
+    """Return the four tasks of a variant as their files in `configs/task` define them, by name."""
+    changes = [f"task.{name}={value}" for name, value in variant.changes.items()]
     tasks: dict[str, GeneratedTask] = {}
     for name in TASKS:
-        content: Any = OmegaConf.to_container(compose("run", [f"task={name}", "task.limit=null"]).task)
+        content: Any = OmegaConf.to_container(compose("run", [f"task={name}", "task.limit=null", *changes]).task)
         (request,) = task_requests(content)
         tasks[name] = request.task
     return tasks
@@ -93,12 +97,18 @@ def compute_scores(task: GeneratedTask, samples: SampleSet) -> Scores:
 
 
 def score_model(
-    folder: Path, strategies: Mapping[str, Strategy], *, split: Split, limit: int | None, samples: int
+    folder: Path,
+    strategies: Mapping[str, Strategy],
+    *,
+    split: Split,
+    limit: int | None,
+    samples: int,
+    variant: Variant = _DEFAULT,
 ) -> dict[str, dict[str, Scores]]:
     """Return task -> label -> scores; the label "grammar" has those of the grammar itself."""
     engine = load_engine(folder)
     table: dict[str, dict[str, Any]] = {}
-    for name, task in mini_tasks().items():
+    for name, task in mini_tasks(variant).items():
         limited = replace(task, limit=limit)
         examples = limited.load(split).examples
         samples_by_strategy = decode_samples(engine, limited, examples, list(strategies.values()), samples)

@@ -4,12 +4,15 @@
     python -m scripts.train_mini --base          the model `mini_base`, plain texts only, into edt/assets/mini_base;
                                                  3 minutes
     python -m scripts.train_mini --minutes 10    stops after 10 minutes; the same command continues from its checkpoint
+    python -m scripts.train_mini --seed 1        other initial weights and another order, into build/models/mini-seed1
+    python -m scripts.train_mini --skew 0.8 --open-slots 100 --unsettled-facts 3
+                                                 on a variant of the tasks, into build/models/mini-skew0.8-…-seed0
     python -m scripts.train_mini --verify        repeats the first 100 steps (a minute), compares them with those of the
                                                  committed model, and records the hash of today's code if they agree
 
 It writes weights, tokenizer and `training.json` (recipe, data, loss curve, scores) into the model's folder, and its
-checkpoint into build/training. Data, order and initial weights are functions of the recipe, so a run repeats up to
-floating-point rounding.
+checkpoint into build/training. A model of another seed or variant never replaces the committed one. Data,
+order and initial weights are functions of the recipe, so a run repeats up to floating-point rounding.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +32,13 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edt.cli.stop_signals import stop_status, stoppable
-from edt.errors import DamagedFileError, StoreError
+from edt.errors import ConfigError, DamagedFileError, StoreError
 from edt.ids import file_digest
 from edt.store.atomic import write_bytes
 from edt.store.seal import SealError, check_seal, zip_bytes
 from edt.strategies import Fixed
-from edt.tasks.mini.corpus import fingerprint
+from edt.tasks.mini.corpus import exercises, fingerprint
+from edt.tasks.mini.variants import Variant
 from scripts import mini_recipe, mini_wiring
 from scripts.mini_recipe import (
     Encoded,
@@ -63,6 +67,11 @@ _CURVE_STEPS, _CHECKPOINT_STEPS = 50, 100
 _LOSS_TOLERANCE = 0.01
 """Largest relative difference of a loss that is still rounding: threads and machines sum in different orders."""
 
+_DEFAULT = Variant()
+
+_VARIANT_VOCABULARY = 3200
+"""Size of the vocabulary of a variant with open slots, whose fillers would not all be one token in the default's."""
+
 RECIPES = {"mini": Recipe(), "mini_base": Recipe(steps=600, exercise_chunks=0)}
 """Recipe of each committed model."""
 
@@ -79,10 +88,11 @@ class Training:
     folder: Path
     checkpoint: Path
     device: str = "cpu"
+    variant: Variant = field(default_factory=Variant)
 
     def __post_init__(self) -> None:
-        self.tasks = list(mini_tasks().values())
-        self.made_from = provenance(self.recipe, base=self.base)
+        self.tasks = list(mini_tasks(self.variant).values())
+        self.made_from = provenance(self.recipe, base=self.base, variant=self.variant)
         self.tokenizer = train_tokenizer(self.recipe, self.tasks)
         self.model = new_model(self.recipe, self.tokenizer).to(self.device)  # type: ignore[arg-type]
         self.optimizer = new_optimizer(self.recipe, self.model)
@@ -133,6 +143,10 @@ class Training:
         """Yield the batches from the current position."""
         while True:
             chunk = chunk_examples(self.recipe, self.tasks, self.chunk, base=self.base)
+            if self.variant.changes and not self.base:
+                # What the variant adds to sources and answers is read in exercises too, after those of the recipe.
+                start = self.chunk * self.recipe.exercises_later
+                chunk += exercises(range(start, start + self.recipe.exercises_later), self.variant)
             batches = make_batches(encode_examples(chunk, self.tokenizer), self.recipe, self.chunk)
             while self.position < len(batches):
                 self.position += 1
@@ -182,24 +196,26 @@ class Training:
         record |= {"steps_done": self.step, "seconds": round(self.seconds), "loss_curve": self.curve}
         record |= {"parameters": sum(parameter.numel() for parameter in self.model.parameters())}
         record |= {"weights_sha256": file_digest(self.folder / "model.safetensors")}
-        record |= {"scores": {} if self.base else _final_scores(self.folder)}
+        record |= {"scores": {} if self.base else _final_scores(self.folder, self.variant)}
         (self.folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def provenance(recipe: Recipe, *, base: bool) -> dict[str, Any]:
+def provenance(recipe: Recipe, *, base: bool, variant: Variant = _DEFAULT) -> dict[str, Any]:
     """Return what the weights follow from: the recipe, its code, and the data with the wording of the prompts."""
     return {
         "made_by": "scripts/train_mini.py" + (" --base" if base else ""),
         "code_sha256": {f"scripts/{path.name}": file_digest(path) for path in _CODE},
         "recipe": _recorded(recipe),
-        "data": fingerprint(mini_tasks()),
+        "data": fingerprint(mini_tasks(variant)),
+        # Only where there is one: the committed models recorded none.
+        **({"variant": variant.changes} if variant.changes else {}),
     }
 
 
-def _final_scores(folder: Path) -> dict[str, Any]:
+def _final_scores(folder: Path, variant: Variant) -> dict[str, Any]:
     """Return the scores of greedy and of T = 1 on the test splits, next to those of the grammar itself."""
     strategies = {"greedy": Fixed(t0=0.0), "T=1": Fixed(t0=1.0)}
-    table = score_model(folder, strategies, split="test", limit=None, samples=_SCORED_SAMPLES)
+    table = score_model(folder, strategies, split="test", limit=None, samples=_SCORED_SAMPLES, variant=variant)
     return {"split": "test", "samples": _SCORED_SAMPLES, "tasks": table}
 
 
@@ -207,6 +223,20 @@ def _recorded(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe as plain JSON, in which tuples are lists."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
     return content
+
+
+def trained_recipe(recipe: Recipe, variant: Variant, *, seed: int, steps: int | None = None) -> Recipe:
+    """Return the recipe of a committed model with another seed, variant or length."""
+    size = max(recipe.vocab_size, _VARIANT_VOCABULARY) if variant.open_slots else recipe.vocab_size
+    return replace(recipe, seed=seed, vocab_size=size, steps=recipe.steps if steps is None else steps)
+
+
+def model_name(name: str, variant: Variant, *, seed: int) -> str:
+    """Return the folder's name of a model: `name` for the default recipe, else with what differs and the seed."""
+    if not variant.changes and seed == 0:
+        return name
+    changes = [f"{key}{value:g}" for key, value in variant.changes.items()]
+    return "-".join([name, *changes, f"seed{seed}"])
 
 
 def verify(name: str, folder: Path) -> None:
@@ -244,9 +274,15 @@ def main() -> None:
     parser.add_argument("--base", action="store_true", help="train mini_base on plain texts")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so many minutes, to continue later")
     parser.add_argument("--steps", type=int, help="another length of the whole training, for experiments")
+    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the batches")
+    parser.add_argument("--skew", type=float, default=_DEFAULT.skew, help="as task.skew")
+    parser.add_argument("--open-slots", type=int, default=0, help="as task.open_slots")
+    parser.add_argument("--unsettled-facts", type=int, default=0, help="as task.unsettled_facts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, help="folder for the model (default: edt/assets/mini or mini_base)")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the model (default: edt/assets/NAME, or build/models/NAME)"
+    )
     parser.add_argument("--verify", action="store_true", help="compare the code with the committed model")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -255,15 +291,26 @@ def main() -> None:
         verify(name, arguments.out or ROOT / "edt" / "assets" / name)
         return
 
-    recipe = RECIPES[name] if arguments.steps is None else replace(RECIPES[name], steps=arguments.steps)
-    checkpoint = ROOT / "build" / "training" / f"{name}-{recipe.steps}.pt"
+    try:
+        variant = Variant(
+            skew=arguments.skew, open_slots=arguments.open_slots, unsettled_facts=arguments.unsettled_facts
+        )
+    except ConfigError as error:
+        parser.error(str(error))
+    recipe = trained_recipe(RECIPES[name], variant, seed=arguments.seed, steps=arguments.steps)
+    own_name = model_name(name, variant, seed=recipe.seed)
+    # The committed folder is of the default recipe alone.
+    committed = own_name == name
+    folder = arguments.out or ROOT / (f"edt/assets/{name}" if committed else f"build/models/{own_name}")
+    checkpoint = ROOT / "build" / "training" / f"{own_name}-{recipe.steps}.pt"
     try:
         with stoppable():
             training = Training(
                 recipe=recipe,
                 base=arguments.base,
-                folder=arguments.out or ROOT / "edt" / "assets" / name,
+                folder=folder,
                 checkpoint=checkpoint,
+                variant=variant,
                 device=arguments.device,
             )
             training.run(arguments.minutes)
@@ -277,6 +324,9 @@ def main() -> None:
         print(f"stopped at step {training.step} of {recipe.steps}; the same command continues, and saves at the end.")
         return
     training.save()
+    if not committed:
+        settings = " ".join(f"task.{key}={value}" for key, value in variant.changes.items())
+        print(f"edt run model=hf model.path={folder} task=mini {settings}".rstrip())
 
 
 if __name__ == "__main__":

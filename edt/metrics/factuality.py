@@ -3,7 +3,7 @@
 Reads nothing but `Example.meta`, where such a task puts plain JSON:
 
     required: groups of wordings; each group is a fact, said by any one of its wordings
-    grammar:  every right output: "literal", ["all", part, ...] or ["any", alternative, ...]
+    grammar:  every right output: "literal", ["all", part, ...], ["any", alternative, ...] or ["flat", alternative, ...]
 
 An example without them (a real data set) makes both metrics undefined.
 
@@ -87,7 +87,7 @@ def _ends(tree: Any, said: Words, starts: frozenset[int]) -> frozenset[int]:
     if isinstance(tree, str):
         wanted = words(tree)
         return frozenset(start + len(wanted) for start in starts if said[start : start + len(wanted)] == wanted)
-    if tree[0] == "any":
+    if tree[0] in ("any", "flat"):
         return frozenset().union(*(_ends(item, said, starts) for item in tree[1:]))
     for item in tree[1:]:
         starts = _ends(item, said, starts)

@@ -1,5 +1,6 @@
 """Training that is stopped and continued ends with the weights of the undisturbed one."""
 
+import json
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from edt.tasks.mini.variants import Variant
 from scripts import train_mini
 from scripts.train_mini import RECIPES, Training
 
@@ -96,3 +98,46 @@ def test_a_damaged_checkpoint_is_refused_with_the_remedy(train, monkeypatch, cap
         train_mini.main()
     assert ended.value.code == 2
     assert f"{checkpoint} is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options", [["--seed", "1"], ["--open-slots", "20", "--unsettled-facts", "2", "--skew", "0.8"]]
+)
+def test_a_seed_or_a_variant_is_trained_resumed_and_named(tmp_path, monkeypatch, capsys, options):
+    monkeypatch.setattr(train_mini, "ROOT", tmp_path)
+    monkeypatch.setattr(train_mini, "RECIPES", {"mini": TINY})
+    monkeypatch.setattr(train_mini, "_final_scores", lambda folder, variant: {"of": variant.changes})
+    monkeypatch.setattr(train_mini, "_CURVE_STEPS", 2)
+    monkeypatch.setattr(sys, "argv", ["train_mini", "--threads", "1", "--minutes", "0", *options])
+    train_mini.main()
+    assert "stopped at step 0 of 11" in capsys.readouterr().out
+
+    monkeypatch.setattr(sys, "argv", ["train_mini", "--threads", "1", *options])
+    train_mini.main()
+    (folder,) = (tmp_path / "build" / "models").iterdir()
+    record = json.loads((folder / "training.json").read_text())
+    seeded = options[0] == "--seed"
+    changes = {} if seeded else {"skew": 0.8, "open_slots": 20, "unsettled_facts": 2}
+    assert folder.name == ("mini-seed1" if seeded else "mini-skew0.8-open_slots20-unsettled_facts2-seed0")
+    assert record["recipe"]["seed"] == int(seeded)
+    assert record.get("variant", {}) == record["scores"]["of"] == changes
+    assert f"edt run model=hf model.path={folder} task=mini" in capsys.readouterr().out
+    assert not (tmp_path / "edt").exists(), "the committed model's folder is left alone"
+
+
+def test_a_seed_changes_the_weights_and_a_variant_the_data(train, tmp_path):
+    plain = train("plain")
+    seeded = Training(recipe=replace(TINY, seed=1), base=False, folder=tmp_path, checkpoint=tmp_path / "s.pt")
+    varied = Training(
+        recipe=TINY, base=False, folder=tmp_path, checkpoint=tmp_path / "v.pt", variant=Variant(open_slots=130)
+    )
+    assert not torch.equal(state(plain)["lm_head.weight"], state(seeded)["lm_head.weight"])
+    assert varied.made_from["variant"] == {"open_slots": 130}
+    assert varied.made_from["data"] != plain.made_from["data"]
+
+
+def test_a_wrong_variant_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train_mini", "--open-slots", "1"])
+    with pytest.raises(SystemExit):
+        train_mini.main()
+    assert "task.open_slots is 1; it must be 0 (none), or 2 or more" in capsys.readouterr().err

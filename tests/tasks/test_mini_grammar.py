@@ -87,7 +87,7 @@ class Script(World):
 
 def example_of(said: TextSpec) -> Example:
     """An example that knows what may be said, its meta gone through JSON as on disk."""
-    meta = json.loads(json.dumps(said.meta([])))
+    meta = json.loads(json.dumps(said.meta(Script())))
     parts = PromptParts(head="", source="", tail="")
     return Example(task="mini", split="test", example_id="e", cluster_id="e", parts=parts, references=("r",), meta=meta)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edt.tasks.mini.generated_task import TextSpec
+from edt.tasks.mini.grammar import Slots
 from edt.tasks.mini.world import FEMALE, MALE, World
 
 TRADES = ("baker", "miner", "tailor", "farmer", "sailor", "teacher", "printer", "weaver", "doctor", "carpenter",
@@ -32,7 +33,7 @@ class Person:
         """The second part of the name."""
         return self.name.split(" ")[1]
 
-    def slots(self, **values: str) -> dict[str, str]:
+    def slots(self, **values: str | tuple[str, ...]) -> Slots:
         """Return the words that refer to the person, and further values."""
         return {"she": self.pronoun, "her": self.possessive, "child": self.child, "surname": self.surname, **values}
 
@@ -60,7 +61,7 @@ _WHO = "[{she}|{surname}]"
 def _birth(world: World, person: Person) -> Fact:
     """State where and when the person was born."""
     town = world.draw_object(person.name, "born_in_town", world.town)
-    year = world.draw_object(person.name, "born_in_year", lambda: world.figure(1850, 1979))
+    year = world.draw_values(person.name, "born_in_year", lambda: world.figure(1850, 1979))
     # Not in the question, but an answer may add it.
     trade = world.draw_object(person.name, "parent_is", lambda: world.pick(TRADES))
     slots = person.slots(town=town, year=year, trade=trade, person=person.name)
@@ -81,7 +82,7 @@ def _birth(world: World, person: Person) -> Fact:
     return Fact(
         sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"Where and when was {person.pronoun} born?",
-        answer=TextSpec(notation=answer, slots=slots, required=[[town], [year]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[town], year]),
     )
 
 
@@ -89,7 +90,7 @@ def _study(world: World, person: Person) -> Fact:
     """State what the person studied, where, and until which year."""
     town = world.draw_object(person.name, "studied_in", world.town)
     subject = world.draw_object(person.name, "studied", lambda: world.pick(SUBJECTS))
-    year = world.draw_object(person.name, "graduated_in", lambda: world.figure(1870, 1999))
+    year = world.draw_values(person.name, "graduated_in", lambda: world.figure(1870, 1999))
     slots = person.slots(town=town, subject=subject, year=year)
 
     sentence = "{she} [studied|read] {subject} in {town} until {year}."
@@ -109,7 +110,7 @@ def _study(world: World, person: Person) -> Fact:
         sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"What did {person.pronoun} study, and where?",
         # The question does not need the year, but every wording of the answer states it.
-        answer=TextSpec(notation=answer, slots=slots, required=[[subject], [town], [year]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[subject], [town], year]),
     )
 
 
@@ -117,7 +118,7 @@ def _work(world: World, person: Person) -> Fact:
     """State the person's job, company, and years there."""
     company = world.draw_object(person.name, "worked_for", world.company)
     job = world.draw_object(person.name, "worked_as", lambda: world.pick(JOBS))
-    years = world.draw_object(person.name, "worked_years", lambda: world.figure(11, 49))
+    years = world.draw_values(person.name, "worked_years", lambda: world.figure(11, 49))
     slots = person.slots(company=company, job=job, years=years)
 
     sentence = "{she} was [a|the] {job} at {company} for {years} years."
@@ -137,14 +138,16 @@ def _work(world: World, person: Person) -> Fact:
         sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"Where did {person.pronoun} work?",
         # Job and years too, because every wording of the answer states them.
-        answer=TextSpec(notation=answer, slots=slots, required=[[job], [company], [f"{years} years"]]),
+        answer=TextSpec(
+            notation=answer, slots=slots, required=[[job], [company], [f"{value} years" for value in years]]
+        ),
     )
 
 
 def _prize(world: World, person: Person) -> Fact:
     """State which prize the person won, when and for what."""
     town = world.draw_object(person.name, "prize_of", world.town)
-    year = world.draw_object(person.name, "prize_year", lambda: world.figure(1900, 2019))
+    year = world.draw_values(person.name, "prize_year", lambda: world.figure(1900, 2019))
     topic = world.draw_object(person.name, "prize_for", lambda: world.pick(TOPICS))
     slots = person.slots(town=town, year=year, topic=topic)
 
@@ -165,7 +168,7 @@ def _prize(world: World, person: Person) -> Fact:
         sentence=TextSpec(notation=sentence, slots=slots, required=[]),
         question=f"Did {person.pronoun} win a prize?",
         # Not "yes", which some wordings leave out; the prize itself says it.
-        answer=TextSpec(notation=answer, slots=slots, required=[[f"{town} Prize"], [year], [topic]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[f"{town} Prize"], year, [topic]]),
     )
 
 

@@ -12,12 +12,15 @@ from edt.records import Example
 from edt.tasks.mini.exercises import copy_exercise, transliteration_exercise
 from edt.tasks.mini.generated_task import GeneratedTask
 from edt.tasks.mini.narratives import narrative
+from edt.tasks.mini.variants import Variant
 from edt.tasks.prompts import prompt_text, without_source
 
 __all__ = ["SOURCELESS_SHARE", "TrainingExample", "exercises", "fingerprint", "plain_texts", "task_examples"]
 
 SOURCELESS_SHARE = 0.12
 """Share of training prompts with an empty source: the model must know the second context of KL-guided temperature."""
+
+_DEFAULT = Variant()
 
 _FINGERPRINT_ROWS = 100
 """Rows of the train split per task in the fingerprint, in addition to all of dev and test."""
@@ -47,11 +50,11 @@ def _completion(task: GeneratedTask, answer: str) -> str:
     return answer if task.target_language == "zh" else f" {answer}"
 
 
-def exercises(indices: Sequence[int]) -> Iterator[TrainingExample]:
-    """Yield two copying exercises and one transliteration exercise for each index."""
+def exercises(indices: Sequence[int], variant: Variant = _DEFAULT) -> Iterator[TrainingExample]:
+    """Yield two copying exercises and one transliteration exercise of a variant for each index."""
     for index in indices:
         for shuffled in (False, True):
-            prompt, again = copy_exercise(str(index), shuffled=shuffled)
+            prompt, again = copy_exercise(str(index), shuffled=shuffled, variant=variant)
             yield TrainingExample(prompt=prompt, completion=again)
         prompt, chinese = transliteration_exercise(str(index))
         yield TrainingExample(prompt=prompt, completion=chinese)
@@ -81,8 +84,10 @@ def fingerprint(tasks: Mapping[str, GeneratedTask]) -> str:
     texts. The embedded models record it, so a test notices when the data no longer fits the weights.
     """
     first = range(_FINGERPRINT_ROWS)
+    # All tasks of a training are of one variant.
+    variant = next(iter(tasks.values())).variant
     # "drills" is what the committed models recorded.
-    content: dict[str, Any] = {"drills": [astuple(item) for item in exercises(first)]}
+    content: dict[str, Any] = {"drills": [astuple(item) for item in exercises(first, variant)]}
 
     for name, task in tasks.items():
         train = [example for index in first for example in _parse_row(task, index)]

@@ -28,7 +28,7 @@ def _opening(world: World) -> Story:
     thing = world.pick(THINGS)
     place = f"{thing} in {town}"
     person = world.draw_object(place, "opened_by", world.person)
-    cost = world.draw_object(place, "cost_million", lambda: world.figure(11, 989))
+    cost = world.draw_values(place, "cost_million", lambda: world.figure(11, 989))
     # Distractors: the article states them, no summary needs them.
     other = world.draw_object(place, "neighbour", world.person)
     visitors = world.draw_object(place, "visitors", lambda: world.figure(110, 989))
@@ -53,7 +53,7 @@ def _opening(world: World) -> Story:
     )
 
     # With its unit, which every wording has: the figure alone could be anything.
-    required = [[person], [thing], [town], [f"{cost} million"]]
+    required = [[person], [thing], [town], [f"{value} million" for value in cost]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
@@ -62,7 +62,7 @@ def _disaster(world: World) -> Story:
     town, day, cause = world.town(), world.pick(DAYS), world.pick(CAUSES)
     event = f"{cause} in {town}"
     person = world.draw_object(event, "rescue_chief", world.person)
-    families = world.draw_object(event, "families", lambda: world.figure(11, 989))
+    families = world.draw_values(event, "families", lambda: world.figure(11, 989))
     # Distractors: the article states them, no summary needs them.
     other = world.draw_object(event, "farmer", world.person)
     sheep = world.draw_object(event, "sheep", lambda: world.figure(11, 989))
@@ -98,7 +98,7 @@ def _disaster(world: World) -> Story:
     )
 
     # Not the rescue chief, whom some wordings leave out; the figure without its noun, which is families or households.
-    required = [[cause], [town], [families]]
+    required = [[cause], [town], families]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
@@ -107,7 +107,7 @@ def _appointment(world: World) -> Story:
     company, day, role = world.company(), world.pick(DAYS), world.pick(ROLES)
     post = f"{role} of {company}"
     person = world.draw_object(post, "held_by", world.person)
-    age = world.draw_object(person, "age", lambda: world.figure(27, 69))
+    age = world.draw_values(person, "age", lambda: world.figure(27, 69))
     # Distractors: the article states them, no summary needs them.
     other = world.draw_object(post, "held_before_by", world.person)
     staff = world.draw_object(company, "staff", lambda: world.figure(110, 989))
@@ -128,7 +128,7 @@ def _appointment(world: World) -> Story:
         "[who is {age}|aged {age}|{age} years old]]."
     )
 
-    required = [[company], [role], [person], [age]]
+    required = [[company], [role], [person], age]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
@@ -136,7 +136,7 @@ def _closure(world: World) -> Story:
     """Return a story: a company closes a plant, and some jobs are lost."""
     company, town = world.company(), world.town()
     plant = f"{company} plant in {town}"
-    jobs = world.draw_object(plant, "jobs", lambda: world.figure(110, 989))
+    jobs = world.draw_values(plant, "jobs", lambda: world.figure(110, 989))
     # Distractors: the article states them, no summary needs them.
     person = world.draw_object(plant, "manager", world.person)
     years = world.draw_object(plant, "age", lambda: world.figure(11, 99))
@@ -162,7 +162,7 @@ def _closure(world: World) -> Story:
     )
 
     # The figure without its noun, which is jobs or posts.
-    required = [[company], [jobs], [town], [reason]]
+    required = [[company], jobs, [town], [reason]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 
@@ -170,7 +170,7 @@ def _award(world: World) -> Story:
     """Return a story: someone from a town wins a prize of some thousands for a work."""
     person, work, day = world.person(), world.pick(WORKS), world.pick(DAYS)
     town = world.draw_object(person, "comes_from", world.town)
-    amount = world.draw_object(person, f"won_thousands_with_{work}", lambda: world.figure(11, 989))
+    amount = world.draw_values(person, f"won_thousands_with_{work}", lambda: world.figure(11, 989))
     # Distractors: the article states them, no summary needs them.
     other = world.draw_object(person, "won_ahead_of", world.person)
     pages = world.draw_object(person, "rivals", lambda: world.figure(11, 99))
@@ -193,7 +193,7 @@ def _award(world: World) -> Story:
         f"|{prize} [of|worth] {sum_} [has gone|went|goes] to {{person}}{whose} for [a|the] {{work}}]."
     )
 
-    required = [[person], [town], [f"{amount} thousand"], [work]]
+    required = [[person], [town], [f"{value} thousand" for value in amount], [work]]
     return TextSpec(notation=body, slots=slots, required=[]), TextSpec(notation=summary, slots=slots, required=required)
 
 

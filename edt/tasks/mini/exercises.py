@@ -16,6 +16,7 @@ from edt.tasks.mini.news_sentences import CAUSES as CAUSES_IN_CHINESE
 from edt.tasks.mini.news_sentences import DAY_ENDS, MEASURES
 from edt.tasks.mini.news_sentences import TOPICS as TOPICS_IN_CHINESE
 from edt.tasks.mini.questions import PRODUCTS
+from edt.tasks.mini.variants import ADJECTIVES, REPORTERS, Variant
 from edt.tasks.mini.world import COMPANIES, SURNAMES, TOWNS, World
 
 __all__ = ["copy_exercise", "transliteration_exercise"]
@@ -27,14 +28,16 @@ _LABELS = ("mayor", "farmer", "chief", "manager", "town", "firm", "sum", "year",
 _WEEKDAYS = tuple(f"{prefix}{end}" for end, prefix in zip(DAY_ENDS, ("周", "星期") * 4, strict=False))
 """Each weekday in Chinese, in one of the two usual ways."""
 
+_DEFAULT = Variant()
+
 _FACTS = 6
 """Labelled facts in an exercise."""
 
 
-def copy_exercise(key: str, *, shuffled: bool) -> tuple[str, str]:
+def copy_exercise(key: str, *, shuffled: bool, variant: Variant = _DEFAULT) -> tuple[str, str]:
     """Return labelled names and figures, and the same again, in another order if `shuffled`.
 
-    A pure function of the key.
+    A pure function of the key and the variant.
     """
     world = World(random=Random(f"copying/{key}"), split="train", index=0)  # noqa: S311  reproducible, no secret
     # All the words that answers copy, so that the model has copied each of them before.
@@ -48,6 +51,13 @@ def copy_exercise(key: str, *, shuffled: bool) -> tuple[str, str]:
         lambda: world.figure(11, 989),
         lambda: world.figure(1250, 2019),
     )
+
+    # What the variant adds to answers or to sources is read here as well: fillers, and lists of possible figures.
+    if variant.open_slots:
+        fillers = (*REPORTERS[: variant.open_slots], *ADJECTIVES[: variant.open_slots])
+        makers += (lambda: world.pick(fillers),)
+    if variant.unsettled_facts:
+        makers += (lambda: " or ".join(world.figure(11, 989) for _ in range(variant.unsettled_facts)),)
 
     # World returns no name or figure twice, so each of them has one label only.
     facts = [f" {label} {world.pick(makers)()}" for label in world.shuffled(_LABELS)[:_FACTS]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, ClassVar
@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from edt.errors import ConfigError
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row, RowSet
-from edt.tasks.mini.grammar import draw, grammar
+from edt.tasks.mini.grammar import ZIPF_EXPONENT, Slots, Tree, draw, grammar
+from edt.tasks.mini.variants import Variant
 from edt.tasks.mini.world import NoFactLeftError, World
 from edt.tasks.sources.dataset_task import DatasetTask
 from edt.tasks.sources.subsets import OFFICIAL_SPLITS, OfficialSplit
@@ -26,28 +27,45 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 class TextSpec:
     """The wordings of a text, and what a right one must state.
 
-    notation: see `grammar`. slots: the facts in it.
+    notation: see `grammar`. slots: the facts in it; of several values a source names all, and an answer any one.
     required: one list per required fact, with the wordings that state it; a right text contains one of each list.
+        A source has none.
     """
 
     notation: str
-    slots: Mapping[str, str]
+    slots: Slots
     required: Sequence[Sequence[str]]
 
-    def text(self, random: Random) -> str:
-        """Draw one text."""
-        return draw(grammar(self.notation, self.slots), random)
+    @property
+    def tree(self) -> Tree:
+        """The grammar of the text."""
+        if self.required:
+            return grammar(self.notation, self.slots)
+        return grammar(self.notation, {name: _listed(value) for name, value in self.slots.items()})
 
-    def meta(self, facts: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
-        """Return what the factuality metric reads, as plain JSON.
+    def text(self, world: World) -> str:
+        """Draw one text."""
+        return draw(self.tree, world.random, world.variant.skew)
+
+    def meta(self, world: World) -> dict[str, Any]:
+        """Return what the factuality metric and the ideal sampler read, as plain JSON.
 
         facts: the (subject, relation, object) triples that the example's source states.
         """
         return {
-            "grammar": grammar(self.notation, self.slots),
+            "grammar": self.tree,
             "required": [list(wordings) for wordings in self.required],
-            "facts": [list(fact) for fact in facts],
+            "facts": [list(fact) for fact in world.facts],
+            # Only where it differs: the examples of the default benchmark keep their content, bit for bit.
+            **({"skew": world.variant.skew} if world.variant.skew != ZIPF_EXPONENT else {}),
         }
+
+
+def _listed(value: str | tuple[str, ...]) -> str:
+    """Return a fact as a source states it: all its values, in the order in which they were drawn."""
+    if isinstance(value, str):
+        return value
+    return value[0] if len(value) == 1 else f"{', '.join(value[:-1])} or {value[-1]}"
 
 
 _MOST_ROWS = 1_000_000
@@ -62,6 +80,7 @@ class GeneratedTask(DatasetTask):
 
     path: a file or folder in the real data set's form; null: generate them. seed: seed of the generated rows and of the
     subset. train_size: generated rows of the split train (mini_quac: questions).
+    skew, open_slots, unsettled_facts: the variant of the benchmark; see `Variant`.
     """
 
     extra_metrics: ClassVar[tuple[str, ...]] = ("factuality", "distinct_correct")
@@ -69,6 +88,29 @@ class GeneratedTask(DatasetTask):
     # A mini task names this class before the real task, so that these sizes win over those that the real one inherits.
     dev_size: int | None = 200
     test_size: int | None = 400
+
+    skew: float = ZIPF_EXPONENT
+    """Exponent of Zipf's law by which the wordings are drawn; 0 makes all equally likely."""
+    open_slots: int = 0
+    """Right fillers of each of two open slots around an answer, all equally likely: steps of up to ln(open_slots) nats.
+    """
+    unsettled_facts: int = 0
+    """Values that a source names for one fact of each answer, any of which is right; 0: every fact is settled."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        changes = self.variant.changes
+        if self.path is not None and changes:
+            name = next(iter(changes))
+            raise ConfigError(
+                f"task.{name} is {changes[name]}, but the rows of task '{self.name}' are read from task.path and not "
+                f"generated; leave task.{name} or task.path out."
+            )
+
+    @property
+    def variant(self) -> Variant:
+        """How the rows differ from the default benchmark."""
+        return Variant(skew=self.skew, open_slots=self.open_slots, unsettled_facts=self.unsettled_facts)
 
     @abstractmethod
     def build(self, world: World, row_id: str) -> dict[str, Any]:
@@ -80,7 +122,8 @@ class GeneratedTask(DatasetTask):
         # Some draws lead to a subject without a fact of this split: draw again, from where the sequence is now.
         while True:
             try:
-                return self.build(World(random=random, split=split, index=index), f"{self.name}-{split}-{index:06d}")
+                world = World(random=random, split=split, index=index, variant=self.variant)
+                return self.build(world, f"{self.name}-{split}-{index:06d}")
             except NoFactLeftError:
                 continue
 
@@ -93,6 +136,7 @@ class GeneratedTask(DatasetTask):
         parts = {name: self._generate(name) for name in names}
         counts = {name: len(rows) for name, rows in parts.items()}
         origin = {"generator": "edt.tasks.mini", "task": self.name, "seed": self.seed, "rows": counts}
+        origin |= self.variant.changes
         return RowSet(rows=tuple(row for rows in parts.values() for row in rows), origin=origin)
 
     def shot_rows(self) -> Sequence[Row]:
@@ -144,6 +188,9 @@ def ideal_texts(examples: Sequence[Example], samples: int) -> list[list[str]]:
     """Draw right answers for each example from its grammar, independently of its reference."""
     return [
         # Keyed by example and sample: fewer samples are the first of more, and no limit changes a text.
-        [draw(e.meta["grammar"], Random(f"ideal/{e.example_id}/{k}")) for k in range(samples)]  # noqa: S311  no secret
+        [
+            draw(e.meta["grammar"], Random(f"ideal/{e.example_id}/{k}"), e.meta.get("skew", ZIPF_EXPONENT))  # noqa: S311
+            for k in range(samples)
+        ]
         for e in examples
     ]

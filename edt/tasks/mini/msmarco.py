@@ -10,6 +10,7 @@ from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row
 from edt.tasks.mini.generated_task import META, GeneratedTask, attach_meta
 from edt.tasks.mini.questions import QUESTION_KINDS
+from edt.tasks.mini.variants import with_open_slots
 from edt.tasks.mini.world import World
 from edt.tasks.msmarco import MSMarco
 
@@ -31,6 +32,7 @@ class MiniMSMarco(GeneratedTask, MSMarco):
         # The first is asked; the others only lend their passages.
         questions = [kind(world) for kind in world.shuffled(tuple(QUESTION_KINDS.values()))[:_PASSAGES]]
         question = questions[0]
+        answer = with_open_slots(question.answer, world.variant, "en")
         order = world.shuffled(range(_PASSAGES))
 
         return {
@@ -39,13 +41,13 @@ class MiniMSMarco(GeneratedTask, MSMarco):
             "query_type": question.query_type,
             "passages": {
                 "is_selected": [int(index == 0) for index in order],
-                "passage_text": [questions[index].passage.text(world.random) for index in order],
+                "passage_text": [questions[index].passage.text(world) for index in order],
                 "url": [""] * _PASSAGES,
             },
-            "answers": [question.answer.text(world.random)],
+            "answers": [answer.text(world)],
             "wellFormedAnswers": [],
             # All facts, because the prompt also states those of the distractors.
-            META: {row_id: question.answer.meta(world.facts)},
+            META: {row_id: answer.meta(world)},
         }
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:

@@ -5,10 +5,11 @@ Names are transliterated by the fixed tables of `world`; figures are copied.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edt.tasks.mini.generated_task import DAYS, TextSpec
+from edt.tasks.mini.grammar import Slots
 from edt.tasks.mini.world import COMPANIES, SURNAMES, TOWNS, World
 
 DAY_ENDS = "一二三四五六日"
@@ -42,7 +43,7 @@ def _day(world: World) -> tuple[str, str]:
     return DAYS[index], f"[周{DAY_ENDS[index]}|星期{DAY_ENDS[index]}]"
 
 
-def _news_sentence(english: str, chinese: str, slots: dict[str, str], required: list[list[str]]) -> NewsSentence:
+def _news_sentence(english: str, chinese: str, slots: Slots, required: Sequence[Sequence[str]]) -> NewsSentence:
     return NewsSentence(
         english=TextSpec(notation=english, slots=slots, required=[]),
         chinese=TextSpec(notation=chinese, slots=slots, required=required),
@@ -57,12 +58,13 @@ def _investment(world: World) -> NewsSentence:
     """Report that a company invests some millions in a town."""
     company = world.company()
     town = world.draw_object(company, "invests_in", world.town)
-    millions = world.draw_object(f"{company} in {town}", "invests_million", lambda: world.figure(11, 98))
+    millions = world.draw_values(f"{company} in {town}", "invests_million", lambda: world.figure(11, 98))
     day, on = _day(world)
     # Ten thousand (万) is a unit in Chinese: 42 million is 4200 times ten thousand.
     # Two digits, so that the sum stays in this unit: 100 million is 1 亿.
     slots = {"company": company, "town": town, "n": millions, "day": day,
-             "firm": COMPANIES[company], "place": TOWNS[town], "sum": f"{millions}00万美元"}  # fmt: skip
+             "firm": COMPANIES[company], "place": TOWNS[town],
+             "sum": tuple(f"{value}00万美元" for value in millions)}  # fmt: skip
 
     english = "{company} [said|announced] on {day} that it will invest {n} million dollars in a plant in {town}."
 
@@ -73,14 +75,14 @@ def _investment(world: World) -> NewsSentence:
     chinese = f"{_REPORT}[{{firm}}{on}{says}[，|]|{on}，{{firm}}{says}[，|]|{{firm}}]{will}{does}。"
 
     # The day is not required, because one wording leaves it out.
-    return _news_sentence(english, chinese, slots, [[slots["firm"]], [slots["place"]], [slots["sum"]]])
+    return _news_sentence(english, chinese, slots, [[slots["firm"]], [slots["place"]], slots["sum"]])
 
 
 def _election(world: World) -> NewsSentence:
     """Report that someone of some age is elected mayor."""
     town, title = world.town(), world.pick(tuple(TITLES))
     name = world.draw_object(town, "elects", lambda: f"{title} {world.surname()}")
-    age = world.draw_object(name, "age", lambda: world.figure(27, 79))
+    age = world.draw_values(name, "age", lambda: world.figure(27, 79))
     day, on = _day(world)
     surname = name.split(" ")[1]
     slots = {"town": town, "person": name, "age": age, "day": day,
@@ -98,13 +100,13 @@ def _election(world: World) -> NewsSentence:
     chinese = f"{_REPORT}[{who}{on}{wins}|{on}，{who}{wins}|{who}在{on}的选举中{wins}|{vote}{who}{wins}]。"
 
     # The surname without its title, which a translation may leave out.
-    return _news_sentence(english, chinese, slots, [[slots["name"]], [f"{age}岁"], [slots["place"]]])
+    return _news_sentence(english, chinese, slots, [[slots["name"]], [f"{value}岁" for value in age], [slots["place"]]])
 
 
 def _evacuation(world: World) -> NewsSentence:
     """Report that a disaster forces some families of a town to leave their homes."""
     town, cause = world.town(), world.pick(tuple(CAUSES))
-    families = world.draw_object(f"{cause} in {town}", "families", lambda: world.figure(110, 989))
+    families = world.draw_values(f"{cause} in {town}", "families", lambda: world.figure(110, 989))
     day, on = _day(world)
     slots = {"town": town, "cause": cause, "n": families, "day": day, "place": TOWNS[town], "why": CAUSES[cause]}
 
@@ -119,7 +121,7 @@ def _evacuation(world: World) -> NewsSentence:
         f"|{{place}}的{{why}}{on}{made}{gone}|{{place}}{struck}，{on}{made}{gone}]。"
     )
 
-    return _news_sentence(english, chinese, slots, [[slots["place"]], [slots["why"]], [families]])
+    return _news_sentence(english, chinese, slots, [[slots["place"]], [slots["why"]], families])
 
 
 def _results(world: World) -> NewsSentence:
@@ -127,7 +129,7 @@ def _results(world: World) -> NewsSentence:
     company, measure, up = world.company(), world.pick(tuple(MEASURES)), world.chance(0.5)
     verb, last = "rose" if up else "fell", "year" if world.chance(0.5) else "month"
     # Direction and period are part of the relation: a rise and a fall by 12 percent are two facts.
-    percent = world.draw_object(company, f"{measure} {verb} last {last} by percent", lambda: world.figure(11, 89))
+    percent = world.draw_values(company, f"{measure} {verb} last {last} by percent", lambda: world.figure(11, 89))
     slots = {"company": company, "measure": measure, "verb": verb, "n": percent, "last": last,
              "firm": COMPANIES[company], "what": MEASURES[measure]}  # fmt: skip
 
@@ -144,7 +146,12 @@ def _results(world: World) -> NewsSentence:
     )
 
     # A verb of the wrong direction is a wrong fact, so the verbs are required too.
-    required = [[slots["firm"]], [slots["what"]], verbs, [f"{percent}%", f"百分之{percent}"]]
+    required = [
+        [slots["firm"]],
+        [slots["what"]],
+        verbs,
+        [form for value in percent for form in (f"{value}%", f"百分之{value}")],
+    ]
 
     return _news_sentence(english, chinese, slots, required)
 

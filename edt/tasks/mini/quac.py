@@ -6,13 +6,14 @@ Unlike in QuAC, an answer is a new sentence and not a span of the section, so it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from edt.records import Example, Split
 from edt.tasks.base import DroppedRow, Row
 from edt.tasks.mini.biographies import FACT_KINDS, Fact, new_person
 from edt.tasks.mini.generated_task import META, GeneratedTask, attach_meta
+from edt.tasks.mini.variants import with_open_slots
 from edt.tasks.mini.world import World
 from edt.tasks.quac import QuAC
 
@@ -27,14 +28,13 @@ class MiniQuAC(GeneratedTask, QuAC):
         """Return a dialogue in QuAC's schema: even rows have two questions, odd rows three."""
         person = new_person(world)
         facts = [kind(world, person) for kind in FACT_KINDS.values()]
-        section = " ".join(fact.sentence.text(world.random) for fact in facts)
+        section = " ".join(fact.sentence.text(world) for fact in facts)
 
         # Two or three of the four facts, so that the section also has facts that no question needs.
         asked_facts = world.shuffled(facts)[: 2 + world.index % 2]
+        asked_facts = [replace(f, answer=with_open_slots(f.answer, world.variant, "en")) for f in asked_facts]
         questions = [_question(world, fact, f"{row_id}_q#{turn}") for turn, fact in enumerate(asked_facts)]
-        metas = {
-            question["id"]: fact.answer.meta(world.facts) for question, fact in zip(questions, asked_facts, strict=True)
-        }
+        metas = {question["id"]: fact.answer.meta(world) for question, fact in zip(questions, asked_facts, strict=True)}
         return {
             "id": row_id,
             "title": person.name,
@@ -51,7 +51,7 @@ class MiniQuAC(GeneratedTask, QuAC):
 
 
 def _question(world: World, fact: Fact, question_id: str) -> dict[str, Any]:
-    answer = {"text": fact.answer.text(world.random), "answer_start": -1}
+    answer = {"text": fact.answer.text(world), "answer_start": -1}
     return {
         "id": question_id,
         "question": fact.question,

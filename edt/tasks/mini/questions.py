@@ -27,7 +27,7 @@ def _founding(world: World) -> Question:
     """Ask who founded a company, and when."""
     company = world.company()
     person = world.draw_object(company, "founded_by", world.person)
-    year = world.draw_object(company, "founded_in", lambda: world.figure(1850, 2019))
+    year = world.draw_values(company, "founded_in", lambda: world.figure(1850, 2019))
     # Not in the question, but an answer may add it.
     town = world.draw_object(company, "seat", world.town)
     slots = {"company": company, "person": person, "year": year, "town": town}
@@ -49,7 +49,7 @@ def _founding(world: World) -> Question:
         passage=TextSpec(notation=passage, slots=slots, required=[]),
         # Without a question mark, as people type into a search engine.
         query=f"who founded {company} and when",
-        answer=TextSpec(notation=answer, slots=slots, required=[[person], [year]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[person], year]),
         query_type="PERSON",
     )
 
@@ -57,7 +57,7 @@ def _founding(world: World) -> Question:
 def _population(world: World) -> Question:
     """Ask how many people live in a town, and on which river."""
     town = world.town()
-    people = world.draw_object(town, "thousands_of_people", lambda: world.figure(11, 989))
+    people = world.draw_values(town, "thousands_of_people", lambda: world.figure(11, 989))
     river = world.draw_object(town, "river", lambda: world.unused(lambda: world.pick(RIVERS)))
     # A distractor: a year in the passage that no question is about.
     year = world.draw_object(town, "market_since", lambda: world.figure(1250, 1849))
@@ -81,7 +81,7 @@ def _population(world: World) -> Question:
     return Question(
         passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"how many people live in {town} and on which river is it",
-        answer=TextSpec(notation=answer, slots=slots, required=[[f"{people} thousand"], [river]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[f"{value} thousand" for value in people], [river]]),
         query_type="NUMERIC",
     )
 
@@ -91,7 +91,7 @@ def _bridge(world: World) -> Question:
     # Unused, because a founder in another passage of the row may have a surname of the same table.
     name = f"{world.unused(lambda: world.pick(tuple(SURNAMES)))} Bridge"
     year = world.draw_object(name, "built_in", lambda: world.figure(1850, 2019))
-    length = world.draw_object(name, "metres", lambda: world.figure(110, 989))
+    length = world.draw_values(name, "metres", lambda: world.figure(110, 989))
     # A distractor: no answer states it.
     town = world.draw_object(name, "stands_in", world.town)
     slots = {"name": name, "year": year, "n": length, "town": town}
@@ -112,7 +112,7 @@ def _bridge(world: World) -> Question:
     return Question(
         passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"how long is the {name} and when was it built",
-        answer=TextSpec(notation=answer, slots=slots, required=[[f"{length} metres"], [year]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[f"{value} metres" for value in length], [year]]),
         query_type="NUMERIC",
     )
 
@@ -121,7 +121,7 @@ def _product(world: World) -> Question:
     """Ask what a company makes, and how many people work there."""
     company = world.company()
     goods = world.draw_object(company, "makes", lambda: world.unused(lambda: world.pick(PRODUCTS)))
-    staff = world.draw_object(company, "employs", lambda: world.figure(110, 989))
+    staff = world.draw_values(company, "employs", lambda: world.figure(110, 989))
     # Not in the question, but an answer may add it.
     town = world.draw_object(company, "works_in", world.town)
     slots = {"company": company, "goods": goods, "n": staff, "town": town}
@@ -141,7 +141,7 @@ def _product(world: World) -> Question:
     return Question(
         passage=TextSpec(notation=passage, slots=slots, required=[]),
         query=f"what does {company} make and how many people work there",
-        answer=TextSpec(notation=answer, slots=slots, required=[[goods], [staff]]),
+        answer=TextSpec(notation=answer, slots=slots, required=[[goods], staff]),
         query_type="DESCRIPTION",
     )
 

@@ -13,6 +13,7 @@ from random import Random
 from typing import TypeVar
 
 from edt.ids import seeded_rank
+from edt.tasks.mini.variants import Variant
 
 T = TypeVar("T")
 
@@ -96,6 +97,7 @@ class World:
 
     facts: the (subject, relation, object) triples that were drawn; all belong to `split`.
     used: the names and figures of this row. None is drawn twice, so a copied name has one meaning.
+    variant: of the task that the row belongs to.
     """
 
     random: Random
@@ -103,6 +105,7 @@ class World:
     index: int
     facts: list[tuple[str, str, str]] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    variant: Variant = field(default_factory=Variant)
 
     def pick(self, options: Sequence[T]) -> T:
         """Return one of the options, all equally likely."""
@@ -166,3 +169,10 @@ class World:
                 self.facts.append((subject, relation, obj))
                 return obj
         raise NoFactLeftError
+
+    def draw_values(self, subject: str, relation: str, make: Callable[[], str]) -> tuple[str, ...]:
+        """Return the right objects for (subject, relation): one, or several where the variant leaves the fact open.
+
+        Raises NoFactLeftError as `draw_object` does.
+        """
+        return tuple(self.draw_object(subject, relation, make) for _ in range(max(1, self.variant.unsettled_facts)))
