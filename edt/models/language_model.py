@@ -24,6 +24,7 @@ from edt.models.loading import (
     model_class,
     without_weights,
 )
+from edt.models.long_tail import LongTail, add_long_tail
 from edt.models.prompt_tokens import PromptTokenizer
 from edt.models.rope import keep_no_frequencies
 from edt.models.spec import ModelSpec
@@ -59,6 +60,8 @@ class LanguageModel:
         if weights:
             keep_no_frequencies(model)
             check_first_pass(model, spec.path)
+            if spec.long_tail is not None:
+                add_long_tail(model, LongTail.of(spec.long_tail))
         loaded = cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
         loaded.check_generation_config()
         if loaded.in_chat:
@@ -242,4 +245,5 @@ class LanguageModel:
             # Only where there are any: runs of models without them keep their identity.
             **({} if self.token_rules.is_empty else {"token_rules": self.token_rules.identity()}),
             **(self.prompts.identity() if self.in_chat else {}),
+            **({} if self.spec.long_tail is None else {"long_tail": LongTail.of(self.spec.long_tail).identity()}),
         }

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from edt.errors import ConfigError
+from edt.models.long_tail import LongTail
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +55,9 @@ class ModelSpec:
     """What the chat template is given besides the messages, as {enable_thinking: false}."""
     template_date: str = "2024-07-26"
     """The day that a chat template is given which writes today's date, so that the same command makes the same run."""
+    long_tail: Mapping[str, Any] | None = None
+    """A longer tail for each distribution: {entropy, mass, exponent, head}, as in configs/model/mini_long_tail.yaml.
+    """
     attention: str | None = None
     """sdpa, eager or flash_attention_2; null: the choice of transformers."""
 
@@ -75,6 +79,8 @@ class ModelSpec:
                 "Kernels of the hub (OWNER/NAME) are not loaded."
             )
         self._check_template_kwargs()
+        if self.long_tail is not None:
+            LongTail.of(self.long_tail)
 
     def _check_template_kwargs(self) -> None:
         kwargs = self.chat_template_kwargs
