@@ -6,6 +6,7 @@ __all__ = [
     "claims",
     "confidence",
     "efficiency",
+    "error_attribution",
     "granularity",
     "main_table",
 ]
