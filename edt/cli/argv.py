@@ -58,10 +58,14 @@ QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 def rewrite(command: str, words: Sequence[str], *, multirun: bool = False) -> list[str]:
     """Return the overrides of a command as Hydra should read them. multirun: commas list the points of a sweep."""
-    words = [_with_new_key(word) for word in _group_lists(words)]
+    words = _group_lists(words)
+    # Only where any metric can be named: `edt study` lists its margins, so a typo there must stay an error.
+    if command in _NAME_METRICS:
+        words = [_with_new_key(word) for word in words]
     return _empty_ranges(command, quote_paths(quote_texts(command, words, multirun=multirun), multirun=multirun))
 
 
+_NAME_METRICS = ("compare", "study power")
 _BY_METRIC = re.compile(r"(margins|sd|sd_between)\.\w+=")
 """Keys that hold a number by the name of a metric, of which a configuration lists none or some."""
 

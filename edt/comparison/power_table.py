@@ -89,7 +89,7 @@ def write_power(tables: Sequence[PowerTable], request: PowerRequest, path: Path)
 
 
 def _rows(table: PowerTable, request: PowerRequest) -> list[Mapping[str, Any]]:
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for samples in request.samples:
         # Repeated in each row, so that a filter on samples loses nothing.
         needed = table.needed.get(samples)

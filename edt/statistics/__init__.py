@@ -10,8 +10,6 @@ __all__ = [
     "bootstrap",
     "budget",
     "crossfit",
-    "curve",
-    "front",
     "interaction",
     "margin",
     "matched",

@@ -58,15 +58,16 @@ def budget_curve(
 
 def chance_of_best(n_trials: int) -> Floats:
     """Return the chance that the trial of rank i is the best of n, [n, i], both from 1: C(N − i, n − 1) / C(N, n)."""
-    n = np.arange(1, n_trials + 1)[:, None]
-    i = np.arange(1, n_trials + 1)[None, :]
+    n = np.arange(1.0, n_trials + 1)[:, None]
+    i = np.arange(1.0, n_trials + 1)[None, :]
     # By logarithms: the binomials of a few hundred trials overflow.
     possible = n - 1 <= n_trials - i
     rest = np.where(possible, n_trials - i, n - 1)
     log_chance = _log_choose(rest, n - 1) - _log_choose(np.full_like(rest, n_trials), n)
     chance: Floats = np.where(possible, np.exp(log_chance), 0.0)
     # Exactly 1 in sum: rounding in the logarithms would scale the scores.
-    return chance / chance.sum(axis=1, keepdims=True)
+    normalized: Floats = chance / chance.sum(axis=1, keepdims=True)
+    return normalized
 
 
 def _log_choose(n: Floats, k: Floats) -> Floats:

@@ -52,7 +52,7 @@ def smoother(x_N: Floats, x_G: Floats, values_N: Floats, covariance_NN: Floats) 
     hat_NN = np.linalg.inv(identity + penalty * roughness_NN)
 
     # 2. Read the spline through the fitted values at each position; that is linear in them, too.
-    gamma_MN = np.linalg.solve(r_MM, q_NM.T)
+    gamma_MN: Floats = np.asarray(np.linalg.solve(r_MM, q_NM.T), dtype=np.float64)
     read_GN = _spline_matrix(unit_N, unit_G, gamma_MN)
     return Smoother(at_NG=(read_GN @ hat_NN).T, penalty=penalty)
 

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.interpolate import PchipInterpolator
 
 from edt.metrics.pareto import pareto
 from edt.statistics.crossfit import crossfit, naive_null, without_interaction
-from edt.statistics.curve import curve_at
-from edt.statistics.front import Front, matched_difference, matched_range
 from edt.statistics.multiplicity import holm
 from edt.statistics.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, verdict_over_all
 
@@ -38,89 +35,6 @@ def test_the_front_is_what_nothing_dominates(points):
 def test_the_front_by_hand():
     assert pareto([60, 70, 65, 55, 80, 60], [50, 60, 60, 55, 90, 50]) == [0, 1, 4]
     assert pareto([], []) == []
-
-
-def line(offset, resamples=500, noise=0.1, seed=0):
-    self_bleu = np.array([30.0, 50.0, 70.0, 90.0])
-    quality = 20 + 0.2 * self_bleu + offset
-    shift = np.random.default_rng(seed).normal(0, noise, (resamples, 1))
-    return Front(
-        strategy_ids=list("abcd"),
-        quality_N=quality,
-        self_bleu_N=self_bleu,
-        quality_BN=quality + shift,
-        self_bleu_BN=np.broadcast_to(self_bleu, (resamples, 4)),
-    )
-
-
-def test_fronts_differ_by_what_lies_between_them():
-    found = matched_difference(line(1.5), line(0.0, seed=1), confidence=0.95)
-    assert found.difference == pytest.approx(1.5)
-    assert found.lo == pytest.approx(1.5 - 1.96 * 0.1 * 2**0.5, abs=0.05)
-    same = matched_difference(line(0.0), line(0.0), confidence=0.95)
-    assert (same.difference, same.p_value) == (0.0, 1.0)
-    assert matched_range(line(0.0), line(1.5)) == (30.0, 90.0)
-
-
-def scipys(at_G, quality_N, self_bleu_N):
-    order = np.argsort(self_bleu_N)
-    inside = np.clip(at_G, self_bleu_N.min(), self_bleu_N.max())
-    return PchipInterpolator(self_bleu_N[order], quality_N[order])(inside)
-
-
-@pytest.mark.parametrize("n_settings", [2, 3, 4, 12])
-def test_the_curve_through_a_front_is_scipys_in_every_resample(n_settings):
-    rng = np.random.default_rng(n_settings)
-    self_bleu_BN = rng.uniform(0, 100, (60, n_settings))
-    quality_BN = rng.normal(30, 5, (60, n_settings))
-    quality_BN[::2] = np.sort(quality_BN[::2], axis=1)[:, ::-1]
-    at_G = np.linspace(-5, 105, 37)
-    found = curve_at(at_G, quality_BN, self_bleu_BN)
-    for row, quality_N, self_bleu_N in zip(found, quality_BN, self_bleu_BN, strict=True):
-        assert row == pytest.approx(scipys(at_G, quality_N, self_bleu_N), abs=1e-9)
-
-
-def test_of_settings_with_one_self_bleu_the_best_counts():
-    found = curve_at(
-        np.array([10.0, 20.0, 30.0]), np.array([[1.0, 9.0, 5.0, 3.0]]), np.array([[10.0, 20.0, 20.0, 30.0]])
-    )
-    assert found.tolist() == [[1.0, 9.0, 3.0]]
-    thrice = curve_at(np.array([100.0]), np.array([[7.0, 9.0, 8.0, 1.0]]), np.array([[100.0, 100.0, 100.0, 30.0]]))
-    assert thrice.tolist() == [[9.0]]
-    assert curve_at(np.array([0.0, 50.0]), np.array([[7.0]]), np.array([[5.0]])).tolist() == [[7.0, 7.0]]
-
-
-def test_a_coarse_grid_of_the_same_curve_is_hardly_worse():
-    """A front that bends as those of fixed temperatures do: straight lines would take 1 from the coarse one."""
-
-    def of(places):
-        self_bleu, quality = 100 - 95 * places**2, 70 - 60 * places**5
-        noise = np.zeros((500, 1))
-        return Front(
-            strategy_ids=[str(place) for place in places],
-            quality_N=quality,
-            self_bleu_N=self_bleu,
-            quality_BN=quality + noise,
-            self_bleu_BN=self_bleu + noise,
-        )
-
-    coarse, fine = of(np.array([0.0, 0.4, 0.6, 0.8, 1.0])), of(np.linspace(0, 1, 24))
-    at = np.linspace(5, 100, 101)
-    lines = [np.interp(at, f.self_bleu_N[::-1], f.quality_N[::-1]).mean() for f in (coarse, fine)]
-    assert lines[0] - lines[1] < -0.9
-    assert abs(matched_difference(coarse, fine, confidence=0.95).difference) < 0.25
-
-
-def test_fronts_that_do_not_meet_are_not_compared():
-    above = line(0.0)
-    far = Front(
-        strategy_ids=["z"],
-        quality_N=np.array([1.0]),
-        self_bleu_N=np.array([5.0]),
-        quality_BN=np.ones((500, 1)),
-        self_bleu_BN=np.full((500, 1), 5.0),
-    )
-    assert matched_difference(above, far, confidence=0.95) is None
 
 
 def simulated(rng, instances=300, temperatures=8, noise=1.0, own=0.0):
