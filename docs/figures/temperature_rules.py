@@ -10,7 +10,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from edt.strategies import EDT, Dynatemp, Fixed, Strategy
+from edt.strategies import EDT, Dynatemp, Fixed, InvertedEDT, Strategy, Switch
 from edt.strategies.base import Signals
 
 VOCABULARY = 50_000
@@ -21,6 +21,8 @@ CURVES: list[tuple[str, str, Strategy]] = [
     ("EDT, T0 = 1, θ = 0.5", "#d1495b", EDT(t0=1.0, theta=0.5)),
     ("EDT, T0 = 1, θ = 2", "#7a1f5c", EDT(t0=1.0, theta=2.0)),
     ("dynatemp, T 0 to 1, e = 1", "#2a6f97", Dynatemp(t_min=0.0, t_max=1.0)),
+    ("switch, T 0.3 and 1, h = 1", "#4c956c", Switch(t_high=1.0, t_low=0.3, h=1.0)),
+    ("inverted EDT, T0 = 1, θ = 2", "#8d80ad", InvertedEDT(t0=1.0, theta=2.0)),
 ]
 
 

@@ -17,6 +17,9 @@ CPU = torch.device("cpu")
 VOCABULARY, BRANCHES, ROWS, STREAMS = 5003, 7, 40, 5
 
 
+FIGURES = ("entropy", "divergence", "scale", "noise", "kept_weight", "varentropy", "collision", "distribution_sums")
+
+
 @pytest.fixture(scope="module")
 def numbers():
     made = torch.Generator().manual_seed(0)
@@ -26,6 +29,7 @@ def numbers():
         "branch": torch.randint(BRANCHES, (ROWS,), generator=made),
         "temperature": torch.rand(ROWS, generator=made).index_fill(0, torch.tensor([3, 4]), 0.0),
         "cutoff": torch.randn(ROWS, generator=made).masked_fill(torch.arange(ROWS) % 2 == 0, -torch.inf),
+        "ceiling": torch.rand(ROWS, generator=made) * 4 + 6,
         "stream": torch.randint(STREAMS, (ROWS,), generator=made),
         "key": torch.randint(2**32, (STREAMS, 2), generator=made),
     }
@@ -40,7 +44,11 @@ def passes(kernels, n):
         "scale": kernels.scale(n["logits"], n["temperature"][: len(n["logits"])]),
         "noise": noise,
         "kept_weight": kernels.kept_weight(n["logits"], n["branch"], n["temperature"].clamp(min=1e-4), n["cutoff"]),
+        "varentropy": kernels.varentropy(n["logits"]),
+        "collision": kernels.collision(n["logits"]),
+        "distribution_sums": kernels.distribution_sums(n["logits"], n["branch"], n["temperature"].clamp(min=0.1)),
         "token": kernels.draw(*rows, n["cutoff"], noise, n["stream"]),
+        "token below a ceiling": kernels.draw(*rows, n["cutoff"], noise, n["stream"], n["ceiling"]),
     }
 
 
@@ -50,9 +58,11 @@ def test_compiled_equals_eager(numbers):
     kernels = Kernels(compile=True, vocabulary=VOCABULARY, device=CPU)
     compiled = passes(kernels, numbers)
     assert kernels.compiled, "the compiler failed"
-    for name in ("entropy", "divergence", "scale", "noise", "kept_weight"):
+    for name in FIGURES:
         torch.testing.assert_close(compiled[name], eager[name], rtol=2e-5, atol=2e-6)
-    assert torch.equal(compiled["token"], eager["token"])
+    for name in ("token", "token below a ceiling"):
+        assert torch.equal(compiled[name], eager[name])
+    assert not torch.equal(eager["token"], eager["token below a ceiling"])
     words = torch.compile(lambda key: random_words(key, 3, VOCABULARY), dynamic=True)(numbers["key"])
     assert torch.equal(words, random_words(numbers["key"], 3, VOCABULARY))
 
