@@ -66,7 +66,8 @@ def _found_by_count(n: int) -> Floats:
     """Return 1 − C(K−c, k) / C(K, k), whether k of K samples hold one of c, by c = 0 … K and k, [K + 1, K]."""
     # One sample after the other misses all c: Π_{j<k} (K − c − j) / (K − j); 0 once fewer than k others are left.
     count, j = np.arange(n + 1)[:, None], np.arange(n)[None, :]
-    return _read_only(1.0 - np.cumprod(np.clip((n - count - j) / (n - j), 0.0, None), axis=1))
+    missed: Floats = np.cumprod(np.clip((n - count - j) / (n - j), 0.0, None), axis=1, dtype=np.float64)
+    return _read_only(1.0 - missed)
 
 
 def _read_only(array: Floats) -> Floats:
