@@ -55,7 +55,7 @@ def _groups_text() -> str:
     names = [option for group, option in keys_of if not group]
     sections = ["## Keys of the commands"]
     for name in names:
-        sections += [f"### edt {name}", _key_table(keys_of["", name])]
+        sections += [f"### edt {name.replace('_', ' ')}", _key_table(keys_of["", name])]
 
     options = groups()
     known = [name for name in GROUPS if name in options]

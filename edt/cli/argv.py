@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 
 from edt.errors import ConfigError
-from edt.paths import is_there
+from edt.paths import is_there, typed_path
 
 TEXT_KEYS = {
     "trace": ("prompt", "unconditional_prompt", "example"),
@@ -159,7 +159,7 @@ def positional_as_pair(words: Sequence[str]) -> list[str]:
 def _is_side(word: str) -> bool:
     """Return whether a word is a path, or `RUN:fixed(t0=0.7)`, whose setting holds `=` as an override does."""
     if word.startswith(("~", "+")) and "=" not in word:
-        return is_there(word)
+        return is_there(str(typed_path(word)))
     # A key has neither of these signs; a setting's name begins after a colon and has its values in parentheses.
     before = word.split("=", 1)[0]
     return "=" not in word or is_there(word) or ":" in before or "(" in before

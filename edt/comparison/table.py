@@ -96,6 +96,8 @@ def _notes(rows: Sequence[Row], request: CompareRequest) -> list[str]:
         f"{tests} tests. Detectable: the smallest difference that is found with a chance of 80 %, alone, and as the "
         "first of the family.",
     ]
+    if request.metrics.group_size is not None:
+        lines.append(f"What depends on the number of samples is of groups of {request.metrics.group_size}, averaged.")
     if corrected:
         lines.append(f"Corrected for bias and skewness (BCa): {', '.join(corrected)}.")
     lines += dict.fromkeys(row.note for row in rows if row.note)

@@ -322,6 +322,24 @@ def test_what_is_not_there_or_too_little_is_refused(tmp_path, files, capsys):
     assert "no task in common: a has t1, u1; b has t2, u2" in refused(capsys, "compare", *tasks)
 
 
+def test_groups_and_few_clusters_are_named_below_the_table(tmp_path, capsys):
+    a, b = (write(tmp_path / f"{n}.jsonl", rows_of(0.8, n=12, samples=4, seed=n)) for n in (0, 1))
+    assert main(["compare", a, b, "metrics.group_size=2", "metrics.bootstrap.resamples=200"]) == 0
+    shown = capsys.readouterr().out
+    assert "is of groups of 2, averaged" in shown
+    assert "12 clusters are few" in shown
+    assert "does not divide the 4 samples" in refused(capsys, "compare", a, b, "metrics.group_size=3")
+
+
+def test_a_home_folder_and_a_missing_run_are_sides(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "a.jsonl", rows_of(0.8))
+    assert main(["compare", "~/a.jsonl", "~/a.jsonl", "metrics.bootstrap.resamples=50"]) == 0
+    capsys.readouterr()
+    message = refused(capsys, "compare", "runs/RUN:edt(t0=1,theta=0.5)", "~/a.jsonl")
+    assert "a is 'runs/RUN:edt(t0=1,theta=0.5)', and there is no such file or folder" in message
+
+
 def test_examples_of_one_side_alone_are_left_out_on_request(tmp_path, files):
     fewer = write(tmp_path / "fewer.jsonl", rows_of(0.6, seed=2)[30:])
     row = compared(files[0], fewer, common_only=True)["rouge_l"]
