@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edt.errors import ConfigError
-from edt.strategies.base import Strategy
+from edt.strategies.base import TRUNCATIONS, Strategy
 from edt.strategies.grid import Factory, check_unknown, family_name, grid, parameters
 from edt.tuning.axes import BoundaryValue, Categorical, Range, SearchAxis, Value, parse_categorical, parse_range
 
@@ -17,6 +17,9 @@ MOST_POINTS = 4096
 """Points up to which a space is counted; a larger one is never exhausted in practice."""
 MOST_CORNERS = 4096
 """Corners that are checked before a search begins; of a larger space, the first ones."""
+
+TRUNCATIONS_OF_0_1 = ("top_k", "top_p", "min_p", "top_n_sigma")
+"""Truncations that a search's identity names even where they are off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +160,13 @@ class SearchSpace:
 
         # Two families of one name in different modules are different spaces.
         target = f"{self.family.__module__}.{self.family.__qualname__}"
-        return {"family": target, "axes": axes, "constants": _plain_json(dict(self.constants))}
+        # Version 0.1 did not have these truncations: where they are off, its searches are found again.
+        constants = {
+            name: value
+            for name, value in self.constants.items()
+            if value is not None or name not in TRUNCATIONS or name in TRUNCATIONS_OF_0_1
+        }
+        return {"family": target, "axes": axes, "constants": _plain_json(constants)}
 
 
 def _plain_json(values: Mapping[str, Any]) -> dict[str, Any]:
