@@ -114,8 +114,8 @@ class LongTail:
         log_total_N, entropy_N = total_N.log(), total_N.log() - moment_N / total_N
         zero = torch.zeros(1, dtype=torch.float64, device=like.device)
         # Position 0 is a tail without a token, which is not used.
-        return tuple(part.to(like.dtype) for part in (log_weight_V, torch.cat([zero, log_total_N]),
-                                                      torch.cat([zero, entropy_N])))  # fmt: skip
+        log_total_N, entropy_N = torch.cat([zero, log_total_N]), torch.cat([zero, entropy_N])
+        return log_weight_V.to(like.dtype), log_total_N.to(like.dtype), entropy_N.to(like.dtype)
 
     def _mass(self, head_entropy_R: Tensor, tail_entropy_R: Tensor) -> Tensor:
         """Return the tail's mass m that belongs to the entropy of the result: H = h(m) + (1 − m)H_head + m·H_tail."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edt.tasks.mini.generated_task import DAYS, TextSpec
+from edt.tasks.mini.grammar import Slots
 from edt.tasks.mini.world import World
 
 THINGS = ("library", "bridge", "museum", "hospital", "school", "stadium", "theatre", "market", "station", "park",
@@ -32,7 +33,15 @@ def _opening(world: World) -> Story:
     # Distractors: the article states them, no summary needs them.
     other = world.draw_object(place, "neighbour", world.person)
     visitors = world.draw_object(place, "visitors", lambda: world.figure(110, 989))
-    slots = {"town": town, "day": day, "thing": thing, "person": person, "cost": cost, "other": other, "n": visitors}
+    slots: Slots = {
+        "town": town,
+        "day": day,
+        "thing": thing,
+        "person": person,
+        "cost": cost,
+        "other": other,
+        "n": visitors,
+    }
 
     body = (
         "{town} has a [new|long-planned] {thing}. Mayor {person} [cut the ribbon|declared it open] on {day}. "
@@ -66,7 +75,7 @@ def _disaster(world: World) -> Story:
     # Distractors: the article states them, no summary needs them.
     other = world.draw_object(event, "farmer", world.person)
     sheep = world.draw_object(event, "sheep", lambda: world.figure(11, 989))
-    slots = {
+    slots: Slots = {
         "town": town,
         "day": day,
         "cause": cause,
@@ -111,7 +120,15 @@ def _appointment(world: World) -> Story:
     # Distractors: the article states them, no summary needs them.
     other = world.draw_object(post, "held_before_by", world.person)
     staff = world.draw_object(company, "staff", lambda: world.figure(110, 989))
-    slots = {"company": company, "day": day, "role": role, "person": person, "age": age, "other": other, "n": staff}
+    slots: Slots = {
+        "company": company,
+        "day": day,
+        "role": role,
+        "person": person,
+        "age": age,
+        "other": other,
+        "n": staff,
+    }
 
     body = (
         "{company} has a new {role}. {person}, {age}, [starts|takes over] on {day}. {other} [left|held] the post "
@@ -141,7 +158,7 @@ def _closure(world: World) -> Story:
     person = world.draw_object(plant, "manager", world.person)
     years = world.draw_object(plant, "age", lambda: world.figure(11, 99))
     reason = world.draw_object(plant, "closes_over", lambda: world.pick(REASONS))
-    slots = {"company": company, "town": town, "reason": reason, "n": jobs, "person": person, "m": years}
+    slots: Slots = {"company": company, "town": town, "reason": reason, "n": jobs, "person": person, "m": years}
 
     body = (
         "{company} will [close|shut] its plant in {town}. {n} jobs will go. Manager {person} [named|blamed] {reason}. "
@@ -174,7 +191,7 @@ def _award(world: World) -> Story:
     # Distractors: the article states them, no summary needs them.
     other = world.draw_object(person, "won_ahead_of", world.person)
     pages = world.draw_object(person, "rivals", lambda: world.figure(11, 99))
-    slots = {"person": person, "work": work, "town": town, "n": amount, "other": other, "m": pages, "day": day}
+    slots: Slots = {"person": person, "work": work, "town": town, "n": amount, "other": other, "m": pages, "day": day}
 
     body = (
         "A [first|top] prize [has gone|went] to a {work} on {day}. {person} from {town} [wins|gets] {n} thousand "

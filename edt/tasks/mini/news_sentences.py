@@ -62,7 +62,7 @@ def _investment(world: World) -> NewsSentence:
     day, on = _day(world)
     # Ten thousand (万) is a unit in Chinese: 42 million is 4200 times ten thousand.
     # Two digits, so that the sum stays in this unit: 100 million is 1 亿.
-    slots = {"company": company, "town": town, "n": millions, "day": day,
+    slots: Slots = {"company": company, "town": town, "n": millions, "day": day,
              "firm": COMPANIES[company], "place": TOWNS[town],
              "sum": tuple(f"{value}00万美元" for value in millions)}  # fmt: skip
 
@@ -75,7 +75,7 @@ def _investment(world: World) -> NewsSentence:
     chinese = f"{_REPORT}[{{firm}}{on}{says}[，|]|{on}，{{firm}}{says}[，|]|{{firm}}]{will}{does}。"
 
     # The day is not required, because one wording leaves it out.
-    return _news_sentence(english, chinese, slots, [[slots["firm"]], [slots["place"]], slots["sum"]])
+    return _news_sentence(english, chinese, slots, [[COMPANIES[company]], [TOWNS[town]], slots["sum"]])
 
 
 def _election(world: World) -> NewsSentence:
@@ -85,7 +85,7 @@ def _election(world: World) -> NewsSentence:
     age = world.draw_values(name, "age", lambda: world.figure(27, 79))
     day, on = _day(world)
     surname = name.split(" ")[1]
-    slots = {"town": town, "person": name, "age": age, "day": day,
+    slots: Slots = {"town": town, "person": name, "age": age, "day": day,
              "name": SURNAMES[surname], "mr": TITLES[title], "place": TOWNS[town]}  # fmt: skip
 
     english = "{person}, {age}, was elected [mayor of {town} on {day}|on {day} as mayor of {town}]."
@@ -100,7 +100,9 @@ def _election(world: World) -> NewsSentence:
     chinese = f"{_REPORT}[{who}{on}{wins}|{on}，{who}{wins}|{who}在{on}的选举中{wins}|{vote}{who}{wins}]。"
 
     # The surname without its title, which a translation may leave out.
-    return _news_sentence(english, chinese, slots, [[slots["name"]], [f"{value}岁" for value in age], [slots["place"]]])
+    return _news_sentence(
+        english, chinese, slots, [[SURNAMES[surname]], [f"{value}岁" for value in age], [TOWNS[town]]]
+    )
 
 
 def _evacuation(world: World) -> NewsSentence:
@@ -108,7 +110,7 @@ def _evacuation(world: World) -> NewsSentence:
     town, cause = world.town(), world.pick(tuple(CAUSES))
     families = world.draw_values(f"{cause} in {town}", "families", lambda: world.figure(110, 989))
     day, on = _day(world)
-    slots = {"town": town, "cause": cause, "n": families, "day": day, "place": TOWNS[town], "why": CAUSES[cause]}
+    slots: Slots = {"town": town, "cause": cause, "n": families, "day": day, "place": TOWNS[town], "why": CAUSES[cause]}
 
     english = "A {cause} in {town} forced {n} families to leave their homes on {day}."
 
@@ -121,7 +123,7 @@ def _evacuation(world: World) -> NewsSentence:
         f"|{{place}}的{{why}}{on}{made}{gone}|{{place}}{struck}，{on}{made}{gone}]。"
     )
 
-    return _news_sentence(english, chinese, slots, [[slots["place"]], [slots["why"]], families])
+    return _news_sentence(english, chinese, slots, [[TOWNS[town]], [CAUSES[cause]], families])
 
 
 def _results(world: World) -> NewsSentence:
@@ -130,7 +132,7 @@ def _results(world: World) -> NewsSentence:
     verb, last = "rose" if up else "fell", "year" if world.chance(0.5) else "month"
     # Direction and period are part of the relation: a rise and a fall by 12 percent are two facts.
     percent = world.draw_values(company, f"{measure} {verb} last {last} by percent", lambda: world.figure(11, 89))
-    slots = {"company": company, "measure": measure, "verb": verb, "n": percent, "last": last,
+    slots: Slots = {"company": company, "measure": measure, "verb": verb, "n": percent, "last": last,
              "firm": COMPANIES[company], "what": MEASURES[measure]}  # fmt: skip
 
     english = "[The {measure} of {company}|{company} said its {measure}] {verb} by {n} percent last {last}."
@@ -147,8 +149,8 @@ def _results(world: World) -> NewsSentence:
 
     # A verb of the wrong direction is a wrong fact, so the verbs are required too.
     required = [
-        [slots["firm"]],
-        [slots["what"]],
+        [COMPANIES[company]],
+        [MEASURES[measure]],
         verbs,
         [form for value in percent for form in (f"{value}%", f"百分之{value}")],
     ]
@@ -163,7 +165,7 @@ def _visit(world: World) -> NewsSentence:
     town = world.draw_object(name, "visits", world.town)
     topic = world.draw_object(f"{name} in {town}", "talks_about", lambda: world.pick(tuple(TOPICS)))
     day, on = _day(world)
-    slots = {"person": name, "town": town, "topic": topic, "day": day, "mr": TITLES[title],
+    slots: Slots = {"person": name, "town": town, "topic": topic, "day": day, "mr": TITLES[title],
              "name": SURNAMES[name.split(" ")[1]], "place": TOWNS[town], "what": TOPICS[topic]}  # fmt: skip
 
     english = "{person} will [visit|travel to] {town} on {day} to discuss {topic}."
@@ -177,7 +179,7 @@ def _visit(world: World) -> NewsSentence:
         f"|为{talk}，{named}{will}{on}{go}]。"
     )
 
-    return _news_sentence(english, chinese, slots, [[slots["name"]], [slots["place"]], [slots["what"]]])
+    return _news_sentence(english, chinese, slots, [[SURNAMES[name.split(" ")[1]]], [TOWNS[town]], [TOPICS[topic]]])
 
 
 NEWS_KINDS: dict[str, Callable[[World], NewsSentence]] = {

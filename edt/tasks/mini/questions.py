@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edt.tasks.mini.generated_task import TextSpec
+from edt.tasks.mini.grammar import Slots
 from edt.tasks.mini.world import RIVERS, SURNAMES, World
 
 PRODUCTS = ("bicycles", "clocks", "lamps", "chairs", "boots", "pianos", "cameras", "kettles", "mirrors",
@@ -30,7 +31,7 @@ def _founding(world: World) -> Question:
     year = world.draw_values(company, "founded_in", lambda: world.figure(1850, 2019))
     # Not in the question, but an answer may add it.
     town = world.draw_object(company, "seat", world.town)
-    slots = {"company": company, "person": person, "year": year, "town": town}
+    slots: Slots = {"company": company, "person": person, "year": year, "town": town}
 
     passage = "{company} was [founded|set up] by {person} in {year}. Its [head office|seat] is in {town}."
 
@@ -61,7 +62,7 @@ def _population(world: World) -> Question:
     river = world.draw_object(town, "river", lambda: world.unused(lambda: world.pick(RIVERS)))
     # A distractor: a year in the passage that no question is about.
     year = world.draw_object(town, "market_since", lambda: world.figure(1250, 1849))
-    slots = {"town": town, "n": people, "river": river, "year": year}
+    slots: Slots = {"town": town, "n": people, "river": river, "year": year}
 
     passage = (
         "{town} [lies|is a town] on the river {river}. It has {n} thousand [people|inhabitants]. "
@@ -94,7 +95,7 @@ def _bridge(world: World) -> Question:
     length = world.draw_values(name, "metres", lambda: world.figure(110, 989))
     # A distractor: no answer states it.
     town = world.draw_object(name, "stands_in", world.town)
-    slots = {"name": name, "year": year, "n": length, "town": town}
+    slots: Slots = {"name": name, "year": year, "n": length, "town": town}
 
     passage = "The {name} in {town} was [built|finished] in {year}. It is {n} metres long."
 
@@ -124,7 +125,7 @@ def _product(world: World) -> Question:
     staff = world.draw_values(company, "employs", lambda: world.figure(110, 989))
     # Not in the question, but an answer may add it.
     town = world.draw_object(company, "works_in", world.town)
-    slots = {"company": company, "goods": goods, "n": staff, "town": town}
+    slots: Slots = {"company": company, "goods": goods, "n": staff, "town": town}
 
     passage = "{company} makes {goods} in {town}. It [employs|has a staff of] {n} people."
 
