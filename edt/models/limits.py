@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 _STATE = Path("/proc/self/statm")
-"""Of Linux: its first number is the memory that this process has asked for, in pages."""
+"""Of Linux: its first number is the size of this process in memory, in pages."""
 
 
 @contextmanager
