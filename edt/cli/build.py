@@ -408,6 +408,14 @@ def families(node: PlainConfig) -> dict[str, Any]:
         if entry is None:
             continue
         where = f"families.{name}"
+        if isinstance(entry, Mapping) and TARGET not in entry:
+            # An override of a parameter makes a family of any name.
+            known = [other for other, of_other in node.items() if isinstance(of_other, Mapping) and TARGET in of_other]
+            raise ConfigError(
+                renamed_key(where)
+                or f"{where} has no {TARGET}, which names its rule{suggestion(str(name), known)}; the families are: "
+                f"{', '.join(known)}."
+            )
         _check_node(entry, where)
         for key in entry:
             # before the space, which would call it an unknown parameter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from edt.errors import ConfigError
 from edt.generation.request import TaskRequest
@@ -144,7 +145,11 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     logger.info("%s", plan_message(session, index, protocol))
 
     # The constants are frozen from the fixed temperatures as configured, before anything is searched.
+    is_new, start = not run.parts(), monotonic()
     run, entries = _measure_on_dev(session, index, protocol.baseline, metrics, "dev, fixed temperatures")
+    # Only where they were decoded now: what is on disk takes no time, and says nothing of the speed.
+    if is_new:
+        logger.info("%s", _time_message(session, index, protocol, monotonic() - start))
     constants = _constants(session, run, entries, metrics, protocol, name)
     if constants is None:
         return DecodedTask(run=run, families=protocol.families, left_out=_NO_SCALE)
@@ -300,6 +305,18 @@ def plan_message(session: Session, index: int, protocol: StudyProtocol) -> str:
         f"{len(protocol.families)} families and {curves} settings of curves × {dev} dev examples; then the choices of "
         f"each family by {objectives} objectives and the curves, {on_test} settings, × {test} test examples; {samples} "
         f"samples each: {rows:,} rows at most"
+    )
+
+
+def _time_message(session: Session, index: int, protocol: StudyProtocol, seconds: float) -> str:
+    """Return about how long the task takes, by the time of the fixed temperatures, its first rows."""
+    name = session.request.tasks[index].task.name
+    (dev, test), (on_dev, on_test) = _examples(session, index), planned_settings(protocol, name)
+    rest = (on_dev - len(protocol.baseline)) * dev + on_test * test
+    minutes = seconds * rest / (len(protocol.baseline) * dev) / 60
+    return (
+        f"{name}: at most about {max(1, round(minutes)):,} minutes more at the speed of these rows; more settings "
+        "together are faster, since they share beginnings"
     )
 
 
