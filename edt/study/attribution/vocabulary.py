@@ -29,7 +29,7 @@ class ByteVocabulary:
         tokenizer = model.tokenizer
         backend = getattr(tokenizer, "backend_tokenizer", None)
         decoder = None if backend is None else json.loads(backend.to_str())["decoder"]
-        # Other decoders join tokens by rules, so that a token has no bytes of its own.
+        # Other decoders join tokens by rules, so that a token alone has no bytes.
         if decoder is None or decoder["type"] != "ByteLevel":
             raise ConfigError(
                 f"the tokenizer of {model.spec.path} is not byte-level, so its tokens cannot be followed through the "
