@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edt.errors import ConfigError, suggestion
 from edt.generation.request import TaskRequest
 from edt.metrics.eda import EdaConstants
-from edt.metrics.suite import METRICS, RECORDED, MetricsSpec, presentation
+from edt.metrics.suite import RECORDED, MetricsSpec, presentation
 
 QUALITY = "quality"
 """The name under which every task's quality metric can be an objective, whichever it is."""
@@ -48,8 +48,8 @@ EDA = Objective(metric=EdaConstants.name, higher_is_better=False)
 def objectives_of(spec: MetricsSpec, task: TaskRequest) -> dict[str, Objective]:
     """Return every metric of a task that can be an objective, by name: those of which one direction is better."""
     metrics = spec.metrics(task.quality_metric, task.task.extra_metrics)
-    directions = {metric.name: metric.higher_is_better for metric in metrics}
-    directions |= {name: METRICS[name].higher_is_better for name in (EdaConstants.name, *RECORDED)}
+    directions: dict[str, bool | None] = {metric.name: metric.higher_is_better for metric in metrics}
+    directions |= {name: presentation(name).higher_is_better for name in (EdaConstants.name, *RECORDED)}
     directions[QUALITY] = True
     return {
         name: Objective(metric=name, higher_is_better=direction)

@@ -35,7 +35,7 @@ def parameters(factory: Factory) -> dict[str, Parameter]:
 
 def family_name(factory: Factory) -> str:
     """Return the name of the family that a factory makes settings of."""
-    return getattr(factory, "family", None) or getattr(factory, "__name__", str(factory))
+    return str(getattr(factory, "family", None) or getattr(factory, "__name__", factory))
 
 
 def grid(family: Factory, axes: Mapping[str, Any]) -> list[Strategy]:

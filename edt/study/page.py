@@ -108,7 +108,7 @@ def _points(name: str, task: TaskStudy, confidence: float) -> list[Point]:
                         split=split,
                         family=family_name.replace("_", " "),
                         strategy_id=strategy_id,
-                        params=values,
+                        params={key: "null" if v is None else v for key, v in values.items()},
                         metrics={
                             metric: (entry.value, *entry.bounds(confidence))
                             for metric, entry in measured.items()

@@ -13,7 +13,7 @@ from edt.scoring.objective import Objective
 from edt.strategies.base import Strategy
 from edt.study.families import Family, FamilyTrial
 from edt.study.spec import StudySearch
-from edt.tuning.suggestions import Suggestions, TrialState
+from edt.tuning.suggestions import Suggestions
 
 
 class FamilySearch:
@@ -42,7 +42,7 @@ class FamilySearch:
 
     def next_batch(self) -> list[Strategy]:
         """Return the settings to measure next; none at the end."""
-        started, filling = len(self._suggestions.trials(TrialState.COMPLETE)), self.target // 2
+        started, filling = len(self._suggestions.complete_trials), self.target // 2
         size = filling - started if started < filling else min(self.spec.batch, self.target - started)
         new = []
         for _ in range(size):
@@ -55,7 +55,7 @@ class FamilySearch:
 
     def complete(self, values: Mapping[str, Mapping[str, float]]) -> None:
         """Complete the pending trials. values: by strategy id and objective."""
-        for trial in self._suggestions.trials(TrialState.RUNNING):
+        for trial in self._suggestions.pending_trials:
             measured = values[self._suggestions.trial_setting_id(trial)]
             self._suggestions.tell(trial.number, [measured[objective.metric] for objective in self.objectives])
 
@@ -69,6 +69,6 @@ class FamilySearch:
                 strategy=(strategy := space.setting(trial.params)),
                 values=dict(values[strategy.strategy_id]),
             )
-            for number, trial in enumerate(self._suggestions.trials(TrialState.COMPLETE))
+            for number, trial in enumerate(self._suggestions.complete_trials)
         ]
         return replace(self.family, trials=tuple(trials))

@@ -25,10 +25,11 @@ from edt.scoring.outputs import GRAMMAR_ID
 from edt.scoring.score import score_runs
 from edt.store.atomic import remove_abandoned
 from edt.store.database import checked_database
-from edt.store.layout import search_folder, search_folders
+from edt.store.layout import file_name, search_folder, search_folders
 from edt.store.lock import held
 from edt.store.unfinished import is_unfinished
 from edt.strategies.base import Strategy
+from edt.strategies.grid import family_name
 from edt.tuning.identity import new_search_note
 from edt.tuning.progress import SearchProgress, exhausted_message, nothing_tried_message
 from edt.tuning.report import report_search
@@ -314,8 +315,8 @@ def _further_identity(request: TuneRequest, indices: Sequence[int]) -> dict[str,
 def _search_name(request: TuneRequest, session: Session, evaluate: Evaluator) -> str:
     """Return the search's name, which is the same for the same identity, however many trials are set."""
     # A readable beginning, by which searches of one kind are found next to each other.
-    kind = [request.space.family.family, request.search.sampler]
-    kind += [] if request.search.objective == EDA.metric else [request.search.objective]
+    kind = [family_name(request.space.family), request.search.sampler]
+    kind += [] if request.search.objective == EDA.metric else [file_name(request.search.objective)]
     return "-".join([*kind, digest(_search_identity(request, session, evaluate))])
 
 

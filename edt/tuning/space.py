@@ -132,11 +132,13 @@ class SearchSpace:
         """Return the values at a bound of their range, except where no setting beyond it is valid (θ = 0)."""
         at_boundary = []
         for name, axis in self.axes.items():
-            side = axis.boundary_side(params[name]) if isinstance(axis, Range) else None  # type: ignore[arg-type]
-            if side is not None and self._is_valid({**params, name: axis.next_beyond(side)}):  # type: ignore[union-attr]
-                at_boundary.append(
-                    BoundaryValue(parameter=name, side=side, value=params[name], axis=axis, where=self.where)
-                )  # type: ignore[arg-type]
+            value = params[name]
+            # A choice has no bounds; the value of a range is a number.
+            if not isinstance(axis, Range) or not isinstance(value, int | float):
+                continue
+            side = axis.boundary_side(value)
+            if side is not None and self._is_valid({**params, name: axis.next_beyond(side)}):
+                at_boundary.append(BoundaryValue(parameter=name, side=side, value=value, axis=axis, where=self.where))
         return tuple(at_boundary)
 
     def _is_valid(self, params: Mapping[str, Value]) -> bool:

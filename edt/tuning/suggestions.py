@@ -87,6 +87,16 @@ class Suggestions:
     def keep(self, trial: FrozenTrial) -> None:
         """Store a new trial; here it is in memory only."""
 
+    @property
+    def complete_trials(self) -> list[FrozenTrial]:
+        """The trials that have their values."""
+        return self.trials(TrialState.COMPLETE)
+
+    @property
+    def pending_trials(self) -> list[FrozenTrial]:
+        """The trials that have none yet."""
+        return self.trials(TrialState.RUNNING)
+
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials of these states, or all, in the order of their numbers."""
         return self.study.get_trials(deepcopy=False, states=states or None)

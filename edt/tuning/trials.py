@@ -210,5 +210,5 @@ def _store_content_digest(connection: Connection) -> None:
     store_content_digest(database)
 
 
-def _metrics_by_task(content: Mapping[str, Mapping[str, float]]) -> dict[str, TrialMetrics]:
+def _metrics_by_task(content: Mapping[str, Mapping[str, Any]]) -> dict[str, TrialMetrics]:
     return {task: TrialMetrics(**values) for task, values in content.items()}

@@ -15,8 +15,9 @@ from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.outputs import StrategyOutputs
+from edt.statistics.arrays import Floats
 from edt.statistics.bootstrap import Comparison, interval, resample_weights, two_sided_p
-from edt.statistics.crossfit import CrossFit, Floats, NaiveNull, crossfit, naive_null
+from edt.statistics.crossfit import CrossFit, NaiveNull, crossfit, naive_null
 from edt.statistics.verdicts import Evidence, join_reasons
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult

@@ -140,7 +140,7 @@ def _grid_rows(study: Study) -> list[dict[str, object]]:
     for name, task in study.tasks.items():
         for family_name, family in task.families.items():
             ids = {trial.strategy.strategy_id: dict(trial.params) for trial in family.trials}
-            ids |= {name: {} for name in task.on_test(family_name) if name not in ids}
+            ids |= {strategy_id: {} for strategy_id in task.on_test(family_name) if strategy_id not in ids}
             for strategy_id, params in ids.items():
                 # Both splits, so that a reader can see how much of a choice on dev is left on test.
                 for split in ("dev", "test"):
@@ -148,7 +148,7 @@ def _grid_rows(study: Study) -> list[dict[str, object]]:
                     if entry is None:
                         continue
                     row: dict[str, object] = {"task": name, "split": split, "family": family_name}
-                    row |= {"strategy_id": strategy_id} | params
+                    row |= {"strategy_id": strategy_id, **params}
                     for metric, found in entry.metrics.items():
                         lo, hi = found.bounds(study.confidence)
                         row |= {metric: found.value, f"{metric}_lo": lo, f"{metric}_hi": hi}
