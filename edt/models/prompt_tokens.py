@@ -98,6 +98,18 @@ class PromptTokenizer:
             text: str = self._render(messages, tokenize=False)
         return text
 
+    def answer_frame(self) -> tuple[str, str]:
+        """Return what the chat template writes before and behind an answer; nothing where it writes it elsewhere."""
+        question, answer = {"role": "user", "content": "Question"}, {"role": "assistant", "content": "Answer"}
+        begun = self.chat_text([question])
+        remedy = "Use model.chat_template=false, or a template that takes a turn of the role assistant."
+        with library_errors(f"the chat template of model '{self.spec.path}' cannot write an answer", remedy):
+            whole: str = self._render([question, answer], answered=True, tokenize=False)
+        # Some templates begin an answer otherwise when it is to be generated.
+        rest = whole[len(begun) :] if whole.startswith(begun) else ""
+        before, found, behind = rest.partition("Answer")
+        return (before, behind) if found else ("", "")
+
     def check_template(self) -> None:
         """Raise ModelError where there is no chat template, or where it does not read what is set for it."""
         if not has_chat_template(self.tokenizer):
@@ -168,14 +180,14 @@ class PromptTokenizer:
             )
         return ids
 
-    def _render(self, messages: Messages, **how: Any) -> Any:
+    def _render(self, messages: Messages, *, answered: bool = False, **how: Any) -> Any:
         template = {"chat_template": _with_date(self._template, self.spec.template_date)} if self.reads_clock else {}
         # transformers renders it in jinja's sandbox, which bounds what a template reaches, but not how long it runs
         # and how much it writes.
         with at_most(_TEMPLATE_SECONDS, _TEMPLATE_BYTES):
             return self.tokenizer.apply_chat_template(
                 [dict(message) for message in messages],
-                add_generation_prompt=True,
+                add_generation_prompt=not answered,
                 **template,
                 **how,
                 **(self.spec.chat_template_kwargs or {}),
