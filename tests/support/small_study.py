@@ -12,9 +12,9 @@ dynatemp: {_target_: edt.strategies.Dynatemp, t_min: 0.05, t_max: [1, 1.5, 2]}
 random_t: {_target_: edt.strategies.random_t.around, center: {low: 0.4, high: 1.2}, spread: 0.5}
 """
 CURVES = """
-range: [50, 95]
-fixed: {t0: [0.7, 1.0, 1.3]}
-edt: {t0: [0.7, 1.2], theta: [0.5]}
+range: [50, 80]
+fixed: {t0: [0.3, 0.6, 0.9, 1.1, 1.3, 1.5]}
+edt: {t0: [0.3, 0.6, 0.9, 1.2, 1.5, 1.8], theta: [0.5]}
 """
 SMALL = [
     "families=few",
@@ -41,6 +41,7 @@ QUICK = [
 ]
 EXPERIMENTS = {
     "main_table": ["table.md", "table.tex", "chosen.csv", "comparisons.csv", "grid.csv"],
+    "matched_diversity": ["table.md", "table.tex", "means.csv", "curves.csv", "differences.png", "differences.svg"],
     "best_temperature": ["table.md", "histogram.png", "histogram.svg", "instances.csv"],
     "confidence": ["table.md", "steps.png", "steps.svg", "steps.csv"],
     "granularity": ["table.md", "table.tex"],

@@ -9,4 +9,5 @@ __all__ = [
     "error_attribution",
     "granularity",
     "main_table",
+    "matched_diversity",
 ]
