@@ -11,7 +11,7 @@ is a fixed step without it. The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -19,37 +19,25 @@ from scripts.bench_common import benchmark_parser, load_model, median_ratio, sec
 
 import torch  # isort: skip  after bench_common, which sets the threads' waiting policy
 
-from edt.benchmark.replay import WARM_UP, Contender, build_contenders, replay
-from edt.decoding.cache.branches import Branches
+from edt.benchmark.replay import BARE, WARM_UP, Contender, build_contenders, replay
 from edt.decoding.ops.kernels import Kernels
 from edt.models.language_model import LanguageModel
 from edt.strategies import EDT, KLD, Fixed
-from edt.strategies.base import Signals, Strategy
+from edt.strategies.base import Strategy
 
 CONTENDERS: dict[str, Strategy] = {
     "fixed": Fixed(t0=0.7),
-    "bare": Fixed(t0=0.7),
+    BARE: Fixed(t0=0.7),
     "edt": EDT(t0=0.8, theta=0.5),
     "kld shared": KLD(t0=0.8, sigma=1.0),
     "kld dual": KLD(t0=0.8, sigma=1.0, mode="dual"),
 }
 
 
-class BareBranches(Branches):
-    """Branches that compute no entropy."""
-
-    def signals(self, read: Collection[str] = ()) -> Signals:
-        """Return zeros."""
-        zero_R = torch.zeros(len(self.branch_R), dtype=self.logits_BV.dtype, device=self.logits_BV.device)
-        return Signals.build(zero_R, max_entropy_R=zero_R, kl_R=zero_R, uniform_R=zero_R)
-
-
 def all_contenders(model: LanguageModel, second: LanguageModel, kernels: Kernels, args: Any) -> dict[str, Contender]:
     """Return all contenders on the same prompt."""
     sizes = {"length": args.length, "rows": args.rows, "steps": args.steps}
-    contenders = build_contenders(CONTENDERS, model, second=second, kernels=kernels, **sizes)
-    contenders["bare"].branches.__class__ = BareBranches
-    return contenders
+    return build_contenders(CONTENDERS, model, second=second, kernels=kernels, **sizes)
 
 
 @torch.inference_mode()
@@ -68,7 +56,7 @@ def median_ratios(seconds: dict[str, list[float]]) -> dict[str, float]:
     """Return the median ratios."""
     pairs = {
         "edt_over_fixed": ("edt", "fixed"),
-        "edt_over_bare": ("edt", "bare"),
+        "edt_over_bare": ("edt", BARE),
         "kld_shared_over_fixed": ("kld shared", "fixed"),
         "kld_shared_over_dual": ("kld shared", "kld dual"),
         "kld_dual_over_fixed": ("kld dual", "fixed"),

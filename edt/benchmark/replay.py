@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -10,19 +10,32 @@ import torch
 from edt.benchmark.random_model import random_prompts
 from edt.benchmark.timing import seconds_of
 from edt.decoding.alive_rows import AliveRows
-from edt.decoding.cache.branches import Prefilled
+from edt.decoding.cache.branches import Branches, Prefilled
 from edt.decoding.cache.contexts import SharedContexts, SharedPrefill
 from edt.decoding.loop import draw_step, record_step
 from edt.decoding.ops.kernels import Kernels
 from edt.decoding.row_batch import RowBatch
 from edt.models.language_model import LanguageModel
 from edt.records import Prompt
-from edt.strategies.base import Strategy
+from edt.strategies.base import Signals, Strategy
 from edt.strategies.kld import KLD
 from edt.strategies.rows import StrategyTable
 
 WARM_UP = 2
 """Steps that are not counted: the first start from one branch, and compile."""
+
+
+BARE = "bare"
+"""The name of the contender that decodes without entropy."""
+
+
+class BareBranches(Branches):
+    """Branches that compute no entropy: what decoding costs without any of this package's signals."""
+
+    def signals(self, read: Collection[str] = ()) -> Signals:
+        """Return zeros."""
+        zero_R = torch.zeros(len(self.branch_R), dtype=self.logits_BV.dtype, device=self.logits_BV.device)
+        return Signals.build(zero_R, max_entropy_R=zero_R, kl_R=zero_R, uniform_R=zero_R)
 
 
 class Contender:
@@ -80,10 +93,13 @@ def build_contenders(
     rows: int,
     steps: int,
 ) -> dict[str, Contender]:
-    """Return each strategy's rows of the same prompt of `length` random tokens; `second` is for dual mode."""
+    """Return each strategy's rows of the same prompt of `length` random tokens; `second` is for dual mode.
+
+    The one named BARE computes no entropy, whatever its strategy.
+    """
     # One prompt: its rows share the prefill, so that the steps are what is measured.
     (prompt,) = random_prompts(model, 1, length)
-    return {
+    contenders = {
         name: Contender(
             strategy,
             model,
@@ -95,6 +111,10 @@ def build_contenders(
         )
         for name, strategy in strategies.items()
     }
+    if BARE in contenders:
+        # The same object with another class: prefilled and started as all the others are.
+        contenders[BARE].branches.__class__ = BareBranches
+    return contenders
 
 
 @torch.inference_mode()

@@ -304,13 +304,15 @@ def _task_request(node: PlainConfig, where: str) -> Any:
 def study_request(config: PlainConfig, command: str) -> Any:
     """Return the typed request of `edt study`. command: what the user typed, for the study's manifest."""
     from edt.store.layout import file_name, short_name
+    from edt.study.declared import read_comparisons
     from edt.study.experiment import Experiment
     from edt.study.run import StudyRequest
     from edt.study.spec import StudySearch
 
     generation = generation_request(config, command)
+    left_out: list[str] = []
     if isinstance(config.get("families"), Mapping) and isinstance(config.get("curves"), Mapping):
-        # A family that is left out takes its curves along.
+        # A family that is left out takes its curves along, and its comparisons.
         left_out = [name for name, entry in config["families"].items() if entry is None]
         config = {**config, "curves": {n: axes for n, axes in config["curves"].items() if n not in left_out}}
     experiments = config.get("experiments") or {}
@@ -337,6 +339,7 @@ def study_request(config: PlainConfig, command: str) -> Any:
         search=construct(config["search"], "search", StudySearch),
         objectives=_objectives(config["objectives"]),
         margins=_margins(config["margins"]),
+        comparisons=read_comparisons(config["comparisons"], left_out),
         curves=study_curves(config["curves"]),
         exploratory=flag(config, "exploratory"),
         confirm=None if config["confirm"] is None else folder(config["confirm"], "confirm"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edt.statistics.margin import CANNOT_TELL, GAIN, Decision
+
 SUPPORTED, CONTRADICTED, UNDETERMINED = "supported", "contradicted", "undetermined at this scale"
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDETERMINED)
 
@@ -21,7 +23,8 @@ class Evidence:
 
     about: what it was measured on (a task). supports_if: "below 0" or "above 0". usable: False where no verdict may be
     drawn from it (a choice at the boundary of its grid), for the reason `why`. p_adjusted: p after correction, of a
-    figure that is one of several tested together; None for a single one. level: what p is compared with.
+    figure that is one of several tested together; None for a single one. level: what p is compared with. decision: the
+    verdict from a margin, where there is one: it decides in place of the interval's sign.
     """
 
     about: str
@@ -33,10 +36,18 @@ class Evidence:
     why: str = ""
     p_adjusted: float | None = None
     level: float = 0.05
+    decision: Decision | None = None
 
     @property
     def verdict(self) -> str:
-        """Supported or contradicted where the interval excludes 0 and the corrected p is within the level."""
+        """Supported or contradicted where the interval excludes 0 and the corrected p is within the level.
+
+        With a decision: a gain supports the claim; a loss, and that there is no gain of the margin, contradict it.
+        """
+        if self.decision is not None:
+            if self.reason or self.decision.verdict is CANNOT_TELL:
+                return UNDETERMINED
+            return SUPPORTED if self.decision.verdict is GAIN else CONTRADICTED
         # an interval of NaN compares false, and so counts as undetermined
         if self.reason or not self.lo <= self.hi or self.lo <= 0.0 <= self.hi:
             return UNDETERMINED

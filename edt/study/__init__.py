@@ -8,6 +8,7 @@ is concluded). docs/concepts/study_protocol.md explains the words with an exampl
 __all__ = [
     "confirmation",
     "curves",
+    "declared",
     "experiment",
     "experiments",
     "families",

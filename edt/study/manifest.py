@@ -59,6 +59,7 @@ def write_study_manifest(
         "confirms": study.confirms,
         "search": asdict(search),
         "margins": dict(study.margins),
+        "comparisons": [asdict(entry) for entry in study.comparisons],
         "curve_range": list(study.curve_range),
         "tasks": {name: task.facts() for name, task in study.tasks.items()},
         "left_out": dict(study.left_out),

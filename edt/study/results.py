@@ -19,6 +19,7 @@ from edt.statistics.bootstrap import Comparison
 from edt.statistics.verdicts import too_few
 from edt.strategies.base import Strategy
 from edt.study.curves import Curve
+from edt.study.declared import DeclaredComparison
 from edt.study.families import Family, FamilyTrial
 from edt.study.selection import Choice, choose
 from edt.tasks.base import Task
@@ -82,8 +83,9 @@ class TaskStudy:
 
     @property
     def primary(self) -> Objective:
-        """The objective of figures that show one choice per family: EDA where it is one, else the first."""
-        return next((o for o in self.objectives if o.metric == "eda"), self.objectives[0])
+        """The objective of figures that show one choice per family: the first one."""
+        # Not EDA: it prefers texts so hot that most facts are wrong, and what is shown should be what one would use.
+        return self.objectives[0]
 
     @property
     def choices(self) -> Mapping[str, Choice]:
@@ -165,9 +167,9 @@ class Study:
     """All tasks of a study.
 
     left_out: tasks in which nothing could be chosen, with the reason. margins: by metric, the smallest difference that
-    matters, fixed beforehand. curve_range: the Self-BLEU over which curves are compared, fixed beforehand.
-    exploratory: why the figures on test are exploratory; empty where they are not. confirms: the digest of the protocol
-    whose choices are confirmed; empty for a study that searched.
+    matters, fixed beforehand. comparisons: the primary ones, declared beforehand. curve_range: the Self-BLEU over which
+    curves are compared, fixed beforehand. exploratory: why the figures on test are exploratory; empty where they are
+    not. confirms: the digest of the protocol whose choices are confirmed; empty for a study that searched.
     """
 
     request: GenerationRequest
@@ -175,6 +177,7 @@ class Study:
     tasks: Mapping[str, TaskStudy]
     left_out: Mapping[str, str] = field(default_factory=dict)
     margins: Mapping[str, float] = field(default_factory=dict)
+    comparisons: Sequence[DeclaredComparison] = ()
     curve_range: tuple[float, float] = (50.0, 95.0)
     exploratory: str = ""
     confirms: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from edt.store.parts import ScoreBasis, write_scores
 from edt.strategies.base import Strategy
 from edt.study.confirmation import write_spread
 from edt.study.curves import CurveSpec
+from edt.study.declared import DeclaredComparison, check_comparisons
 from edt.study.ending import print_results
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
@@ -50,9 +51,9 @@ class StudyRequest:
 
     families: all that the study compares. baseline: fixed temperatures, which give EDA its scale. objectives: metrics
     by which a setting of each family is chosen; None takes those of protocol.DEFAULT_OBJECTIVES that a task has.
-    margins: by metric, the smallest difference that matters. exploratory: test may be read although another protocol
-    read it. confirm: the folder of an earlier study, whose choices are evaluated without a search. num_workers:
-    processes; None is one per core on a CPU, one on a GPU.
+    margins: by metric, the smallest difference that matters. comparisons: the primary ones. exploratory: test may be
+    read although another protocol read it. confirm: the folder of an earlier study, whose choices are evaluated without
+    a search. num_workers: processes; None is one per core on a CPU, one on a GPU.
     """
 
     generation: GenerationRequest
@@ -65,6 +66,7 @@ class StudyRequest:
     search: StudySearch = field(default_factory=StudySearch)
     objectives: Sequence[str] | None = None
     margins: Mapping[str, float] = field(default_factory=dict)
+    comparisons: Sequence[DeclaredComparison] = ()
     curves: CurveSpec = field(default_factory=CurveSpec)
     exploratory: bool = False
     confirm: Path | None = None
@@ -115,7 +117,7 @@ class StudyRequest:
                     f"curves has the family '{name}', which families does not have; it has: {', '.join(self.families)}."
                 )
         # Objectives are checked here, and what is to be confirmed.
-        _ = self.protocol
+        check_comparisons(self.comparisons, list(self.families), self.protocol.objectives, self.margins)
 
     @property
     def home(self) -> Path:
@@ -136,6 +138,7 @@ class StudyRequest:
             "search": {"trials": self.search.trials, "batch": self.search.batch, "seed": self.search.seed},
             "objectives": None if self.objectives is None else list(self.objectives),
             "margins": {name: float(margin) for name, margin in self.margins.items()},
+            "comparisons": [asdict(entry) for entry in self.comparisons],
             "curves": self.curves.content(),
             "samples": self.generation.sampling.samples,
             "group_size": self.metrics.group_size,
@@ -238,6 +241,7 @@ def run_study(request: StudyRequest) -> Study | None:
         tasks={t.task.name: _score_task(request, t, d) for t, d in zip(tasks, decoded, strict=True) if not d.left_out},
         left_out=left_out,
         margins=request.margins,
+        comparisons=request.comparisons,
         curve_range=(request.curves.low, request.curves.high),
         exploratory=_why_exploratory(request, dict(zip(names, decoded, strict=True))),
         confirms="" if protocol.confirm is None else protocol.confirm.digest,

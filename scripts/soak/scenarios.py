@@ -57,6 +57,7 @@ def _tune(runs: str) -> list[str]:
 
 def _study(runs: str, task: Sequence[str], workers: int) -> list[str]:
     what = ["families=few", "curves=few", "experiment=main_table", "search.trials=2", "search.batch=1"]
+    what += ["comparisons=[{family:edt,baseline:fixed,nested:true}]"]
     what += ["baseline.t0=[0,1]", f"num_workers={workers}"]
     where = [f"paths.runs={runs}", f"paths.results={runs}/results", "--config-dir=../configs"]
     return ["study", *task, "task.limit=2", *_SHORT, _RESAMPLES, *what, *where]

@@ -10,30 +10,30 @@ import torch
 from edt.errors import ConfigError
 from edt.metrics.base import mean_statistics, mean_value
 from edt.metrics.eda import EdaConstants
-from edt.metrics.suite import BootstrapSpec, MetricsSpec, value_from_statistics
-from edt.scoring.eda_constants import StrategyMetrics
+from edt.metrics.suite import value_from_statistics
 from edt.scoring.objective import EDA, Objective
-from edt.scoring.outputs import StrategyOutputs
-from edt.scoring.score import RunScores, combine_eda
-from edt.statistics.bootstrap import Comparison, resample_weights
+from edt.scoring.score import combine_eda
+from edt.statistics.bootstrap import resample_weights
+from edt.statistics.margin import CANNOT_TELL, GAIN, NO_GAIN, Decision
 from edt.statistics.multiplicity import holm
 from edt.statistics.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, verdict_over_all
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, random_t
 from edt.strategies.base import Signals
+from edt.study.declared import DeclaredComparison, check_comparisons, read_comparisons
 from edt.study.experiments.main_table import MainTable
 from edt.study.experiments.primary import (
-    Primary,
     boundary_note,
-    holm_adjusted,
+    evidence_name,
     primary_comparisons,
     primary_evidence,
     primary_table,
-    to_evidence,
 )
 from edt.study.families import Family, FamilyTrial
-from edt.study.results import Study, TaskStudy
+from edt.study.results import TaskStudy
 from edt.study.selection import choose, choose_all
 from edt.tuning.space import SearchSpace
+from tests.support.simulated_study import entry as simulated_entry
+from tests.support.simulated_study import study_of, task_of
 
 CONSTANTS = EdaConstants(q_star=60.0, s_star=100.0, source="override")
 EXAMPLES, RESAMPLES = 120, 400
@@ -52,24 +52,13 @@ def tried(name, factory, constants, values, low=0.1, high=2.0):
 
 
 def entry(split, strategy, quality_E, self_bleu_E, weights):
-    examples = [SimpleNamespace(example_id=str(n), cluster_id=str(n)) for n in range(EXAMPLES)]
-    outputs = StrategyOutputs(
-        split=split,
-        strategy_id=strategy.strategy_id,
-        family=strategy.family,
-        granularity="token",
-        params=strategy.params(),
-        examples=examples,
-        texts=[],
-        temperatures=[],
-    )
     columns = {"rouge_l": quality_E, "self_bleu": self_bleu_E, "temperature": np.full(EXAMPLES, strategy.t0)}
     measured = {
         name: value_from_statistics(name, mean_statistics(values), mean_value, name, weights)
         for name, values in columns.items()
     }
     measured["eda"] = combine_eda(measured["rouge_l"], measured["self_bleu"], CONSTANTS, "eda", "")
-    return StrategyMetrics(outputs=outputs, metrics=measured, quality="rouge_l")
+    return replace(simulated_entry(split, strategy, measured, EXAMPLES), quality="rouge_l")
 
 
 def simulated(seed, *, effect=0.0, planted=None, resamples=RESAMPLES, high=2.0):
@@ -89,49 +78,24 @@ def simulated(seed, *, effect=0.0, planted=None, resamples=RESAMPLES, high=2.0):
                 entries.append(entry(split, strategy, quality_E, self_bleu_E, weights))
                 if split == "dev":
                     on_dev[name][strategy.t0] = entries[-1].metrics["eda"].value
-    run = RunScores(
-        run=SimpleNamespace(generation_id="simulated", manifest=SimpleNamespace(quality="rouge_l", splits={})),
-        n_samples=8,
-        entries=entries,
-        constants={"dev": CONSTANTS, "test": CONSTANTS},
-        scores=[],
-    )
     families = {name: tried(name, *KINDS[name], on_dev[name], high=high) for name in KINDS}
-    return TaskStudy(
-        task=SimpleNamespace(name=f"task{seed}"),
-        scored=run,
-        families=families,
-        objectives=[EDA],
-        chosen=choose_all(families.values(), [EDA]),
-    )
+    return task_of(entries, families, [EDA], CONSTANTS, seed)
+
+
+DECLARED = (
+    DeclaredComparison(family="edt", baseline="fixed", nested=True),
+    DeclaredComparison(family="edt", baseline="kld"),
+)
 
 
 def study(resamples=RESAMPLES, **tasks):
-    metrics = MetricsSpec(bootstrap=BootstrapSpec(resamples=resamples))
-    request = SimpleNamespace(sampling=SimpleNamespace(samples=8))
-    return Study(request=request, metrics=metrics, tasks=tasks)
+    return study_of(DECLARED, {"eda": 1.0}, resamples, **tasks)
 
 
 def test_a_setting_that_is_best_on_test_only_is_not_chosen():
     plain, planted = simulated(0), simulated(0, planted="edt(t0=0.3,theta=0.5)")
     assert plain.choices["edt"].strategy_id == planted.choices["edt"].strategy_id != "edt(t0=0.3,theta=0.5)"
     assert planted.value("test", "edt(t0=0.3,theta=0.5)", "quality") > 85
-
-
-def p_values(seed, effect):
-    found = primary_comparisons(study(task=simulated(seed, effect=effect)))
-    return found[0].eda.p_value, found[0]
-
-
-def test_without_a_difference_false_alarms_are_as_rare_as_promised():
-    runs = [p_values(seed, 0.0) for seed in range(200)]
-    alarms = sum(p_value < 0.05 for p_value, _ in runs)
-    assert 1 <= alarms <= 22, alarms  # 10 expected of 200; 23 or more has a chance below 0.1 %
-
-
-def test_a_known_difference_is_found():
-    runs = [p_values(seed, 4.0) for seed in range(40)]
-    assert sum(p_value < 0.05 for p_value, _ in runs) >= 30
 
 
 def test_holm_holds_the_chance_of_any_false_alarm():
@@ -141,61 +105,68 @@ def test_holm_holds_the_chance_of_any_false_alarm():
     assert 25 <= any_alarm <= 75  # 50 expected
 
 
+def verdicts(**effects):
+    tasks = {
+        name: simulated(seed, effect=effect, resamples=1000) for seed, (name, effect) in enumerate(effects.items(), 1)
+    }
+    of = study(1000, **tasks)
+    return of, primary_comparisons(of)
+
+
 def test_verdicts_over_simulated_tasks():
-    def of(first, second, resamples=1000):
-        tasks = [simulated(seed, effect=effect, resamples=resamples) for seed, effect in ((1, first), (2, second))]
-        return study(resamples, a=tasks[0], b=tasks[1])
-
-    better, mixed, neither = of(6.0, 6.0), of(6.0, -6.0), of(0.0, 0.0)
-
-    def verdict(of):
-        return verdict_over_all(primary_evidence(primary_comparisons(of), "fixed", 0.95))
-
-    assert verdict(mixed) == CONTRADICTED
-    assert verdict(neither) == UNDETERMINED
-    edges = [p.why_not for p in primary_comparisons(better)]
-    expected = UNDETERMINED if any(edges) else SUPPORTED
-    assert verdict(better) == expected
-    without_edges = [to_evidence(p.task, p.eda) for p in primary_comparisons(better) if p.baseline == "fixed"]
-    assert verdict_over_all(without_edges) == SUPPORTED
-    few = of(6.0, -6.0, resamples=RESAMPLES)
-    assert "400 resamples, fewer than 1000" in primary_comparisons(few)[0].why_not
-    assert verdict(few) == UNDETERMINED
+    for effects, expected in (((6.0, 6.0), SUPPORTED), ((6.0, -6.0), CONTRADICTED)):
+        of, found = verdicts(a=effects[0], b=effects[1])
+        evidence = primary_evidence(of, found)[evidence_name("edt", "kld", "eda")]
+        assert verdict_over_all(evidence) == expected
+    # too few resamples are no verdict, whatever the figures
+    few = study(400, a=simulated(1, effect=6.0), b=simulated(2, effect=6.0))
+    found = primary_comparisons(few)
+    assert {p.decision.verdict for p in found} == {CANNOT_TELL}
+    assert "400 resamples, fewer than 1000" in found[0].decision.text
+    assert verdict_over_all(primary_evidence(few, found)[evidence_name("edt", "kld", "eda")]) == UNDETERMINED
 
 
-def comparison(p_value):
-    return Comparison(difference=-1.0, lo=-2.0, hi=-0.1, p_value=p_value)
+def test_holm_is_over_all_tasks_comparisons_and_objectives():
+    _, found = verdicts(a=0.8, b=0.3)
+    # two tasks × (θ free, best θ > 0, EDT − KLD); a family without more axes has one more parameter that is constant
+    assert len(found) == 6
+    expected = holm({str(n): p.p_value for n, p in enumerate(found)})
+    assert [p.p_holm for p in found] == pytest.approx(list(expected.values()))
+    assert all(p.p_holm >= p.p_value for p in found)
 
 
-def primary(task, baseline, p_value):
-    eda = None if p_value is None else comparison(p_value)
-    nothing = {"factuality": None, "why_not": ""}
-    return Primary(task=task, family="edt", baseline=baseline, eda=eda, **nothing)
+def test_a_verdict_of_one_task_against_every_task_needs_the_corrected_p():
+    of, found = verdicts(a=0.0)
+    (one,) = [p for p in found if p.declared.family == "edt" and not p.declared.nested]
+    excluded = Decision(verdict=NO_GAIN, text="no gain of 1 or more")
+    for p_value, expected in ((0.04, CONTRADICTED), (0.06, UNDETERMINED)):
+        p = replace(one, alone=excluded, p_no_gain_holm=p_value)
+        (evidence,) = primary_evidence(of, [p])[evidence_name("edt", "kld", "eda")]
+        assert evidence.verdict == expected
+    gain = replace(one, alone=Decision(verdict=GAIN, text="gain"), p_holm=0.3)
+    (evidence,) = primary_evidence(of, [gain])[evidence_name("edt", "kld", "eda")]
+    # for "in every task" each task is tested at the level itself (intersection–union)
+    assert evidence.verdict == SUPPORTED
 
 
-def test_a_verdict_on_a_primary_comparison_needs_the_corrected_p():
-    """By hand: of p = 0.001, 0.02, 0.03, 0.04, Holm makes 0.004, 0.06, 0.06, 0.06."""
-    found = [primary("a", "fixed", 0.02), primary("a", "kld", 0.001)]
-    found += [primary("b", "fixed", 0.03), primary("b", "kld", 0.04)]
-    fixed, kld = (primary_evidence(found, name, 0.95) for name in ("fixed", "kld"))
-    assert [e.p_adjusted for e in [*fixed, *kld]] == pytest.approx([0.06, 0.06, 0.004, 0.06])
-    assert [e.verdict for e in [*fixed, *kld]] == [UNDETERMINED, UNDETERMINED, SUPPORTED, UNDETERMINED]
-    assert [e.reason for e in kld] == ["", "p after correction is above 0.05"]
-    assert [e.verdict for e in primary_evidence(found, "fixed", 0.90)] == [SUPPORTED, SUPPORTED]
+def test_a_missing_comparison_counts_among_the_tests_and_has_no_verdict():
+    task = simulated(1, effect=6.0, resamples=1000)
+    gone = task.choices["kld"].strategy_id
+    kept = [e for e in task.scored.entries if (e.outputs.split, e.outputs.strategy_id) != ("test", gone)]
+    of = study(1000, a=replace(task, scored=replace(task.scored, entries=kept)))
+    found = primary_comparisons(of)
+    assert [p.comparison is None for p in found] == [False, False, True]
+    assert found[0].p_holm == pytest.approx(3 * found[0].p_value)
+    assert found[2].decision.text == f"cannot tell: {gone} was not decoded on test"
+    rows = primary_table(found, of).rows
+    assert rows[2][-5:-1] == ["–", f"cannot tell: {gone} was not decoded on test", "–", "–"]
 
 
-def test_a_missing_comparison_counts_among_the_tests_and_shows_no_p():
-    found = [primary("a", "fixed", 0.02), primary("a", "kld", None), primary("b", "fixed", float("nan"))]
-    assert holm_adjusted([p.eda for p in found]) == [pytest.approx(0.06), None, None]
-    table = primary_table(found)
-    assert [row[3] for row in table.rows] == ["0.06", "–", "–"]
-
-
-def test_a_choice_at_a_boundary_gives_no_verdict():
+def test_a_choice_at_a_boundary_is_flagged():
     """EDA falls with T0 in these scores, so 1.3 is chosen, which is the space's upper bound."""
-    found = primary_comparisons(study(1000, a=simulated(3, effect=6.0, high=1.3)))[0]
-    assert found.why_not == "at the boundary: edt, fixed"
-    assert [e.verdict for e in primary_evidence([found], "fixed", 0.95)] == [UNDETERMINED]
+    found = primary_comparisons(study(1000, a=simulated(3, effect=6.0, high=1.3)))
+    assert found[-1].flags == "edt at the boundary: t0 upper; kld at the boundary: t0 upper"
+    assert primary_comparisons(study(1000, a=simulated(3, effect=6.0)))[-1].flags == ""
 
 
 def test_a_family_without_trials_has_no_choice():
@@ -260,3 +231,27 @@ def test_which_settings_are_a_fixed_temperature(strategy):
     values = {name: torch.full((2,), float(v)) for name, v in strategy.params().items() if not isinstance(v, str)}
     first, second = strategy.temperature(signals, values).tolist()
     assert strategy.is_constant == (first == second)
+
+
+def test_comparisons_that_cannot_be_are_refused_with_the_remedy():
+    families, objectives = ["edt", "fixed"], {"a": [EDA]}
+
+    def refused(nodes, match, margins=None):
+        with pytest.raises(ConfigError, match=match):
+            check_comparisons(read_comparisons(nodes, []), families, objectives, margins or {"eda": 1.0})
+
+    pair = {"family": "edt", "baseline": "fixed"}
+    refused([{"family": "edtt", "baseline": "fixed"}], r"family 'edtt' \(did you mean 'edt'\?\).*comparisons=\[\]")
+    refused([pair, pair], "edt − fixed twice")
+    refused([{"family": "edt", "baseline": "edt"}], "'edt' against itself")
+    refused([pair], "margins has no 'eda', which is an objective.*margins.eda=NUMBER", {"best_of": 1.0})
+    refused([{"family": "edt"}], "names two families, as comparisons=")
+    refused([{**pair, "nestd": True}], "has the key 'nestd'; there are family, baseline and nested")
+    refused([{**pair, "nested": "yes"}], "nested: 'yes'; it must be true or false")
+    refused("edt", "comparisons is 'edt'; it must be a list")
+    check_comparisons((), families, objectives, {})
+
+
+def test_a_family_that_is_left_out_takes_its_comparisons_along():
+    nodes = [{"family": "edt", "baseline": name} for name in ("fixed", "kld")]
+    assert [entry.baseline for entry in read_comparisons(nodes, ["kld"])] == ["fixed"]

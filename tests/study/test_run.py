@@ -160,14 +160,45 @@ def test_each_value_of_the_table_is_a_row_of_the_scores(study):
         assert float(row["value"]) == score["value"]
         assert row["signature"] == score["signature"]
         assert row["generation_id"] == score["generation_id"]
-    table = (study[0] / "results" / "mini" / "main_table" / "table.md").read_text()
-    lines = [line.split(" | ") for line in table.split("## Primary")[0].splitlines() if line.startswith("| mini_xlsum")]
-    assert len(lines) == 8  # seven families and the grammar
+    folder = study[0] / "results" / "mini"
+    objectives = json.loads((folder / "manifest.json").read_text())["tasks"]["mini_xlsum"]["objectives"]
+    table = (folder / "main_table" / "table.md").read_text().split("## Chosen on dev")[1].split("## ")[0]
+    lines = [line.split(" | ") for line in table.splitlines() if line.startswith("| mini_xlsum")]
+    assert len(lines) == 7 * len(objectives) + 1  # seven families by each objective, and the grammar
+    names = ("distinct_correct", "best_of", "rouge_l", "factuality", "self_bleu", "eda")
     for line in lines[:-1]:
-        strategy_id = line[3].split(", at the boundary")[0]
-        for column, metric in ((5, "rouge_l"), (6, "self_bleu"), (7, "eda"), (8, "factuality")):
+        strategy_id = line[4].split(", at the boundary")[0]
+        for column, metric in enumerate(names, start=6):
             score = scores["test", strategy_id, metric]
-            assert line[column] == f"{score['value']:.1f} [{score['lo']:.1f}, {score['hi']:.1f}]"
+            digits = 2 if metric == "distinct_correct" else 1
+            expected = f"{score['value']:.{digits}f} [{score['lo']:.{digits}f}, {score['hi']:.{digits}f}]"
+            assert line[column] == expected, (strategy_id, metric)
+        assert line[12] == f"{scores['test', strategy_id, 'temperature']['value']:.2f}"
+    assert {line[3] for line in lines if "control" in line[3]} == {"random t (control)"}
+
+
+def test_each_comparison_is_of_the_frozen_choices_and_its_verdict_follows(study):
+    folder = study[0] / "results" / "mini"
+    told = json.loads((folder / "manifest.json").read_text())
+    chosen = told["tasks"]["mini_xlsum"]["chosen"]
+    assert told["comparisons"] == [
+        {"family": "edt", "baseline": "fixed", "nested": True},
+        {"family": "edt", "baseline": "kld", "nested": False},
+    ]
+    rows = rows_of(folder / "main_table" / "comparisons.csv")
+    # both questions of the nested pair, one of the other, by each objective
+    assert len(rows) == 3 * len(chosen)
+    grid = {(r["strategy_id"], r["split"]): r for r in rows_of(folder / "main_table" / "grid.csv")}
+    for row in rows:
+        by = chosen[row["objective"]]
+        assert row["against"] == by[row["baseline"]]
+        assert row["setting"] in ([by["edt"], by["fixed"]] if row["which_setting"] == "θ free" else [by["edt"]])
+        own, other = (float(grid[row[name], "test"][row["objective"]]) for name in ("setting", "against"))
+        assert float(row["difference"]) == pytest.approx(own - other)
+        assert float(row["margin"]) == told["margins"][row["objective"]]
+        # six examples and 100 resamples decide nothing
+        assert row["verdict"] == "cannot tell"
+        assert "6 clusters on test, fewer than 30" in row["verdict_text"]
 
 
 def test_the_grid_holds_what_the_libraries_compute(study):
@@ -197,16 +228,21 @@ def test_the_grid_holds_what_the_libraries_compute(study):
 
 def test_the_claims_follow_from_the_comparisons(study):
     folder = study[0] / "results" / "mini"
-    (claim,) = [r for r in rows_of(folder / "claims" / "claims.csv") if r["claim"].startswith("EDT beats fixed")]
-    (found,) = [
-        r
-        for r in rows_of(folder / "main_table" / "comparisons.csv")
-        if r["baseline"] == "fixed" and r["figure"] == "eda"
-    ]
-    assert (claim["difference"], claim["lo"], claim["hi"]) == (found["difference"], found["lo"], found["hi"])
-    excludes = float(claim["lo"]) > 0 or float(claim["hi"]) < 0
-    usable = not claim["no_verdict_because"]
-    assert (claim["verdict"] != "undetermined at this scale") == (excludes and usable)
+    claims = [r for r in rows_of(folder / "claims" / "claims.csv") if r["claim"].startswith("EDT beats")]
+    comparisons = rows_of(folder / "main_table" / "comparisons.csv")
+    assert len(claims) == 6  # two baselines, three figures
+    for claim in claims:
+        baseline = "fixed" if "fixed" in claim["claim"] else "kld"
+        (found,) = [
+            r
+            for r in comparisons
+            if (r["baseline"], r["which_setting"]) == (baseline, "θ free" if baseline == "fixed" else "")
+            and r["difference"] == claim["difference"]
+            and r["lo"] == claim["lo"]
+            and {"distinct_correct": "distinct", "best_of": "best of K", "eda": "EDA"}[r["objective"]] in claim["claim"]
+        ]
+        assert claim["margin"] == found["verdict_text"].split(": dev chose")[0]
+        assert claim["verdict"] == "undetermined at this scale"
 
 
 def test_the_page_holds_the_sections_and_outputs(study):

@@ -19,6 +19,7 @@ edt: {t0: [0.3, 0.6, 0.9, 1.2, 1.5, 1.8], theta: [0.5]}
 SMALL = [
     "families=few",
     "curves=few",
+    "comparisons=[{family:edt,baseline:fixed,nested:true},{family:edt,baseline:kld}]",
     "sampling.samples=4",
     "metrics.bootstrap.resamples=100",
     "search.trials=4",

@@ -11,15 +11,19 @@ from edt.study.selection import Choice
 
 MISSING = "–"
 
+CONTROLS = ("random_t", "shuffled_edt", "inverted_edt")
+"""Families that are not meant to be good: they show what a rule owes to its temperatures, their order, their sign."""
+
 
 def value_cell(measured: MetricValue | None, confidence: float) -> str:
     """Return `value [lo, hi]`; a dash for what is missing."""
     if measured is None or measured.value is None:
         return MISSING
 
-    # Digits and interval are the metric's: a temperature has none.
-    lo, hi = measured.bounds(confidence)
-    return interval_text(measured.value, lo, hi, digits=presentation(measured.metric).digits)
+    # Digits are the metric's; what has no better direction, as a temperature, is only named.
+    shown = presentation(measured.metric)
+    lo, hi = measured.bounds(confidence) if shown.higher_is_better is not None else (None, None)
+    return interval_text(measured.value, lo, hi, digits=shown.digits)
 
 
 def difference_cell(comparison: Comparison | None) -> str:
@@ -42,3 +46,8 @@ def setting_cell(choice: Choice) -> str:
     """Return the chosen setting, with the boundaries of the grid that it is at."""
     boundaries = "".join(f", at the boundary: {name} {side}" for name, side in choice.boundary.items())
     return f"{choice.strategy_id}{boundaries}"
+
+
+def family_cell(family: str) -> str:
+    """Return a family as tables name it; a control is marked."""
+    return family.replace("_", " ") + (" (control)" if family in CONTROLS else "")

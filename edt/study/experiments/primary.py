@@ -1,4 +1,7 @@
-"""Make the primary comparisons: EDT against fixed and KL-guided temperature, with what a verdict on them needs."""
+"""Make the primary comparisons, which were declared beforehand, each with a verdict from its margin and its power.
+
+Shapes: B resamples.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,394 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from edt.metrics.suite import difference
 from edt.report.page import PageTable
 from edt.scoring.eda_constants import BASELINE
-from edt.statistics.bootstrap import Comparison
-from edt.statistics.multiplicity import holm
+from edt.scoring.objective import Objective
+from edt.statistics.arrays import Floats
+from edt.statistics.bootstrap import Comparison, one_sided_p, two_sided_p
+from edt.statistics.margin import CANNOT_TELL, GAIN, LOSS, NO_GAIN, Decision, Margin, Verdict, decide
+from edt.statistics.multiplicity import holm, intersection_union
+from edt.statistics.power import POWER, detectable, standard_error
 from edt.statistics.verdicts import Evidence, join_reasons
+from edt.study.declared import DeclaredComparison
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import Study, TaskStudy
 
-PRIMARY_PAIRS = (("edt", BASELINE), ("edt", "kld"))
+SYMBOLS = {"theta": "θ", "sigma": "σ"}
+"""The parameters that have a symbol."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Primary:
-    """One primary comparison: EDT against a baseline on one task, both at their dev-chosen settings, on test."""
+    """One primary comparison: two settings that dev chose by an objective, measured by it on one task's test split.
+
+    row: which setting of a nested family: the best of both families' trials ("θ free"), or the best of its own ("best
+    θ > 0"). comparison: with the interval by which the verdict is made: of level 1 − α, of nested families 1 − 2α.
+    p_value: of no gain; p_no_gain: of a gain of the margin. detectable: the smallest gain that is found with a chance
+    of 80 %, at the level of the first of all primary tests. alone: the verdict of this comparison by itself; decision:
+    after Holm's correction. flags: what a reader must know of the choices.
+    """
 
     task: str
-    family: str
-    baseline: str
-    eda: Comparison | None
-    factuality: Comparison | None
-    why_not: str
-    """Why no verdict may be drawn; empty where one may."""
+    declared: DeclaredComparison
+    row: str
+    objective: Objective
+    margin: Margin
+    own: str
+    other: str
+    comparison: Comparison | None
+    confidence: float
+    p_value: float
+    p_no_gain: float
+    p_holm: float = float("nan")
+    p_no_gain_holm: float = float("nan")
+    detectable: float = float("nan")
+    alone: Decision
+    decision: Decision
+    flags: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What is compared, without the task."""
+        return self.declared.label, self.row, self.objective.metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverTasks:
+    """What the primary comparisons of all tasks say together. p_value: of "a gain in every task"."""
+
+    declared: DeclaredComparison
+    row: str
+    objective: Objective
+    verdict: Verdict
+    text: str
+    p_value: float
+
+
+def primary_comparisons(study: Study) -> list[Primary]:
+    """Return the primary comparisons of every task, by every objective, corrected together."""
+    found = [
+        primary
+        for declared in study.comparisons
+        for name, task in study.tasks.items()
+        for objective in task.objectives
+        for primary in _comparisons(study, name, task, declared, objective)
+    ]
+    # How many there are was declared beforehand, so a missing one counts among the tests.
+    p_gain = _holm([p.p_value for p in found])
+    p_no_gain = _holm([p.p_no_gain for p in found])
+    return [
+        _corrected(study, primary, gain, no_gain, tests=len(found))
+        for primary, gain, no_gain in zip(found, p_gain, p_no_gain, strict=True)
+    ]
+
+
+def free_choice(task: TaskStudy, family: str, baseline: str, objective: Objective) -> str:
+    """Return the best setting on dev of two families' trials together; the baseline's where both are equal."""
+    # In this order: where nothing is gained on dev, the simpler rule is the choice.
+    trials = [*task.trials(baseline), *task.trials(family)]
+    return min(trials, key=lambda trial: objective.loss(trial.values[objective.metric])).strategy.strategy_id
+
+
+def over_tasks(study: Study, primary: Sequence[Primary]) -> list[OverTasks]:
+    """Return what each declared comparison says of all tasks together, by each objective."""
+    groups: dict[tuple[str, str, str], list[Primary]] = {}
+    for entry in primary:
+        groups.setdefault(entry.key, []).append(entry)
+    return [_over_tasks(study, entries) for entries in groups.values()]
+
+
+def _comparisons(
+    study: Study, name: str, task: TaskStudy, declared: DeclaredComparison, objective: Objective
+) -> list[Primary]:
+    """Return the comparison of two families, or both questions of nested ones."""
+    chosen = task.chosen[objective.metric]
+    other = chosen[declared.baseline].strategy_id
+    if not declared.nested:
+        return [_comparison(study, name, declared, objective, "", chosen[declared.family].strategy_id, other)]
+    axes = task.families[declared.family].space.axes
+    more = [axis for axis in axes if axis not in task.families[declared.baseline].space.axes]
+    symbol = ", ".join(SYMBOLS.get(axis, axis) for axis in more) or "rule"
+    free = free_choice(task, declared.family, declared.baseline, objective)
+    own = task.best_own_setting(declared.family, objective.metric)
+    rows = {f"{symbol} free": free, f"best {symbol} > 0" if len(more) == 1 else f"{symbol} in use": own}
+    return [_comparison(study, name, declared, objective, row, setting, other) for row, setting in rows.items()]
+
+
+def _comparison(
+    study: Study, name: str, declared: DeclaredComparison, objective: Objective, row: str, own: str, other: str
+) -> Primary:
+    """Return one comparison by itself: the difference, its p-values, and the verdict without a correction."""
+    task, level = study.tasks[name], 1.0 - study.confidence
+    margin = Margin(
+        delta=study.margins[objective.metric],
+        higher_is_better=objective.higher_is_better,
+        nested=declared.nested,
+    )
+    confidence = margin.confidence_of(level)
+    values = [task.metric_value("test", setting, objective.metric) for setting in (own, other)]
+    comparison, gains_B = None, None
+    if all(value is not None and value.resampled_B is not None for value in values):
+        first, second = values
+        assert first is not None
+        assert second is not None
+        # Percentiles: every objective is a smooth function of means over examples, where BCa has nothing to correct.
+        comparison = difference(first, second, confidence)
+        gains_B = _gains(first.resampled_B, second.resampled_B, objective)
+    reason = study.too_few(name) or ("" if comparison is not None else _missing(task, own, other))
+    # The same setting twice has no sampling error: that dev returns the baseline is the result.
+    if comparison is not None and own == other:
+        comparison = replace(comparison, lo=0.0, hi=0.0)
+    lo, hi = (float("nan"), float("nan")) if comparison is None else (comparison.lo, comparison.hi)
+    alone = decide(lo, hi, margin, level=level, reason=reason)
+    return Primary(
+        task=name,
+        declared=declared,
+        row=row,
+        objective=objective,
+        margin=margin,
+        own=own,
+        other=other,
+        comparison=comparison,
+        confidence=confidence,
+        p_value=_p_gain(gains_B, nested=declared.nested),
+        # The gain turned around, and the margin with it: small where the gain is surely less than the margin.
+        p_no_gain=float("nan") if gains_B is None else one_sided_p(-gains_B, above=-margin.delta),
+        detectable=float("nan") if gains_B is None else standard_error(gains_B),
+        alone=alone,
+        decision=alone,
+        flags=_flags(task, declared, objective, own, other),
+    )
+
+
+def _corrected(study: Study, primary: Primary, p_holm: float, p_no_gain_holm: float, *, tests: int) -> Primary:
+    """Return a comparison with the verdict after the correction, and its power."""
+    level, comparison = 1.0 - study.confidence, primary.comparison
+    lo, hi = (float("nan"), float("nan")) if comparison is None else (comparison.lo, comparison.hi)
+    reason = study.too_few(primary.task) or (
+        "" if comparison is not None else _missing(study.tasks[primary.task], primary.own, primary.other)
+    )
+    decision = decide(lo, hi, primary.margin, p_adjusted=p_holm, level=level, reason=reason)
+    # Two equal settings have no error, and so nothing that could be found.
+    error = primary.detectable
+    smallest = float("nan")
+    if error > 0:
+        smallest = detectable(error, level=level, tests=tests, one_sided=primary.declared.nested)
+    if primary.own == primary.other and decision.verdict is NO_GAIN:
+        decision = Decision(verdict=NO_GAIN, text=f"{decision.text}: dev chose the same setting")
+    return replace(primary, p_holm=p_holm, p_no_gain_holm=p_no_gain_holm, detectable=smallest, decision=decision)
+
+
+def _gains(own_B: Floats | None, other_B: Floats | None, objective: Objective) -> Floats:
+    """Return the gain in each resample: positive where the first is better."""
+    assert own_B is not None
+    assert other_B is not None
+    return own_B - other_B if objective.higher_is_better else other_B - own_B
+
+
+def _p_gain(gains_B: Floats | None, *, nested: bool) -> float:
+    """Return the p-value of "no difference", of nested families of "no gain"; NaN where it is missing."""
+    if gains_B is None:
+        return float("nan")
+    return one_sided_p(gains_B) if nested else two_sided_p(gains_B)
+
+
+def _holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm-adjusted p-values in their order; a missing one counts as 1, and stays missing."""
+    # Keyed by position, since two comparisons may have the same p.
+    adjusted = holm({str(n): 1.0 if math.isnan(p) else p for n, p in enumerate(p_values)})
+    return [float("nan") if math.isnan(p) else adjusted[str(n)] for n, p in enumerate(p_values)]
+
+
+def _missing(task: TaskStudy, own: str, other: str) -> str:
+    absent = [name for name in (own, other) if task.entry("test", name) is None]
+    return f"{', '.join(absent)} was not decoded on test" if absent else "a value is missing"
+
+
+def _flags(task: TaskStudy, declared: DeclaredComparison, objective: Objective, own: str, other: str) -> str:
+    """Return which of the two settings is at a bound of its space: a better one may be just outside."""
+    notes = []
+    for name, setting in ((declared.family, own), (declared.baseline, other)):
+        family = task.families[name]
+        # "θ free" may be the baseline's setting, which is no trial of the family.
+        if any(trial.strategy.strategy_id == setting for trial in family.trials):
+            notes += [
+                f"{name.replace('_', ' ')} at the boundary: {v.parameter} {v.side}" for v in family.boundary(setting)
+            ]
+    return "; ".join(notes)
+
+
+def _over_tasks(study: Study, entries: Sequence[Primary]) -> OverTasks:
+    """Return the verdict over all tasks: a gain, or no gain, in every one is a claim about each (intersection–union).
+
+    A loss on any task, or no gain on any, is one of several chances to be wrong, so there Holm's correction counts.
+    """
+    first, level = entries[0], 1.0 - study.confidence
+    # Towards a gain: a two-sided p of a loss must not support "a gain in every task".
+    p_values = [
+        p.p_value if p.declared.nested or _gain(p) > 0 else max(p.p_value, 1.0 - p.p_value / 2) for p in entries
+    ]
+    delta, alone = f"{first.margin.delta:g}", [p.alone.verdict for p in entries]
+    left_out = list(study.left_out)
+
+    def names(chosen: Sequence[Primary]) -> str:
+        return ", ".join(p.task for p in chosen)
+
+    losses = [p for p in entries if p.decision.verdict is LOSS]
+    excluded = [p for p in entries if p.alone.verdict is NO_GAIN and p.p_no_gain_holm <= level]
+    gains = [p for p in entries if p.decision.verdict is GAIN]
+    if losses:
+        verdict, text = LOSS, f"loss on {names(losses)}"
+    elif set(alone) == {GAIN} and not left_out:
+        verdict, text = GAIN, "gain on every task"
+    elif set(alone) == {NO_GAIN} and not left_out:
+        verdict, text = NO_GAIN, f"no gain of {delta} or more on any task"
+    else:
+        parts = [f"gain on {names(gains)}"] if gains else []
+        parts += [f"no gain of {delta} or more on {names(excluded)}"] if excluded else []
+        rest = [p.task for p in entries if p not in gains and p not in excluded] + left_out
+        parts += [f"cannot tell on {', '.join(rest)}"] if rest else []
+        # One task without the gain is enough against "in every task".
+        verdict, text = (NO_GAIN if excluded else CANNOT_TELL), "; ".join(parts)
+    return OverTasks(
+        declared=first.declared,
+        row=first.row,
+        objective=first.objective,
+        verdict=verdict,
+        text=text,
+        p_value=float("nan") if left_out else intersection_union(p_values),
+    )
+
+
+def _gain(primary: Primary) -> float:
+    if primary.comparison is None:
+        return float("nan")
+    return primary.comparison.difference * (1.0 if primary.objective.higher_is_better else -1.0)
+
+
+def over_tasks_table(entries: Sequence[OverTasks], study: Study) -> PageTable:
+    """Return what the comparisons say of all tasks together."""
+    rows = [
+        [
+            entry.declared.label,
+            entry.row or MISSING,
+            entry.objective.label,
+            f"{study.margins[entry.objective.metric]:g}",
+            entry.verdict.value if entry.verdict in (CANNOT_TELL, LOSS, GAIN) else "no gain",
+            entry.text,
+            p_cell(entry.p_value),
+        ]
+        for entry in entries
+    ]
+    return PageTable(
+        title="Verdicts over all tasks",
+        columns=["comparison", "which setting", "by", "margin", "verdict", "on which tasks", "p, in every task"],
+        rows=rows,
+        filters=["comparison", "by", "verdict"],
+        note=(
+            "The comparisons and margins were declared before test was read. A gain, or no gain of the margin or more, "
+            "on every task needs no correction, since each task has to show it (intersection–union: the "
+            "largest p); where single tasks are named, they are so after Holm's correction over all primary "
+            f"comparisons. Each line is at the level of {1 - study.confidence:.2g} by itself."
+        ),
+    )
+
+
+def primary_table(primary: Sequence[Primary], study: Study) -> PageTable:
+    """Return the table of the primary comparisons, with verdict and power."""
+    rows = [
+        [
+            p.task,
+            p.declared.label,
+            p.row or MISSING,
+            p.objective.label,
+            p.own,
+            p.other,
+            difference_cell(p.comparison),
+            p.decision.text,
+            p_cell(p.p_holm),
+            MISSING if math.isnan(p.detectable) else f"{p.detectable:.2f}",
+            p.flags or MISSING,
+        ]
+        for p in primary
+    ]
+    columns = ["task", "comparison", "which setting", "by", "setting", "against", "difference", "verdict", "p (Holm)"]
+    level = 1.0 - study.confidence
+    return PageTable(
+        title="Primary comparisons",
+        columns=[*columns, "detectable", "flags"],
+        rows=rows,
+        secondary=["setting", "against"],
+        filters=["task", "comparison", "which setting", "by"],
+        note=(
+            "Both settings were chosen on dev by the metric that they are compared by. The verdict follows from the "
+            f"interval of the difference and the margin: {100 * study.confidence:g} % intervals; of nested families, "
+            f"which can only gain, {100 * (1 - 2 * level):g} % ones, whose lower end is tested at {level:.2g}. "
+            "“θ free” is the best on dev of both families' trials; “best θ > 0” of the family's own alone. p is "
+            f"Holm-adjusted over all {len(primary)}; excluding a gain of the margin is another hypothesis, which it "
+            f"does not touch. Detectable: the smallest gain that is found with a chance of {100 * POWER:g} % as the "
+            f"first of them. Intervals are conditional on the choices, from {study.metrics.bootstrap.resamples:,} "
+            "paired resamples of clusters."
+        ),
+    )
+
+
+def comparison_rows(primary: Sequence[Primary]) -> list[dict[str, object]]:
+    """Return the primary comparisons in full digits."""
+    return [
+        {
+            "task": p.task,
+            "family": p.declared.family,
+            "baseline": p.declared.baseline,
+            "which_setting": p.row,
+            "objective": p.objective.metric,
+            "setting": p.own,
+            "against": p.other,
+            "margin": p.margin.delta,
+            "nested": p.declared.nested,
+            "difference": None if p.comparison is None else p.comparison.difference,
+            "lo": None if p.comparison is None else p.comparison.lo,
+            "hi": None if p.comparison is None else p.comparison.hi,
+            "confidence": round(p.confidence, 10),
+            "p_value": p.p_value,
+            "p_holm": p.p_holm,
+            "p_no_gain": p.p_no_gain,
+            "p_no_gain_holm": p.p_no_gain_holm,
+            "detectable": p.detectable,
+            "verdict": p.decision.verdict.value,
+            "verdict_text": p.decision.text,
+            "verdict_alone": p.alone.verdict.value,
+            "flags": p.flags,
+        }
+        for p in primary
+    ]
+
+
+def primary_evidence(study: Study, primary: Sequence[Primary]) -> dict[str, list[Evidence]]:
+    """Return evidence on "better than the baseline in every task", by comparison and objective.
+
+    Of nested families it is that of the best setting of both: what a user has who tunes the rule. A gain is shown task
+    by task (intersection–union); that there is none on some task is one of several chances to be wrong, and corrected.
+    """
+    level, by_claim = 1.0 - study.confidence, dict[str, list[Evidence]]()
+    for p in primary:
+        if p.declared.nested and not p.row.endswith("free"):
+            continue
+        why = ""
+        if p.alone.verdict in (NO_GAIN, LOSS):
+            p_value = p.p_no_gain_holm if p.alone.verdict is NO_GAIN else p.p_holm
+            why = "" if p_value <= level else f"p after correction is above {level:.2g}"
+        comparison = p.comparison
+        entry = replace(to_evidence(p.task, comparison, why_not=why), decision=p.alone)
+        name = evidence_name(p.declared.family, p.declared.baseline, p.objective.metric)
+        by_claim.setdefault(name, []).append(entry)
+    return by_claim
+
+
+def evidence_name(family: str, baseline: str, metric: str) -> str:
+    """Return the name of the evidence that a family is better than a baseline by a metric."""
+    return f"{family}_over_{baseline}_by_{metric}"
 
 
 def to_evidence(
@@ -47,30 +416,8 @@ def to_evidence(
     )
 
 
-def primary_evidence(primary: Sequence[Primary], baseline: str, confidence: float) -> list[Evidence]:
-    """Return evidence that EDT beats this baseline: lower EDA, after Holm's correction over all comparisons."""
-    adjusted = holm_adjusted([p.eda for p in primary])
-    return [
-        replace(to_evidence(p.task, p.eda, why_not=p.why_not), p_adjusted=p_value, level=1.0 - confidence)
-        for p, p_value in zip(primary, adjusted, strict=True)
-        if p.baseline == baseline
-    ]
-
-
-def holm_adjusted(comparisons: Sequence[Comparison | None]) -> list[float | None]:
-    """Return Holm-adjusted p-values in their order; None for a missing comparison."""
-    # a missing comparison counts among the tests: how many there are was decided before the results
-    p_values = [1.0 if entry is None or math.isnan(entry.p_value) else entry.p_value for entry in comparisons]
-
-    # Keyed by position, since two comparisons may have the same p.
-    adjusted = holm({str(n): p_value for n, p_value in enumerate(p_values)})
-    return [
-        None if entry is None or math.isnan(entry.p_value) else adjusted[str(n)] for n, entry in enumerate(comparisons)
-    ]
-
-
 def boundary_note(task: TaskStudy, *families: str) -> str:
-    """Return which of these families' choices are at the boundary of their grid, or only a fixed temperature."""
+    """Return which of these families' choices are at the boundary of their space, or only a fixed temperature."""
     # A better setting may be just outside what was tried, so the family was not given its best.
     at_boundary = [name for name in families if not task.choices[name].is_interior]
 
@@ -87,81 +434,3 @@ def boundary_note(task: TaskStudy, *families: str) -> str:
 def no_verdict_reason(study: Study, name: str, *families: str) -> str:
     """Return why no verdict may be drawn from a task's figures about these choices; empty where one may."""
     return join_reasons(boundary_note(study.tasks[name], *families), study.too_few(name))
-
-
-def primary_comparisons(study: Study) -> list[Primary]:
-    """Return the eight comparisons (tasks × {EDT against fixed, EDT against KLD}) that are corrected together."""
-    comparisons = []
-    for name, task in study.tasks.items():
-        comparisons += [_primary_comparison(study, name, task, *pair) for pair in PRIMARY_PAIRS]
-    return comparisons
-
-
-def _primary_comparison(study: Study, name: str, task: TaskStudy, family: str, baseline: str) -> Primary:
-    # The choices were made on dev, so nothing here has seen test.
-    own, other = task.choices[family].strategy_id, task.choices[baseline].strategy_id
-    return Primary(
-        task=name,
-        family=family,
-        baseline=baseline,
-        eda=task.compare(own, other, "eda", study.confidence),
-        factuality=task.compare(own, other, "factuality", study.confidence),
-        why_not=no_verdict_reason(study, name, family, baseline),
-    )
-
-
-def primary_table(primary: list[Primary]) -> PageTable:
-    """Return the table of the primary comparisons, with Holm's correction over all of them."""
-    adjusted = holm_adjusted([p.eda for p in primary])
-    rows = [
-        [
-            p.task,
-            f"{p.family} − {p.baseline}".replace("_", " "),
-            difference_cell(p.eda),
-            p_cell(p_eda),
-            difference_cell(p.factuality),
-            p.why_not or MISSING,
-        ]
-        for p, p_eda in zip(primary, adjusted, strict=True)
-    ]
-    return PageTable(
-        title="Primary comparisons",
-        columns=[
-            "task",
-            "difference",
-            "ΔEDA (below 0 is better)",
-            "p (Holm)",
-            "Δfactuality",
-            "no verdict because",
-        ],
-        rows=rows,
-        note=(
-            f"p-values are Holm-adjusted over the {len(primary)} comparisons. Everything is conditional on the "
-            "settings that dev chose."
-        ),
-    )
-
-
-def comparison_rows(primary: list[Primary]) -> list[dict[str, object]]:
-    """Return the primary comparisons in full digits, with p_holm for EDA."""
-    adjusted = {"eda": holm_adjusted([p.eda for p in primary])}
-    rows = []
-    for index, p in enumerate(primary):
-        figures = {"eda": p.eda, "factuality": p.factuality}
-        for figure, comparison in figures.items():
-            if comparison is not None:
-                rows.append(
-                    {
-                        "task": p.task,
-                        "family": p.family,
-                        "baseline": p.baseline,
-                        "figure": figure,
-                        "difference": comparison.difference,
-                        "lo": comparison.lo,
-                        "hi": comparison.hi,
-                        "p_value": comparison.p_value,
-                        "p_holm": adjusted[figure][index] if figure in adjusted else None,
-                        "no_verdict_because": p.why_not,
-                    }
-                )
-    return rows
