@@ -5,6 +5,7 @@ Pure NumPy: functions of arrays, by which no file is read. docs/concepts/statist
 
 __all__ = [
     "arrays",
+    "band",
     "bca",
     "blocks",
     "bootstrap",

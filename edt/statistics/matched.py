@@ -16,8 +16,9 @@ import numpy as np
 
 from edt.errors import DataError
 from edt.statistics.arrays import Floats, Ints
+from edt.statistics.band import bands
 from edt.statistics.bca import compare_corrected
-from edt.statistics.bootstrap import Comparison, interval
+from edt.statistics.bootstrap import Comparison
 from edt.statistics.smooth import smoother
 
 FEWEST_SETTINGS = 6
@@ -169,22 +170,14 @@ def _read(metric_BD: Floats, self_bleu_BD: Floats, self_bleu_G: Floats) -> Float
 def curve_difference(curve: MatchedCurve, other: MatchedCurve, *, confidence: float) -> CurveDifference:
     """Return `curve − other` with a pointwise and a simultaneous band, and the mean over the range.
 
-    The simultaneous band is difference ± c·standard error, c the quantile of the resamples' largest deviation in
-    standard errors (sup-t; Montiel Olea & Plagborg-Møller 2019). The mean's interval is bias-corrected (BCa with the
-    jackknife). The resamples of both are the same, so the difference is paired.
+    The bands are those of `band.bands`. The mean's interval is bias-corrected (BCa with the jackknife). The
+    resamples of both are the same, so the difference is paired.
     """
     difference_G = curve.value_G - other.value_G
     difference_BG = curve.value_BG - other.value_BG
-    bounds = np.array([interval(values_B, confidence) for values_B in difference_BG.T])
+    found = bands(difference_G, difference_BG, confidence)
 
-    # 1. Studentized: where the curves are less certain, the band is wider.
-    error_G = difference_BG.std(axis=0, ddof=1)
-    deviations_BG = np.abs(difference_BG - difference_BG.mean(axis=0))
-    # Two equal curves have no error anywhere, and their band is a line.
-    ratio_BG = np.divide(deviations_BG, error_G, out=np.zeros_like(deviations_BG), where=error_G > 0)
-    critical = float(np.quantile(ratio_BG.max(axis=1), confidence))
-
-    # 2. The mean counts every level alike: the range is part of the question.
+    # The mean counts every level alike: the range is part of the question.
     jackknifes = (curve.value_CG, other.value_CG)
     left_out = [None if values is None else values.mean(axis=1) for values in jackknifes]
     mean = compare_corrected(
@@ -199,10 +192,10 @@ def curve_difference(curve: MatchedCurve, other: MatchedCurve, *, confidence: fl
     return CurveDifference(
         self_bleu_G=curve.self_bleu_G,
         difference_G=difference_G,
-        lo_G=bounds[:, 0],
-        hi_G=bounds[:, 1],
-        band_lo_G=difference_G - critical * error_G,
-        band_hi_G=difference_G + critical * error_G,
+        lo_G=found.lo_G,
+        hi_G=found.hi_G,
+        band_lo_G=found.band_lo_G,
+        band_hi_G=found.band_hi_G,
         mean=mean,
     )
 
