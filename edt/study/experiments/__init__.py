@@ -11,4 +11,5 @@ __all__ = [
     "granularity",
     "main_table",
     "matched_diversity",
+    "tuning_budget",
 ]
