@@ -22,27 +22,38 @@ from edt.metrics.signature import Options, signature_text
 ConstantsSource = Literal["dev", "override", "own split (provisional)"]
 
 
-def eda(quality: ArrayLike | None, self_bleu: ArrayLike | None, *, q_star: float, s_star: float) -> Floats:
+def eda(
+    quality: ArrayLike | None,
+    self_bleu: ArrayLike | None,
+    *,
+    q_star: float,
+    s_star: float,
+    quality_weight: float = 0.5,
+) -> Floats:
     """Return the distance from the ultimate aim (quality at its best, Self-BLEU at 0), in percent; lower is better.
 
-    EDA = 100 · sqrt((max(0, 1 − q/Q*)² + (s/S*)²) / 2)
+    EDA = 100 · sqrt(w·max(0, 1 − q/Q*)² + (1 − w)·(s/S*)²), with w = 1/2 wherever EDA is scored.
 
     It is the distance in the (quality, Self-BLEU) plane with Self-BLEU weighted by ω = Q*/S*:
     sqrt((max(0, Q* − q)² + (ω·s)²) / 2) · 100/Q*. Quality beyond Q* gains nothing.
     quality, self_bleu: q and s, of any shapes that broadcast; None or NaN is missing, and gives NaN (missing).
-    Raises ConfigError unless q_star and s_star are finite and above 0. Source: Zhang et al. 2024; the paper's exact
+    quality_weight: w; another one is for asking what depends on it. Raises ConfigError unless q_star and s_star are
+    finite and above 0, and w is between 0 and 1. Source: Zhang et al. 2024; the paper's exact
     constants could not be checked against its text.
     """
     _check_positive("q_star", q_star)
     _check_positive("s_star", s_star)
+    if not 0.0 < quality_weight < 1.0:
+        raise ConfigError(f"the weight of quality in EDA is {quality_weight}; it must be between 0 and 1, as 0.5 is.")
 
     # None becomes NaN here, and NaN stays NaN: np.maximum passes it on, where fmax would replace it by 0.
     q, s = np.asarray(quality, dtype=np.float64), np.asarray(self_bleu, dtype=np.float64)
 
     # Clipped at 0: a quality above Q* is not a distance from it.
     short_of_best = np.maximum(0.0, 1.0 - q / q_star)
-    # Divided by 2, so that quality 0 at Self-BLEU S* is 100.
-    return np.asarray(100.0 * np.sqrt((short_of_best**2 + (s / s_star) ** 2) / 2.0), dtype=np.float64)
+    # The weights add up to 1, so that quality 0 at Self-BLEU S* is 100.
+    squares = quality_weight * short_of_best**2 + (1.0 - quality_weight) * (s / s_star) ** 2
+    return np.asarray(100.0 * np.sqrt(squares), dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +78,9 @@ class EdaConstants:
         _check_positive("q_star", self.q_star)
         _check_positive("s_star", self.s_star)
 
-    def score(self, quality: ArrayLike | None, self_bleu: ArrayLike | None) -> Floats:
+    def score(self, quality: ArrayLike | None, self_bleu: ArrayLike | None, *, quality_weight: float = 0.5) -> Floats:
         """Return `eda` with these constants."""
-        return eda(quality, self_bleu, q_star=self.q_star, s_star=self.s_star)
+        return eda(quality, self_bleu, q_star=self.q_star, s_star=self.s_star, quality_weight=quality_weight)
 
     def signature(self, *, quality: str, n: str) -> str:
         """Return `EDA|quality:rouge_l|q_star:31.5|s_star:98.25|constants:dev|…|n:1000x8|edt:0.1.0`, with all digits."""

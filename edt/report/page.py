@@ -16,7 +16,7 @@ class Point:
 
     family: the study's label, such as "edt token". params: the parameters that distinguish the family's settings.
     metrics: "quality", "self_bleu", "eda", "temperature" (the mean of the temperatures that were used) and, where they
-    exist, "factuality", "distinct_correct", "empty_share".
+    exist, "best_of", "factuality", "distinct_correct", "empty_share".
     """
 
     task: str
@@ -27,7 +27,7 @@ class Point:
     metrics: Mapping[str, Interval]
     # A chosen setting is ringed in the charts and shown first in the browser of outputs.
     chosen: bool = False
-    """Whether the family's lowest EDA on the dev split chose it."""
+    """Whether it is the family's choice on the dev split, by the study's first objective."""
     baseline: str = ""
     """The strategy that its differences are to; empty where it has none."""
 

@@ -19,7 +19,7 @@ from edt.study.results import QUALITY, Study, TaskStudy
 from edt.study.spec import Browser
 from edt.tasks.answers import answer_apart
 
-METRICS = (QUALITY, "self_bleu", "eda", "temperature", "factuality", "distinct_correct", "empty_share")
+METRICS = (QUALITY, "self_bleu", "eda", "temperature", "best_of", "factuality", "distinct_correct", "empty_share")
 
 
 def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path], browser: Browser) -> None:

@@ -353,9 +353,9 @@ def test_an_experiment_whose_tasks_are_not_in_the_study_takes_another(tmp_path):
 
 def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
     assert main(["study", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK]) == 0
-    # 4 trials of 7 families but dynatemp, which has 3 settings; two curves of 3 and 2 settings
+    # 4 trials of 7 families but dynatemp, which has 3 settings; two curves of 6 settings
     told = (
-        "3 fixed temperatures for EDA's scale, 27 trials of 7 families and 5 settings of curves × 6 dev examples; then "
+        "3 fixed temperatures for EDA's scale, 27 trials of 7 families and 12 settings of curves × 6 dev examples; then "
         "the choices of each family by"
     )
     shown = capsys.readouterr()

@@ -6,6 +6,7 @@ __all__ = [
     "case_study",
     "claims",
     "confidence",
+    "eda_weight",
     "efficiency",
     "error_attribution",
     "granularity",

@@ -21,6 +21,8 @@ from edt.study.results import Study
 
 SURE_BELOW = 0.1
 """Entropy in nats below which a step counts as sure."""
+_ENDLESS = "length"
+"""How an output ended that has left the model's language: at the limit, at steps near the largest entropy there is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,8 @@ class Confidence(Experiment):
             caption = (
                 f"Entropy of the next-token distribution at each step for {self.examples} test examples, the "
                 "temperature that EDT draws at (dotted), and the mean entropy over "
-                f"up to {self.background} examples × {self.samples} samples (grey), at the setting chosen on dev."
+                f"up to {self.background} examples × {self.samples} samples that come to an end (grey), at the setting "
+                "chosen on dev."
             )
             return save(figure, folder, "steps", title=self.title, caption=caption)
 
@@ -113,11 +116,11 @@ def _traces(generation: Generation) -> tuple[Sequence[float], Sequence[float]]:
 
 
 def _mean_entropy(generations: Sequence[Generation]) -> list[float]:
-    """Return the mean at each step, over the outputs that have this step."""
-    rows = [_traces(generation)[0] for generation in generations]
+    """Return the mean at each step, over the outputs that have this step and come to an end."""
+    rows = [_traces(generation)[0] for generation in generations if generation.finish_reason != _ENDLESS]
 
     # Outputs that have ended do not count as 0: the mean at late steps is of the few that are still running.
-    longest = max(map(len, rows))
+    longest = max(map(len, rows), default=0)
     return [float(np.mean([row[step] for row in rows if len(row) > step])) for step in range(longest)]
 
 
@@ -125,18 +128,18 @@ def _sureness_table(by_family: Mapping[tuple[str, str], Sequence[Generation]]) -
     """Return, by task and family, the share of sure steps, the mean temperatures, and the share of endless outputs."""
     rows = []
     for (task, family), generations in by_family.items():
+        # Outputs without an end are left out: a few of them would be most of the steps, all at the largest entropy.
+        ended = [_traces(generation) for generation in generations if generation.finish_reason != _ENDLESS]
         # Steps of all outputs together, since the table is about steps.
-        entropy = np.concatenate([_traces(generation)[0] for generation in generations])
-        temperature = np.concatenate([_traces(generation)[1] for generation in generations])
-        # counted over steps, not over outputs: an endless output has many of them
+        entropy, temperature = (np.concatenate([np.empty(0), *(trace[n] for trace in ended)]) for n in (0, 1))
         sure = entropy < SURE_BELOW
 
-        # An output may have no sure step at all; its mean is then missing, not 0.
+        # There may be no sure step at all, or no output with an end; the mean is then missing, not 0.
         means = [f"{values.mean():.2f}" if len(values) else "–" for values in (temperature[sure], temperature[~sure])]
-        shares = [f"{100 * sure.mean():.0f}", f"{entropy.mean():.2f}", f"{np.median(entropy):.2f}"]
-
-        # Endless outputs are counted, since they have left the grammar and raise the mean entropy.
-        endless = 100 * np.mean([generation.finish_reason == "length" for generation in generations])
+        shares = ["–"] * 3
+        if len(entropy):
+            shares = [f"{100 * sure.mean():.0f}", f"{entropy.mean():.2f}", f"{np.median(entropy):.2f}"]
+        endless = 100 * (1 - len(ended) / len(generations))
 
         # The setting is named: at another temperature the model would be less or more sure.
         name = f"{family.replace('_', ' ')}: {generations[0].strategy_id}"
@@ -147,7 +150,8 @@ def _sureness_table(by_family: Mapping[tuple[str, str], Sequence[Generation]]) -
         columns=[*columns, "mean T elsewhere", "% outputs without an end"],
         rows=rows,
         note=(
-            f"Sure: entropy below {SURE_BELOW:g} nats. Without an end: the output reached the limit of new tokens. "
+            f"Sure: entropy below {SURE_BELOW:g} nats. Steps of outputs that came to an end; those without one reached "
+            "the limit of new tokens, most of them at entropies near the largest there is, and would raise the means. "
             "The same examples, samples and noise for both families; of EDT the best setting on dev with θ above 0; "
             "descriptive."
         ),
