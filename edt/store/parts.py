@@ -307,8 +307,17 @@ def _open(run: Run, path: Path) -> Iterator[pq.ParquetFile]:
     content = run.read(path)
     try:
         # The bytes that were checked, not the file, which may have been replaced meanwhile.
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
+        with pq.ParquetFile(pa.BufferReader(_arrow_buffer(content))) as file:
             yield file
     # Only files of older versions come here damaged, since they have no seal; pyarrow has many errors for them.
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise run.damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
+def _arrow_buffer(content: bytes) -> pa.Buffer:
+    """Return a copy of bytes that Arrow owns."""
+    # Arrow's threads read the buffer and may drop its last reference. Were it Python's, such a thread would need the
+    # interpreter for that, which ends it, and with it the process, where the command is just exiting.
+    stream = pa.BufferOutputStream()
+    stream.write(content)
+    return stream.getvalue()

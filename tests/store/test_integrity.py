@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import sys
 from contextlib import suppress
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from edt.metrics.suite import BootstrapSpec, MetricsSpec
 from edt.report.run_report import read_study
 from edt.scoring.eda_constants import FrozenConstants
 from edt.scoring.score import score_runs
-from edt.store.parts import read_examples, read_generations
+from edt.store.parts import _arrow_buffer, read_examples, read_generations
 from edt.store.run import Run, find_runs
 from edt.store.seal import SealError, check_seal, json_bytes, parquet_bytes, zip_bytes
 from edt.strategies import EDT, Fixed
@@ -463,3 +464,12 @@ def test_a_deeply_nested_or_unreadable_manifest_is_damaged(run, text):
     run.manifest_path.write_text(text, errors="surrogateescape")
     with pytest.raises(DamagedFileError, match=r"manifest\.json cannot be read .*repair=true"):
         Run.open(run.folder)
+
+
+def test_arrow_holds_no_memory_of_python():
+    """A thread of Arrow that drops the last reference to Python's bytes ends the process where it is just exiting."""
+    content = bytes(range(256)) * 40
+    before = sys.getrefcount(content)
+    buffer = _arrow_buffer(content)
+    assert sys.getrefcount(content) == before
+    assert buffer.to_pybytes() == content
