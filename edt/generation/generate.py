@@ -130,6 +130,10 @@ def _decode_passes(
     phase: str,
 ) -> Run:
     """Decode these chunks of the run's passes; return the run, with chunks that were split."""
+    # A study whose experiments decode for themselves needs the folder alone: "0 rows" would be a line of nothing.
+    if not request.rows:
+        return run
+
     passes = run.manifest.passes
     rows_to_do = sum(len(passes[n].chunks[chunk]) * len(passes[n].rows) for n, chunk in todo)
     # Rows from before count as done, so that a resumed command shows its progress in the whole.

@@ -12,7 +12,6 @@ from edt.report.frame import metric_label
 from edt.report.html import study_html
 from edt.report.page import PageExample, PageOutput, PageToken, Point, Section, StudyPage
 from edt.report.run_facts import run_facts
-from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
 from edt.study.protocol import SPLITS
 from edt.study.results import QUALITY, Study, TaskStudy
@@ -66,8 +65,7 @@ def _scales_text(study: Study) -> str:
 def _sizes_text(study: Study, split: Split) -> str:
     """Return the numbers of examples of a split, once where all tasks have the same."""
     # A set: most studies have one number for all tasks.
-    entries = [task.entry(split, task.choices[BASELINE].strategy_id) for task in study.tasks.values()]
-    counts = {str(len(entry.outputs.examples)) for entry in entries if entry is not None}
+    counts = {str(task.scored.run.manifest.splits[split]["examples"]) for task in study.tasks.values()}
     return " / ".join(sorted(counts))
 
 
@@ -124,6 +122,9 @@ def _browser_contents(study: Study, browser: Browser) -> tuple[list[PageExample]
     """Return the first examples of test with the outputs of every chosen setting, token by token."""
     examples, outputs = [], []
     for name, task in study.tasks.items():
+        # Examples without an output of the study would be a browser of nothing.
+        if not task.choices:
+            continue
         # The first examples, as everywhere: nobody chose them by their outputs.
         shown = study.tracer.examples(name, browser.examples)
         examples += [

@@ -140,6 +140,8 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     """
     name = session.request.tasks[index].task.name
     objectives = protocol.objectives[name]
+    if not protocol.families:
+        return _undecoded(session, index, protocol)
     run = Run.at(session.request.runs, session.prepared(index).manifest)
     read_before = check_unread(run, protocol.digest, protocol.earlier, exploratory=protocol.exploratory)
     logger.info("%s", plan_message(session, index, protocol))
@@ -157,6 +159,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     measured: dict[str, dict[str, float]] = {}
 
     def measure(settings: Sequence[Strategy], phase: str) -> None:
+        # Families share settings (EDT at θ = 0 is a fixed temperature): each is decoded and measured once.
         fresh = [strategy for strategy in settings if strategy.strategy_id not in measured]
         _, entries = _measure_on_dev(session, index, fresh, metrics, phase)
         for entry in entries:
@@ -166,10 +169,12 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         families = _searched(protocol, objectives, measured, measure)
         choices = choose_all(families.values(), objectives)
     else:
+        # Nothing is searched; dev is decoded for the page alone, which shows both splits.
         families, choices = protocol.confirm.of_task(name, protocol.families, objectives)
         measure(all_settings(list(families.values())), "dev, the settings to confirm")
         families = {key: _with_values(family, measured) for key, family in families.items()}
 
+    # After the search, which must not depend on whether there are curves; their settings are no trials.
     curves = protocol.curve_settings
     measure(curves, "dev, curves")
 
@@ -188,6 +193,15 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     )
 
 
+def _undecoded(session: Session, index: int, protocol: StudyProtocol) -> DecodedTask:
+    """Return task number `index` with its run and without an output: no experiment needs a family."""
+    logger.info("%s", plan_message(session, index, protocol))
+    # The run is made all the same: the manifest and the page name it, and the examples are in it.
+    (run,) = session.decode((), indices=[index])
+    objectives = protocol.objectives[run.manifest.task]
+    return DecodedTask(run=run, families={}, objectives=objectives, choices=choose_all((), objectives))
+
+
 def _searched(
     protocol: StudyProtocol,
     objectives: Sequence[Objective],
@@ -195,6 +209,7 @@ def _searched(
     measure: Callable[[Sequence[Strategy], str], None],
 ) -> dict[str, Family]:
     """Search every family; those of a round are decoded in one pass."""
+    # A search per family, each with its own sampler, so that leaving a family out changes no other one.
     searches = {name: FamilySearch(family, protocol.search, objectives) for name, family in protocol.families.items()}
     rounds = 0
     while batch := [strategy for search in searches.values() for strategy in search.next_batch()]:
@@ -259,7 +274,7 @@ def _measure_on_dev(
 def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: DecodedTask) -> None:
     """Decode the chosen settings and the curves on test, and record in the run that this protocol read it."""
     # Nothing was chosen, so there is nothing to compare on test.
-    if decoded.left_out:
+    if decoded.left_out or not decoded.on_test:
         return
     # Before the first row: whoever is killed in between may have seen some.
     ReadRecord.read(decoded.run).added(protocol.digest).write()
@@ -269,7 +284,7 @@ def decode_test(session: Session, index: int, protocol: StudyProtocol, decoded: 
 
 def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> None:
     """Compute the statistics of test, which are stored with the run; the scoring of the whole study reads them."""
-    if decoded.left_out:
+    if decoded.left_out or not decoded.on_test:
         return
     run = decoded.run.reread()  # the decoding of test added passes
     outputs = read_outputs(run, ["test"], [strategy.strategy_id for strategy in decoded.on_test])
@@ -281,9 +296,13 @@ def measure_test(decoded: DecodedTask, metrics: MetricsSpec, n_samples: int) -> 
 
 def planned_settings(protocol: StudyProtocol, task: str) -> tuple[int, int]:
     """Return how many settings of a task are decoded on dev and on test, at most: chosen ones may coincide."""
+    # Not even the fixed temperatures are decoded where nothing is to be chosen.
+    if not protocol.families:
+        return 0, 0
     objectives, curves = len(protocol.objectives[task]), len(protocol.curve_settings)
     chosen = objectives * len(protocol.families)
     if protocol.confirm is None:
+        # At most: trials of two families that coincide are decoded once, which is known only afterwards.
         # A space may have fewer settings than trials.
         tried = sum(
             FamilySearch(f, protocol.search, protocol.objectives[task]).target for f in protocol.families.values()
@@ -296,6 +315,8 @@ def planned_settings(protocol: StudyProtocol, task: str) -> tuple[int, int]:
 def plan_message(session: Session, index: int, protocol: StudyProtocol) -> str:
     """Return what will be decoded of task number `index`: settings × examples × samples of both splits, at most."""
     name, samples = session.request.tasks[index].task.name, session.request.sampling.samples
+    if not protocol.families:
+        return f"{name}: no setting to search; the experiments decode what they need for themselves"
     (dev, test), (on_dev, on_test) = _examples(session, index), planned_settings(protocol, name)
     rows = (on_dev * dev + on_test * test) * samples
     objectives, curves = len(protocol.objectives[name]), len(protocol.curve_settings)

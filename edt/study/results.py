@@ -52,8 +52,9 @@ class TaskStudy:
     @property
     def quality(self) -> str:
         """The quality metric's name."""
-        # Of the entries: a run's manifest may have the key of a metric of the user's, in place of its name.
-        return self.scored.entries[0].quality
+        # Of the entries: a run's manifest may have the key of a metric of the user's, in place of its name. Without an
+        # entry there is no score that the name could be wrong for.
+        return self.scored.entries[0].quality if self.scored.entries else self.scored.run.manifest.quality
 
     def entry(self, split: Split, strategy_id: str) -> StrategyMetrics | None:
         """Return a setting's outputs and measurements; None where it was not decoded on this split."""
@@ -111,11 +112,13 @@ class TaskStudy:
         objective: by its name; None is the primary one.
         """
         by = self.primary if objective is None else next(o for o in self.objectives if o.metric == objective)
+        # Chosen anew on dev among fewer trials; that no value on test is read holds here as well.
         own = replace(self.families[family], trials=tuple(self.own_trials(family)))
         return choose(own, by).strategy_id
 
     def on_test(self, family: str) -> list[str]:
         """Return the settings of a family that were decoded on test: its choices, then those of its curves."""
+        # Two objectives may have chosen one setting, which may be one of a curve: each is listed once.
         chosen = [by_family[family].strategy_id for by_family in self.chosen.values() if family in by_family]
         return list(dict.fromkeys([*chosen, *(name for c in self.curves.get(family, ()) for name in c.strategy_ids)]))
 

@@ -24,7 +24,7 @@ from edt.scoring.dev import evaluate_on_dev
 from edt.scoring.eda_constants import BASELINE, StrategyMetrics
 from edt.scoring.output_warnings import output_warnings
 from edt.scoring.outputs import read_outputs
-from edt.scoring.score import score_outputs
+from edt.scoring.score import RunScores, score_outputs
 from edt.store.layout import study_folder
 from edt.store.parts import ScoreBasis, write_scores
 from edt.strategies.base import Strategy
@@ -157,10 +157,18 @@ class StudyRequest:
         """What to decode: every family that an experiment needs, with the baseline that sets EDA's scale."""
         experiments = self.experiments.values()
         named = [experiment.families() for experiment in experiments]
-        # Fixed temperature is always decoded, since the others are compared with it.
-        wanted = dict.fromkeys([BASELINE, *(name for names in named for name in names or ())])
+        tasks = [task.task.name for task in self.generation.tasks]
+        test_only = {
+            task: [setting for experiment in experiments for setting in experiment.test_only_settings(task)]
+            for task in tasks
+        }
+        wanted = dict.fromkeys(name for names in named for name in names or ())
         if any(names is None for names in named):
-            wanted = dict.fromkeys([BASELINE, *self.families])
+            wanted = dict.fromkeys(self.families)
+        # Fixed temperature is decoded with any other setting, since that is compared with it. Experiments that decode
+        # for themselves need none, and then there is nothing to search.
+        if wanted or any(test_only.values()):
+            wanted = {BASELINE: None, **wanted}
 
         # A missing family is found before the model is loaded.
         unknown = [name for name in wanted if name not in self.families]
@@ -170,7 +178,6 @@ class StudyRequest:
                 "families."
             )
 
-        tasks = [task.task.name for task in self.generation.tasks]
         frozen = read_protocol(self.results)
         return StudyProtocol(
             families={name: self.families[name] for name in wanted},
@@ -179,10 +186,7 @@ class StudyRequest:
             objectives=task_objectives(self.objectives, self.metrics, self.generation.tasks),
             # of the wanted families alone
             curves=replace(self.curves, grids={n: g for n, g in self.curves.grids.items() if n in wanted}),
-            test_only={
-                task: [setting for experiment in experiments for setting in experiment.test_only_settings(task)]
-                for task in tasks
-            },
+            test_only=test_only,
             digest=protocol_digest(self.fixed_beforehand),
             earlier=None if frozen is None else frozen["digest"],
             exploratory=self.exploratory,
@@ -192,7 +196,8 @@ class StudyRequest:
 
 def number_of_settings(request: StudyRequest) -> int:
     """Return the number of settings with which every task begins."""
-    return len(request.baseline) + request.search.trials * len(request.protocol.families)
+    families = len(request.protocol.families)
+    return len(request.baseline) + request.search.trials * families if families else 0
 
 
 def run_study(request: StudyRequest) -> Study | None:
@@ -217,10 +222,14 @@ def run_study(request: StudyRequest) -> Study | None:
         return None
 
     tasks = request.generation.tasks
-    processes = resolve_num_workers(request.num_workers, len(tasks))
+    # Without a family to search there is nothing that several processes could share.
+    processes = resolve_num_workers(request.num_workers, len(tasks)) if protocol.families else 1
     names = [task.task.name for task in tasks]
 
     def freeze(chosen: Sequence[DecodedTask]) -> None:
+        # Where nothing was chosen there is nothing to freeze, and the protocol of an earlier study stays.
+        if not protocol.families:
+            return
         by_name = dict(zip(names, chosen, strict=True))
         exploratory = request.exploratory or any(task.read_before for task in chosen)
         write_protocol(request.results, request.fixed_beforehand, by_name, exploratory=exploratory)
@@ -304,6 +313,13 @@ def _score_task(request: StudyRequest, task: TaskRequest, decoded: DecodedTask) 
     """Score a task on test, and write the scores into its run folder; measure dev, without intervals."""
     run = decoded.run.reread()  # the decoding of test added passes
     basis = ScoreBasis.of(run)
+
+    # Nothing was decoded for the study, and the run keeps the scores that it may have.
+    if not decoded.families:
+        nothing = RunScores(run=run, n_samples=0, entries=(), constants=dict.fromkeys(SPLITS), scores=())
+        return TaskStudy(
+            task=task.task, scored=nothing, families={}, objectives=decoded.objectives, chosen=decoded.choices
+        )
 
     # The requested number of samples, even where the run holds more: scores of different numbers do not compare.
     samples, scale = request.generation.sampling.samples, decoded.constants

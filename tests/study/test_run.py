@@ -14,6 +14,7 @@ from edt.errors import ConfigError
 from edt.store.parts import read_examples, read_generations
 from edt.store.run import find_runs
 from edt.store.seal import json_bytes
+from edt.study.experiments import error_attribution
 from edt.study.manifest import check_not_larger, read_study_manifest
 from tests.support.small_study import EXPERIMENTS, QUICK, SMALL, few
 
@@ -265,6 +266,38 @@ def test_a_second_call_decodes_nothing_and_one_experiment_alone_is_the_same(stud
     assert (folder / "results" / "mini" / "granularity" / "table.md").read_text() == before
     assert (folder / "results" / "mini" / "granularity" / "report.html").is_file()
     assert (folder / "results" / "mini" / "manifest.json").read_text() == whole
+
+
+def test_an_experiment_that_needs_no_family_searches_none(study, capsys, tmp_path, monkeypatch):
+    """Its settings are constants: the fixed temperatures were searched for nothing, some minutes on each task."""
+    monkeypatch.setattr(error_attribution, "RULES", {"fixed": (error_attribution.Fixed(t0=1.0),)})
+    monkeypatch.setattr(error_attribution, "ORACLES", {})
+    folder, words = study
+    alone = ["study", "task=mini_xlsum", "task.limit=6", *words, "experiment=[error_attribution]", "search.trials=6"]
+    alone += [f"experiments.error_attribution.{key}=2" for key in ("examples", "samples", "references")]
+    capsys.readouterr()
+    assert main([*alone, f"paths.runs={tmp_path}", "dry_run=true"]) == 0
+    assert "mini_xlsum: no setting to search" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+    # Where nothing is decoded yet.
+    assert main([*alone, f"paths.runs={tmp_path}", f"paths.results={tmp_path / 'results'}"]) == 0
+    (run,) = find_runs([tmp_path])
+    assert (run.parts(), run.scores_path.exists()) == ([], False)
+    written = tmp_path / "results" / "mini"
+    assert {path.name for path in written.iterdir()} == {"error_attribution"}
+    assert "Where errors come from" in (written / "error_attribution" / "report.html").read_text()
+    manifest = read_study_manifest(written / "error_attribution")
+    assert (manifest["tasks"]["mini_xlsum"]["trials"], manifest["tasks"]["mini_xlsum"]["quality"]) == ({}, "rouge_l")
+
+    # Next to a finished study of another protocol: its outputs, scores and protocol stay.
+    kept = [*(folder / "results" / "mini").glob("protocol.json"), *(folder / "runs").glob("*/*.parquet")]
+    kept += [*(folder / "runs").glob("*/test_reads.json"), *(folder / "runs").glob("*/generations/*")]
+    before = {path: path.read_bytes() for path in kept}
+    assert len(before) > 4
+    assert main(alone) == 0
+    assert {path: path.read_bytes() for path in kept} == before
+    assert [*(folder / "runs").glob("*/generations/*")] == [path for path in kept if path.parent.name == "generations"]
 
 
 def test_constants_hang_on_the_study_alone(study, tmp_path):
