@@ -23,7 +23,7 @@ from tests.support.command_line import refused
         ("models", "ships with the package"),
         ("metrics", "Self-BLEU (Zhu et al. 2018)"),
         ("metrics", "EDA, the distance from best quality"),
-        ("experiments", "T0 × θ"),
+        ("experiments", "The scorecard"),
     ],
 )
 def test_list_prints_a_line_each(kind, shown, capsys):

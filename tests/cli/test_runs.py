@@ -120,7 +120,10 @@ def test_generated_tasks_show_what_their_grammar_answers(capsys, tmp_path, tiny_
     rows = [row.split(",") for row in (study / "table.csv").read_text().splitlines()]
     at = {name: rows[0].index(name) for name in ("strategy_id", "metric", "value")}
     ideal = {row[at["metric"]]: row[at["value"]] for row in rows if row[at["strategy_id"]] == "grammar"}
-    assert set(ideal) == {"sacrebleu", "self_bleu", "eda", "factuality", "distinct_correct", "empty_share"}
+    assert set(ideal) == {
+        "sacrebleu", "self_bleu", "best_of", "eda", "factuality", "distinct_correct", "distinct_n", "vendi", "rep_4",
+        "empty_share",
+    }  # fmt: skip
     assert float(ideal["factuality"]) == 100
     assert float(ideal["distinct_correct"]) > 1
 

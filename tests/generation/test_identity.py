@@ -1,6 +1,7 @@
 """Every configuration key is classified: it makes another run, it adds rows to a run, or it leaves the run alone."""
 
 import fnmatch
+import json
 import os
 
 import pytest
@@ -16,6 +17,7 @@ from edt.models.language_model import LanguageModel
 IDENTITY = {
     "model.dtype": "float64",
     "model.attention": "eager",
+    "model.long_tail": {"entropy": [0, 1], "mass": [0, 0.1]},
     "sampling.seed": 1,
     "sampling.noise": "per_strategy",
     "sampling.max_new_tokens": 3,
@@ -177,7 +179,8 @@ def generation_id(base):
 @pytest.mark.parametrize("key", [key for key, value in IDENTITY.items() if value is not None])
 def test_identity_keys_change_the_id(generation_id, key):
     value = IDENTITY[key]
-    text = "[" + ",".join(value) + "]" if isinstance(value, list) else f"'{value}'" if isinstance(value, str) else value
+    # Hydra reads JSON but for the quotes of keys.
+    text = json.dumps(value) if not isinstance(value, dict) else json.dumps(value).replace('"', "")
     assert generation_id(f"{key}={text}") != generation_id()
 
 
@@ -206,7 +209,6 @@ def test_where_the_model_lies_does_not_matter_but_its_bytes_do(generation_id, ti
 
 @pytest.mark.parametrize(("key", "value"), [("rms_norm_eps", 0.5), ("rope_theta", 7.0)])
 def test_the_models_config_is_in_the_identity(generation_id, tiny_folder, tmp_path, key, value):
-    import json
     import shutil
 
     shutil.copytree(tiny_folder, tmp_path / "edited")
@@ -220,8 +222,6 @@ def test_the_models_config_is_in_the_identity(generation_id, tiny_folder, tmp_pa
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.*:FutureWarning")  # peft's own use of transformers
 def test_an_adapter_and_its_scale_are_in_the_identity(generation_id, tiny_folder, tmp_path):
-    import json
-
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM

@@ -141,11 +141,20 @@ def test_a_part_that_is_gone_is_decoded_again_to_the_same_tokens(runs):
             assert now[key] == pytest.approx(was[key], abs=1e-4)
 
 
+def _of_0_1(trial):
+    """A trial without what 0.1.0 did not measure: the values of further metrics, which its trials do not have."""
+    assert all(measures["values"] == {} for measures in trial["by_task"].values())
+    by_task = {
+        task: {k: v for k, v in measures.items() if k != "values"} for task, measures in trial["by_task"].items()
+    }
+    return {**trial, "by_task": by_task}
+
+
 def test_a_search_resumes_without_a_trial_and_chooses_the_same(runs):
     assert main([*TUNE, f"paths.runs={runs}"]) == 0
     assert [path.name for path in (runs / "tune").iterdir()] == [SEARCH]
     check_nothing_decoded(runs, SEARCHED)
     old, new = (json.loads((folder / "tune" / SEARCH / "tune.json").read_text()) for folder in (WRITTEN, runs))
-    assert new["chosen"] == old["chosen"]
+    assert _of_0_1(new["chosen"]) == old["chosen"]
     trials = [(folder / "tune" / SEARCH / "trials.csv").read_text() for folder in (WRITTEN, runs)]
     assert trials[0] == trials[1]
