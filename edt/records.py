@@ -35,6 +35,7 @@ class Example:
     example_id: str
     cluster_id: str
     parts: PromptParts
+    # Several are the rule in question answering; BLEU and ROUGE-L take the best of them.
     references: tuple[str, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Plain JSON for the task's extra metrics; nothing of it reaches the model."""
@@ -49,6 +50,7 @@ class Prompt:
     example_id: str
     cluster_id: str
     token_ids: tuple[int, ...]
+    # Made for every prompt, since it costs nothing and a strategy of a later command may need it.
     unconditional_ids: tuple[int, ...]
     truncated_tokens: int
     """Tokens of the full prompt that the budget cut off."""
@@ -161,6 +163,7 @@ class ScoreRow:
     n_examples: int
     n_samples: int
     signature: str
+    # What the value was computed from, so that a table can be traced to its run.
     generation_id: str
     note: str = ""
     """The reason why a value is missing, or what qualifies it ("provisional")."""

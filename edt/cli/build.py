@@ -309,6 +309,7 @@ def study_request(config: PlainConfig, command: str) -> Any:
     from edt.study.run import StudyRequest
     from edt.study.spec import StudySearch
 
+    # The model and the tasks first: what a user mistypes most is there.
     generation = generation_request(config, command)
     left_out: list[str] = []
     if isinstance(config.get("families"), Mapping) and isinstance(config.get("curves"), Mapping):
@@ -333,7 +334,7 @@ def study_request(config: PlainConfig, command: str) -> Any:
         metrics=construct(config["metrics"], "metrics", MetricsSpec),
         families=families(config["families"]),
         experiments={name: construct(node, f"experiments.{name}", Experiment) for name, node in experiments.items()},
-        baseline=baseline_settings(config["baseline"]),
+        baseline=_baseline_settings(config["baseline"]),
         results=_results_folder(config, short_name(generation.model.path)),
         command=command,
         search=construct(config["search"], "search", StudySearch),
@@ -366,6 +367,7 @@ def _objectives(value: Any) -> tuple[str, ...] | None:
             f"objectives is {shown_value(value)}; it must be a list of metrics, as objectives=[eda,distinct_correct], "
             "or null."
         )
+    # A repeated one would take two of three turns in the search.
     if repeated := next((name for name in value if value.count(name) > 1), None):
         raise ConfigError(f"objectives has '{repeated}' twice; remove one.")
     return tuple(value)
@@ -384,11 +386,13 @@ def study_curves(node: Any) -> Any:
 
     if not isinstance(node, Mapping):
         raise ConfigError(f"curves is {shown_value(node)}; it holds a grid by family: curves.edt.t0=[…].")
+    # Next to the grids and not apart from them: a range is of use only where the curves cover it.
     low_high = node.get("range")
     if not isinstance(low_high, list) or len(low_high) != 2 or not all(_fits(value, float) for value in low_high):
         raise ConfigError(f"curves.range is {shown_value(low_high)}; it must be two values of Self-BLEU, as [50,95].")
     grids: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, axes in node.items():
+        # A null takes a family's curve away, as a null family is left out.
         if name == "range" or axes is None:
             continue
         if not isinstance(axes, Mapping) or not axes:
@@ -434,6 +438,7 @@ def _strategy_factory(target: Any, where: str) -> Callable[..., Any]:
     """Return the strategy, or the function that makes one, that `_target_` names; nothing else is ever called."""
     from edt.strategies.base import Strategy
 
+    # A class makes itself; of a function its annotation says what it makes, without a call.
     factory = resolve(target, f"{where}.{TARGET}")
     made = factory
     if not isinstance(factory, type):
@@ -452,7 +457,7 @@ def _strategy_factory(target: Any, where: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", factory)
 
 
-def baseline_settings(node: PlainConfig) -> tuple[Any, ...]:
+def _baseline_settings(node: PlainConfig) -> tuple[Any, ...]:
     """Return the fixed temperatures of `baseline`, which give EDA its scale."""
     _check_fixed(node, "baseline", "choose strategy@baseline=fixed_sweep, whose temperatures are baseline.t0=[0,…].")
     return strategies(node, "baseline")
@@ -462,7 +467,7 @@ def tune_request(config: PlainConfig, command: str = "") -> Any:
     """Return the typed request of `edt tune`; the baseline of fixed temperatures takes the place of the strategies."""
     from edt.tuning.run import TuneRequest
 
-    baseline_settings(config["baseline"])
+    _baseline_settings(config["baseline"])
     return TuneRequest(
         search=construct(config["search"], "search", SearchSpec),
         space=search_space(config["space"]),
@@ -486,6 +491,7 @@ def _check_fixed(node: Any, key: str, remedy: str) -> None:
     if not isinstance(node, Mapping):
         raise ConfigError(f"{key} is {shown_value(node)}, which is no strategy's configuration; {remedy}")
     for where, family in _strategy_nodes(node, key).items():
+        # By the class and not by its name in the configuration, which a user may have chosen.
         cls = import_class(family[TARGET], where)
         if getattr(cls, "family", None) != BASELINE:
             raise ConfigError(f"{where} is {cls.__name__}, but EDA's scale comes from fixed temperatures; {remedy}")
@@ -524,6 +530,7 @@ def _comparison_values(config: PlainConfig, own: Sequence[str]) -> dict[str, Any
     for name in ("split", "quality", "language"):
         if values[name] is not None and not isinstance(values[name], str):
             raise ConfigError(f"{name} is {shown_value(values[name])}; it must be a name, or null.")
+    # Both commands share this function, and each has some of the keys.
     for name in ("margins", "sd", "sd_between"):
         if name in values and not isinstance(values[name], Mapping):
             raise ConfigError(
@@ -539,6 +546,7 @@ def _comparison_values(config: PlainConfig, own: Sequence[str]) -> dict[str, Any
     for name in ("examples", "samples"):
         if name in values and name in own and "sd" in values and isinstance(values[name], int):
             values[name] = [values[name]]
+    # A flag is checked by kind too: "no" in quotes is true in Python.
     flags = {name: flag(config, name) for name in ("common_only", "nested") if name in config}
     metrics = construct(config["metrics"], "metrics", MetricsSpec)
     return {**values, **flags, "metrics": metrics}

@@ -40,6 +40,7 @@ def run(config: PlainConfig, *, command: str) -> None:
     from edt.scoring.score import score_runs
     from edt.tracking.export import check_tracking, scores_to_export, track_study
 
+    # Everything that a configuration can get wrong is read before the model is loaded.
     requested = build.generation_request(config, command)
     metrics = build.construct(config["metrics"], "metrics", MetricsSpec)
     tracking = build.construct(config["tracking"], "tracking", *TRACKINGS)

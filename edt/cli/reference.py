@@ -86,6 +86,7 @@ def keys() -> Iterator[Key]:
 
 
 def _keys_of_file(path: Path, group: str) -> Iterator[Key]:
+    # Read as YAML and not composed: the reference lists a file's own keys, not those of what it includes.
     content = _with_schema(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     comments = commented_keys(path)
     prefix = f"{group}." if group else ""
@@ -141,6 +142,7 @@ def _keys_of_class(cls: type, group: str, option: str) -> Iterator[Key]:
 
 def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the dotted keys that hold a value, without `_target_`."""
+    # An empty mapping is a value: it is what the user fills.
     for name, value in content.items():
         if name == TARGET:
             continue
@@ -184,6 +186,7 @@ def field_docs(cls: type) -> dict[str, str]:
 
 
 def _below_fields(cls: type) -> dict[str, str]:
+    # A string below a field is no attribute of the class, so it is read from the source.
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     except (OSError, SyntaxError):
@@ -199,6 +202,7 @@ def _below_fields(cls: type) -> dict[str, str]:
 
 def _from_docstring(docstring: str, names: list[str]) -> dict[str, str]:
     words = " ".join(docstring.split())
+    # Each text ends where the next field begins, in the order of the docstring and not of the class.
     starts = sorted((at, name) for name in names if (at := _position(words, name)) is not None)
     texts = {}
     ends = [at for at, _ in starts[1:]] + [len(words)]

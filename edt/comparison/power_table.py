@@ -49,6 +49,7 @@ def _print(table: PowerTable, request: PowerRequest, console: Console) -> None:
     for n in request.examples:
         cells = [_cell(table.alone[n, samples], table.in_family[n, samples]) for samples in request.samples]
         shown.add_row(str(n), *map(escape, cells), end_section=n == request.examples[-1])
+    # Without a margin there is no number of examples to ask for, and the cells answer the question.
     if table.margin is not None:
         needed = [table.needed[samples] for samples in request.samples]
         texts = ["–" if counts is None else f"{counts[0]:,} / {counts[1]:,}" for counts in needed]
@@ -57,6 +58,7 @@ def _print(table: PowerTable, request: PowerRequest, console: Console) -> None:
 
 
 def _cell(alone: float | None, in_family: float | None) -> str:
+    # A number of samples that the pilot cannot speak of, see Spread.fits.
     return "–" if alone is None or in_family is None else f"{alone:.2f} / {in_family:.2f}"
 
 

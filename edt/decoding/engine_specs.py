@@ -28,6 +28,7 @@ class EngineSpec(ABC):
     """The most rows that are decoded together; null: 1,024 on a CPU, 65,536 on a GPU, if memory holds them."""
 
     def __post_init__(self) -> None:
+        # Checked here and not by the plan, which is made after the model was loaded.
         for key, value in (("kv_budget", self.kv_budget), ("max_rows", self.max_rows)):
             if value is not None and value < 1:
                 raise ConfigError(f"engine.{key} is {value}; it must be 1 or more.")
@@ -48,6 +49,7 @@ class BatchedSpec(EngineSpec):
 
     def build(self, model: LanguageModel) -> BatchedEngine:
         """Return the engine over a loaded model."""
+        # Not at the top: the command line builds these settings for its help, and torch takes seconds.
         from edt.decoding.batched_engine import BatchedEngine
 
         return BatchedEngine(model=model, spec=self)

@@ -39,6 +39,7 @@ def answer_words(text: str, language: str = "en") -> list[str]:
 def f1(said: Words, wanted: Words) -> float:
     """Return F1 of two bags of words, 0 to 1 (evaluate-v1.1.py, `f1_score`)."""
     common = sum((Counter(said) & Counter(wanted)).values())
+    # Also where both are empty: the script divides by the number of words after this.
     if not common:
         return 0.0
     precision, recall = common / len(said), common / len(wanted)
@@ -67,6 +68,7 @@ class _AnswerMetric(ABC):
 
     def statistics(self, samples: SampleSet) -> Statistics:
         """Return [E, 2] for the mean over examples. Raises DataError for an example without a reference."""
+        # One NaN makes the example NaN: it is the reference that cannot be scored, so all of its samples are.
         return mean_statistics(self.sample_values(samples).mean(axis=-1))
 
     def sample_values(self, samples: SampleSet) -> Floats:

@@ -51,6 +51,7 @@ class BestOf:
 
     def aggregate(self, totals: Statistics) -> Floats:
         """Return the value at k = K, the mean over examples."""
+        # The last point of the curve, so that table and curve cannot differ.
         return self.curve(totals)[..., -1]
 
     def curve(self, totals: Statistics) -> Floats:

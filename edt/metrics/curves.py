@@ -23,6 +23,7 @@ class MetricCurve:
 
     def bounds(self, confidence: float) -> Floats:
         """Return the percentile interval at each k, [K, 2]; NaN where it is missing."""
+        # Pointwise: each k has its interval, and no statement is made about all of them together.
         return np.array([interval(resampled_B, confidence) for resampled_B in self.resampled_BK.T])
 
 

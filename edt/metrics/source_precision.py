@@ -63,6 +63,7 @@ def names(text: str) -> list[Name]:
     The first word of a sentence has a capital anyway. Alone it is no name; in front of another one it belongs to the
     name unless the text has it in lower case elsewhere ("The Queen … the"). The English "I" is none.
     """
+    # A letter with a combining accent would be two tokens, and "É" no capital.
     tokens = _TOKEN.findall(unicodedata.normalize("NFC", text))
     ordinary = {token for token in tokens if token[0].islower()}
     found: list[Name] = []
@@ -103,6 +104,7 @@ def _number(figure: str) -> str:
     digits = "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in figure)
     # 1,200 and 1.200 are 1200, whichever sign a language has for thousands: source and output are read alike. A sign
     # that is left is that of decimals.
+    # Only in front of three digits: 1.5 keeps its decimals, and 1.500 is read as one thousand five hundred.
     whole = _THOUSANDS.sub("", digits).translate(str.maketrans(",٫", ".."))
     return whole.lstrip("0") or "0"
 
@@ -160,6 +162,7 @@ class _SourcePrecision(ABC):
             return None
         pairs = zip(samples.examples, samples.texts, strict=True)
         counts = [[self._count(read_text(e), text, language) for text in texts] for e, texts in pairs]
+        # Summed over the samples: a mean of percentages would give an output with one name the weight of one with ten.
         statistics = np.array(counts, dtype=np.float64).sum(axis=1)
         return statistics if statistics[:, 1].any() else None
 
@@ -214,6 +217,7 @@ class EntityPrecision(_SourcePrecision):
     def _judge(self, source: str, text: str, language: str) -> Iterable[bool]:
         known = _source_pairs(source)
         for name in names(text):
+            # A name of one word has no pair; the source's words stand in the same set as tuples of one.
             pairs = list(pairwise(name)) if len(name) > 1 else [name]
             yield all(pair in known for pair in pairs)
 

@@ -209,6 +209,7 @@ class MetricsSpec:
         That is an unknown metric, or a language whose tokenizer is not installed.
         """
         metrics = self.metrics(quality, extra_metrics)
+        # Self-BLEU needs it in every task, whatever the quality is.
         bleu_tokenizer(language)
         if self.rouge_l in metrics:
             rouge_tokenizer(self.rouge_l.tokenizer_for(language))
@@ -221,6 +222,7 @@ class MetricsSpec:
         """Return, as JSON, what changes quality and Self-BLEU under their names; [] for the options of version 0.1."""
         metric = self.quality(quality)
         options: list[object] = []
+        # One group of all samples is what null means: such scores are those of version 0.1.
         if self.group_size not in (None, n_samples):
             options.append({"group_size": self.group_size})
         if isinstance(metric, RougeL) and (tokenizer := metric.tokenizer_for(language)) != "default":

@@ -62,6 +62,7 @@ def ngram_kernel(texts: Sequence[Sequence[str]]) -> Floats:
     n_examples, n_samples = len(texts), len(texts[0])
     group_S = np.repeat(np.arange(n_examples), n_samples)
     corpus = Corpus.from_texts(list(chain.from_iterable(texts)), group_S, spaced_words)
+    # The kernels are averaged, not the scores: so does the program that it equals.
     kernels = [_cosines(counts, n_examples, n_samples) for counts in corpus.ngram_counts()]
     return np.asarray(np.mean(kernels, axis=0))
 

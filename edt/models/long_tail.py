@@ -80,6 +80,7 @@ class LongTail:
         import torch
 
         exact_RV = logits_RV.to(torch.float64 if logits_RV.dtype == torch.float64 else torch.float32)
+        # A vocabulary of the head alone has no tail, and all of its tokens keep their logits.
         if exact_RV.shape[-1] <= self.head:
             return logits_RV
         # Stable, so that equal logits have the same ranks in any batch.
@@ -98,6 +99,7 @@ class LongTail:
         tail_RV = mass_R.log().unsqueeze(-1) + log_weight_V - log_total_R.unsqueeze(-1)
         tail_RV = tail_RV.masked_fill(sorted_RV[..., self.head :] == -torch.inf, -torch.inf)
         made_RV = torch.cat([log_head_RH + torch.log1p(-mass_R).unsqueeze(-1), tail_RV], dim=-1)
+        # Back in the vocabulary's order; every position is written once.
         logits = torch.empty_like(exact_RV).scatter_(-1, index_RV, made_RV)
         # No tail, or logits that are not finite: the engine reports those as the model gave them.
         has_tail_R1 = ((n_R > 0) & torch.isfinite(sorted_RV[..., 0])).unsqueeze(-1)
@@ -107,6 +109,7 @@ class LongTail:
         """Return the log weights of the tail's tokens, [V − head], and ln Σ and the entropy of the first n, [n + 1]."""
         import torch
 
+        # In float64: the sums run over a whole vocabulary, and differences of their logarithms are an entropy.
         rank_V = torch.arange(self.head + 1, like.shape[-1] + 1, dtype=torch.float64, device=like.device)
         log_weight_V = -self.exponent * rank_V.log()
         total_N = log_weight_V.exp().cumsum(dim=-1)

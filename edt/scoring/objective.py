@@ -48,7 +48,9 @@ EDA = Objective(metric=EdaConstants.name, higher_is_better=False)
 def objectives_of(spec: MetricsSpec, task: TaskRequest) -> dict[str, Objective]:
     """Return every metric of a task that can be an objective, by name: those of which one direction is better."""
     metrics = spec.metrics(task.quality_metric, task.task.extra_metrics)
+    # Length, temperature and the like have no better direction, so they cannot be an objective.
     directions: dict[str, bool | None] = {metric.name: metric.higher_is_better for metric in metrics}
+    # EDA and what the decoding records are no metrics of outputs, but have a direction as well.
     directions |= {name: presentation(name).higher_is_better for name in (EdaConstants.name, *RECORDED)}
     directions[QUALITY] = True
     return {
@@ -68,5 +70,6 @@ def find_objective(name: str, where: str, spec: MetricsSpec, tasks: Sequence[Tas
                 f"{where} is '{name}'{suggestion(str(name), offered)}, which is no metric with a direction of task "
                 f"'{entry.task.name}'; it has: {', '.join(offered)}."
             )
+        # The same metric has the same direction in every task, so the last one is as good as any.
         by_name |= offered
     return by_name[name]

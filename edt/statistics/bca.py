@@ -97,6 +97,7 @@ class CorrectedBootstrap:
         beyond = ((self.values_B <= null).sum(), (self.values_B >= null).sum())
         tails = [(1 + int(count)) / (n + 1) for count in beyond]
         # The correction moves the quantile at which the null value is; solved for the tail it stands for.
+        # Both tails, as for the uncorrected p: the smaller one decides, twice.
         lower, upper = self._tail_of(tails[0]), self._tail_of(1.0 - tails[1])
         return float(min(1.0, 2.0 * min(lower, 1.0 - upper)))
 

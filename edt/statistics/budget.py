@@ -61,6 +61,7 @@ def chance_of_best(n_trials: int) -> Floats:
     n = np.arange(1.0, n_trials + 1)[:, None]
     i = np.arange(1.0, n_trials + 1)[None, :]
     # By logarithms: the binomials of a few hundred trials overflow.
+    # A trial of rank i leaves N − i worse ones; where n − 1 are needed and there are fewer, it is never the best.
     possible = n - 1 <= n_trials - i
     rest = np.where(possible, n_trials - i, n - 1)
     log_chance = _log_choose(rest, n - 1) - _log_choose(np.full_like(rest, n_trials), n)

@@ -98,6 +98,7 @@ def without_interaction(first_ET: Floats, second_ET: Floats, rng: np.random.Gene
     the halves of each instance exchanged at random.
     """
     mean_ET = (first_ET + second_ET) / 2
+    # Instance and temperature only add up: what is left after them is the interaction, which is taken away.
     additive_ET = mean_ET.mean(axis=1, keepdims=True) + mean_ET.mean(axis=0) - mean_ET.mean()
     # One sign per instance, not per cell: neighboring temperatures share draws, and that dependence must stay. The
     # difference of the halves has the noise of their mean, in its size for each instance, and no interaction.

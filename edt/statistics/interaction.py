@@ -47,6 +47,7 @@ def interaction_variance(
     _check(first_ET, second_ET)
     # Clusters are drawn whole; the questions of a dialogue may share a best temperature.
     weights_BE = resample_weights(cluster_ids, resamples, seed)
+    # By cluster as well: with single instances the acceleration would be of another bootstrap.
     leave_CE = jackknife_weights(cluster_ids)
     value = float(_covariance(first_ET, second_ET, np.ones((1, len(first_ET))))[0])
     corrected = CorrectedBootstrap(
@@ -79,6 +80,7 @@ def _covariance(first_ET: Floats, second_ET: Floats, weights_BE: Floats) -> Floa
     count_B1 = weights_BE.sum(axis=1, keepdims=True)
     means = [weights_BE @ half / count_B1 for half in (one_ET, two_ET)]
     covariance_BT = weights_BE @ (one_ET * two_ET) / count_B1 - means[0] * means[1]
+    # Unbiased, as the variance over E − 1: the temperatures' means are estimated from the same instances.
     scale_B = count_B1[:, 0] / (count_B1[:, 0] - 1)
     result: Floats = covariance_BT.mean(axis=1) * scale_B
     return result

@@ -106,6 +106,7 @@ def read_margins(
     Raises ConfigError for a metric that is not there, one without a direction, and a margin that is no number above 0.
     """
     margins = {}
+    # All of them before anything is decoded: a margin of a metric that no one has would never be used.
     for name, value in given.items():
         if name not in known:
             raise ConfigError(

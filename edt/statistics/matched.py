@@ -108,12 +108,15 @@ def matched_curve(slice_: Slice, self_bleu_G: Floats) -> MatchedCurve:
 
     def smoothed(values_N: Floats, values_BN: Floats, values_CN: Floats | None) -> tuple[Floats, Floats, Floats | None]:
         values_N, values_BN = values_N[order], values_BN[:, order]
+        # One smoother for the value, the resamples and the jackknife: otherwise they would be of different estimators.
         smooth = smoother(t0_N, t0_D, values_N, np.cov(values_BN, rowvar=False))
         return smooth(values_N), smooth(values_BN), None if values_CN is None else smooth(values_CN[:, order])
 
+    # Both are smoothed over T0 and not over each other: T0 is exact, Self-BLEU has noise too.
     metric_D, metric_BD, metric_CD = smoothed(slice_.metric_N, slice_.metric_BN, slice_.metric_CN)
     overlap_D, overlap_BD, overlap_CD = smoothed(slice_.self_bleu_N, slice_.self_bleu_BN, slice_.self_bleu_CN)
 
+    # Only inside the decoded range: the straight continuation is for resamples, not for the values.
     is_inside_D = (t0_D >= t0_N[0]) & (t0_D <= t0_N[-1])
     _check_covers(slice_.name, overlap_D[is_inside_D], self_bleu_G)
     # The jackknife is optional: without it the mean is corrected for bias alone.
@@ -136,6 +139,7 @@ def _check_settings(slice_: Slice, t0_N: Floats) -> None:
             f"the slice '{slice_.name}' has {len(t0_N)} values of T0 ({shown}); a curve at matched Self-BLEU needs "
             f"{FEWEST_SETTINGS} or more. Decode further ones in this range."
         )
+    # Two values at one T0 have no slope between them, and the spline divides by their distance.
     if (np.diff(t0_N) <= 0).any():
         raise DataError(f"the slice '{slice_.name}' holds a T0 twice; its settings must differ in T0 alone.")
     arrays = (slice_.metric_N, slice_.self_bleu_N, slice_.metric_BN, slice_.self_bleu_BN)
@@ -224,6 +228,7 @@ def upper_envelope(
     def picked(values: Sequence[Floats]) -> Floats:
         return np.stack(values)[chosen_G, ..., at_G].T
 
+    # A slice without a jackknife leaves the envelope without one, since its clusters would not be complete.
     left_out = [curve.value_CG for curve in on_test if curve.value_CG is not None]
     curve = replace(
         on_test[0],

@@ -33,6 +33,7 @@ def detectable(
     the family (2.80 standard errors alone, 3.58 for the first of eight, at 5 % and 80 %). one_sided: for nested
     families, α in place of α/2.
     """
+    # By the normal approximation, also for BLEU and Self-BLEU: the error is that of their own bootstrap.
     return multiple_of_error(level=level, power=power, tests=tests, one_sided=one_sided) * error
 
 
@@ -41,6 +42,7 @@ def power_of(difference: float, error: float, *, level: float = 0.05, tests: int
     # Two settings with the same outputs: nothing varies, and nothing has to be found.
     if error == 0.0:
         return 1.0 if difference else 0.0
+    # As in multiple_of_error, so that the two are inverse to each other at any number of tests.
     critical = float(ndtri(1.0 - level / tests / (1 if one_sided else 2)))
     # Of a two-sided test the far tail counts too, although it is next to nothing.
     far = 0.0 if one_sided else float(ndtr(-critical - abs(difference) / error))
@@ -103,6 +105,7 @@ def split_variance(differences_CG: Floats, *, group_size: int = 1, cluster_size:
     0 where that is negative (Searle, Casella & McCulloch 1992, ch. 3). For a metric that is no mean over examples, the
     differences are the jackknife's pseudo-values (`pseudo_values`).
     """
+    # Clusters and not examples: the questions of a dialogue share what makes it hard.
     n_clusters, n_groups = differences_CG.shape
     if n_clusters < 2:
         raise DataError(f"a pilot of {n_clusters} cluster has no variance; it needs 2 or more, and 10 to say much.")
@@ -136,5 +139,6 @@ def pseudo_values(value: float, jackknife_C: Floats) -> Floats:
 
 def sizes(least: int, most: int) -> Sequence[int]:
     """Return round numbers of examples between two, for the rows of a table: 1, 2, 5 of each power of ten."""
+    # Few rows that a reader can compare, and not a formula to fill in.
     rounds = [step * 10**power for power in range(9) for step in (1, 2, 5)]
     return [n for n in rounds if least <= n <= most]

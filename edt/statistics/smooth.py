@@ -38,6 +38,7 @@ def smoother(x_N: Floats, x_G: Floats, values_N: Floats, covariance_NN: Floats) 
     # In units of the span, so that one list of penalties serves every axis.
     span = x_N[-1] - x_N[0]
     unit_N, unit_G = (x_N - x_N[0]) / span, (x_G - x_N[0]) / span
+    # ∫ f''² of a natural spline is a quadratic form in its values: no integral is computed.
     q_NM, r_MM = _second_differences(unit_N)
     roughness_NN = q_NM @ np.linalg.solve(r_MM, q_NM.T)
     identity = np.eye(len(x_N))
@@ -77,6 +78,7 @@ def _spline_matrix(x_N: Floats, x_G: Floats, gamma_MN: Floats) -> Floats:
     # The second derivatives at all knots, 0 at both ends, as a linear function of the values.
     second_NN = np.vstack([np.zeros(n), gamma_MN, np.zeros(n)])
     h = np.diff(x_N)
+    # Positions beyond the ends are read at the ends, and continued straight below.
     inside_G = np.clip(x_G, x_N[0], x_N[-1])
     left_G = np.clip(np.searchsorted(x_N, inside_G, side="right") - 1, 0, n - 2)
     h_G = h[left_G][:, None]

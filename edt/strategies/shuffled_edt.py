@@ -46,4 +46,5 @@ class ShuffledEDT(Strategy):
     @staticmethod
     def temperature(signals: Signals, params: Mapping[str, Tensor]) -> Tensor:
         """Return T0·N^(θ/H′) per row."""
+        # EDT's own function, so that the control differs from it in the entropy alone.
         return temperature_at(signals.past_entropy_R, params)

@@ -43,6 +43,7 @@ class Switch(Strategy):
     @property
     def is_constant(self) -> bool:
         """Whether the rule is a fixed temperature at these parameters."""
+        # No entropy is below 0, so at h = 0 T_low is never used.
         return self.h == 0 or self.t_high == self.t_low
 
     @staticmethod

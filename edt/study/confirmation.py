@@ -24,14 +24,15 @@ def write_spread(study: Study, confirmed: Path) -> Path:
     own = _seed_folder(study, confirmed)
     write_text(own / VALUES_NAME, csv_from_rows(_value_rows(study)))
     folder = confirmed / "confirm"
+    # From the files and not from memory: each seed is a separate command, in any order, perhaps on another machine.
     by_seed = {path.parent.name: _read(path) for path in sorted(folder.glob(f"*/{VALUES_NAME}"))}
-    rows = spread_rows(by_seed)
+    rows = _spread_rows(by_seed)
     write_text(folder / "spread.csv", csv_from_rows(rows))
     write_tables(folder, "spread", [_spread_table(rows, list(by_seed))])
     return folder / "spread.md"
 
 
-def spread_rows(by_seed: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict[str, object]]:
+def _spread_rows(by_seed: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict[str, object]]:
     """Return per task, family and objective the difference to fixed temperature: its mean and spread over the seeds.
 
     The spread is the standard deviation between seeds, which are independent draws of the rows. It is missing with one
@@ -43,9 +44,11 @@ def spread_rows(by_seed: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict
             groups.setdefault((row["task"], row["objective"], row["family"]), {})[seed] = row
     spread = []
     for (task, objective, family), of_seeds in groups.items():
+        # A family or objective that one seed lacks is averaged over the others, and `seeds` says over how many.
         values = [float(row["value"]) for row in of_seeds.values()]
         line: dict[str, object] = {"task": task, "objective": objective, "family": family, "seeds": len(of_seeds)}
         line |= {"setting": next(iter(of_seeds.values()))["setting"], "value": fmean(values)}
+        # The fixed temperature itself has no difference; a mean over some of the seeds would not be comparable.
         differences = [float(row["difference"]) for row in of_seeds.values() if row["difference"]]
         if len(differences) == len(of_seeds):
             errors = [float(row["standard_error"]) for row in of_seeds.values() if row["standard_error"]]
@@ -53,6 +56,7 @@ def spread_rows(by_seed: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict
                 "difference": fmean(differences),
                 "least": min(differences),
                 "largest": max(differences),
+                # With one seed there is no spread; 0 would say that the seeds agree.
                 "between_seeds": stdev(differences) if len(differences) > 1 else None,
                 "within_seeds": fmean(errors) if len(errors) == len(differences) else None,
             }
@@ -71,6 +75,7 @@ def _value_rows(study: Study) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name, task in study.tasks.items():
         for objective, by_family in task.chosen.items():
+            # Both are chosen by the same objective: a fixed temperature chosen for another one would be too weak.
             fixed = by_family[BASELINE].strategy_id
             for family, choice in by_family.items():
                 against = None

@@ -43,12 +43,14 @@ class CurveSpec:
     grids: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        # Before anything is decoded: outside of 0 to 100 no curve could ever cover the range.
         if not 0 <= self.low < self.high <= 100:
             raise ConfigError(
                 f"curves.range is [{self.low}, {self.high}]; it must be two values of Self-BLEU, 0 to 100, the lower "
                 "one first."
             )
         for family, axes in self.grids.items():
+            # Ascending, since the statistics read them as positions; how many are needed depends on the figure.
             first = next(iter(axes.values()), ())
             if len(first) < 2 or list(first) != sorted(set(first)):
                 raise ConfigError(
@@ -60,6 +62,7 @@ class CurveSpec:
         """Return the curves of a family; none where it has no grid. Raises ConfigError for an invalid setting."""
         if family not in self.grids:
             return []
+        # The order of the configuration decides which parameter runs along a curve, mostly T0.
         axis, *others = self.grids[family]
         values, *other_values = self.grids[family].values()
         space = families[family].space

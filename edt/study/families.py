@@ -41,6 +41,7 @@ class Family:
     @cached_property
     def settings(self) -> dict[Coordinates, Strategy]:
         """The strategies that were tried, by their coordinates."""
+        # By coordinates: rounding can make two trials one setting, but never two settings one point.
         return {tuple(trial.params.items()): trial.strategy for trial in self.trials}
 
     def trial(self, strategy_id: str) -> FamilyTrial:

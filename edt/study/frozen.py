@@ -48,6 +48,7 @@ def read_protocol(folder: Path) -> dict[str, Any] | None:
         check_seal(raw, _OWNER)
         content = parsed_json(raw)
         content.pop(SEAL_KEY, None)
+        # Read here and not by the callers, so that a file of another program is refused with a remedy.
         content["digest"], content["protocol"], content["tasks"]
     except (SealError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(
@@ -61,10 +62,14 @@ def write_protocol(
 ) -> None:
     """Freeze a protocol with the choices of its tasks; those of further tasks and families of the same one are kept."""
     present, own = read_protocol(folder), protocol_digest(content)
+    # Of another protocol nothing is kept: its choices would stand under a digest that they were not made by.
     tasks: dict[str, Any] = {} if present is None or present["digest"] != own else dict(present["tasks"])
     for name, task in decoded.items():
+        # A task without choices has nothing to freeze, and nothing of it is read on test.
         if task.left_out or task.constants is None:
             continue
+        # A study of fewer experiments searches fewer families: the choices of the others stay. Of another run, as after
+        # task.seed=1, they are choices on other rows.
         known = (
             tasks.get(name, {}).get("choices", {}) if tasks.get(name, {}).get("run") == task.run.generation_id else {}
         )
@@ -93,6 +98,7 @@ class ReadRecord:
     @classmethod
     def read(cls, run: Run) -> ReadRecord:
         """Return what is recorded. Raises StoreError for a damaged file."""
+        # No file is the state of every run that no study has read, so it is no error.
         reads = cls(run=run, digests=())
         if not reads.path.is_file():
             return reads
@@ -108,6 +114,7 @@ class ReadRecord:
 
     def write(self) -> None:
         """Write it, with what another study recorded meanwhile; where nothing is new, write nothing."""
+        # Two studies may end at the same time in one run; each must find the other's entry.
         with waiting(self.path):
             present = ReadRecord.read(self.run).digests
             merged = list(dict.fromkeys([*present, *self.digests]))
@@ -120,7 +127,9 @@ def check_unread(run: Run, own: str, earlier: str | None, *, exploratory: bool) 
 
     Raises ConfigError where one of them is that of the same folder of results, unless the study is exploratory.
     """
+    # The own protocol may read as often as it likes: nothing can be changed by it.
     others = tuple(name for name in ReadRecord.read(run).digests if name != own)
+    # Another folder of results says nothing of what its reader saw, so there the study is only labeled.
     if earlier in others and earlier != own and not exploratory:
         raise ConfigError(
             f"the test rows of {run.manifest.task} ({run.folder}) were read under the protocol that {PROTOCOL_NAME} of "
@@ -163,6 +172,7 @@ class FrozenChoices:
         found: dict[str, Family] = {}
         choices: dict[str, dict[str, Choice]] = {objective.metric: {} for objective in objectives}
         for name, family in families.items():
+            # Two objectives often choose one setting: it is one trial, decoded once.
             trials: dict[str, FamilyTrial] = {}
             for objective in objectives:
                 entry = frozen.get(objective.metric, {}).get(name)
@@ -172,6 +182,7 @@ class FrozenChoices:
                         f"{task}; confirm families and objectives that the study had, as families={{…}} or "
                         "objectives=[…] set them."
                     )
+                # JSON has no number for infinity: see choices_content.
                 params = {key: float(v) if v in ("inf", "-inf") else v for key, v in entry["params"].items()}
                 strategy = family.space.setting(params)
                 trial = FamilyTrial(number=len(trials), params=params, strategy=strategy, values={})
@@ -181,6 +192,7 @@ class FrozenChoices:
                     objective=objective.metric,
                     strategy_id=strategy.strategy_id,
                     tried=entry["tried"],
+                    # By the space of this study: the flag says that a better setting may be just beyond it.
                     at_boundary=family.space.boundary_values(params),
                 )
             found[name] = Family(name=name, space=family.space, trials=tuple(trials.values()))

@@ -42,6 +42,7 @@ class FamilySearch:
 
     def next_batch(self) -> list[Strategy]:
         """Return the settings to measure next; none at the end."""
+        # The batch that fills the space ends at half of the trials; from there on batches have one size.
         started, filling = len(self._suggestions.complete_trials), self.target // 2
         size = filling - started if started < filling else min(self.spec.batch, self.target - started)
         new = []
@@ -55,6 +56,7 @@ class FamilySearch:
 
     def complete(self, values: Mapping[str, Mapping[str, float]]) -> None:
         """Complete the pending trials. values: by strategy id and objective."""
+        # Optuna receives all objectives of a trial, also where it was suggested for one of them.
         for trial in self._suggestions.pending_trials:
             measured = values[self._suggestions.trial_setting_id(trial)]
             self._suggestions.tell(trial.number, [measured[objective.metric] for objective in self.objectives])

@@ -35,6 +35,7 @@ class TrialResult:
         """
         if metric == EDA.metric:
             return self.eda
+        # ROUGE-L and BLEU have no common unit, so a mean of both would be one of nothing.
         if metric == QUALITY:
             return self.quality_share
         lacking = [task for task, measures in self.by_task.items() if metric not in measures.values]
@@ -70,6 +71,7 @@ def best(trials: Sequence[TrialResult], objective: Objective = EDA) -> TrialResu
 
 def distinct(trials: Sequence[TrialResult]) -> list[TrialResult]:
     """Return each setting once, where it was tried first: rounding may suggest the same setting again."""
+    # The first trial of a setting keeps its number, by which pages and files refer to it.
     by_id: dict[str, TrialResult] = {}
     for trial in trials:
         by_id.setdefault(trial.strategy_id, trial)
@@ -93,6 +95,7 @@ def best_so_far(trials: Sequence[TrialResult], objective: Objective = EDA) -> li
     """Return, after each trial, the best mean objective until then."""
     reached: list[float] = []
     for trial in trials:
+        # By the objective's direction, so that the curve falls for EDA and rises for the best of K.
         value = trial.value(objective.metric)
         reached.append(min(value, *reached[-1:], key=objective.loss) if reached else value)
     return reached

@@ -95,6 +95,7 @@ class SearchSpace:
 
     def setting(self, params: Mapping[str, Value]) -> Strategy:
         """Return the strategy at a point of the space."""
+        # Through `grid`, as every configured strategy: one place builds settings, with its checks and conversions.
         (setting,) = grid(self.family, {**self.constants, **self.rounded(params)})
         return setting
 
@@ -103,6 +104,7 @@ class SearchSpace:
         # Imported here: the command line reads spaces, and scipy.stats takes a second to import.
         from scipy.stats import qmc
 
+        # A fresh sequence per point: nothing is kept that a search which is killed could lose.
         sequence = qmc.Sobol(len(self.axes), scramble=True, rng=seed)
         if number:
             sequence.fast_forward(number)
@@ -117,6 +119,7 @@ class SearchSpace:
 
     def points(self) -> list[dict[str, Value]] | None:
         """Return every point of the space; None where there are more than MOST_POINTS."""
+        # A range has countable points where it is of whole numbers or rounds coarsely.
         values = [
             list(axis.values) if isinstance(axis, Categorical) else axis.values(MOST_POINTS)
             for axis in self.axes.values()

@@ -78,7 +78,7 @@ def gumbel_noise(key_U2: Tensor, step: int | Tensor, vocabulary: int, dtype: tor
 
 
 FOR_TEMPERATURE, FOR_PAST_STEP = 1, 2
-"""What a uniform number is for: each has numbers of its own."""
+"""What a uniform number is for: each has separate numbers."""
 
 
 def uniform_noise(key_U2: Tensor, step: int | Tensor, dtype: torch.dtype, purpose: int = FOR_TEMPERATURE) -> Tensor:

@@ -33,6 +33,7 @@ def first_departure(vocabulary: ByteVocabulary, automaton: Automaton, token_ids:
     """
     state = START
     for step, token in enumerate(token_ids):
+        # Before the bytes: an end token has a name and no text.
         if token in vocabulary.eos_ids:
             return None if automaton.is_correct(state) else step
         following = automaton.read(state, vocabulary.token_bytes[token])
@@ -81,6 +82,7 @@ def count_departures(
         for generation in generations[example.example_id]:
             entropy = generation.trace_entropy
             assert entropy is not None, "decoded with Sampling.trace"
+            # A departure is a matter of tokens, correctness one of the scored text; a stop text makes them differ.
             step = first_departure(vocabulary, automata[example.example_id], generation.token_ids)
             correct = is_correct(example, generation.text)
             # A stop text is cut off what is scored: what it ended too early departs with its last token.
@@ -89,6 +91,7 @@ def count_departures(
             counted.outputs += 1
             if correct:
                 counted.correct += 1
+                # By words, as distinct_correct counts: case and spaces make no other output.
                 right.add(words(generation.text))
             elif step is None:
                 counted.cut += 1

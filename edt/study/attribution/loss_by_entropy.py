@@ -56,6 +56,7 @@ def reference_ids(model: LanguageModel, prompt_ids: Sequence[int], reference: st
     """Return the tokens of a reference as an output of the prompt, with the end token where there is one."""
     # A word begins with its space, but where the prompt ends in one or the language has none.
     needs_space = language != "zh" and not model.as_read(prompt_ids)[-1:].isspace()
+    # Without special tokens: the prompt has them already, and a reference is its continuation.
     ids: list[int] = model.tokenizer((" " if needs_space else "") + reference, add_special_tokens=False)["input_ids"]
     return ids
 
@@ -65,6 +66,7 @@ def loss_by_entropy(
     model: LanguageModel, pairs: Iterable[tuple[Sequence[int], Sequence[int]]], *, seed: int = 0
 ) -> list[EntropyBin]:
     """Return the figures of each bin over (prompt ids, reference ids), each read in one teacher-forced pass."""
+    # One reference at a time: its logits are [steps, vocabulary], and only the columns are kept.
     columns: list[np.ndarray] = []
     losses: list[np.ndarray] = []
     for number, (prompt_ids, token_ids) in enumerate(pairs):
@@ -97,6 +99,7 @@ def _reference_steps(
         return 1 - (top_SK / t - torch.logsumexp(logits_SV / t, dim=-1, keepdim=True)).exp().sum(dim=-1)
 
     largest_S = (top_SK[:, 0] - torch.logsumexp(logits_SV, dim=-1)).exp()
+    # By rank and not by equality with the maximum: of tokens that tie only one is the likeliest.
     likeliest_S = (ranks(logits_SV, token_S) == 1).to(logits_SV.dtype)
     columns = [entropy(logits_SV), likeliest_S, largest_S, tail(1.0), tail(_HOT)]
     return torch.stack(columns, dim=-1).double().cpu().numpy(), loss_TS.T.double().cpu().numpy()
@@ -114,6 +117,7 @@ def _bins(columns: np.ndarray, loss_NT: np.ndarray, seed: int) -> list[EntropyBi
         if not inside.any():
             found.append(EntropyBin(low=low, high=high, tokens=0))
             continue
+        # Summed per reference, so that a resample of references is a product of two matrices.
         loss_ET = np.zeros((references, len(TEMPERATURES)))
         np.add.at(loss_ET, reference_N[inside], loss_NT[inside])
         mean_T = loss_NT[inside].mean(axis=0)

@@ -91,13 +91,16 @@ def decode_oracle(
         for index, prompt in enumerate(prompts)
         for sample in range(sampling.samples)
     ]
+    # The ids are kept of rows that depart too, but only those of correct ones are returned.
     drawn: list[list[int]] = [[] for _ in rows]
+    # In batches of rows and not of examples: memory depends on rows, and the noise of a row on its key alone.
     for start in range(0, len(rows), _TOGETHER):
         batch = list(range(start, min(start + _TOGETHER, len(rows))))
         _decode_rows(model, prompts, tokens, oracle, rows, drawn, batch, limits)
 
     outputs: dict[str, list[tuple[int, ...] | None]] = {prompt.example_id: [] for prompt in prompts}
     for row, ids in zip(rows, drawn, strict=True):
+        # An output that the limit cut has a state and no end: it is not correct, as in the departures of the rules.
         done = row.right and row.state is None
         outputs[prompts[row.prompt].example_id].append(tuple(ids) if done else None)
     return outputs
@@ -114,9 +117,11 @@ def _decode_rows(
     limits: Limits,
 ) -> None:
     """Decode some of the rows to their ends, together."""
+    # No sharing of beginnings: rows of one prompt part after a few tokens, and an oracle is decoded once per study.
     texts = GrowingTexts(model.model, *model.pad([prompts[rows[index].prompt].token_ids for index in alive]))
     for step in range(limits.max_new_tokens):
         logits_RV = model.token_rules.apply(texts.logits(), step)
+        # What is admissible depends on the example and on the state of its automaton, not on the text behind it.
         own = [tokens[prompts[rows[index].prompt].example_id] for index in alive]
         known = [of.at(_living(rows[index])) for of, index in zip(own, alive, strict=True)]
         keys_R2 = torch.tensor([rows[index].key for index in alive], device=model.device)
@@ -151,6 +156,7 @@ def _draw(
     """Draw a token per row by the oracle's rule, [R]."""
     rows = range(len(known))
     if oracle.temperature is None:
+        # Of all tokens, once for all rows: the mass of the admissible ones is relative to it.
         log_total_GR = torch.stack([torch.logsumexp(logits_RV / t, dim=-1) for t in TEMPERATURES])
         pairs = zip(logits_RV, known, log_total_GR.unbind(-1), strict=True)
         temperature_R = torch.tensor(
@@ -161,6 +167,7 @@ def _draw(
     else:
         temperature_R = torch.full((len(known),), oracle.temperature, dtype=logits_RV.dtype, device=logits_RV.device)
     if oracle.truncates:
+        # By a mask and not by gathering, so that the noise of a token is the same as without truncation.
         kept_RV = torch.zeros_like(logits_RV, dtype=torch.bool)
         for n, options in enumerate(known):
             kept_RV[n, list(options.following)] = True
@@ -176,9 +183,11 @@ def _best_temperature(logits_V: Tensor, options: Options, log_total_G: Tensor, c
     states = list(options.weights)
     number = {state: n for n, state in enumerate(states)}
     option_A = torch.tensor([number[state] for state in options.following.values()], device=logits_V.device)
+    # Counts of outputs can be larger than float32 holds, so they become shares in Python first.
     total = sum(options.weights.values())
     shares = [max(options.weights[state] / total, _LEAST_WEIGHT) for state in states]
     log_u_O = torch.tensor(shares, dtype=logits_V.dtype, device=logits_V.device).log()
+    # Again a distribution after the least weights were raised.
     log_u_O = log_u_O - log_u_O.logsumexp(dim=-1)
 
     t_G1 = torch.tensor(TEMPERATURES, dtype=logits_V.dtype, device=logits_V.device).unsqueeze(-1)
@@ -186,6 +195,7 @@ def _best_temperature(logits_V: Tensor, options: Options, log_total_G: Tensor, c
     p_GO = torch.zeros(len(TEMPERATURES), len(states), dtype=p_GA.dtype, device=p_GA.device).index_add(
         1, option_A, p_GA
     )
+    # Where all admissible tokens underflow, q would be 0/0, and argmax would meet a NaN.
     mass_G1 = p_GO.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(p_GA.dtype).tiny)
     q_GO = p_GO / mass_G1
     divergence_G = (torch.xlogy(q_GO, q_GO) - q_GO * log_u_O).sum(dim=-1)

@@ -81,6 +81,7 @@ class ErrorAttribution(Experiment):
         measured: dict[str, list[_Measured]] = {}
         by_entropy: dict[str, list[EntropyBin]] = {}
         for name in study.tasks:
+            # References are there for every task, so that this part is of any model and any data.
             by_entropy[name] = self._loss(study, name)
             # A real data set has no grammar: only its references can be read.
             if has_grammar(study.tracer.examples(name, 1)):
@@ -110,9 +111,11 @@ class ErrorAttribution(Experiment):
 
     def _measure(self, study: Study, name: str) -> list[_Measured]:
         """Return every setting of every rule on dev and test, and the ideal sampler."""
+        # The automaton reads bytes, since a token may end inside a character.
         vocabulary = ByteVocabulary.of(study.tracer.engine.model)
         parts = {split: self._part(study, name, split, vocabulary) for split in _SPLITS}
         strategies = [strategy for settings in RULES.values() for strategy in settings]
+        # All settings in one pass: they share beginnings, as in the study itself.
         rules = [rule for rule, settings in RULES.items() for _ in settings]
         decoded = {split: part.departures(strategies) for split, part in parts.items()}
         return [

@@ -99,6 +99,7 @@ class Variant:
     def changes(self) -> dict[str, Any]:
         """What differs from the default benchmark, as plain JSON; empty for the default."""
         default = Variant()
+        # Only what differs enters a run's identity: the default benchmark keeps its runs of before.
         names = ("skew", "open_slots", "unsettled_facts")
         return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(default, name)}
 
