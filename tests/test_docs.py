@@ -94,7 +94,9 @@ def test_paths_in_code_spans_exist():
         for name in re.findall(
             r"`((?:edt|configs|tests|scripts|examples|experiments|results|docs)/[\w./]*\w/?)`", path.read_text()
         ):
-            generated = name.startswith(("results/runs", "results/traces", "results/smoke", "results/seeds", "docs/_build"))
+            generated = name.startswith(
+                ("results/runs", "results/traces", "results/smoke", "results/seeds", "docs/_build")
+            )
             pattern = re.sub(r"\bNAME\b", "*", name)
             assert generated or any(ROOT.glob(pattern)), f"{path.relative_to(ROOT)} names {name}, which does not exist"
 
