@@ -108,7 +108,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
     assert main(["study", *words, "task.dev_size=5", *folders, "dry_run=true"]) == 0
     shown = capsys.readouterr()
     assert re.search(
-        r"mini_xlsum: 11 fixed temperatures for EDA's scale, (\d+) trials of \d+ families and 10 settings of curves × 3 "
+        r"mini_xlsum: 11 fixed temperatures for EDA's scale, (\d+) trials of \d+ families and 18 settings of curves × 3 "
         r"dev examples; .* × 3 test examples; 4 samples each: [\d,]+ rows at most",
         shown.err,
     )

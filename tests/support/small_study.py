@@ -45,6 +45,7 @@ EXPERIMENTS = {
     "matched_diversity": ["table.md", "table.tex", "means.csv", "curves.csv", "differences.png", "differences.svg"],
     "best_of_k": ["table.md", "table.tex", "curves.csv", "curves.png", "curves.svg"],
     "tuning_budget": ["table.md", "table.tex", "budget.csv", "budget.png", "budget.svg"],
+    "theta": ["table.md", "table.tex", "theta.csv", "theta.png", "t0.csv", "t0.png", "t0.svg"],
     "eda_weight": ["table.md", "table.tex", "weights.csv", "weights.png", "weights.svg"],
     "best_temperature": ["table.md", "histogram.png", "histogram.svg", "instances.csv"],
     "confidence": ["table.md", "steps.png", "steps.svg", "steps.csv"],

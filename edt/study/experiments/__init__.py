@@ -12,5 +12,6 @@ __all__ = [
     "granularity",
     "main_table",
     "matched_diversity",
+    "theta",
     "tuning_budget",
 ]
