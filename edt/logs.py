@@ -70,6 +70,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 @contextmanager
 def announced(message: str, *arguments: object) -> Iterator[None]:
     """Log what is being done, as a note, where it lasts longer than a few seconds."""
+    # A timer and not a message ahead: most commands are through before anyone would wonder.
     timer = threading.Timer(SECONDS_BEFORE_A_WORD, _logger.info, (f"{message} …", *arguments))
     timer.daemon = True
     timer.start()
@@ -113,6 +114,7 @@ class CommandLog:
             level, remedy = (logging.WARNING, "; remove it") if is_in_the_way else (logging.DEBUG, "")
             _logger.log(level, "no log at %s: %s%s", path, error.strerror or error, remedy)
             return
+        # Each folder's log begins with the command, whenever the folder became known.
         for record in self._before.records:
             file.handle(record)
         self._files[path] = file

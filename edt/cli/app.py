@@ -57,6 +57,7 @@ def run_command(command: str, arguments: Sequence[str]) -> int:
         with stoppable():
             log_to_stderr()
             return _run(command, arguments)
+    # Only errors that are meant for the user: anything else is a mistake in the code and keeps its traceback.
     except EdtError as error:
         if _wants_traceback():
             raise
@@ -74,6 +75,7 @@ def _logged(shown_command: str) -> Iterator[None]:
     with command_log(_log_heading(shown_command)) as log:
         try:
             yield
+        # Also a signal: the log of a command that was stopped says so.
         except BaseException as error:
             log.error(str(error) or type(error).__name__)
             raise
@@ -104,6 +106,7 @@ def _print_error(command: str, error: EdtError) -> None:
 
 def _run(command: str, arguments: Sequence[str]) -> int:
     _check_characters(arguments)
+    # Intermixed, since overrides and options may come in any order.
     options = _parser(command).parse_intermixed_args(list(arguments))
     if options.help:
         print(visible_lines(command_help(command, options.config_dir)))
@@ -117,6 +120,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
     overrides = write_breaks(argv.rewrite(command, _as_overrides(command, options), multirun=options.multirun))
     _check_no_hydra_settings(overrides)
     check_no_trust([word.lstrip("+~").partition("=")[0].partition("@")[0] for word in overrides])
+    # A comma is a sweep only with --multirun; without it, it belongs to the value.
     points = _points(command, overrides, options) if options.multirun else [overrides]
     if len(points) == 1:
         return _run_point(command, points[0], options, shlex.join(["edt", command, *arguments]))
@@ -125,6 +129,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
 
 def _run_point(command: str, overrides: Sequence[str], options: argparse.Namespace, shown_command: str) -> int:
     """Run a command with one configuration, or print this; return the exit status."""
+    # Composed for --cfg too, so that what is shown is what would run.
     config = _composed(command, overrides, options.config_dir)
     _warn_without_effect(command, overrides)
     if options.cfg:
@@ -195,6 +200,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
+    # No abbreviations: `--c` would become another option when one is added.
     parser = _Parser(prog=f"edt {command}", add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--help", "-h", action="store_true")
@@ -213,6 +219,7 @@ def _as_overrides(command: str, options: argparse.Namespace) -> list[str]:
 
     `edt fetch` takes its model as a word, `edt data` what it does, and `edt compare` both of its sides.
     """
+    # Words become overrides, so that everything behind this point has one form.
     if command in _WORD_KEYS:
         return argv.positional_as(_WORD_KEYS[command], options.overrides)
     if command in _PAIR_COMMANDS:
@@ -294,6 +301,7 @@ def _execute(command: str, config: dict[str, Any], shown_command: str) -> int:
     """Run a command; return its exit status, which only a command that judges something chooses itself."""
     from edt.cli import commands
 
+    # The other commands write no manifest that could repeat them.
     recorded = {"command": shown_command} if command in COMMAND_RECORDED else {}
     status = getattr(commands, file_name(command))(config, **recorded)
     return 0 if status is None else int(status)

@@ -87,6 +87,7 @@ def _group_lists(words: Sequence[str]) -> list[str]:
             rewritten.append(word)
             continue
         group = match["group"]
+        # A name twice would be one member, and the user would look for the second one.
         names = [name.strip() for name in match["names"].split(",")]
         if len(set(names)) < len(names) or "" in names:
             raise ConfigError(f"'{word}' must list different names, as in {group}={_LIST_EXAMPLES[group]}.")
@@ -103,6 +104,7 @@ def quote_paths(words: Sequence[str], *, multirun: bool = False) -> list[str]:
 
 def _quoted_path(word: str, *, multirun: bool) -> str:
     """Return an override with its path quoted, or each of its paths; other words as they are."""
+    # At the first `=`: a path may hold others.
     key, equals, value = word.partition("=")
     is_list = _PATHS.fullmatch(key) is not None
     if not equals or not (is_list or _PATH.fullmatch(key)) or _keeps_meaning(value):
@@ -211,6 +213,7 @@ def quoted(value: str, *, environment: bool = False) -> str:
     """
     if not environment or not _ENVIRONMENT.search(value):
         return f'"{_escape_quotes(_escape_interpolations(value))}"'
+    # Only what is between the variables is text; escaping the variables would make them text too.
     texts, variables = _ENVIRONMENT.split(value), [*_ENVIRONMENT.findall(value), ""]
     pieces = zip(map(_escape_interpolations, texts), variables, strict=True)
     return f'"{_escape_quotes("".join(text + variable for text, variable in pieces))}"'

@@ -136,6 +136,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, option) for option in get_args(hint))
     if origin is Literal:
         return value in get_args(hint)
+    # Lists have become tuples by now (`_value`); the item's type is the first argument of tuple[X, ...].
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(item, get_args(hint)[0]) for item in value)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
@@ -171,6 +172,7 @@ def generation_request(config: PlainConfig, command: str = "") -> Any:
     """
     from edt.generation.request import GenerationRequest
 
+    # First, since a folder that cannot be is cheaper to check than a task with its files.
     written_to = paths(config)
     return GenerationRequest(
         model=construct(config["model"], "model", ModelSpec),
@@ -215,6 +217,7 @@ def table_view(config: PlainConfig, metrics: Any = None) -> Any:
     """Return the options `sort` and `top`. metrics: those of a scoring, whose names `sort` can have."""
     from edt.report.view import TableView
 
+    # A command that reads scores checks `sort` when it has read them: a user's metric may be among them.
     view = TableView(sort=config["sort"], top=config["top"])
     if metrics is not None:
         view.check(list(metrics.extra))
@@ -226,6 +229,7 @@ def strategies(node: PlainConfig, key: str = "strategy") -> tuple[Any, ...]:
     from edt.strategies.base import Strategy
     from edt.strategies.grid import check_repeats, grid
 
+    # In the order of the configuration, which is the order of the tables.
     settings = []
     for where, family in _strategy_nodes(node, key).items():
         axes = {name: value for name, value in family.items() if name != TARGET}

@@ -39,6 +39,7 @@ def compose(command: str, overrides: Sequence[str], user_folder: Path | None = N
 
     An override may also set a key that a file of the user's does not list, if the class that it names has the key.
     """
+    # One word at a time: Hydra reports the first key that it does not know, and several may be unlisted.
     words = list(overrides)
     with _hydra_ready():
         while True:
@@ -56,6 +57,7 @@ def _unlisted_argument(
 ) -> int | None:
     """Return which of the words Hydra refused although a class has its key; None where there is none."""
     bad = BAD_OVERRIDE.search(str(error))
+    # As Hydra names it in its message: without the value.
     keys = [word.partition("=")[0] for word in words]
     if bad is None or bad.group(1) not in keys:
         return None
@@ -87,6 +89,7 @@ def sweep_points(overrides: Sequence[str], user_folder: Path | None = None) -> l
 @contextmanager
 def _hydra_ready() -> Iterator[None]:
     """Hold Hydra's global state for one composition; whatever was initialized before is restored."""
+    # Hydra warns of its own defaults list, about which a user can do nothing.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="hydra.*")
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):

@@ -31,12 +31,14 @@ _WORDS = {
 
 def command_help(command: str, user_folder: Path | None = None) -> str:
     """Return the help of a command: purpose, usage, example, and what can be chosen and changed."""
+    # It has no configuration, so there is nothing to choose or change.
     if command == "list":
         usage = f"edt list {'|'.join(KINDS)}|{RUNS} [FOLDER] [--config-dir FOLDER]"
         return "\n".join([*_head(command, usage), *_examples(command)])
     words = _WORDS.get(command, "[KEY=VALUE ...]")
     lines = [*_head(command, f"edt {command} {words} [OPTION ...]"), *_examples(command)]
 
+    # From the files, so that the help of a new option needs no line here.
     groups = config_groups(command)
     if groups:
         width = max(map(len, groups))
@@ -60,6 +62,7 @@ def config_groups(command: str) -> list[str]:
     """Return the groups that a command's configuration is composed of, without their package (`strategy@baseline`)."""
     content = yaml.safe_load((config_folder() / f"{file_name(command)}.yaml").read_text(encoding="utf-8"))
     entries: list[Any] = content.get("defaults", [])
+    # A group in another package, as strategy@baseline, is set by its keys and rarely chosen.
     return [name.lstrip("/") for entry in entries if isinstance(entry, dict) for name in entry if "@" not in name]
 
 

@@ -94,6 +94,7 @@ def metrics() -> Iterator[tuple[str, str]]:
     """Yield the built-in metrics: name and description."""
     from edt.metrics.suite import METRICS
 
+    # From the classes themselves: their docstrings are what the reference shows too.
     for name, cls in METRICS.items():
         yield name, first_sentence(inspect.getdoc(cls) or "")
 
@@ -104,6 +105,7 @@ def options(group: str, user_folder: Path | None = None) -> Mapping[str, str]:
         option: first_sentence(inspect.getdoc(cls) or "") for (owner, option), cls in OPTIONS.items() if owner == group
     }
     described = dict(sorted((of_classes | _options_in(config_folder() / group)).items()))
+    # The user's last, so that an option of the same name replaces the package's, as it does in Hydra.
     return described | (_options_in(user_folder / group) if user_folder else {})
 
 

@@ -97,6 +97,7 @@ def node(cls: type) -> dict[str, Any]:
     """
     own_first = sorted((field for field in fields(cls) if field.init), key=lambda field: _depth(cls, field.name))
     values = {field.name: _default(field) for field in own_first}
+    # Of the command alone: in Python a task without a limit is a whole split.
     if issubclass(cls, Task):
         values["limit"] = default_limit(cls)
     return {"_target_": _public_path(cls), **_of_request(cls), **values}
@@ -107,6 +108,7 @@ def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
 
     The keys that every task has may also be set on a list of tasks.
     """
+    # Members may be of several classes, of which Task is what they share.
     cls = Task if "members" in config else _class_of(config.get("_target_"))
     if cls is None:
         return {}
@@ -159,12 +161,14 @@ def _class_of(target: Any) -> type | None:
 
 def _depth(cls: type, name: str) -> int:
     """Return how far up a field is first declared: 0 for the class itself."""
+    # The farthest base counts: a class that only changes a default does not move the field to the front.
     return max(depth for depth, base in enumerate(cls.__mro__) if name in get_annotations(base))
 
 
 def _public_path(cls: type) -> str:
     """Return the dotted path of a class: in the package that offers it, else in its own module."""
     package = cls.__module__.rpartition(".")[0]
+    # As a user would write it: edt.strategies.EDT and not edt.strategies.edt.EDT.
     is_offered = vars(sys.modules.get(package, object)).get(cls.__name__) is cls
     return f"{package if is_offered else cls.__module__}.{cls.__qualname__}"
 
@@ -175,6 +179,7 @@ def _default(field: Field[Any]) -> Any:
         value = field.default_factory()
     if value is MISSING:
         return "???"
+    # A nested class becomes a node too, so that each of its keys can be set by a word.
     if is_dataclass(value):
         return node(type(value))
     return list(value) if isinstance(value, tuple) else value

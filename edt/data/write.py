@@ -38,6 +38,7 @@ def write_subset(tasks: Sequence[TaskRequest], out: Path) -> None:
             "id": example.example_id,
             "cluster": example.cluster_id,
             "seed": task.seed,
+            # A hash, since the texts of most data sets may not be passed on.
             "content": digest([prompt_text(example.parts), example.references]),
         }
 
@@ -77,6 +78,7 @@ def _drawn(tasks: Sequence[TaskRequest]) -> Iterator[tuple[Task, Example]]:
     """Yield the examples of each task and split, and log what they are."""
     for request in tasks:
         subsets = {split: request.task.load(split) for split in request.splits}
+        # A file for training with a test example in it would be found out too late.
         check_disjoint(request.task.name, subsets)
         for split, subset in subsets.items():
             taken = limit_note(len(subset.examples), subset.available)

@@ -75,6 +75,7 @@ class Session:
         if index not in self._prepared:
             self._prepared[index] = prepare(self.request, self.request.tasks[index], self.engine)
             prepared = self._prepared[index]
+            # Once per task and session: a search decodes the same task dozens of times.
             for note in data_notes(prepared.manifest.task, prepared.examples):
                 logger.info("%s", note)
             shared = shared_text_notes(prepared.manifest.task, prepared.examples)

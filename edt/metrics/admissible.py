@@ -54,12 +54,15 @@ class Automaton:
     def _enter(self, tree: Any, after: frozenset[int]) -> frozenset[int]:
         """Add a tree in front of the nodes that follow it; return the nodes at which it begins."""
         if isinstance(tree, str):
+            # From the end: a node is made after those that follow it, so no edge has to be added later.
             for word in reversed(words(tree)):
                 self._edges.append({word: after})
                 after = frozenset({len(self._edges) - 1})
             return after
+        # A choice begins wherever one of its options does; which of them are drawn how often does not matter here.
         if tree[0] in ("any", "flat"):
             return frozenset().union(*(self._enter(item, after) for item in tree[1:]))
+        # A sequence: each part begins in front of the one behind it.
         for item in reversed(tree[1:]):
             after = self._enter(item, after)
         return after
@@ -75,11 +78,13 @@ class Automaton:
 
     def _read_byte(self, state: State, byte: int) -> State | None:
         key = (state, byte)
+        # Kept, since thousands of outputs of one example begin with the same few words.
         if key not in self._advanced:
             self._advanced[key] = self._read_new_byte(state, byte)
         return self._advanced[key]
 
     def _read_new_byte(self, state: State, byte: int) -> State | None:
+        # A token may end inside a character, whose bytes wait for the rest.
         cut = state.cut + bytes([byte])
         whole = State(self._start if state.nodes is None else state.nodes, state.word)
         try:
@@ -148,6 +153,7 @@ class Automaton:
         return sum(self._count(self._finish(nodes, word)) for word in known)
 
     def _count(self, nodes: frozenset[int]) -> int:
+        # By sets of nodes, as for a deterministic automaton: an output that two derivations give counts once.
         if nodes not in self._counted:
             following = {word for node in nodes for word in self._edges[node]}
             self._counted[nodes] = (_END in nodes) + sum(self._count(self._finish(nodes, word)) for word in following)

@@ -60,6 +60,7 @@ class TokenRules:
     @classmethod
     def of(cls, model: Any, path: str) -> TokenRules:
         """Return the rules of a loaded model. Raises ModelError for a setting that cannot be followed."""
+        # The vocabulary of the text part: of a model with several parts the whole config has none.
         config, vocabulary = model.generation_config, int(model.config.get_text_config().vocab_size)
         for name, neutral in FOREIGN.items():
             value = getattr(config, name, None)
@@ -99,6 +100,7 @@ class TokenRules:
     def apply(self, logits_XV: Tensor, step: int) -> Tensor:
         """Return the logits of step `step` with −inf for the tokens that are not allowed there; a copy where any is."""
         if self.first is not None and step == 0:
+            # 0 for the one token: its probability is 1 at any temperature, and its entropy 0.
             only_XV = torch.full_like(logits_XV, -torch.inf)
             only_XV[..., self.first] = 0.0
             return only_XV
@@ -106,12 +108,14 @@ class TokenRules:
         banned = [*self.never, *(self.not_at_start if step == start else ())]
         if not banned:
             return logits_XV
+        # Not in place: the model's logits may be shared by rows, and read again by a trace.
         return logits_XV.index_fill(-1, torch.tensor(banned, device=logits_XV.device), -torch.inf)
 
 
 def unused_settings(model: Any) -> list[str]:
     """Return what the generation config sets and the strategy overrules, as NAME=VALUE."""
     config = model.generation_config
+    # By getattr: older and newer transformers have different settings.
     values = {name: getattr(config, name, None) for name in SHAPING}
     return [f"{name}={value}" for name, value in values.items() if value is not None and value not in SHAPING[name]]
 

@@ -47,6 +47,7 @@ def check_comparisons(
                     f"it has: {', '.join(families)}. Give the comparisons of this study, as "
                     "comparisons=[{family:edt,baseline:fixed,nested:true}], or comparisons=[]."
                 )
+    # A repeated one would count twice in the correction over the declared tests.
     pairs = [(entry.family, entry.baseline) for entry in comparisons]
     if repeated := next((pair for pair in pairs if pairs.count(pair) > 1), None):
         raise ConfigError(f"comparisons has {' − '.join(repeated)} twice; remove one.")
@@ -75,6 +76,7 @@ def read_comparisons(node: Any, left_out: Sequence[str]) -> tuple[DeclaredCompar
         if not isinstance(nested, bool):
             raise ConfigError(f"comparisons has nested: {nested!r}; it must be true or false.")
         declared = DeclaredComparison(family=str(entry["family"]), baseline=str(entry["baseline"]), nested=nested)
+        # A family that is null is not decoded, so its comparisons are no part of this study's family of tests.
         if declared.family not in left_out and declared.baseline not in left_out:
             entries.append(declared)
     return tuple(entries)

@@ -37,6 +37,7 @@ class Experiment:
 
     def families(self) -> Sequence[str] | None:
         """Return the names of the families whose settings it needs; None for all of the configuration."""
+        # All is the safe default: an experiment that reads a family that was not decoded would fail after hours.
         return None
 
     def test_only_settings(self, task: str) -> Sequence[Strategy]:

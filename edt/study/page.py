@@ -25,6 +25,7 @@ def write_page(study: Study, sections: Sequence[Section], paths: Sequence[Path],
     """Write the page to each of the paths."""
     # Outputs are decoded again before anything is written, so that an error leaves no half page.
     examples, outputs = _browser_contents(study, browser)
+    # Of the machine that writes the page; those of the decoding are in the runs' manifests.
     facts = environment()
     page = StudyPage(
         title=f"Sampling temperature of {without_secrets(study.request.model.path)}",

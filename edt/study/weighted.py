@@ -52,6 +52,7 @@ class Weighted:
         metrics = {metric.name: metric for metric in spec.metrics(manifest.quality, manifest.extra_metrics)}
         n_samples = study.request.sampling.samples
         outputs = {(entry.outputs.split, entry.outputs.strategy_id): entry.outputs for entry in task.scored.entries}
+        # All settings of a split have the same examples, so any of them gives the split's.
         examples = {split: entry.examples for (split, _), entry in outputs.items()}
         digests = {split: examples_digest(of_split) for split, of_split in examples.items()}
 
@@ -77,6 +78,7 @@ class Weighted:
 
     def bootstrap(self, split: Split, resamples: int | None = None) -> Floats:
         """Return the weights of the study's resamples, [B, E], or of the first `resamples` of them."""
+        # The first ones, so that fewer resamples are still paired with those of the scores.
         count = self.resamples if resamples is None else min(resamples, self.resamples)
         if (split, count) not in self._weights:
             self._weights[split, count] = resample_weights(self.clusters[split], count, self.seed)
@@ -103,11 +105,13 @@ class Weighted:
         return self._aggregated(split, strategy_id, metric, weights_BE, "curve")
 
     def _aggregated(self, split: Split, strategy_id: str, name: str, weights_BE: Floats, how: str) -> Floats:
+        # Under its own name, by which its statistics are stored.
         name = self.quality if name == QUALITY else name
         key = (split, strategy_id, name)
         if key not in self._statistics:
             self._statistics[key] = self.read(*key)
         statistics = self._statistics[key]
+        # NaN and not 0: a metric that is undefined says nothing about the setting.
         if statistics is None:
             return np.full(len(weights_BE), np.nan)
         _, values_B, _ = resampled_aggregate(

@@ -61,6 +61,7 @@ class JsonLines(DatasetTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # Here and not where files are opened: it is a mistake of the command, seen before anything is loaded.
         if self.path is None:
             raise ConfigError("task.path has no value; task=jsonl reads your file: task.path=FILE.")
         if not re.fullmatch(r"[a-z]{2,3}", self.language):
@@ -86,6 +87,7 @@ class JsonLines(DatasetTask):
         """Yield each row's columns with its id and its place; the columns that are named by keys are checked."""
         fields = list(self._template_fields())
         seen: Counter[str] = Counter()
+        # Each row is checked, not the first alone: a table has the same columns throughout, JSON lines need not.
         for where, row in self._with_columns_of_some(located):
             check_columns(row, {}, where)
             for key, name in fields:
@@ -129,6 +131,7 @@ class JsonLines(DatasetTask):
 
     def parse(self, row: Row, split: Split) -> Iterator[Example | DroppedRow]:
         """Yield the row as one example."""
+        # A null is an empty text in a prompt; for ids and references it is missing, and handled there.
         columns, where = row["columns"], row["where"]
         references = self._references(columns, where)
         fields = {name: "" if _is_missing(value) else value for name, value in columns.items()}
@@ -159,6 +162,7 @@ class JsonLines(DatasetTask):
         """Return the distinct references of a row that are not empty. Raises DataError for what is no text."""
         value = _column(columns, self.reference, where, "task.reference")
         texts = []
+        # One text is a list of one. Two equal references would count twice where a metric averages over them.
         for item in value if isinstance(value, list | tuple) else [value]:
             if _is_missing(item):
                 continue
@@ -186,6 +190,7 @@ def _column(columns: Mapping[str, Any], name: str, where: str, key: str) -> Any:
     """
     if name in columns:
         return columns[name]
+    # A column whose name has a dot comes first; only then is the dot a step into a column.
     first, *parts = name.split(".")
     value: Any = columns.get(first)
     for part in parts:
@@ -197,6 +202,7 @@ def _column(columns: Mapping[str, Any], name: str, where: str, key: str) -> Any:
 
 def _has(columns: Mapping[str, Any], name: str) -> bool:
     """Return whether a row has a column, or the one that a name with dots is a part of."""
+    # Whether the part is there can differ from row to row; that is found when the row is read.
     return name in columns or name.partition(".")[0] in columns
 
 

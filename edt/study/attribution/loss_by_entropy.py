@@ -98,6 +98,7 @@ def _reference_steps(
     def tail(t: float) -> torch.Tensor:
         return 1 - (top_SK / t - torch.logsumexp(logits_SV / t, dim=-1, keepdim=True)).exp().sum(dim=-1)
 
+    # Of the whole vocabulary: the likeliest token's probability is relative to all tokens, not to the head.
     largest_S = (top_SK[:, 0] - torch.logsumexp(logits_SV, dim=-1)).exp()
     # By rank and not by equality with the maximum: of tokens that tie only one is the likeliest.
     likeliest_S = (ranks(logits_SV, token_S) == 1).to(logits_SV.dtype)

@@ -56,6 +56,7 @@ def decided(
 ) -> Decided:
     """Return the verdict on a difference in a task. differences_B: in each resample, which give the power."""
     margin = margin_of(study, metric, nested=nested)
+    # Without a margin the difference and its interval are shown, and no verdict is made up.
     decision = None
     if margin is not None:
         decision = decide(comparison.lo, comparison.hi, margin, reason=study.too_few(name))

@@ -103,6 +103,7 @@ class ErrorAttribution(Experiment):
         tracer, task = study.tracer, study.tasks[name].task
         model = tracer.engine.model
         pairs = []
+        # Of test, as everything that is reported; nothing is chosen by it.
         for example in tracer.examples(name, self.references):
             prompt = tracer.prompt(name, example.example_id).token_ids
             ids = reference_ids(model, prompt, example.references[0], language=task.target_language)
@@ -283,6 +284,7 @@ def _setting_rows(task: str, settings: Sequence[_Measured]) -> list[dict[str, ob
         for split, found in setting.on.items():
             row: dict[str, object] = {"task": task, "rule": setting.rule, "setting": setting.label, "split": split}
             row |= {"outputs": found.outputs, "correct": found.correct, "cut": found.cut}
+            # Six digits: a mean over some dozens of examples, and files that can be compared by eye.
             row |= {"distinct": round(float(np.mean(found.distinct)), 6)}
             for name, departed, steps in zip(bin_names(), found.departed, found.steps, strict=True):
                 row |= {f"departed {name}": int(departed), f"steps {name}": int(steps)}
@@ -294,6 +296,7 @@ def _bin_records(by_entropy: Mapping[str, Sequence[EntropyBin]]) -> list[dict[st
     records = []
     for task, found in by_entropy.items():
         for entry in found:
+            # CSV has no pair in a cell, so the interval becomes two columns.
             record: dict[str, object] = {"task": task, **asdict(entry)}
             lo, hi = entry.interval or (None, None)
             del record["interval"]
@@ -307,6 +310,7 @@ def _draw(measured: Mapping[str, Sequence[_Measured]], folder: Path) -> PageFigu
         for axis, (name, settings) in zip(axes, measured.items(), strict=True):
             fixed = [setting for setting in settings if setting.rule == "fixed"]
             labels = [f"{RULES['fixed'][n].params()['t0']:g}" for n in range(len(fixed))]
+            # Stacked: the whole bar is the share that departs at all.
             below = np.zeros(len(fixed))
             for index, (bin_name, color) in enumerate(zip(bin_names(), _COLORS, strict=True)):
                 share = np.array([100 * s.on["test"].departed[index] / s.on["test"].outputs for s in fixed])

@@ -118,6 +118,7 @@ def with_open_slots(spec: TextSpec, variant: Variant, language: str) -> TextSpec
         before = f"[本报|晚报|日报][记者|通讯员][~{'|'.join(han)}][~{'|'.join(han)}][报道|发自现场]："
         return replace(spec, notation=before + spec.notation)
 
+    # The surname comes first, before any fact is written, and the adjective last, after all of them.
     before = f"[~{'|'.join(REPORTERS[: variant.open_slots])}] [reports|writes|has this]: "
     after = f" [It is|That is] [~{'|'.join(ADJECTIVES[: variant.open_slots])}] news."
     return replace(spec, notation=before + spec.notation + after)

@@ -99,6 +99,7 @@ class DatasetTask(Task):
                 f"task.hub is {self.hub!r:.80}; it must be null, or keys with the _target_ of a source, as the "
                 "configuration of the task has them."
             )
+        # All splits, also those that this command does not draw: the keys are in the configuration.
         for split in OFFICIAL_SPLITS:
             if (size := self.size(split)) is not None and size < 1:
                 raise ConfigError(f"task.{split}_size is {size}; it must be 1 or more {self.size_unit}, or null.")
@@ -147,6 +148,7 @@ class DatasetTask(Task):
 
     def shot_split(self) -> Split:
         """Return train, or dev where the files have no train rows."""
+        # Every data set of the hub has train rows.
         if self.path is None:
             return "train"
         files = find_files(self.path, self.group_files, self.endings)
