@@ -10,7 +10,6 @@ __all__ = [
     "blocks",
     "bootstrap",
     "budget",
-    "crossfit",
     "interaction",
     "margin",
     "matched",

@@ -18,6 +18,8 @@ from edt.statistics.bootstrap import jackknife_weights, one_sided_p, resample_we
 
 _FOLDS = 5
 """Parts of the instances; the shrinkage of each is estimated on the others."""
+FEWEST_CLUSTERS = _FOLDS
+"""Clusters that a shrunk choice needs: one in each part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +122,10 @@ def shrunk_choice(first_ET: Floats, second_ET: Floats, cluster_ids: Sequence[str
     """
     _check(first_ET, second_ET)
     clusters, cluster_E = np.unique(np.asarray(cluster_ids), return_inverse=True)
-    if len(clusters) < _FOLDS:
-        raise DataError(f"a shrunk choice needs {_FOLDS} clusters of instances or more; there are {len(clusters)}.")
+    if len(clusters) < FEWEST_CLUSTERS:
+        raise DataError(
+            f"a shrunk choice needs {FEWEST_CLUSTERS} clusters of instances or more; there are {len(clusters)}."
+        )
     fold_E = cluster_E % _FOLDS
     halves, rows = (first_ET, second_ET), np.arange(len(first_ET))
 

@@ -1,4 +1,4 @@
-"""The study's statistics against hand calculations, scipy's, and simulated tables with and without an effect."""
+"""Holm's correction, Pareto fronts and verdicts against hand calculations."""
 
 import itertools
 
@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edt.metrics.pareto import pareto
-from edt.statistics.crossfit import crossfit, naive_null, without_interaction
 from edt.statistics.multiplicity import holm
 from edt.statistics.verdicts import CONTRADICTED, SUPPORTED, UNDETERMINED, Evidence, verdict_over_all
 
@@ -35,54 +34,6 @@ def test_the_front_is_what_nothing_dominates(points):
 def test_the_front_by_hand():
     assert pareto([60, 70, 65, 55, 80, 60], [50, 60, 60, 55, 90, 50]) == [0, 1, 4]
     assert pareto([], []) == []
-
-
-def simulated(rng, instances=300, temperatures=8, noise=1.0, own=0.0):
-    place = np.arange(temperatures)
-    common = 0.15 * (place - 4.0) ** 2
-    best = rng.integers(0, temperatures, instances)[:, None]
-    truth = rng.normal(0, 2, (instances, 1)) + (1 - own) * common + own * 0.5 * np.abs(place - best)
-    return [truth + rng.normal(0, noise, truth.shape) for _ in range(2)]
-
-
-def test_cross_fitting_finds_no_gain_where_there_is_none_and_the_naive_way_does():
-    gains, naive = [], []
-    for seed in range(30):
-        found = crossfit(*simulated(np.random.default_rng(seed)))
-        gains.append(found.gain_E.mean())
-        naive.append(found.naive_E.mean())
-    assert max(gains) < 0.0  # the own choice is worse than the single best one: it is made on noise
-    assert min(naive) > 0.5
-
-
-def test_cross_fitting_finds_the_gain_that_is_there():
-    found = crossfit(*simulated(np.random.default_rng(0), own=1.0, noise=0.2))
-    assert found.gain_E.mean() > 0.5
-    by_hand = np.array([[1.0, 0.0], [0.0, 2.0]])
-    exact = crossfit(by_hand, by_hand)
-    # single best: temperature 0 (means 0.5 and 1); own: 0 and 0; gains 1 − 0 and 0 − 0
-    assert exact.gain_E.tolist() == [1.0, 0.0]
-    assert exact.chosen_2E.tolist() == [[1, 0], [1, 0]]
-
-
-def test_the_null_keeps_the_means_and_destroys_the_interaction():
-    first, second = simulated(np.random.default_rng(1), own=1.0, noise=0.2)
-    null = without_interaction(first, first, np.random.default_rng(2))  # no noise: what is left is additive
-    assert null.mean(axis=0) == pytest.approx(first.mean(axis=0))
-    assert null.mean(axis=1) == pytest.approx(first.mean(axis=1))
-    assert null - null[0] == pytest.approx(np.broadcast_to((null - null[0])[:, :1], null.shape))
-    found = naive_null(first, second, permutations=99, seed=0)
-    assert found.histogram_T.sum() == len(first)
-    assert found.null_T.sum() == pytest.approx(len(first))
-    assert found.p_value == 0.01
-
-
-def test_the_null_raises_few_false_alarms():
-    p_values = [
-        naive_null(*simulated(np.random.default_rng(seed), instances=80), permutations=49, seed=seed).p_value
-        for seed in range(60)
-    ]
-    assert sum(p <= 0.1 for p in p_values) <= 14  # 6 expected; 14 or more has a chance of 0.2 %
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ CLAIMS = (
         text="No single fixed temperature suits all instances",
         evidence="no_single_temperature_suits_all",
         experiment="best_temperature",
-        figure="EDA, cross-fitted gain of the own temperature",
+        figure="EDA², variance of the interaction of instance and temperature",
     ),
 )
 
