@@ -19,7 +19,7 @@ BY_CLAIM = {
         evidence("one", -4.6, -5.0, -3.98),
         evidence("two", 3.98, 3.35, 4.6),
     ],
-    "token_beats_instance": [evidence("one", -1.0, -2.0, -0.5, usable=False, why="at the boundary")],
+    "token_beats_instance_by_eda": [evidence("one", -1.0, -2.0, -0.5, usable=False, why="at the boundary")],
 }
 
 
@@ -31,7 +31,14 @@ def test_each_row_names_its_claim_so_that_sorting_keeps_them_together():
         row[1] for row in table.rows if row[0].startswith("1. EDT beats fixed temperature in every task on distinct")
     ] == ["overall", "one", "two"]
     assert [row[2] for row in table.rows if row[0].startswith("1. ")] == ["contradicted", "supported", "contradicted"]
-    assert next(row[4] for row in table.rows if row[0].startswith("9. ") and row[1] == "one") == "at the boundary"
+    assert (
+        next(
+            row[4]
+            for row in table.rows
+            if "Token level beats instance level in every task on EDA" in row[0] and row[1] == "one"
+        )
+        == "at the boundary"
+    )
     assert set(table.secondary) == {"figure", "experiment"}  # the difference and the reason are in sight
 
 

@@ -48,7 +48,7 @@ EXPERIMENTS = {
     "eda_weight": ["table.md", "table.tex", "weights.csv", "weights.png", "weights.svg"],
     "best_temperature": ["table.md", "interaction.csv", "histogram.png", "histogram.svg", "instances.csv"],
     "confidence": ["table.md", "steps.png", "steps.svg", "steps.csv"],
-    "granularity": ["table.md", "table.tex"],
+    "granularity": ["table.md", "table.tex", "comparisons.csv"],
     "efficiency": ["table.md", "figures.json"],
     "case_study": ["table.md", "tokens.png", "case.html"],
     "claims": ["table.md", "table.tex", "claims.csv"],

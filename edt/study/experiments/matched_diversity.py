@@ -34,15 +34,13 @@ from edt.store.atomic import write_text
 from edt.study.curves import Curve
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell
-from edt.study.experiments.deciding import Decided, confidence_of, decided, higher_is_better
-from edt.study.experiments.primary import to_evidence
+from edt.study.experiments.deciding import Decided, confidence_of, decided, higher_is_better, margin_evidence
+from edt.study.experiments.primary import SYMBOLS
 from edt.study.results import QUALITY, Study, TaskStudy
 from edt.study.weighted import Weighted
 
 _DEV_RESAMPLES = 500
 """On dev no interval is made: the resamples only say how much to smooth."""
-
-_SYMBOLS = {"theta": "θ", "sigma": "σ"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +181,7 @@ def _compared(
 
 def label_of(curve: Curve) -> str:
     """Return the name of a curve: "edt (θ = 0.2)"."""
-    others = ", ".join(f"{_SYMBOLS.get(name, name)} = {value:g}" for name, value in curve.others.items())
+    others = ", ".join(f"{SYMBOLS.get(name, name)} = {value:g}" for name, value in curve.others.items())
     return curve.family.replace("_", " ") + (f" ({others})" if others else "")
 
 
@@ -230,15 +228,14 @@ def _slice(weighted: Weighted, split: Any, label: str, curve: Curve, used: Seque
 
 def _evidence(study: Study, by_task: Mapping[str, MatchedTask]) -> list[Evidence]:
     """Return, for each task, the quality of EDT at the θ that dev chose per level, against fixed temperatures."""
-    entries = []
+    best: dict[str, Decided | None] = {}
     for name in study.tasks:
         rows = by_task[name].rows if name in by_task else ()
         found = [row for row in rows if row.metric == QUALITY and row.family == "edt"]
         # With a single θ in the configuration there is nothing to choose.
-        best = next((row for row in found if row.kind == "best"), found[0] if found else None)
-        comparison = None if best is None else best.difference.mean
-        entries.append(to_evidence(name, comparison, supports_if="above 0", why_not=study.too_few(name)))
-    return entries
+        chosen = next((row for row in found if row.kind == "best"), found[0] if found else None)
+        best[name] = None if chosen is None else chosen.decided
+    return margin_evidence(study, QUALITY, best)
 
 
 def _means_table(study: Study, matched: Sequence[Matched]) -> PageTable:
