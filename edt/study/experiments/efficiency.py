@@ -85,7 +85,7 @@ class Efficiency(Experiment):
     shape: str | None = "smollm-135m"
     rows: int = 8
     length: int = 256
-    steps: int = 82
+    steps: int = 66
     repeats: int = 3
 
     def __post_init__(self) -> None:

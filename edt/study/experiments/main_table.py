@@ -127,7 +127,7 @@ def _chosen_table(study: Study) -> PageTable:
             f"K = {samples}. {100 * study.confidence:g} % intervals from {study.metrics.bootstrap.resamples:,} "
             "bootstrap resamples of clusters. `at the boundary`: a better setting may be outside the space. `control`: "
             "a family that is not meant to be good, but shows what a rule owes to a property. The grammar itself "
-            "answers every time correctly, in a way of its own. Differences other than the primary ones are "
+            "always answers correctly, in varying words. Differences other than the primary ones are "
             "descriptive; Self-BLEU and EDA depend on K."
         ),
     )

@@ -31,7 +31,7 @@ SYMBOLS = {"theta": "θ", "sigma": "σ"}
 class Primary:
     """One primary comparison: two settings that dev chose by an objective, measured by it on one task's test split.
 
-    row: which setting of a nested family: the best of both families' trials ("θ free"), or the best of its own ("best
+    row: which setting of a nested family: the best of both families' trials ("θ free"), or the family's best ("best
     θ > 0"). comparison: with the interval by which the verdict is made: of level 1 − α, of nested families 1 − 2α.
     p_value: of no gain; p_no_gain: of a gain of the margin. detectable: the smallest gain that is found with a chance
     of 80 %, at the level of the first of all primary tests. alone: the verdict of this comparison by itself; decision:
