@@ -96,6 +96,7 @@ class Weighted:
         """Return a metric under each row of weights, [B]; NaN where it is missing."""
         if metric == "eda":
             assert self.constants is not None
+            # Of both parts under the same weights: EDA is no mean over examples.
             parts = (self.values(split, strategy_id, part, weights_BE) for part in (QUALITY, "self_bleu"))
             return self.constants.score(*parts)
         return self._aggregated(split, strategy_id, metric, weights_BE, "aggregate")
@@ -106,12 +107,14 @@ class Weighted:
 
     def _aggregated(self, split: Split, strategy_id: str, name: str, weights_BE: Floats, how: str) -> Floats:
         # Under its own name, by which its statistics are stored.
+        # By the name of the metric, under which its statistics are stored.
         name = self.quality if name == QUALITY else name
         key = (split, strategy_id, name)
         if key not in self._statistics:
             self._statistics[key] = self.read(*key)
         statistics = self._statistics[key]
         # NaN and not 0: a metric that is undefined says nothing about the setting.
+        # NaN, not an error: a curve over all settings shows which one has no value.
         if statistics is None:
             return np.full(len(weights_BE), np.nan)
         _, values_B, _ = resampled_aggregate(

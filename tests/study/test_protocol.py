@@ -22,7 +22,6 @@ from edt.strategies.base import Signals
 from edt.study.declared import DeclaredComparison, check_comparisons, read_comparisons
 from edt.study.experiments.main_table import MainTable
 from edt.study.experiments.primary import (
-    boundary_note,
     evidence_name,
     primary_comparisons,
     primary_evidence,
@@ -186,15 +185,6 @@ def test_each_objective_has_its_choice_and_ties_go_to_the_first():
     assert chosen["eda"]["fixed"].strategy_id == "fixed(t0=0.7)"
     assert chosen["distinct_correct"]["fixed"].strategy_id == "fixed(t0=0.3)"
     assert chosen["eda"]["fixed"].tried == 3
-
-
-def test_a_choice_that_is_a_fixed_temperature_gives_no_verdict():
-    choices = {name: SimpleNamespace(strategy_id=name, is_interior=True) for name in ("edt", "kld", "fixed")}
-    task = SimpleNamespace(choices=choices, strategy=lambda name: SimpleNamespace(is_constant=name != "kld"))
-    assert boundary_note(task, "edt", "fixed") == "chose a fixed temperature: edt"
-    assert boundary_note(task, "kld", "fixed") == ""
-    choices["kld"].is_interior = False
-    assert boundary_note(task, "edt", "kld") == "at the boundary: kld; chose a fixed temperature: edt"
 
 
 def test_what_is_looked_at_is_no_fixed_temperature():

@@ -88,6 +88,7 @@ def _of_metric(study: Study, name: str, weighted: Weighted, metric: str) -> list
         settings = {
             family: _settings(study, name, weighted, metric, family, each=choice == _EACH) for family in task.families
         }
+        # Fixed temperature has its setting by the same way of choosing, or the difference would be one of tuning.
         baseline = _read(weighted, metric, settings[BASELINE])
         for family, of_family in settings.items():
             value_K, value_BK = _read(weighted, metric, of_family)
@@ -117,6 +118,7 @@ def _of_metric(study: Study, name: str, weighted: Weighted, metric: str) -> list
                     decided=decided(study, name, metric, at_all, difference_BK[:, -1]),
                 )
             )
+    # No setting was chosen for the grammar, so it has no difference and no verdict.
     if task.ideal is not None:
         value_K, value_BK = _read(weighted, metric, [GRAMMAR_ID] * len(curves[0].value_K))
         curves.append(
@@ -140,6 +142,7 @@ def _settings(study: Study, name: str, weighted: Weighted, metric: str, family: 
     once = weighted.all_examples("dev")
     # Its choice by this metric where it is an objective of the study.
     chosen = task.chosen.get(metric, task.choices)[family].strategy_id
+    # Without intervals: a choice is made by the values alone.
     value_K = weighted.curve("dev", chosen, metric, once)[0]
     if not each:
         return [chosen] * len(value_K)
@@ -166,6 +169,7 @@ def _shown_k(n_samples: int) -> list[int]:
 
 def _table(study: Study, curves: Sequence[SampleCurve]) -> PageTable:
     """Return every family's values at some k, and the difference at K."""
+    # Tasks have the same number of samples, but a metric may be missing on one.
     most = max((len(entry.value_K) for entry in curves), default=1)
     columns = _shown_k(most)
     rows = [
@@ -240,6 +244,7 @@ def _draw(curves: Sequence[SampleCurve], shown: Sequence[str], folder: Path) -> 
     metrics = [metric for metric in METRICS if any(metric == other for _, other in places)]
     tasks = list(dict.fromkeys(task for task, _ in places))
     with panels(len(tasks) * 2 * len(metrics), in_a_row=2 * len(metrics), width=3.0, height=2.5) as (figure, axes):
+        # Two panels of each: the values show the level and its ceiling, the differences what a value can hide.
         pairs = [(task, metric) for task in tasks for metric in metrics]
         for number, (task, metric) in enumerate(pairs):
             own = [e for e in curves if (e.task, e.metric) == (task, metric) and e.choice in (_EACH, MISSING)]

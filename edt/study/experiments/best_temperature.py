@@ -121,6 +121,7 @@ def own_temperatures(study: Study, name: str, first_ET: Floats, second_ET: Float
         for which, kept in ((ALL, np.arange(len(temperatures))), (NEAR, nearest))
     }
 
+    # All temperatures: the choice must be free to find one far from the common best.
     shrunk = shrunk_choice(first_ET, second_ET, clusters)
     # Less EDA is better, so a gain is a negative difference, as everywhere in the study.
     weights_BE = resample_weights(clusters, spec.resamples, spec.seed)

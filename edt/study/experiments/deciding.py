@@ -48,11 +48,11 @@ def higher_is_better(metric: str) -> bool:
 
 def confidence_of(study: Study, metric: str, *, nested: bool) -> float:
     """Return the confidence of the interval from which a metric's verdict is drawn; the study's without a margin."""
-    margin = margin_of(study, metric, nested=nested)
+    margin = _margin_of(study, metric, nested=nested)
     return study.confidence if margin is None else margin.confidence_of(1.0 - study.confidence)
 
 
-def margin_of(study: Study, metric: str, *, nested: bool = False) -> Margin | None:
+def _margin_of(study: Study, metric: str, *, nested: bool = False) -> Margin | None:
     """Return a metric's margin; None where the configuration has none."""
     delta = study.margins.get(metric)
     if delta is None:
@@ -64,7 +64,7 @@ def decided(
     study: Study, name: str, metric: str, comparison: Comparison, differences_B: Floats, *, nested: bool = False
 ) -> Decided:
     """Return the verdict on a difference in a task. differences_B: in each resample, which give the power."""
-    margin = margin_of(study, metric, nested=nested)
+    margin = _margin_of(study, metric, nested=nested)
     # Without a margin the difference and its interval are shown, and no verdict is made up.
     decision, p_no_gain = None, float("nan")
     if margin is not None:
@@ -73,6 +73,7 @@ def decided(
         gains_B = differences_B if margin.higher_is_better else -differences_B
         # The gain turned around, and the margin with it.
         p_no_gain = one_sided_p(-gains_B, above=-margin.delta)
+    # At the level of this comparison alone: these tables are not corrected.
     smallest = detectable(standard_error(differences_B), level=1.0 - study.confidence, one_sided=nested)
     return Decided(comparison=comparison, decision=decision, detectable=smallest, p_no_gain=p_no_gain)
 
@@ -87,6 +88,7 @@ def margin_evidence(study: Study, metric: str, by_task: Mapping[str, Decided | N
     def corrected(p_values: Mapping[str, float]) -> dict[str, float]:
         return holm({name: 1.0 if math.isnan(p) else p for name, p in p_values.items()})
 
+    # How many tests there are is decided by the tasks, so one without a p-value counts with 1.
     known = {name: entry for name, entry in by_task.items() if entry is not None}
     p_adjusted = {
         NO_GAIN: corrected({name: entry.p_no_gain for name, entry in known.items()}),

@@ -111,6 +111,7 @@ def matched_task(study: Study, name: str, weighted: Weighted, metrics: Sequence[
     self_bleu_G = levels(study.curve_range)
     curves = {label_of(curve): curve for of_family in task.curves.values() for curve in of_family}
     rows: list[Matched] = []
+    # A dictionary, since each metric finds the same curves too short.
     left_out: dict[str, None] = {}
     for metric in (metric for metric in metrics if weighted.has(metric)):
         on_test, on_dev = dict[str, MatchedCurve](), dict[str, MatchedCurve]()
@@ -146,6 +147,7 @@ def _compared(
     higher = higher_is_better(metric)
 
     def compared(family: str, label: str, kind: str, curve: MatchedCurve, chosen: Sequence[str] = ()) -> Matched:
+        # One-sided only where the baseline is among the choices; EDT at a given θ can lose.
         nested = kind == "free"
         difference = curve_difference(curve, on_test[baseline], confidence=confidence_of(study, metric, nested=nested))
         differences_B = (curve.value_BG - on_test[baseline].value_BG).mean(axis=1)
@@ -198,6 +200,7 @@ def settings_in_range(curve: Curve, task: TaskStudy, range_: tuple[float, float]
     # Nothing in the range: all of them, and the curve's own check says what it covers.
     if not inside:
         return list(ids)
+    # One beyond each end, so that the ends of the range are read between settings, not beyond them.
     first, last = max(inside[0] - 1, 0), min(inside[-1] + 1, len(ids) - 1)
     while last - first + 1 < min(FEWEST_SETTINGS, len(ids)):
         first, last = max(first - 1, 0), min(last + 1, len(ids) - 1)
@@ -212,6 +215,7 @@ def _slice(weighted: Weighted, split: Any, label: str, curve: Curve, used: Seque
     def columns(name: str, weights: Floats) -> Floats:
         return np.stack([weighted.values(split, strategy_id, name, weights) for strategy_id in used], axis=1)
 
+    # The jackknife is what corrects the mean over the range for skewness, and costs a value per cluster.
     once, left_out = weighted.all_examples(split), weighted.jackknife(split) if split == "test" else None
     t0 = {s.strategy_id: float(s.params()[curve.axis]) for s in curve.strategies}
     return Slice(
@@ -244,7 +248,7 @@ def _means_table(study: Study, matched: Sequence[Matched]) -> PageTable:
     rows = [
         [
             entry.task,
-            metric_heading(study, entry.task, entry.metric),
+            _metric_heading(study, entry.task, entry.metric),
             entry.label,
             difference_cell(entry.difference.mean),
             p_cell(entry.difference.mean.p_value),
@@ -271,7 +275,7 @@ def _means_table(study: Study, matched: Sequence[Matched]) -> PageTable:
     )
 
 
-def metric_heading(study: Study, task: str, metric: str) -> str:
+def _metric_heading(study: Study, task: str, metric: str) -> str:
     """Return a metric's name with the arrow of its better direction."""
     return presentation(study.tasks[task].quality if metric == QUALITY else metric).heading
 
@@ -309,7 +313,8 @@ def _level_rows(entry: Matched) -> list[dict[str, object]]:
     }
     numbers = zip(*(values.tolist() for values in columns.values()), strict=True)
     about = {"task": entry.task, "metric": entry.metric, "curve": entry.label}
-    chosen = entry.chosen or [None] * len(difference.self_bleu_G)
+    # A single curve was not chosen; its column is empty.
+    chosen: Sequence[str | None] = entry.chosen or [None] * len(difference.self_bleu_G)
     return [
         {**about, **dict(zip(columns, row, strict=True)), "chosen_on_dev": of_level}
         for row, of_level in zip(numbers, chosen, strict=True)
@@ -329,6 +334,7 @@ def _draw(study: Study, by_task: Mapping[str, MatchedTask], metrics: Sequence[st
     }
     with panels(len(by_task) * len(shown), in_a_row=len(shown), width=3.0, height=2.5) as (figure, axes):
         places = [(name, metric) for name in by_task for metric in shown]
+        # Each panel has its scale: an effect of min-p would hide those of θ in all others.
         for axis, (name, metric) in zip(axes, places, strict=True):
             for entry in by_task[name].rows:
                 # The envelopes are in the table: drawn too, they would cover the curves that they are made of.
@@ -337,7 +343,7 @@ def _draw(study: Study, by_task: Mapping[str, MatchedTask], metrics: Sequence[st
                     axis.fill_between(at, of.band_lo_G, of.band_hi_G, color=colors[entry.label], alpha=0.15, lw=0)
                     axis.plot(at, of.difference_G, color=colors[entry.label], lw=1.4)
             axis.axhline(0.0, color="#555555", lw=0.8)
-            axis.set_title(f"{name}: Δ {metric_heading(study, name, metric)}", fontsize=8)
+            axis.set_title(f"{name}: Δ {_metric_heading(study, name, metric)}", fontsize=8)
             axis.tick_params(labelsize=7)
             if (name, metric) in places[-len(shown) :]:
                 axis.set_xlabel("Self-BLEU", fontsize=8)

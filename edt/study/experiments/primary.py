@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 
 from edt.metrics.suite import difference
 from edt.report.page import PageTable
-from edt.scoring.eda_constants import BASELINE
 from edt.scoring.objective import Objective
 from edt.statistics.arrays import Floats
 from edt.statistics.bootstrap import Comparison, one_sided_p, two_sided_p
 from edt.statistics.margin import CANNOT_TELL, GAIN, LOSS, NO_GAIN, Decision, Margin, Verdict, decide
 from edt.statistics.multiplicity import holm, intersection_union
 from edt.statistics.power import POWER, detectable, standard_error
-from edt.statistics.verdicts import Evidence, join_reasons
+from edt.statistics.verdicts import Evidence
 from edt.study.declared import DeclaredComparison
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import Study, TaskStudy
@@ -414,23 +413,3 @@ def to_evidence(
         usable=comparison is not None and not why_not,
         why=why_not or ("missing" if comparison is None else ""),
     )
-
-
-def boundary_note(task: TaskStudy, *families: str) -> str:
-    """Return which of these families' choices are at the boundary of their space, or only a fixed temperature."""
-    # A better setting may be just outside what was tried, so the family was not given its best.
-    at_boundary = [name for name in families if not task.choices[name].is_interior]
-
-    # The rule was not used: what is compared are two fixed temperatures.
-    constant = [
-        name for name in families if name != BASELINE and task.strategy(task.choices[name].strategy_id).is_constant
-    ]
-    notes = {"at the boundary": at_boundary, "chose a fixed temperature": constant}
-    return "; ".join(
-        f"{note}: {', '.join(name.replace('_', ' ') for name in names)}" for note, names in notes.items() if names
-    )
-
-
-def no_verdict_reason(study: Study, name: str, *families: str) -> str:
-    """Return why no verdict may be drawn from a task's figures about these choices; empty where one may."""
-    return join_reasons(boundary_note(study.tasks[name], *families), study.too_few(name))

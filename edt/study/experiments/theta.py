@@ -101,6 +101,7 @@ class OverTheta:
 def over_theta(study: Study, name: str, weighted: Weighted, objective: Objective) -> OverTheta:
     """Return the scores over θ: fixed temperature, and every curve of EDT of which θ is the only other parameter."""
     task = study.tasks[name]
+    # N^(0/H) is 1 at any entropy: EDT at θ = 0 is fixed temperature.
     curves = {0.0: task.curves[BASELINE][0]}
     curves |= {float(c.others["theta"]): c for c in task.curves["edt"] if set(c.others) == {"theta"}}
     usable = {theta: c for theta, c in sorted(curves.items()) if len(c.strategies) >= _FEWEST_SETTINGS}
@@ -112,6 +113,7 @@ def over_theta(study: Study, name: str, weighted: Weighted, objective: Objective
     first = at[0]
     difference_G = np.array([entry.value - first.value for entry in at])
     difference_BG = np.stack([entry.value_B - first.value_B for entry in at], axis=1)
+    # Fixed temperature against itself is no comparison.
     verdicts: list[Decided | None] = [None]
     for number, entry in enumerate(at[1:], start=1):
         comparison = compare(
@@ -151,6 +153,7 @@ def _at_theta(study: Study, weighted: Weighted, objective: Objective, theta: flo
         return smooth(values_N), smooth(values_BN)
 
     # 1. The best T0 by dev, between the values that were decoded.
+    # Not on test: the best of 201 positions there would be partly the luckiest.
     dev_D, _ = smoothed("dev", _DEV_RESAMPLES)
     best = int(np.argmax(dev_D) if objective.higher_is_better else np.argmin(dev_D))
     # 2. Test at that T0.

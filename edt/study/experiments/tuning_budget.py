@@ -124,12 +124,14 @@ def family_budgets(
     task = study.tasks[name]
     curves = {}
     for family in task.families:
+        # A setting that was suggested twice was measured once, and cost one trial.
         ids = list(dict.fromkeys(trial.strategy.strategy_id for trial in task.trials(family)))
         curves[family] = _budget(study, weighted, objective, ids, halves)
 
     base_N, base_BN = curves[BASELINE]
     found = []
     for family, (expected_N, expected_BN) in curves.items():
+        # A small space has fewer trials than fixed temperature: beyond its last there is nothing to compare.
         most = min(len(base_N), len(expected_N))
         difference_N = expected_N[:most] - base_N[:most]
         difference_BN = expected_BN[:, :most] - base_BN[:, :most]
@@ -160,6 +162,7 @@ def _budget(
     def columns(weights: Floats) -> Floats:
         return np.stack([weighted.values("dev", name, objective.metric, weights) for name in ids], axis=1)
 
+    # The ranking is made once per half and not in the resamples, as a search makes it once.
     curves = [
         budget_curve(
             columns(half.rank_1E)[0],
@@ -242,6 +245,7 @@ def _draw(curves: Sequence[FamilyBudget], shown: Sequence[str], folder: Path) ->
             for entry in own:
                 n = np.arange(1, len(entry.expected_N) + 1)
                 color = family_color(entry.family)
+                # Pointwise and faint: what is compared are the differences, which the table and the CSV have.
                 axis.fill_between(n, entry.bands.lo_G, entry.bands.hi_G, color=color, alpha=0.1, lw=0)
                 axis.plot(n, entry.expected_N, color=color, lw=1.4)
             # A task need not have every objective.
