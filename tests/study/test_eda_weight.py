@@ -123,6 +123,9 @@ def test_eda_ranks_the_ideal_sampler_last_and_distinct_outputs_first():
     assert ideal_rank(task_with(0.0, ideal=(60.0, 1.0, 7.9)), EDA) == (1, 3)
     assert ideal_rank(task_with(0.0, ideal=None), EDA) is None
     assert ideal_sentences({"a": task_with(0.0, ideal=None)}) == []
+    # in between: no place is named but the number (DISTINCT of the settings falls from 6.8 with T0)
+    (sentence, _) = ideal_sentences({"a": task, "b": task_with(0.0, ideal=(48.0, 75.0, 5.0))})
+    assert sentence.endswith("ranks among the families' choices on test: 1st of 3 on a; 3rd of 3 on b.")
 
 
 def test_a_task_without_curves_or_scale_is_left_out_with_the_reason():

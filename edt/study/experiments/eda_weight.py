@@ -242,13 +242,13 @@ def ideal_sentences(tasks: Mapping[str, TaskStudy]) -> list[str]:
             continue
         places = "; ".join(f"{_ordinal(rank)} of {of} on {name}" for name, (rank, of) in ranks.items())
         # The place is named in words only where it is the same on every task.
-        where = "differently by task"
+        where = ""
         if all(rank == of for rank, of in ranks.values()):
-            where = "last"
+            where = "last "
         elif all(rank == 1 for rank, _ in ranks.values()):
-            where = "first"
+            where = "first "
         sentences.append(
-            f"By {objective.label}, the ideal sampler (what the grammar itself answers) ranks {where} among the "
+            f"By {objective.label}, the ideal sampler (what the grammar itself answers) ranks {where}among the "
             f"families' choices on test: {places}."
         )
     return sentences
