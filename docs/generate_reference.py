@@ -21,6 +21,7 @@ GROUPS = {
     "space": "For `edt tune`: ranges, choices and constants of a family's parameters.",
     "families": "For `edt study`: the space of each family.",
     "curves": "For `edt study`: settings along the temperature that are decoded on test.",
+    "training": "For `edt train`: the adapter, the optimizer, what is watched.",
     "preset": "For `edt study`: the sizes.",
     "browser": "For `edt study`: the outputs that report.html shows.",
     "experiment": "For `edt study`: the tables and figures.",

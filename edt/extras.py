@@ -18,6 +18,8 @@ EXTRAS = {
     "tune": ("optuna", "sqlalchemy", "plotly", "matplotlib"),
     "wandb": ("wandb",),
     "peft": ("peft",),
+    "train": ("peft", "accelerate"),
+    "qlora": ("bitsandbytes",),
     "evaluate": ("evaluate", "datasets"),
     "gguf": ("gguf", "accelerate"),
 }

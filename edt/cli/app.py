@@ -36,7 +36,7 @@ from edt.terminal_text import visible_lines
 
 __all__ = ["config_folder", "run_command"]
 
-COMMAND_RECORDED = ("generate", "run", "study", "tune")
+COMMAND_RECORDED = ("generate", "run", "study", "tune", "train")
 """Commands that decode into run folders, whose manifests record what the user typed."""
 
 _WORD_KEYS = {"fetch": "name", "data": "action"}
@@ -47,7 +47,7 @@ _PAIR_COMMANDS = ("compare", "study power")
 logger = logging.getLogger(__name__)
 
 
-_CONTINUED = {"run", "generate", "score", "report", "tune", "study", "fetch"}
+_CONTINUED = {"run", "generate", "score", "report", "tune", "study", "fetch", "train"}
 """Commands that continue what an earlier one has left."""
 
 

@@ -32,7 +32,7 @@ _TASK_TEXT = re.compile(r"\+{0,2}task(\.members\.\w+)?\.(template\.\w+|instructi
 """Keys of every command whose value is text: a prompt's fields are in braces."""
 
 _PATH = re.compile(
-    r"\+{0,2}(task(\.members\.\w+)?\.path|model\.(path|adapter)|strategy(\.\w+)?\.model|paths\.\w+|tracking\.dir|out)"
+    r"\+{0,2}(task(\.members\.\w+)?\.path|model\.(path|adapter)|strategy(\.\w+)?\.model|paths\.\w+|tracking\.dir|out|adapter|base)"
 )
 _PATHS = re.compile(r"\+{0,2}runs")
 """Keys whose value is a path, and the one that may have a list of them."""

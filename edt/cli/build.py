@@ -480,6 +480,30 @@ def tune_request(config: PlainConfig, command: str = "") -> Any:
     )
 
 
+def train_request(config: PlainConfig, command: str) -> Any:
+    """Return the typed request of `edt train`."""
+    from edt.tracking.spec import NoTracking, WandbSpec
+    from edt.training.run import TrainRequest
+    from edt.training.spec import TrainingSpec
+
+    tasks = task_requests(config["task"])
+    if len(tasks) != 1:
+        names = ", ".join(entry.task.name for entry in tasks)
+        raise ConfigError(f"edt train trains on one task, and task= names {len(tasks)} ({names}); choose one of them.")
+    return TrainRequest(
+        model=construct(config["model"], "model", ModelSpec),
+        task=tasks[0],
+        training=construct(config["training"], "training", TrainingSpec),
+        sampling=construct(config["sampling"], "sampling", Sampling),
+        tracking=construct(config["tracking"], "tracking", NoTracking, WandbSpec),
+        runs=paths(config).runs,
+        out=out_folder(config),
+        config=config,
+        command=command,
+        dry_run=flag(config, "dry_run"),
+    )
+
+
 def search_space(node: Any) -> Any:
     """Return the space of the `space` node: `_target_` is the family, everything else one of its parameters."""
     if not isinstance(node, Mapping) or TARGET not in node:

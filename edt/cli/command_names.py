@@ -12,6 +12,8 @@ COMMANDS = {
     "tune": "search a strategy's parameters on dev, and evaluate the chosen setting on test",
     "study": "run the experiments of the study: decode once, choose on dev, report on test",
     "study power": "say how many examples and samples a margin needs, from a pilot, before anything is decoded",
+    "train": "fine-tune a model on a task's train split by LoRA, with the prompts of decoding",
+    "train export": "write a trained adapter for other programs, or merged into its base",
     "compare": "compare two settings or sample files: paired differences, corrected p-values, power, verdicts",
     "trace": "decode one prompt and show the temperature of each token",
     "list": "list the strategies, tasks, models, metrics or experiments that there are, or what runs hold",
@@ -33,6 +35,11 @@ EXAMPLES = {
         "edt study power results/runs/PILOT margins.rouge_l=0.5",
         "edt study power sd.rouge_l=1.8 sd_samples=8 margins.rouge_l=0.5 tests=8",
     ],
+    "train": [
+        "edt train task=mini_wmt19 model=mini_base task.limit=1000",
+        "edt train model=smollm2_135m task=xlsum task.path=FOLDER dry_run=true",
+    ],
+    "train export": ["edt train export adapter=FOLDER out=MERGED merge=true"],
     "compare": [
         "edt compare 'results/runs/RUN:edt(t0=1,theta=0.5)' 'results/runs/RUN:fixed(t0=0.7)' margins.rouge_l=0.5",
         "edt compare mine.jsonl theirs.jsonl by=[rouge_l,self_bleu] out=compared.csv",

@@ -160,6 +160,31 @@ def tune(config: PlainConfig, *, command: str) -> None:
     tune(build.tune_request(config, command))
 
 
+def train(config: PlainConfig, *, command: str) -> None:
+    """Fine-tune a model, and print the folder of the result."""
+    from edt.tracking.export import check_tracking
+    from edt.training.run import train
+
+    request = build.train_request(config, command)
+    check_tracking(request.tracking, 1)
+    folder = train(request)
+    if folder is not None:
+        print(visible(str(folder)))
+
+
+def train_export(config: PlainConfig) -> None:
+    """Write a trained adapter for other programs, and print the folder."""
+    from edt.training.export import ExportRequest, export_adapter
+
+    request = ExportRequest(
+        adapter=build.folder(config["adapter"], "adapter"),
+        base=config["base"],
+        out=build.folder(config["out"], "out"),
+        merge=build.flag(config, "merge"),
+    )
+    print(visible(str(export_adapter(request))))
+
+
 def trace(config: PlainConfig) -> None:
     """Trace one prompt, or show a demo."""
     if config.get("demo") is not None:

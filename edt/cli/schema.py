@@ -32,6 +32,7 @@ from edt.tasks.quac import QuAC
 from edt.tasks.wmt19 import WMT19
 from edt.tasks.xlsum import XLSum
 from edt.tracking.spec import NoTracking, WandbSpec
+from edt.training.spec import TrainingSpec
 from edt.tuning.spec import SearchSpec
 
 OPTIONS: Mapping[tuple[str, str], type] = {
@@ -46,6 +47,7 @@ OPTIONS: Mapping[tuple[str, str], type] = {
     ("engine", "hf_generate"): HFGenerateSpec,
     ("search", "study"): StudySearch,
     ("browser", "default"): Browser,
+    ("training", "default"): TrainingSpec,
 }
 """The class of each (group, option). None may import torch, so that `--cfg` and errors come at once."""
 

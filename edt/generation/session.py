@@ -14,6 +14,7 @@ from edt.generation.prepare import Prepared, prepare, shortening_notes, special_
 from edt.generation.progress import Progress
 from edt.generation.request import GenerationRequest
 from edt.generation.splits import shared_text_notes
+from edt.generation.wording import training_notes
 from edt.logs import announced
 from edt.models.half_precision import bfloat16_note
 from edt.models.language_model import LanguageModel
@@ -80,7 +81,8 @@ class Session:
                 logger.info("%s", note)
             shared = shared_text_notes(prepared.manifest.task, prepared.examples)
             special = special_token_notes(prepared.manifest.task, prepared.examples, self.engine.model)
-            for note in [*shortening_notes(prepared.manifest), *shared, *special]:
+            trained = training_notes(self.engine.model, self.request.tasks[index].task)
+            for note in [*shortening_notes(prepared.manifest), *shared, *special, *trained]:
                 logger.warning("%s", note)
         return self._prepared[index]
 

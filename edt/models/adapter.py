@@ -12,8 +12,27 @@ from edt.extras import extra_imports
 from edt.models.folder_check import ADAPTER_CONFIG, read_json, some
 from edt.models.guard import library_errors
 from edt.models.spec import ModelSpec
+from edt.store.training import TrainingManifest
 
 logger = logging.getLogger(__name__)
+
+
+def check_trained_base(adapter: Path, weights: str, spec: ModelSpec) -> None:
+    """Raise ModelError for an adapter that `edt train` made on another base.
+
+    weights: the digest of the base's weights.
+    """
+    trained = TrainingManifest.read(adapter)
+    if trained is not None and trained.base["weights"] != weights:
+        raise ModelError(
+            f"model.adapter '{spec.adapter}' was trained on {_named_base(trained.base)}, and model '{spec.path}' has "
+            f"other weights; use model.path={trained.base['path']}, or an adapter that was trained on this model."
+        )
+
+
+def _named_base(base: Any) -> str:
+    revision = f" (revision {base['revision']})" if base.get("revision") else ""
+    return f"'{base['path']}'{revision}"
 
 
 def merge_adapter(model: Any, adapter: Path, spec: ModelSpec) -> Any:
@@ -27,9 +46,10 @@ def merge_adapter(model: Any, adapter: Path, spec: ModelSpec) -> Any:
     base = read_json(adapter / ADAPTER_CONFIG).get("base_model_name_or_path")
     remedy = f"Use it with the model that it was trained on{f' ({base})' if base else ''}, or save it anew."
     with library_errors(f"model.adapter '{spec.adapter}' does not fit model '{spec.path}'", remedy):
-        # Its one warning is of missing keys, which are refused below.
         with warnings.catch_warnings():
+            # Missing keys are refused below; and peft asks for an attribute by its name of before.
             warnings.filterwarnings("ignore", message="Found missing adapter keys")
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
             adapted = PeftModel.from_pretrained(model, adapter)
         # from_pretrained drops what it has found out, so the weights, which are few, are read a second time.
         loaded = adapted.load_adapter(adapter, adapter_name=adapted.active_adapter)
@@ -46,7 +66,9 @@ def merge_adapter(model: Any, adapter: Path, spec: ModelSpec) -> Any:
             f"model.adapter '{spec.adapter}' is of the kind {adapted.active_peft_config.peft_type.value}, which cannot "
             "be merged into weights; use an adapter of the LoRA family."
         )
-    _warn_other_base(base, spec)
+    # Of an adapter with a manifest the weights have been compared, which says more than a name.
+    if TrainingManifest.read(adapter) is None:
+        _warn_other_base(base, spec)
     with library_errors(f"model.adapter '{spec.adapter}' cannot be merged", remedy):
         return merge()
 

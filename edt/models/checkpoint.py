@@ -23,6 +23,7 @@ from edt.models.folder_check import (
     read_json,
 )
 from edt.models.gguf import converted_folder
+from edt.store.training import TrainingManifest
 
 ASSETS = Path(__file__).parent.parent / "assets"
 TOKENIZER_FILES = (
@@ -150,6 +151,11 @@ def adapter_folder(path: str) -> Path:
     folder = as_folder(path, "model.adapter")
     if folder is None and _looks_like_hub_id(path):
         folder = fetch(path, None)
+    trained = None if folder is None else TrainingManifest.read(folder)
+    if trained is not None and trained.result is None:
+        raise ModelError(
+            f"model.adapter '{path}' is a training that is not finished; repeat its edt train command, which continues."
+        )
     if folder is None or not (folder / ADAPTER_CONFIG).is_file() or not any(folder.glob("*.safetensors")):
         raise ModelError(
             f"model.adapter '{path}' is not a PEFT adapter: it needs {ADAPTER_CONFIG} and weights in safetensors "

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edt.models.adapter import check_trained_base
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
 from edt.models.end_tokens import end_tokens
 from edt.models.loading import (
@@ -29,6 +30,7 @@ from edt.models.prompt_tokens import PromptTokenizer
 from edt.models.rope import keep_no_frequencies
 from edt.models.spec import ModelSpec
 from edt.models.token_rules import TokenRules, unused_settings
+from edt.store.training import TrainingManifest
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +46,25 @@ class LanguageModel:
     tokenizer: Any
 
     @classmethod
-    def load(cls, spec: ModelSpec, *, weights: bool = True) -> LanguageModel:
+    def load(cls, spec: ModelSpec, *, weights: bool = True, quantization: Any | None = None) -> LanguageModel:
         """Load weights (safetensors only) and tokenizer. Raises ModelError naming what is wrong and the remedy.
 
         weights: False leaves them out; the model then reads prompts as with them, in a second, and cannot decode.
+        quantization: as in `load_weights`.
         """
         # The command line reads revision=1 as a number, but a tag is text.
         folder = local_folder(spec.path, None if spec.revision is None else str(spec.revision), spec.gguf_file)
         adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
+        # Only where there is one: the digest of weights that were never read takes a minute.
+        if adapter is not None and TrainingManifest.read(adapter) is not None:
+            check_trained_base(adapter, checkpoint_identity(folder, code=False)["weights"], spec)
         loader = model_class(folder, spec)
         # The tokenizer first: it fails in a second where the weights take minutes.
         tokenizer = load_tokenizer(folder, spec)
-        model = load_weights(loader, folder, adapter, spec) if weights else without_weights(loader, folder, spec)
+        if weights:
+            model = load_weights(loader, folder, adapter, spec, quantization)
+        else:
+            model = without_weights(loader, folder, spec)
         check_vocabulary(tokenizer, model, spec.path)
         if weights:
             keep_no_frequencies(model)

@@ -70,10 +70,13 @@ def model_class(folder: Path, spec: ModelSpec) -> Any:
     return loader
 
 
-def load_weights(loader: Any, folder: Path, adapter: Path | None, spec: ModelSpec) -> Any:
+def load_weights(
+    loader: Any, folder: Path, adapter: Path | None, spec: ModelSpec, quantization: Any | None = None
+) -> Any:
     """Return the model in evaluation mode on its device, with the adapter merged in.
 
-    loader: what `model_class` returned.
+    loader: what `model_class` returned. quantization: a configuration of transformers, to hold the weights in fewer
+    bits.
 
     Raises ModelError where a weight of the architecture is not in the files: transformers would make it up at random.
     """
@@ -96,13 +99,16 @@ def load_weights(loader: Any, folder: Path, adapter: Path | None, spec: ModelSpe
                 output_loading_info=True,
                 # Not to load them all the same, but to name them: the error of transformers does not.
                 ignore_mismatched_sizes=True,
+                # Weights in fewer bits are made where they are to stay.
+                **({} if quantization is None else {"quantization_config": quantization, "device_map": {"": device}}),
             )
     _check_loaded(model, loaded, spec.path)
     if adapter is not None:
         model = merge_adapter(model, adapter, spec)
     with library_errors(failure, "Use another model.device."):
         # No dropout, and no graph that would keep every step's activations.
-        return model.to(device).eval().requires_grad_(False)
+        placed = model if quantization is not None else model.to(device)
+        return placed.eval().requires_grad_(False)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ RUNS/studies/<study_id>/                    what several runs share
     table.csv  table.md  report.html  steps-<run>-<split>.png and .svg, for runs that have traces
 RUNS/tune/<family>-<sampler>[-<objective>]-<id>/  one search for a setting
     trials.sqlite3  trials.csv  baseline.csv  tune.json  table.md  tune.html  edt.log
+RUNS/train/<model>-<task>-<id>/             one training of a model
+    edt_training.json and the files of the adapter or model: see edt.store.training
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\..*)?", re.IGNO
 
 STUDIES = "studies"
 SEARCHES = "tune"
+TRAININGS = "train"
 
 
 def run_name(model: str, task: str, generation_id: str) -> str:
@@ -61,6 +64,11 @@ def study_folder(runs: Path, generation_ids: Sequence[str]) -> Path:
 def search_folder(runs: Path, name: str) -> Path:
     """Return the folder of a search for a setting."""
     return runs / SEARCHES / name
+
+
+def training_folder(runs: Path, model: str, task: str, training_id: str) -> Path:
+    """Return the folder of a training that was given none."""
+    return runs / TRAININGS / run_name(model, task, training_id)
 
 
 def search_folders(runs: Path) -> list[Path]:

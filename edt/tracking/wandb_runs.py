@@ -43,7 +43,7 @@ def export_settings(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # An offline run is moved into the folder, so it is written on the same file system.
-        parent = folder if mode == "offline" else _anonymous_folder()
+        parent = folder if mode == "offline" else anonymous_folder()
         with tempfile.TemporaryDirectory(prefix=".wandb-", dir=parent) as name, quiet_environment(Path(name)):
             workspace = Path(name)
             # All settings attach the same files, so they are written once.
@@ -53,7 +53,7 @@ def export_settings(
                 written, run_id = _export_setting(spec, mode, group, setting, folders, workspace)
                 # Moved only when complete: an interrupted export leaves the earlier one in place.
                 if mode == "offline":
-                    _replace_run(written, folder / "wandb", run_id)
+                    replace_run(written, folder / "wandb", run_id)
                 count += 1
             return count
     except OSError as error:
@@ -63,7 +63,7 @@ def export_settings(
         ) from error
 
 
-def _anonymous_folder() -> Path:
+def anonymous_folder() -> Path:
     """Return where an online export may put files: the temporary folder, unless its relative path names the home."""
     temporary = Path(tempfile.gettempdir())
     relative = os.path.relpath(temporary)
@@ -77,7 +77,7 @@ def _export_setting(
     import wandb
 
     try:
-        run = wandb.init(**_init_arguments(spec, mode, group, setting), dir=str(workspace))
+        run = open_run(spec, mode, group, setting, workspace)
         written = Path(run.dir).parent
         try:
             _name_files_relatively(run, written, offline=mode == "offline")
@@ -91,13 +91,19 @@ def _export_setting(
             f"W&B did not take {setting.name} ({one_line(error)}). The runs on disk are complete: export them later "
             "with edt report tracking=wandb, or write offline with tracking.mode=offline."
         ) from error
-    # wandb's own logs name the home, and no one reads them here.
-    for name in ("logs", "tmp"):
-        shutil.rmtree(written / name, ignore_errors=True)
     return written, run.id
 
 
-def _init_arguments(spec: WandbSpec, mode: str, group: str, setting: SettingExport) -> dict[str, Any]:
+def open_run(
+    spec: WandbSpec, mode: str, group: str, setting: SettingExport, workspace: Path, job_type: str = "setting"
+) -> Any:
+    """Return a W&B run with the name and configuration of an export. Raises what wandb raises."""
+    import wandb
+
+    return wandb.init(**_init_arguments(spec, mode, group, setting, job_type), dir=str(workspace))
+
+
+def _init_arguments(spec: WandbSpec, mode: str, group: str, setting: SettingExport, job_type: str) -> dict[str, Any]:
     """Return the arguments of `wandb.init`. Under a sweep, W&B sets project, entity and run id by itself."""
     import wandb
 
@@ -105,7 +111,7 @@ def _init_arguments(spec: WandbSpec, mode: str, group: str, setting: SettingExpo
         "name": setting.name,
         "group": group,
         "tags": list(spec.tags),
-        "job_type": "setting",
+        "job_type": job_type,
         "config": dict(setting.config),
         "mode": mode,
         # One process writes many runs, one after the other.
@@ -200,8 +206,11 @@ def _linked(path: Path, target: Path) -> Path:
     return target
 
 
-def _replace_run(written: Path, folder: Path, run_id: str) -> None:
+def replace_run(written: Path, folder: Path, run_id: str) -> None:
     """Move a finished offline run into the folder, in place of an earlier one with the same id."""
+    # wandb's own logs name the home, and no one reads them here.
+    for name in ("logs", "tmp"):
+        shutil.rmtree(written / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     # The name also has the time of the export, so an earlier one is found by its id.
     for earlier in folder.glob(f"offline-run-*-{run_id}"):

@@ -55,7 +55,7 @@ class AnswerTokens:
         return ids if ids and ids[-1] in self.model.eos_ids else [*ids, self.end]
 
     def _target_ids(self, answer: str) -> list[int]:
-        """Return the tokens of a text that a decoder of its own writes, as the tokenizer makes them."""
+        """Return the tokens of a text that a separate decoder writes, as the tokenizer makes them."""
         how = self._as_text(answer)
         ids: list[int] = self.model.tokenizer(text_target=answer, verbose=False, **how)["input_ids"]
         return ids

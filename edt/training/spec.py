@@ -57,7 +57,7 @@ class TrainingSpec:
     quality_examples: int = 16
     """How many of them are decoded greedily at each evaluation, for the task's quality metric; 0: none."""
     patience: int | None = 4
-    """Evaluations without a lower loss on dev after which it stops; null: it goes on to the end."""
+    """Evaluations without a lower loss on dev after which it stops; null: it trains to the end."""
     gradient_checkpointing: bool | None = None
     """true: compute activations twice, in less memory; null: on a GPU."""
     quantize: str | None = None
@@ -90,7 +90,8 @@ class TrainingSpec:
                 )
         if self.device_batch is not None:
             check_whole("training.device_batch", self.device_batch, "the examples that a device reads", least=1)
-        if not self.target_modules or "" in self.target_modules:
+        modules = (self.target_modules,) if isinstance(self.target_modules, str) else self.target_modules
+        if not modules or "" in modules:
             raise ConfigError(
                 "training.target_modules is empty; it must be all-linear, or a list of names such as [q_proj,v_proj]."
             )
