@@ -27,6 +27,7 @@ from edt.study.frozen import FrozenChoices, ReadRecord, check_unread
 from edt.study.search import FamilySearch
 from edt.study.selection import Choice, choose_all
 from edt.study.spec import StudySearch
+from edt.tracing.decode_in_memory import decode_traced
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,12 @@ _NO_SCALE = (
     "EDA is missing on dev, since the best quality of the fixed temperatures there is 0 (the model does not do this "
     "task), so no setting can be chosen; give metrics.eda.q_star and metrics.eda.s_star to include it"
 )
+
+
+_PILOT = 4
+"""Examples of dev that are decoded to estimate the time of a study."""
+_FEWEST_FOR_PILOT = 40
+"""Examples of dev below which the first pass itself shows soon enough how long a study takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +154,11 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     logger.info("%s", plan_message(session, index, protocol))
 
     # The constants are frozen from the fixed temperatures as configured, before anything is searched.
-    is_new, start = not run.parts(), monotonic()
+    is_new = not run.parts()
+    # The first pass of a large model can take half an hour, after which nobody wants to learn that it will be days.
+    if is_new and _examples(session, index)[0] >= _FEWEST_FOR_PILOT:
+        logger.info("%s", _first_time_message(session, index, protocol))
+    start = monotonic()
     run, entries = _measure_on_dev(session, index, protocol.baseline, metrics, "dev, fixed temperatures")
     # Only where they were decoded now: what is on disk takes no time, and says nothing of the speed.
     if is_new:
@@ -329,16 +340,45 @@ def plan_message(session: Session, index: int, protocol: StudyProtocol) -> str:
     )
 
 
+def _first_time_message(session: Session, index: int, protocol: StudyProtocol) -> str:
+    """Return about how long the task takes, by decoding the fixed temperatures on a few examples of dev.
+
+    Their outputs are not kept: they are decoded again in batches that the plan on disk knows.
+    """
+    prepared, request = session.prepared(index), session.request
+    prompts = [prepared.prompts[DEV][e.example_id] for e in prepared.examples[DEV].examples[:_PILOT]]
+    # Once without the clock: the first pass of a process also starts threads and compiles.
+    decode_traced(session.engine, prompts[:1], protocol.baseline, request.sampling, prepared.limits)
+    start = monotonic()
+    decode_traced(session.engine, prompts, protocol.baseline, request.sampling, prepared.limits)
+    minutes = _minutes(session, index, protocol, monotonic() - start, examples=len(prompts), decoded=0)
+    return (
+        f"{prepared.manifest.task}: at most about {minutes:,} minutes, by {len(prompts)} examples that were decoded to "
+        "measure it; small batches are slower, and a closer estimate follows the fixed temperatures"
+    )
+
+
 def _time_message(session: Session, index: int, protocol: StudyProtocol, seconds: float) -> str:
     """Return about how long the task takes, by the time of the fixed temperatures, its first rows."""
+    name, (dev, _) = session.request.tasks[index].task.name, _examples(session, index)
+    minutes = _minutes(session, index, protocol, seconds, examples=dev, decoded=len(protocol.baseline))
+    return (
+        f"{name}: at most about {minutes:,} minutes more at the speed of these rows; more settings together are "
+        "faster, since they share beginnings"
+    )
+
+
+def _minutes(
+    session: Session, index: int, protocol: StudyProtocol, seconds: float, *, examples: int, decoded: int
+) -> int:
+    """Return the minutes of what is left, 1 or more. seconds: of the fixed temperatures on so many examples.
+
+    decoded: settings of dev that are done.
+    """
     name = session.request.tasks[index].task.name
     (dev, test), (on_dev, on_test) = _examples(session, index), planned_settings(protocol, name)
-    rest = (on_dev - len(protocol.baseline)) * dev + on_test * test
-    minutes = seconds * rest / (len(protocol.baseline) * dev) / 60
-    return (
-        f"{name}: at most about {max(1, round(minutes)):,} minutes more at the speed of these rows; more settings "
-        "together are faster, since they share beginnings"
-    )
+    rest = (on_dev - decoded) * dev + on_test * test
+    return max(1, round(seconds * rest / (len(protocol.baseline) * examples) / 60))
 
 
 def _examples(session: Session, index: int) -> tuple[int, int]:

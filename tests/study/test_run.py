@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,8 @@ from edt.errors import ConfigError
 from edt.store.parts import read_examples, read_generations
 from edt.store.run import find_runs
 from edt.store.seal import json_bytes
+from edt.strategies import Fixed
+from edt.study import protocol
 from edt.study.experiments import error_attribution
 from edt.study.manifest import check_not_larger, read_study_manifest
 from tests.support.small_study import EXPERIMENTS, QUICK, SMALL, few
@@ -396,6 +399,44 @@ def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
     assert re.search(r"4 samples each: [\d,]+ rows at most", shown.err)
     assert re.search(r"mini_xlsum, dev, trials, round 1: \d+ settings: \d+ rows", shown.err)
     assert re.search(r"mini_xlsum, test: \d+ settings: \d+ rows", shown.err)
+
+
+def test_the_time_is_estimated_before_the_first_pass_and_after_it(study, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(protocol, "_FEWEST_FOR_PILOT", 6)
+    words = ["study", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK, "experiment=[best_temperature]"]
+    words += [f"paths.runs={tmp_path / 'runs'}", f"paths.results={tmp_path / 'results'}"]
+    assert main(words) == 0
+    lines = capsys.readouterr().err.splitlines()
+    at = [
+        next(number for number, line in enumerate(lines) if re.search(pattern, line))
+        for pattern in (
+            r"rows at most$",
+            r"mini_xlsum: at most about 1 minutes, by 4 examples that were decoded",
+            r"mini_xlsum, dev, fixed temperatures: 3 settings: \d+ rows",
+            r"mini_xlsum: at most about 1 minutes more",
+        )
+    ]
+    assert at == sorted(at)
+
+    # What is on disk says nothing of the speed.
+    assert main(words) == 0
+    assert "minutes" not in capsys.readouterr().err
+
+
+def test_the_estimated_minutes_are_those_of_the_rows_that_are_left():
+    """3 fixed temperatures × 2 examples in 6 seconds: 1 second a setting and example."""
+    session = SimpleNamespace(
+        request=SimpleNamespace(tasks=[SimpleNamespace(task=SimpleNamespace(name="mini_xlsum"))]),
+        prepared=lambda index: SimpleNamespace(
+            manifest=SimpleNamespace(splits={"dev": {"examples": 60}, "test": {"examples": 120}})
+        ),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        # 13 settings on dev and 5 on test: 13 × 60 + 5 × 120 = 1,380 seconds, 180 of them for those that are done
+        patch.setattr(protocol, "planned_settings", lambda *_: (13, 5))
+        of = SimpleNamespace(baseline=[Fixed(t0=t0) for t0 in (0, 0.7, 1.2)])
+        assert protocol._minutes(session, 0, of, 6.0, examples=2, decoded=0) == 23
+        assert protocol._minutes(session, 0, of, 6.0, examples=2, decoded=3) == 20
 
 
 def test_bleu_is_that_of_sacrebleu(tmp_path):
