@@ -89,7 +89,7 @@ def sweep_points(overrides: Sequence[str], user_folder: Path | None = None) -> l
 @contextmanager
 def _hydra_ready() -> Iterator[None]:
     """Hold Hydra's global state for one composition; whatever was initialized before is restored."""
-    # Hydra warns of its own defaults list, about which a user can do nothing.
+    # What Hydra warns of here is its defaults list, about which a user can do nothing.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="hydra.*")
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
