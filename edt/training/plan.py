@@ -60,6 +60,7 @@ def estimated_memory(
     layer in full. The logits take an element and two floats. AdamW holds two floats for each trainable weight, and its
     gradient is a third.
     """
+    # 34 bytes at 2 bytes an element are 17 elements; see the docstring.
     per_layer = 17 * element * tokens * hidden
     stored = element * tokens * hidden * layers + per_layer if checkpointing else per_layer * layers
     return Memory(
@@ -73,6 +74,7 @@ def memory_of(
     model: LanguageModel, trained: Any, spec: TrainingSpec, schedule: Schedule, train: Sequence[TrainingExample]
 ) -> Memory:
     """Return the estimate for a loaded model."""
+    # Of a model with several parts the language model, which is what is trained.
     config = model.model.config.get_text_config()
     on_gpu = model.device.type == "cuda"
     return estimated_memory(
@@ -100,6 +102,7 @@ def estimated_seconds(
     A backward pass costs as much as a forward one for the activations, and as much again for the gradients of weights,
     which an adapter hardly has. Checkpoints cost one more forward pass. evaluated: dev tokens of all evaluations.
     """
+    # Of median length: batches hold examples of like length, and the time grows about linearly with it.
     by_length = sorted(train, key=lambda example: example.length)
     middle = len(by_length) // 2
     batch = by_length[max(0, middle - schedule.at_a_time // 2) :][: schedule.at_a_time]
@@ -115,6 +118,7 @@ def estimated_seconds(
     per_token = seconds / sum(example.length for example in batch)
     on_gpu = model.device.type == "cuda"
     again = on_gpu if spec.gradient_checkpointing is None else spec.gradient_checkpointing
+    # Forward, backward for the activations, and what the docstring adds.
     passes = 2 + bool(spec.full) + bool(again)
     tokens = sum(example.length for example in train) * schedule.steps / schedule.steps_per_epoch
     return per_token * (passes * tokens / schedule.devices + evaluated)
@@ -155,6 +159,7 @@ def plan_lines(
         f"estimated: {memory.total / 1e9:.2f} GB of memory (weights {memory.weights / 1e9:.2f}, gradients and "
         f"optimizer {memory.optimizer / 1e9:.2f}, activations {memory.activations / 1e9:.2f}), {duration(seconds)}",
     ]
+    # Notes only where they apply: a plan that always has ten lines is not read.
     shortened_prompts = [e.cut for e in train if e.cut]
     if shortened_prompts:
         lines.append(

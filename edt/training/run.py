@@ -99,6 +99,7 @@ def train(request: TrainRequest) -> Path | None:
     device = request.model.resolved_device
     _check_device(request.model)
     devices = int(os.environ.get("WORLD_SIZE", 1))
+    # Raises for a batch that cannot be split, which the Trainer would round.
     request.training.split_batch(devices)
 
     sets = _load(request.task, request.training)
@@ -125,6 +126,7 @@ def train(request: TrainRequest) -> Path | None:
                 shutil.rmtree(folder / CHECKPOINTS)
             logger.info("%s is finished already; another out=FOLDER, or another training.seed, trains anew.", folder)
             return folder
+        # The manifest of before stays: it says in which environment the training began.
         current = manifest if before is None else _continued(before, manifest)
         if is_first:
             current.write(folder)
@@ -181,6 +183,7 @@ def _load(task: TaskRequest, training: TrainingSpec) -> dict[Split, ExampleSet]:
         )
     with announced("%s: reading the data", task.task.name):
         for split in task.splits:
+            # Dev is watched at every evaluation, so a part of it has to do; train is read whole.
             own = replace(task.task, limit=training.dev_examples) if split == "dev" else task.task
             try:
                 sets["train" if split == "all" else split] = own.load(split)
@@ -188,6 +191,7 @@ def _load(task: TaskRequest, training: TrainingSpec) -> dict[Split, ExampleSet]:
                 if split != "dev":
                     raise
                 raise DataError(f"{error} edt train watches dev; task.split=train trains without it.") from error
+    # An example of dev among those of train would make the loss on dev fall for nothing.
     check_disjoint(task.task.name, sets)
     for note in [*data_notes(task.task.name, sets), *shared_text_notes(task.task.name, sets)]:
         logger.info("%s", note)
@@ -205,6 +209,7 @@ def _encode(model: LanguageModel, request: TrainRequest, sets: Mapping[Split, Ex
 def _manifest(model: LanguageModel, request: TrainRequest, data: _Data) -> TrainingManifest:
     """Return the manifest of the training before it begins."""
     checkpoint = checkpoint_identity(model.folder, code=model.spec.trust_remote_code)
+    # Decoding with another template than that of training is the usual mistake, so the wording is recorded.
     words = wording(model, request.task.task)
     training = {**asdict(request.training), "rate": request.training.rate}
     identity = {
@@ -242,6 +247,7 @@ def _manifest(model: LanguageModel, request: TrainRequest, data: _Data) -> Train
 
 def _before(folder: Path, manifest: TrainingManifest) -> TrainingManifest | None:
     """Return the manifest that the folder holds already. Raises StoreError for that of another training."""
+    # Whoever gave the folder may have results of other programs in it, which must not be mixed with these.
     before = TrainingManifest.read(folder)
     if before is None:
         others = [path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != "edt.log"]
@@ -262,6 +268,7 @@ def _before(folder: Path, manifest: TrainingManifest) -> TrainingManifest | None
 
 def _check_files(folder: Path, finished: TrainingManifest) -> None:
     """Raise DamagedFileError where a file of the result is not the one that was written."""
+    # By content: a file of the right name may have been trained further.
     for name, sha256 in finished.files.items():
         path = folder / name
         if not path.is_file() or file_digest(path) != sha256:
@@ -273,6 +280,7 @@ def _check_files(folder: Path, finished: TrainingManifest) -> None:
 
 def _continued(before: TrainingManifest, now: TrainingManifest) -> TrainingManifest:
     """Return the manifest of before, with this environment where it differs from the last one in what moves digits."""
+    # With the last continuation and not with the start: each change is reported once.
     changed = environment_differences((before.continued or (before.environment,))[-1], now.environment)
     if not changed:
         return before
@@ -330,6 +338,7 @@ def _train(
     from edt.training.checkpoints import last_whole
     from edt.training.result import finish
 
+    # A checkpoint that a kill has cut is passed over, and the one before it continues to the same weights.
     last = last_whole(folder / CHECKPOINTS)
     if last is None or not last.is_last:
         trained, schedule = _say_plan(model, request, data, devices)

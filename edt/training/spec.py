@@ -90,6 +90,7 @@ class TrainingSpec:
                 )
         if self.device_batch is not None:
             check_whole("training.device_batch", self.device_batch, "the examples that a device reads", least=1)
+        # One name is a list of one, as the command line makes it from training.target_modules=q_proj.
         modules = (self.target_modules,) if isinstance(self.target_modules, str) else self.target_modules
         if not modules or "" in modules:
             raise ConfigError(
@@ -108,6 +109,7 @@ class TrainingSpec:
     @property
     def rate(self) -> float:
         """The largest learning rate."""
+        # An adapter begins at zero and can move faster than weights that are trained already.
         if self.learning_rate is not None:
             return self.learning_rate
         return _FULL_RATE if self.full else _LORA_RATE
@@ -117,6 +119,7 @@ class TrainingSpec:
 
         Raises ConfigError where the batch cannot be split so.
         """
+        # `batch` counts on all devices, so that more of them give the same weights up to rounding.
         share, rest = divmod(self.batch, devices)
         if self.device_batch is None:
             at_a_time = next((n for n in range(min(DEVICE_BATCH, share), 0, -1) if share % n == 0), 0)
@@ -133,6 +136,7 @@ class TrainingSpec:
     @property
     def identity_fields(self) -> tuple[str, ...]:
         """The fields that change the weights; the others change what is watched or how fast it goes."""
+        # Options of an adapter that is not there change nothing, and so make no other training.
         of_adapter = () if self.full else ("rank", "alpha", "dropout", "target_modules", "quantize")
         return (
             *("full", *of_adapter, "rate", "schedule", "warmup", "weight_decay", "max_grad_norm"),
