@@ -52,6 +52,7 @@ class Prompt:
     token_ids: tuple[int, ...]
     # Made for every prompt, since it costs nothing and a strategy of a later command may need it.
     unconditional_ids: tuple[int, ...]
+    # Counted for the page and for warnings: an answer may be in what was cut.
     truncated_tokens: int
     """Tokens of the full prompt that the budget cut off."""
 
@@ -139,6 +140,7 @@ class Trace:
     model: str
     origin: str
     prompt: str
+    # Empty where the prompt is the user's and belongs to no task.
     references: tuple[str, ...]
     seed: int
     outputs: tuple[TracedOutput, ...]

@@ -134,6 +134,7 @@ def _fits(value: Any, hint: Any) -> bool:
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return any(_fits(value, option) for option in get_args(hint))
+    # Before the plain types: a literal is a text or number of which some are allowed.
     if origin is Literal:
         return value in get_args(hint)
     # Lists have become tuples by now (`_value`); the item's type is the first argument of tuple[X, ...].
@@ -246,6 +247,7 @@ def _strategy_nodes(node: Any, where: str) -> dict[str, PlainConfig]:
         raise ConfigError(
             f"{where} is {shown_value(node)}; it must be a strategy's configuration, as strategy=edt chooses one."
         )
+    # A single family is its own node; several are a mapping of nodes by name.
     if TARGET in node:
         return {where: node}
     families = {f"{where}.{name}": family for name, family in node.items() if family is not None}
@@ -275,6 +277,7 @@ def task_requests(node: PlainConfig) -> tuple[Any, ...]:
 
     # null on the list leaves each member its own value, but for the limit, where it stands for all examples
     shared = {name: value for name, value in node.items() if name == "limit" or value is not None}
+    # The path of a list is the folder of its members, so each has another one.
     shared = {name: value for name, value in shared.items() if name not in ("members", "path")}
     requests = []
     for name, member in node["members"].items():

@@ -109,9 +109,11 @@ def study(config: PlainConfig, *, command: str) -> None:
     from edt.tracking.export import check_tracking, track_study
 
     request = build.study_request(config, command)
+    # Before hours of decoding: what cannot be sent at the end is refused now.
     tracking = build.construct(config["tracking"], "tracking", *TRACKINGS)
     check_tracking(tracking, number_of_settings(request))
 
+    # None stands for a dry run, after which there is nothing to track.
     finished = run_study(request)
     if finished is None:  # a dry run
         return
@@ -299,6 +301,7 @@ def _print_data(action: str, tasks: Any, spec: Any, sampling: Any, config: Plain
 
     # Of the model only what reads prompts: its weights may be larger than this machine.
     model = LanguageModel.load(spec, weights=False)
+    # Both print as they go: a check of a large data set takes a while.
     if action == "show":
         texts = shown_prompts(model, tasks, sampling, n=config["n"], example_id=config["example"])
     else:

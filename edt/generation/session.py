@@ -115,6 +115,7 @@ class Session:
         """
         request = self.request if strategies is None else replace(self.request, strategies=tuple(strategies))
         runs = []
+        # The engine is shared by all passes, and so are compiled kernels and a second model.
         # A search decodes the same tasks many times: they are prepared once, and only the strategies differ.
         for index in range(len(request.tasks)) if indices is None else indices:
             prepared = self.prepared(index)

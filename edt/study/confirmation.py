@@ -66,6 +66,7 @@ def _spread_rows(by_seed: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dic
 
 def _seed_folder(study: Study, confirmed: Path) -> Path:
     """Return the folder of this study's seed, which the command named."""
+    # Tasks of one's own may have no seed; their rows are the same in every command.
     seeds = sorted({str(task.task.seed) for task in study.tasks.values() if hasattr(task.task, "seed")})
     return confirmed / "confirm" / f"seed-{'-'.join(seeds) or 'none'}"
 

@@ -42,6 +42,7 @@ class Checkpoint:
     @property
     def is_last(self) -> bool:
         """Whether the training ended here: all steps were made, or it was stopped early."""
+        # Early stopping ends before the last step, and only the Trainer's control says so.
         control = self.state.get("stateful_callbacks", {}).get("TrainerControl", {})
         stopped = control.get("attributes", {}).get("should_training_stop", False)
         return bool(stopped) or self.step >= int(self.state["max_steps"])
@@ -61,6 +62,7 @@ def seal_checkpoint(folder: Path) -> None:
 
 def is_whole(folder: Path) -> bool:
     """Return whether all files of a checkpoint are those that were written."""
+    # Without the mark it is torn: the kill came before the last file.
     try:
         return bool(parsed_json((folder / _MARK).read_text(encoding="utf-8")) == _content(folder))
     except (OSError, ValueError):
@@ -73,6 +75,7 @@ def last_whole(folder: Path) -> Checkpoint | None:
     Raises DamagedFileError where the best one so far is not whole, from which the result is to be made.
     """
     numbered = {int(path.name.rpartition("-")[2]): path for path in folder.glob("checkpoint-*") if _is_name(path.name)}
+    # By number and not by time of writing, which a copy changes.
     for _, path in sorted(numbered.items(), reverse=True):
         if not is_whole(path):
             # Otherwise it would count among those that the Trainer keeps, in place of a whole one.

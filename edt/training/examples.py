@@ -62,6 +62,7 @@ class TrainingExamples:
         answer = self.answers.ids(prompt.token_ids, example.references[0])
         # The prompt's budget leaves room for the new tokens of decoding; a longer answer takes it from the source.
         room = model.context - len(answer)
+        # There prompt and answer are read apart, each within the context.
         if model.is_encoder_decoder:
             if room < 0:
                 raise self._too_long(example, len(answer))
@@ -75,6 +76,7 @@ class TrainingExamples:
         )
 
     def _shorter(self, example: Example, room: int, answer_tokens: int) -> Prompt:
+        # Encoded again and not cut from its end: the question and the cue for the answer must stay.
         try:
             return encode(example, self.reading.tokenize, budget=room)
         except DataError as error:
@@ -115,6 +117,7 @@ class Collator:
             labels = [list(e.answer_ids) for e in batch]
         else:
             inputs = [[*e.prompt_ids, *e.answer_ids] for e in batch]
+            # The model shifts labels by one itself, so they are as long as the inputs.
             labels = [[IGNORED] * len(e.prompt_ids) + list(e.answer_ids) for e in batch]
         return {
             "input_ids": self._padded(inputs, self.pad_id),
@@ -124,6 +127,7 @@ class Collator:
 
     def _padded(self, rows: Sequence[Sequence[int]], fill: int) -> Tensor:
         width = max(map(len, rows))
+        # Up to the multiple, where it is not one already.
         width += -width % self.multiple
         return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows])
 
@@ -157,5 +161,6 @@ class LengthGroupedOrder(torch.utils.data.Sampler[int]):
     def __iter__(self) -> Any:
         from transformers.trainer_pt_utils import get_length_grouped_indices
 
+        # Far apart, so that the epochs of two neighboring seeds share no order.
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
         return iter(get_length_grouped_indices(self.lengths, self.batch, generator=generator))

@@ -36,8 +36,10 @@ class Steps:
 
     def at(self, step: int, loss: float | None) -> None:
         """Show that so many steps are made, and the loss of the last one."""
+        # The first evaluation is at step 0, before any step has a time.
         if self._began is None or step <= self._first:
             return
+        # By the steps of this command alone: those of before took no time now.
         left = (monotonic() - self._began) / (step - self._first) * (self._total - step)
         shown = "" if loss is None else f"loss {loss:.3f}, "
         text = f"{shown}about {duration(left)} left"

@@ -34,12 +34,14 @@ def finish(
     """
     curve = _curve_rows(checkpoint.curve)
     result = _result(checkpoint, curve, quality)
+    # Without the state of the optimizer, which is twice as large as the weights and of no use for decoding.
     if manifest.training["full"]:
         copied = [p for p in checkpoint.best.iterdir() if p.suffix == ".safetensors" or p.name.endswith("index.json")]
         copied += [checkpoint.best / name for name in ("config.json", "generation_config.json")]
         copied += [path for pattern in TOKENIZER_FILES for path in base.glob(pattern)]
     else:
         copied = [checkpoint.best / name for name in (ADAPTER_WEIGHTS, ADAPTER_CONFIG)]
+    # Not every tokenizer has all of the files that one may have.
     for source in (path for path in copied if path.is_file()):
         _copy(source, folder / source.name)
     if not manifest.training["full"]:
@@ -52,6 +54,7 @@ def finish(
     write_text(folder / CURVE, _csv(curve), setting="out")
     write_text(folder / CARD, card(manifest, result, curve), setting="out")
 
+    # What was written and no more: files that a user adds later are none of the training.
     names = sorted({path.name for path in copied if path.is_file()} | {CARD, CURVE})
     finished = replace(manifest, result=result, files={name: file_digest(folder / name) for name in names})
     # Last: what has a result is whole.
@@ -72,6 +75,7 @@ def _curve_rows(log: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         values = shown_values(entry)
         if values:
             step = int(entry["step"])
+            # The Trainer logs loss and evaluation of one step in two entries.
             rows.setdefault(step, {"step": step, "epoch": float(entry.get("epoch", 0.0))}).update(values)
     return [rows[step] for step in sorted(rows)]
 
@@ -86,6 +90,7 @@ def _csv(rows: Sequence[Mapping[str, float]]) -> str:
 
 def _result(checkpoint: Checkpoint, curve: Sequence[Mapping[str, float]], quality: str) -> dict[str, Any]:
     """Return the figures of the end; those of the base are of step 0."""
+    # From the name, as Checkpoint.best has it.
     best_step = int(checkpoint.best.name.rpartition("-")[2])
     by_step = {int(row["step"]): row for row in curve}
     before, best = by_step.get(0, {}), by_step.get(best_step, {})
@@ -103,6 +108,7 @@ def card(manifest: TrainingManifest, result: Mapping[str, Any], curve: Sequence[
     base, training = manifest.base, manifest.training
     kind = "A model" if training["full"] else f"A LoRA adapter (rank {training['rank']})"
     head = ["---", f"base_model: {base['path']}", "library_name: " + ("transformers" if training["full"] else "peft")]
+    # The command that decodes with it: whoever finds a folder of weights needs that first.
     use = "model.path=FOLDER" if training["full"] else f"model.path={base['path']} model.adapter=FOLDER"
     splits = ", ".join(f"{facts['examples']:,} of {split}" for split, facts in manifest.subset.items())
     facts = {

@@ -22,6 +22,7 @@ ENTROPY_EDGES = (SURE_BELOW, 0.3, 0.7, 2.0)
 
 def bin_names() -> list[str]:
     """Return the names of the bins of entropy, as column heads."""
+    # An en dash, as in tables; the ends are open as np.digitize has them: low included, high not.
     inner = [f"{low:g}–{high:g}" for low, high in itertools.pairwise(ENTROPY_EDGES)]
     return [f"< {ENTROPY_EDGES[0]:g}", *inner, f"≥ {ENTROPY_EDGES[-1]:g}"]
 

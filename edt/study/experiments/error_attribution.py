@@ -281,6 +281,7 @@ def _setting_rows(task: str, settings: Sequence[_Measured]) -> list[dict[str, ob
     """Return every setting of dev and test, with the counts behind the table."""
     rows = []
     for setting in settings:
+        # Both splits, so that a reader can check the choice on dev.
         for split, found in setting.on.items():
             row: dict[str, object] = {"task": task, "rule": setting.rule, "setting": setting.label, "split": split}
             row |= {"outputs": found.outputs, "correct": found.correct, "cut": found.cut}
@@ -308,6 +309,7 @@ def _draw(measured: Mapping[str, Sequence[_Measured]], folder: Path) -> PageFigu
     """Draw a panel per task: the share of outputs that depart in each bin of entropy, by fixed temperature."""
     with panels(len(measured)) as (figure, axes):
         for axis, (name, settings) in zip(axes, measured.items(), strict=True):
+            # Fixed temperatures alone: one axis that every reader knows, and the other rules are in the table.
             fixed = [setting for setting in settings if setting.rule == "fixed"]
             labels = [f"{RULES['fixed'][n].params()['t0']:g}" for n in range(len(fixed))]
             # Stacked: the whole bar is the share that departs at all.
