@@ -150,6 +150,7 @@ def positional_as(key: str, words: Sequence[str]) -> list[str]:
 
 def positional_as_pair(words: Sequence[str]) -> list[str]:
     """Return the words with the first two that are no overrides as the keys a and b, as in `edt compare A B`."""
+    # A side may look like an override: a folder called a=1, or a setting with its values.
     sides = [word for word in words if _is_side(word)]
     if len(sides) > 2:
         raise ConfigError(f"give two things to compare, not {len(sides)} ({', '.join(sides)}).")
@@ -173,6 +174,7 @@ def _empty_ranges(command: str, words: Sequence[str]) -> list[str]:
     OmegaConf merges, and refuses to merge a list or a constant into a mapping; over null, anything can be set. Hydra
     keeps one override per key as it is spelled, so the two are never spelled alike.
     """
+    # Of the other commands no value is a mapping at one time and a list at another.
     pattern = REPLACEABLE.get(command)
     rewritten = []
     for word in words:
@@ -221,6 +223,7 @@ def quoted(value: str, *, environment: bool = False) -> str:
 
 def _escape_interpolations(value: str) -> str:
     """Return `${` as text, for OmegaConf: the backslashes before it doubled, and one more."""
+    # Of "$" alone OmegaConf makes nothing; only "${" begins an interpolation.
     head, *rest = value.split("${")
     for part in rest:
         slashes = len(head) - len(head.rstrip("\\"))

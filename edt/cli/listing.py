@@ -30,6 +30,7 @@ RUNS = "runs"
 def print_list(kinds: Sequence[str], user_folder: Path | None = None) -> None:
     """Print the names of one kind, each with what it is. Raises ConfigError unless one known kind is given."""
     allowed = ", ".join((*KINDS, RUNS))
+    # Runs are no configurations, and may be followed by a folder.
     if kinds and kinds[0] == RUNS:
         _print_runs(kinds[1:])
         return
@@ -70,6 +71,7 @@ def _print_runs(folders: Sequence[str]) -> None:
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of texts below each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # Without spaces at the end of a line, which a copy into a document would keep.
     for row in rows:
         print(visible("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()))
 
@@ -140,5 +142,6 @@ def _class_docstring(path: Path) -> str:
 
 def first_sentence(text: str) -> str:
     """Return the text up to the first full stop that a capital letter follows, on one line."""
+    # The first paragraph, in one line, whatever the width of its source.
     joined = " ".join(text.split("\n\n")[0].split())
     return re.split(r"(?<=[.:]) (?=[A-Z])", joined)[0].rstrip(".:")

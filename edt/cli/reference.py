@@ -96,6 +96,7 @@ def _keys_of_file(path: Path, group: str) -> Iterator[Key]:
     for key, value in _leaves({name: value for name, value in content.items() if name != "defaults"}):
         cls = _class_around(content, key)
         name = key.rpartition(".")[2]
+        # A comment in the file comes first: it may say what is special about this option.
         documented = field_docs(cls).get(name, "") if cls is not None else ""
         yield Key(
             group=group,
@@ -110,6 +111,7 @@ def _keys_of_file(path: Path, group: str) -> Iterator[Key]:
 def _with_schema(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return a file's content over that of the class which its defaults list names, as Hydra composes them."""
     merged: dict[str, Any] = {}
+    # Only schemas: another file in the list is an option that has its own entry in the reference.
     for entry in content.get("defaults", ()):
         if isinstance(entry, str) and entry.startswith("/schema/"):
             path = entry.removeprefix("/schema/").partition("@")[0]
@@ -118,6 +120,7 @@ def _with_schema(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    # In the order of the class, so that a file that sets one value does not move its key to the front.
     both = dict(below)
     for name, value in above.items():
         inner = both.get(name)
@@ -155,6 +158,7 @@ def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def _class_around(content: Mapping[str, Any], key: str) -> type | None:
     """Return the class whose argument a key is: that of the node that holds it, None for a plain mapping."""
     inner: Any = content
+    # Step by step to the node that holds the key: its class declares the type.
     for name in key.split(".")[:-1]:
         inner = inner[name]
     return import_class(inner[TARGET], key) if TARGET in inner else None
@@ -180,6 +184,7 @@ def field_docs(cls: type) -> dict[str, str]:
         return {}
     names = [field.name for field in fields(cls)]
     documented: dict[str, str] = {}
+    # From the farthest base, so that a class's own words about a field replace those of its bases.
     for base in reversed(cls.__mro__[:-1]):
         documented |= _from_docstring(inspect.cleandoc(base.__doc__ or ""), names) | _below_fields(base)
     return documented

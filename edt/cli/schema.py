@@ -87,6 +87,7 @@ def register() -> None:
     store = ConfigStore.instance()
     for (group, option), cls in OPTIONS.items():
         store.store(group=group, name=option, node=node(cls), provider="edt")
+    # In a group apart, which no word on the command line chooses.
     for path, cls in SCHEMAS.items():
         group, _, name = path.rpartition("/")
         store.store(group=f"schema/{group}", name=name, node=node(cls), provider="edt")

@@ -141,6 +141,7 @@ class JsonLines(DatasetTask):
             return
 
         cluster = None if self.cluster is None else _column(columns, self.cluster, where, "task.cluster")
+        # Every column is handed over as a field: the template takes those that it names.
         yield self.make_example(
             split=split,
             example_id=self.row_id(row),
@@ -177,6 +178,7 @@ class JsonLines(DatasetTask):
 
 def _name_of(path: str) -> str:
     """Return a task's name for a path: the file's name without its endings, fit for a folder's name."""
+    # All endings, as of "data.jsonl.gz"; what is left may have dots.
     stem = re.sub(
         rf"({'|'.join(map(re.escape, (*TABLE_ENDINGS, *DATA_FILE_ENDINGS)))})$", "", Path(path).name, flags=re.I
     )
@@ -231,4 +233,5 @@ def _id(value: Any, where: str) -> str:
 
 def _plain(value: Any) -> Any:
     """Return a value as plain JSON; what JSON lacks, such as a date, as text."""
+    # Through JSON, so that it is equal to what is read back from the run.
     return None if _is_missing(value) else json.loads(json.dumps(value, default=str))
