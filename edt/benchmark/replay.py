@@ -29,7 +29,7 @@ BARE = "bare"
 """The name of the contender that decodes without entropy."""
 
 
-class BareBranches(Branches):
+class _BareBranches(Branches):
     """Branches that compute no entropy: what decoding costs without any of this package's signals."""
 
     def signals(self, read: Collection[str] = ()) -> Signals:
@@ -113,7 +113,7 @@ def build_contenders(
     }
     if BARE in contenders:
         # The same object with another class: prefilled and started as all the others are.
-        contenders[BARE].branches.__class__ = BareBranches
+        contenders[BARE].branches.__class__ = _BareBranches
     return contenders
 
 

@@ -91,7 +91,7 @@ def primary_comparisons(study: Study) -> list[Primary]:
     ]
 
 
-def free_choice(task: TaskStudy, family: str, baseline: str, objective: Objective) -> str:
+def _free_choice(task: TaskStudy, family: str, baseline: str, objective: Objective) -> str:
     """Return the best setting on dev of two families' trials together; the baseline's where both are equal."""
     # In this order: where nothing is gained on dev, the simpler rule is the choice.
     trials = [*task.trials(baseline), *task.trials(family)]
@@ -117,7 +117,7 @@ def _comparisons(
     axes = task.families[declared.family].space.axes
     more = [axis for axis in axes if axis not in task.families[declared.baseline].space.axes]
     symbol = ", ".join(SYMBOLS.get(axis, axis) for axis in more) or "rule"
-    free = free_choice(task, declared.family, declared.baseline, objective)
+    free = _free_choice(task, declared.family, declared.baseline, objective)
     own = task.best_own_setting(declared.family, objective.metric)
     rows = {f"{symbol} free": free, f"best {symbol} > 0" if len(more) == 1 else f"{symbol} in use": own}
     return [_comparison(study, name, declared, objective, row, setting, other) for row, setting in rows.items()]
