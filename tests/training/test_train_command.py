@@ -202,3 +202,36 @@ def test_files_and_checkpointed_activations(tmp_path, tiny_folder):
     ]
     assert main(["train", *words, f"out={tmp_path / 'out'}"]) == 0
     assert TrainingManifest.read(tmp_path / "out").result["steps"] == 2
+
+
+def write_tiny_t5(folder, tokenizer):
+    """Write a random T5 that reads bytes, with the tokenizer of the random Llama."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    ends = {"decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 2}
+    T5ForConditionalGeneration(T5Config(vocab_size=len(tokenizer), **sizes, **ends)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_an_encoder_decoder(tmp_path, tiny):
+    model = write_tiny_t5(tmp_path / "t5", tiny.tokenizer)
+    words = [word for word in SMALL if not word.startswith("model=")]
+    words += ["model=hf", f"model.path={model}", "training.epochs=2", "task.train_size=16", "task.max_new_tokens=4"]
+    assert main(["train", *words, f"out={tmp_path / 'out'}"]) == 0
+    result = TrainingManifest.read(tmp_path / "out").result
+    assert result["answer_loss"]["trained"] < result["answer_loss"]["base"]
+    # The loss of the base, example by example: T5's labels stand at their own place.
+    from tests.training.test_examples import configured, encoder
+
+    base = LanguageModel.load(ModelSpec(path=str(model), device="cpu"))
+    task = dataclasses.replace(configured("mini_wmt19"), limit=None, dev_size=8)
+    total, tokens = 0.0, 0
+    for example in map(encoder(base, task, max_new_tokens=4).encode, task.load("dev").examples):
+        assert base.decode([example.answer_ids[:-1]]) != [""]
+        ids, labels = torch.tensor([example.prompt_ids]), torch.tensor([example.answer_ids])
+        total += float(base.model(input_ids=ids, labels=labels).loss) * len(example.answer_ids)
+        tokens += len(example.answer_ids)
+    assert result["answer_loss"]["base"] == pytest.approx(total / tokens, rel=1e-5)
