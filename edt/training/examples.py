@@ -163,4 +163,4 @@ class LengthGroupedOrder(torch.utils.data.Sampler[int]):
 
         # Far apart, so that the epochs of two neighboring seeds share no order.
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        return iter(get_length_grouped_indices(self.lengths, self.batch, generator=generator))
+        return iter(get_length_grouped_indices(self.lengths, self.batch, generator=generator))  # type: ignore[no-untyped-call]

@@ -118,7 +118,7 @@ def card(manifest: TrainingManifest, result: Mapping[str, Any], curve: Sequence[
         "examples": splits,
         "ids of the examples": ", ".join(f"{split} {facts['ids']}" for split, facts in manifest.subset.items()),
         "prompt": manifest.identity["wording"],
-        "training": ", ".join(f"{name} {value}" for name, value in training.items()),
+        "training": ", ".join(f"{name} {value}" for name, value in training.items() if value is not None),
         "seed": training["seed"],
         "steps": f"{result['steps']:,}" + (", stopped early" if result["stopped_early"] else ""),
         "kept": f"the weights of step {result['best_step']:,}",

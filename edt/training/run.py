@@ -15,7 +15,7 @@ from edt.decoding.sampling import Sampling
 from edt.errors import ConfigError, DamagedFileError, DataError, MemoryExceededError, StoreError
 from edt.extras import check_extra
 from edt.generation.data_notes import data_notes
-from edt.generation.environment import environment, environment_differences
+from edt.generation.environment import environment, environment_differences, installed_version
 from edt.generation.request import TaskRequest
 from edt.generation.splits import check_disjoint, shared_text_notes
 from edt.generation.task_prompts import TaskPrompts
@@ -165,7 +165,7 @@ def _quantization(training: TrainingSpec) -> Any | None:
 
     # NF4 with double quantization, as in the QLoRA paper.
     half = torch.bfloat16 if not torch.cuda.is_available() or torch.cuda.is_bf16_supported() else torch.float16
-    return BitsAndBytesConfig(
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -241,8 +241,15 @@ def _manifest(model: LanguageModel, request: TrainRequest, data: _Data) -> Train
         },
         training=training,
         config=json_without_secrets(request.config),
-        environment=environment(request.command),
+        environment=_environment(request.command),
     )
+
+
+def _environment(command: str) -> dict[str, Any]:
+    """Return what a training is made with: what decoding records, and the packages that train."""
+    shared = environment(command)
+    own = {name: installed_version(name) for name in ("peft", "accelerate", "bitsandbytes")}
+    return {**shared, "packages": {**shared["packages"], **own}}
 
 
 def _before(folder: Path, manifest: TrainingManifest) -> TrainingManifest | None:

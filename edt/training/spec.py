@@ -24,7 +24,7 @@ class TrainingSpec:
     """true: train all weights, which takes about 16 bytes of memory for each; false: a LoRA adapter."""
     rank: int = 16
     """Rank of the adapter's matrices."""
-    alpha: float = 32.0
+    alpha: int = 32
     """Scale of the adapter: its product is multiplied by alpha / rank."""
     dropout: float = 0.05
     """Share of the adapter's inputs that a step leaves out."""
@@ -65,6 +65,7 @@ class TrainingSpec:
 
     def __post_init__(self) -> None:
         check_whole("training.rank", self.rank, "the rank of the adapter", least=1, most=4096)
+        check_whole("training.alpha", self.alpha, "the scale of the adapter", least=1, most=65_536)
         check_whole("training.batch", self.batch, "the examples of an update", least=1, most=65_536)
         check_whole("training.evaluations", self.evaluations, "the evaluations in an epoch", least=1, most=1000)
         check_whole("training.dev_examples", self.dev_examples, "the examples of dev", least=1)
@@ -72,7 +73,6 @@ class TrainingSpec:
         if self.patience is not None:
             check_whole("training.patience", self.patience, "evaluations without a lower loss (null: no stop)", least=1)
         for name in (
-            "alpha",
             "epochs",
             "max_grad_norm",
             *(["learning_rate"] if self.learning_rate is not None else []),

@@ -83,7 +83,7 @@ def adapted(model: LanguageModel, spec: TrainingSpec) -> Any:
 
     base = model.model
     if spec.quantize is not None:
-        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
+        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)  # type: ignore[no-untyped-call]
     config = LoraConfig(
         task_type=TaskType.SEQ_2_SEQ_LM if model.is_encoder_decoder else TaskType.CAUSAL_LM,
         r=spec.rank,
