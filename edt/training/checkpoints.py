@@ -79,7 +79,7 @@ def last_whole(folder: Path) -> Checkpoint | None:
     for _, path in sorted(numbered.items(), reverse=True):
         if not is_whole(path):
             # Otherwise it would count among those that the Trainer keeps, in place of a whole one.
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
             continue
         last = Checkpoint(path)
         if not is_whole(last.best):

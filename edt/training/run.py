@@ -21,7 +21,7 @@ from edt.generation.splits import check_disjoint, shared_text_notes
 from edt.generation.task_prompts import TaskPrompts
 from edt.generation.wording import wording
 from edt.ids import digest, file_digest
-from edt.logs import announced, log_into
+from edt.logs import announced, log_into, log_to_stderr
 from edt.models.checkpoint import checkpoint_identity
 from edt.models.guard import memory_exhausted
 from edt.models.language_model import LanguageModel
@@ -33,7 +33,7 @@ from edt.store.layout import training_folder
 from edt.store.lock import held
 from edt.store.training import CHECKPOINTS, MANIFEST, TrainingManifest
 from edt.tasks.base import ExampleSet
-from edt.tracking.spec import Tracking
+from edt.tracking.spec import NoTracking, Tracking
 from edt.tracking.training_curve import training_curve
 from edt.training.examples import TrainingExample, TrainingExamples
 from edt.training.progress import training_progress
@@ -113,11 +113,14 @@ def train(request: TrainRequest) -> Path | None:
         logger.info("%s", DRY_RUN)
         return None
 
-    # Of several processes, the first one writes.
-    is_first = int(os.environ.get("RANK", 0)) == 0
+    # Of several processes, the first one writes and speaks.
+    is_first = _is_first()
+    if not is_first:
+        log_to_stderr(logging.WARNING)
     with held(folder, "the training", setting="out") if is_first else nullcontext():
-        log_into(folder)
-        remove_abandoned(folder)
+        if is_first:
+            log_into(folder)
+            remove_abandoned(folder)
         before = _before(folder, manifest)
         if before is not None and before.result is not None:
             _check_files(folder, before)
@@ -131,7 +134,12 @@ def train(request: TrainRequest) -> Path | None:
         if is_first:
             current.write(folder)
         _train(model, request, data, current, folder, devices)
-        return folder
+        return folder if is_first else None
+
+
+def _is_first() -> bool:
+    """Return whether this process is the first of those that `accelerate launch` has started, or the only one."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def _check_device(spec: ModelSpec) -> None:
@@ -256,13 +264,15 @@ def _before(folder: Path, manifest: TrainingManifest) -> TrainingManifest | None
     """Return the manifest that the folder holds already. Raises StoreError for that of another training."""
     # Whoever gave the folder may have results of other programs in it, which must not be mixed with these.
     before = TrainingManifest.read(folder)
-    if before is None:
+    # Another process than the first may come before it has made the folder.
+    if before is None and folder.is_dir():
         others = [path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != "edt.log"]
         if others:
             raise StoreError(
                 f"out is {folder}, which holds other files ({', '.join(sorted(others)[:3])}) and no {MANIFEST}; give a "
                 "new folder, or none (out=null)."
             )
+    if before is None:
         return None
     if before.training_id != manifest.training_id:
         what = ", ".join(_other_parts(before.identity, manifest.identity))
@@ -352,9 +362,9 @@ def _train(
         if last is not None:
             logger.info("%s: continuing after step %d of %d", manifest.task, last.step, schedule.steps)
         _run_trainer(model, trained, schedule, request, data, manifest, folder, None if last is None else last.folder)
-        last = last_whole(folder / CHECKPOINTS)
-        assert last is not None
-    if int(os.environ.get("RANK", 0)) == 0:
+        # The first process removes the checkpoints, so no other may look for them.
+        last = last_whole(folder / CHECKPOINTS) if _is_first() else None
+    if last is not None and _is_first():
         finished = finish(folder, manifest, last, base=model.folder, quality=request.task.quality_metric)
         assert finished.result is not None
         loss = finished.result["answer_loss"]
@@ -386,7 +396,7 @@ def _run_trainer(
     quality = GreedyQuality(task=request.task, reading=data.reading, examples=watched) if watched else None
     config = {"task": manifest.task, "model": manifest.base["path"], **manifest.identity["training"]}
     curve = training_curve(
-        request.tracking,
+        request.tracking if _is_first() else NoTracking(),
         export_id=manifest.training_id,
         name=f"{manifest.base['path']} on {manifest.task}",
         config=config,
