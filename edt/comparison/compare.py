@@ -31,7 +31,12 @@ from edt.statistics.verdicts import too_few
 logger = logging.getLogger(__name__)
 
 _MEAN_COLUMNS = 2
-"""Columns of the statistics of a mean over examples, whose percentile interval needs no correction."""
+"""Columns of the statistics of a mean over examples, whose percentile interval needs no correction. One of a curve over
+the number of samples has more: each of its points is such a mean."""
+
+
+_NO_SPREAD = 1e-9
+"""A standard error below which differences do not vary; metrics are on a scale of 0 to 100."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +133,13 @@ def compare_samples(request: CompareRequest) -> list[Row]:
         common_only=request.common_only,
     )
     chosen = [(pair, metrics_of(pair, request.metrics, request.by, request.quality)) for pair in pairs]
+    # What is compared by default depends on the references, so that their lack must not go unnoticed.
+    for pair in pairs:
+        if request.by is None and not pair.has_references:
+            logger.warning(
+                "%s: neither a nor b has references, so there is no quality; add the column reference to one of them.",
+                pair.task,
+            )
     # Margins are checked against what is compared, so that a typo is no verdict that is missing.
     directions = {metric.name: metric.higher_is_better for _, metrics in chosen for metric in metrics}
     margins = read_margins(request.margins, directions)
@@ -143,9 +155,10 @@ def _test_pair(
     clusters = len(set(pair.clusters))
     # A resample of one cluster is that cluster again.
     if clusters < 2:
+        examples = "1 example" if len(pair.clusters) == 1 else f"{len(pair.clusters)} examples"
         raise DataError(
-            f"{pair.task} has {len(pair.clusters)} examples in {clusters} cluster; an interval needs 2 or more, and a "
-            "verdict 30. Give more examples."
+            f"{pair.task} has {examples} in 1 cluster; an interval needs 2 or more, and a verdict 30. Give more "
+            "examples."
         )
     check_resamples(bootstrap, len(pair.clusters))
     # One set of weights for both settings and all metrics: only so are the differences paired.
@@ -186,7 +199,10 @@ def _compared(
 ) -> Comparison | None:
     """Return the paired difference: percentile for a mean over examples, bias-corrected for anything else."""
     plain = difference(values[0], values[1], confidence)
-    if plain is None or both[0] is None or both[1] is None or both[0].shape[1] == _MEAN_COLUMNS:
+    if plain is None or both[0] is None or both[1] is None:
+        return plain
+    # As in a study, whose best of K has percentile intervals: one pair of settings, one interval.
+    if both[0].shape[1] == _MEAN_COLUMNS or hasattr(metric, "curve"):
         return plain
     # Two settings with the same outputs have no interval, and a constant share has Newcombe's (`difference`).
     if math.isnan(plain.lo) or (values[0].alike and values[1].alike):
@@ -223,7 +239,9 @@ def _error(values: Sequence[MetricValue]) -> float:
     resampled = [value.resampled_B for value in values]
     if resampled[0] is None or resampled[1] is None:
         return float("nan")
-    return standard_error(resampled[0] - resampled[1])
+    error = standard_error(resampled[0] - resampled[1])
+    # Where all differences are the same, they do not show how much they vary: "0.00 can be found" would be untrue.
+    return error if error > _NO_SPREAD else float("nan")
 
 
 def _with_family(tested: Sequence[_Tested], request: CompareRequest) -> list[Row]:
@@ -242,7 +260,9 @@ def _with_family(tested: Sequence[_Tested], request: CompareRequest) -> list[Row
         decision = _decision(one, adjusted[str(number)], level, request)
         # A metric that is missing on one side stays in the table, with its reason.
         compared = one.compared or Comparison(difference=math.nan, lo=math.nan, hi=math.nan, p_value=math.nan)
-        notes = [value.note for value in one.values] + [compared.note]
+        notes = [value.note for value in one.values]
+        # Below the table it must name its row, as the notes of values do.
+        notes += [f"{one.metric.name} is {compared.note}."] if compared.note else []
         rows.append(
             Row(
                 task=one.pair.task,

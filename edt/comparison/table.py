@@ -93,8 +93,8 @@ def _notes(rows: Sequence[Row], request: CompareRequest) -> list[str]:
     lines = [
         "; ".join(sizes) + ".",
         f"Paired cluster bootstrap, {bootstrap.resamples:,} resamples; {side}, and after Holm's correction over "
-        f"{tests} tests. Detectable: the smallest difference that is found with a chance of 80 %, alone, and as the "
-        "first of the family.",
+        f"{tests} {'test' if tests == 1 else 'tests'}. Detectable: the smallest difference that is found with a chance "
+        "of 80 %, alone, and as the first of the family.",
     ]
     if request.metrics.group_size is not None:
         lines.append(f"What depends on the number of samples is of groups of {request.metrics.group_size}, averaged.")

@@ -310,7 +310,7 @@ def test_what_is_not_there_or_too_little_is_refused(tmp_path, files, capsys):
     (tmp_path / "empty").mkdir()
     assert "no run in" in refused(capsys, "compare", str(tmp_path / "empty"), files[0])
     one = write(tmp_path / "one.jsonl", rows_of(0.8, n=1))
-    assert "1 examples in 1 cluster; an interval needs 2 or more" in refused(capsys, "compare", one, one)
+    assert "1 example in 1 cluster; an interval needs 2 or more" in refused(capsys, "compare", one, one)
     single = write(tmp_path / "single.jsonl", [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}])
     assert "without references there is no quality" in refused(capsys, "compare", single, single)
     choices = [{"doc_id": 0, "resps": [["-1.2", "False"], ["-3.4", "False"]], "target": "1"}]
@@ -356,3 +356,22 @@ def test_several_tasks_are_rows_of_one_family(tmp_path):
     assert [row.task for row in rows] == ["t", "u"]
     smaller = min(rows, key=lambda row: row.p_value)
     assert smaller.p_adjusted == pytest.approx(min(1.0, 2 * smaller.p_value))
+
+
+def test_the_best_of_k_has_the_interval_of_a_mean(files):
+    assert compared(*files, by=["best_of"])["best_of"].method == "percentile"
+
+
+def test_differences_that_do_not_vary_show_no_detectable_one(tmp_path):
+    rows = rows_of(0.9)
+    files = [write(tmp_path / name, rows) for name in ("a.jsonl", "b.jsonl")]
+    row = compared(*files)["rouge_l"]
+    assert math.isnan(row.detectable)
+    assert math.isnan(row.detectable_in_family)
+
+
+def test_samples_without_references_are_compared_by_self_bleu_with_a_warning(tmp_path, caplog):
+    rows = [{key: value for key, value in row.items() if key != "reference"} for row in rows_of(0.9)]
+    a, b = (write(tmp_path / name, rows) for name in ("a.jsonl", "b.jsonl"))
+    assert list(compared(a, b)) == ["self_bleu"]
+    assert "neither a nor b has references" in caplog.text

@@ -76,7 +76,7 @@ def test_an_empty_file_is_an_error(tmp_path, text):
     with pytest.raises(DataError) as raised:
         values(path)
     assert str(raised.value) == (
-        f"data file {path} is empty: it has no row. Check how it was made or give another task.path."
+        f"data file {path} is empty: it has no row. Check how it was made or give another file."
     )
 
 

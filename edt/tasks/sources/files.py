@@ -66,7 +66,7 @@ def read_rows(path: Path) -> Iterator[LocatedRow]:
             yield row
     # A file without rows is more often a failed download than what someone wanted to score.
     if empty:
-        raise DataError(f"data file {path} is empty: it has no row. Check how it was made or give another task.path.")
+        raise DataError(f"data file {path} is empty: it has no row. Check how it was made or give another file.")
 
 
 def read_lines(path: Path, *, newline: str = "\n") -> Iterator[str]:
