@@ -95,7 +95,8 @@ def decide(
         return Decision(verdict=LOSS, text="loss")
     if is_shown and gain_lo > 0:
         return Decision(verdict=GAIN, text=f"gain of {delta} or more" if gain_lo >= margin.delta else "gain")
-    return Decision(verdict=CANNOT_TELL, text=f"cannot tell: between {_signed(gain_lo)} and {_signed(gain_hi)}")
+    # "The gain", since a table shows the difference, whose signs are the other ones where lower is better.
+    return Decision(verdict=CANNOT_TELL, text=f"cannot tell: the gain is {_signed(gain_lo)} to {_signed(gain_hi)}")
 
 
 def read_margins(
@@ -126,4 +127,4 @@ def read_margins(
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3g}".replace("-", "−")
+    return f"{value:+.3g}".replace("-", "−") if value else "0"

@@ -28,8 +28,8 @@ HALF = Margin(delta=0.5)
         (-2.0, 0.3, NO_GAIN, "no gain of 0.5 or more"),
         (-0.4, -0.1, NO_GAIN, "no gain of 0.5 or more (a loss of less than 0.5 is shown)"),
         (-0.6, -0.1, LOSS, "loss"),
-        (-0.2, 0.6, CANNOT_TELL, "cannot tell: between −0.2 and +0.6"),
-        (0.0, 0.6, CANNOT_TELL, "cannot tell: between +0 and +0.6"),
+        (-0.2, 0.6, CANNOT_TELL, "cannot tell: the gain is −0.2 to +0.6"),
+        (0.0, 0.6, CANNOT_TELL, "cannot tell: the gain is 0 to +0.6"),
         (math.nan, math.nan, CANNOT_TELL, "cannot tell: there is no interval"),
     ],
 )
