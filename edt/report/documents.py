@@ -35,6 +35,18 @@ def write_tables(folder: Path, name: str, tables: Sequence[PageTable]) -> None:
     write_text(folder / f"{name}.tex", "\n".join(_latex_text(table) for table in tables))
 
 
+def put_warnings(folder: Path, name: str, warnings: Sequence[str]) -> None:
+    """Put warnings above the tables in `name`.md, and as comments into `name`.tex; a file that is missing stays so."""
+    if not warnings:
+        return
+    for path, lines in (
+        (folder / f"{name}.md", [f"> {markdown_text(warning)}\n" for warning in warnings]),
+        (folder / f"{name}.tex", [f"% {' '.join(warning.split())}" for warning in warnings]),
+    ):
+        if path.exists():
+            write_text(path, "\n".join([*lines, path.read_text(encoding="utf-8")]))
+
+
 def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows, given by column name, as CSV. Columns are in order of appearance; None is an empty cell."""
     columns = list(dict.fromkeys(name for row in rows for name in row))

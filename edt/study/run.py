@@ -18,6 +18,7 @@ from edt.generation.session import DRY_RUN, Session
 from edt.logs import log_into
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.ranges import check_whole
+from edt.report.documents import put_warnings
 from edt.report.table import result_console
 from edt.scoring.compute import check_metrics
 from edt.scoring.dev import evaluate_on_dev
@@ -263,6 +264,9 @@ def run_study(request: StudyRequest) -> Study | None:
     for name, experiment in request.experiments.items():
         console.print(f"{name}: {experiment.title}", highlight=False, markup=False)
         results[name] = experiment.write(study, request.results / name, results)
+        # In each file, since a table is copied without the page: there nobody would know that it is exploratory.
+        warnings = [study.exploratory] if study.exploratory else []
+        put_warnings(request.results / name, "table", [*warnings, *results[name].section.warnings])
 
     console.print("report.html", highlight=False, markup=False)
     # The verdicts first: they are read from the other experiments, and are what a reader looks for.

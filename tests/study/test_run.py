@@ -105,6 +105,10 @@ def test_another_protocol_may_not_read_test_again(study, capsys, tmp_path):
     home = tmp_path / "results" / "mini" / "main_table"
     assert json.loads((home / "manifest.json").read_text())["exploratory"] == said
     assert said in (home / "report.html").read_text()
+    # a table is copied without its page
+    for ending in ("md", "tex"):
+        assert said in (home / f"table.{ending}").read_text()
+    assert "fewer than 16" in (home / "table.md").read_text()
     assert json.loads((tmp_path / "results" / "mini" / "protocol.json").read_text())["exploratory"] is True
     # the record is of the run: taken back, so that the other tests see the first study's alone
     (run,) = find_runs([folder / "runs"])

@@ -209,8 +209,9 @@ def _table(study: Study, curves: Sequence[SampleCurve]) -> PageTable:
             f"On test, expected over all subsets of k of the samples. Setting `{_ONE}`: the choice on dev by this "
             f"metric at k = K. `{_EACH}`: the best on dev at each k, among the settings that were decoded on test (the "
             "choices by all objectives, and the curves); the same for fixed temperature, so the curves can be compared "
-            f"at any k. {100 * study.confidence:g} % paired intervals; descriptive. The grammar itself is the ideal "
-            "sampler."
+            "at any k; a family without curves has fewer settings to choose from there. "
+            f"{100 * study.confidence:g} % paired intervals, not corrected; descriptive. The grammar itself is the "
+            "ideal sampler."
         ),
     )
 
