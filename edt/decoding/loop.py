@@ -194,7 +194,8 @@ def check_temperatures(temperature_R: Tensor, strategy_R: Tensor, table: Strateg
         raise ConfigError(
             f"strategy {table.strategies[int(strategy_R[row])].strategy_id} gives the temperature "
             f"{float(temperature_R[row])} at step {step}; it must be a number of 0 or more. Change its parameters: at "
-            f"{str(temperature_R.dtype).removeprefix('torch.')} precision one of them is out of range."
+            f"{str(temperature_R.dtype).removeprefix('torch.')} precision one of them is out of range. In a rule "
+            "of your own, name in `needs` the signals that it reads: the others are NaN, as the surprisal is at step 0."
         )
 
 
