@@ -50,13 +50,17 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class MatchedCurve:
-    """A metric at each level of Self-BLEU, [G], in each resample, [B, G], and with each cluster left out, [C, G]."""
+    """A metric at each level of Self-BLEU, [G], in each resample, [B, G], and with each cluster left out, [C, G].
+
+    reduced: whether the metric or Self-BLEU was smoothed less than for the least estimated risk (`smooth.Smoother`).
+    """
 
     name: str
     self_bleu_G: Floats
     value_G: Floats
     value_BG: Floats
     value_CG: Floats | None = None
+    reduced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +110,13 @@ def matched_curve(slice_: Slice, self_bleu_G: Floats) -> MatchedCurve:
     extra = np.arange(1, int(_BEYOND * span / step) + 1) * step
     t0_D = np.concatenate([t0_N[0] - extra[::-1], inside_D, t0_N[-1] + extra])
 
+    reduced: list[bool] = []
+
     def smoothed(values_N: Floats, values_BN: Floats, values_CN: Floats | None) -> tuple[Floats, Floats, Floats | None]:
         values_N, values_BN = values_N[order], values_BN[:, order]
         # One smoother for the value, the resamples and the jackknife: otherwise they would be of different estimators.
         smooth = smoother(t0_N, t0_D, values_N, np.cov(values_BN, rowvar=False))
+        reduced.append(smooth.reduced)
         return smooth(values_N), smooth(values_BN), None if values_CN is None else smooth(values_CN[:, order])
 
     # Both are smoothed over T0 and not over each other: T0 is exact, Self-BLEU has noise too.
@@ -129,6 +136,7 @@ def matched_curve(slice_: Slice, self_bleu_G: Floats) -> MatchedCurve:
         value_G=_read(metric_D[None], overlap_D[None], self_bleu_G)[0],
         value_BG=_read(metric_BD, overlap_BD, self_bleu_G),
         value_CG=left_out,
+        reduced=any(reduced),
     )
 
 
@@ -236,5 +244,6 @@ def upper_envelope(
         value_G=picked([curve.value_G for curve in on_test]),
         value_BG=picked([curve.value_BG for curve in on_test]),
         value_CG=picked(left_out) if len(left_out) == len(on_test) else None,
+        reduced=any(curve.reduced for curve in on_test),
     )
     return Envelope(curve=curve, chosen_G=chosen_G)

@@ -13,14 +13,22 @@ from edt.statistics.arrays import Floats
 
 _PENALTIES = np.concatenate([[0.0], np.logspace(-6, 4, 81)])
 """Penalties that are tried, in units in which the positions span 1; 0 is the interpolating spline."""
+_LACK_OF_FIT = 3.0
+"""Standard errors of a residual from which on it is the curve's bias, and not noise."""
+_ROUNDING = 1e-9
+"""Residuals below this part of the largest value are those of the computer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Smoother:
-    """The smoothing spline of one penalty: `values_N @ at_NG` is the curve at G positions."""
+    """The smoothing spline of one penalty: `values_N @ at_NG` is the curve at G positions.
+
+    reduced: whether the curve of least estimated risk missed a value, so that it was smoothed less.
+    """
 
     at_NG: Floats
     penalty: float
+    reduced: bool = False
 
     def __call__(self, values: Floats) -> Floats:
         """Return the curves of values [..., N] at the positions, [..., G]."""
@@ -32,7 +40,9 @@ def smoother(x_N: Floats, x_G: Floats, values_N: Floats, covariance_NN: Floats) 
 
     It minimises Σ (y − f)² + λ ∫ f''². λ minimises the estimated risk ‖y − Hy‖² + 2 tr(HΣ) (Mallows 1973), with Σ the
     covariance of the values over resamples: neighbouring settings share their noise, which cross-validation would take
-    for shape. So values without noise are interpolated. Beyond the outermost positions the spline is a straight line.
+    for shape. So values without noise are interpolated. That risk is of all positions together, and may be least where
+    one value is missed; the bias there is in no interval. So λ is lowered until no residual exceeds three of its
+    standard errors over resamples, down to interpolation. Beyond the outermost positions the spline is a straight line.
     Positions must be ascending and distinct, three or more.
     """
     # In units of the span, so that one list of penalties serves every axis.
@@ -49,13 +59,22 @@ def smoother(x_N: Floats, x_G: Floats, values_N: Floats, covariance_NN: Floats) 
         return float(((values_N - hat_NN @ values_N) ** 2).sum() + 2 * np.trace(hat_NN @ covariance_NN))
 
     # The smallest of equals: without a reason to smooth, the curve passes through its points.
-    penalty = min(_PENALTIES.tolist(), key=risk)
+    least = min(_PENALTIES.tolist(), key=risk)
+
+    # 2. Lower it until the curve passes through every value but for noise; at 0 it passes through all of them.
+    def fits(penalty: float) -> bool:
+        residual_NN = identity - np.linalg.inv(identity + penalty * roughness_NN)
+        residual_N = np.abs(residual_NN @ values_N)
+        error_N = np.sqrt(np.clip(np.diag(residual_NN @ covariance_NN @ residual_NN.T), 0.0, None))
+        return bool((residual_N <= _LACK_OF_FIT * error_N + _ROUNDING * np.abs(values_N).max()).all())
+
+    penalty = next(penalty for penalty in _PENALTIES[::-1].tolist() if penalty <= least and fits(penalty))
     hat_NN = np.linalg.inv(identity + penalty * roughness_NN)
 
-    # 2. Read the spline through the fitted values at each position; that is linear in them, too.
+    # 3. Read the spline through the fitted values at each position; that is linear in them, too.
     gamma_MN: Floats = np.asarray(np.linalg.solve(r_MM, q_NM.T), dtype=np.float64)
     read_GN = _spline_matrix(unit_N, unit_G, gamma_MN)
-    return Smoother(at_NG=(read_GN @ hat_NN).T, penalty=penalty)
+    return Smoother(at_NG=(read_GN @ hat_NN).T, penalty=penalty, reduced=penalty < least)
 
 
 def _second_differences(x_N: Floats) -> tuple[Floats, Floats]:

@@ -35,6 +35,32 @@ def test_with_noise_the_spline_is_scipys_smoothing_one():
     assert found(values) == pytest.approx(peer(T0 - 0.4), abs=1e-6)
 
 
+def test_a_sharp_minimum_is_not_smoothed_away():
+    # Flat but at one setting: the risk of all eight together is least with much smoothing, and 2.5 is missed there.
+    t0 = np.linspace(0.3, 1.7, 8)
+    values = np.array([30.1, 29.9, 30.0, 30.1, 25.0, 29.9, 30.0, 30.1])
+    covariance = np.eye(8)
+    found = smoother(t0, t0, values, covariance)
+    assert found.reduced
+    off = np.abs(found(values) - values)
+    # the residual in the resamples, from as many draws of the noise
+    draws = np.random.default_rng(1).multivariate_normal(values, covariance, 20_000)
+    error = np.std(draws - found(draws), axis=0)
+    assert np.all(off <= 3.1 * error)
+    # with so little noise that the minimum is certain, the curve passes through it
+    sure = smoother(t0, t0, values, 0.05 * covariance)
+    assert sure(values)[4] == pytest.approx(25.0, abs=0.5)
+
+
+def test_noise_alone_is_smoothed_as_before():
+    rng = np.random.default_rng(3)
+    t0 = np.linspace(0.3, 1.7, 8)
+    # eight residuals of three standard errors each are rare
+    found = [smoother(t0, t0, 30 + 2 * t0 + rng.normal(0, 1, 8), np.eye(8)) for _ in range(200)]
+    assert np.mean([one.reduced for one in found]) < 0.05
+    assert np.mean([one.penalty > 0 for one in found]) > 0.9
+
+
 def truth(t0, theta=0.0, gain=0.0):
     """Quality and Self-BLEU that bend as those of fixed temperatures do; a slice's temperatures act more gently."""
     t = t0 / (1 + theta)

@@ -95,3 +95,24 @@ def test_a_study_without_these_curves_says_so(tmp_path):
     result = Theta().write(study, tmp_path, {})
     assert "no curves of edt" in result.section.text[0]
     assert result.section.figures == []
+
+
+def test_a_sharp_minimum_is_read_as_it_was_measured_and_named(tmp_path, monkeypatch):
+    # One T0 of fixed temperature is far better than its neighbours, as a short curve of a small study can be.
+    def sharp(strategy_id):
+        strategy = STRATEGIES[strategy_id]
+        gain = 3.0 if (getattr(strategy, "theta", 0.0), strategy.t0) == (0.0, 1.0) else 0.0
+        return {"distinct_correct": 4.0 + gain, "rouge_l": 60.0, "self_bleu": 60.0}
+
+    weighted = weighted_of(sharp, noise=5.0)
+    study = study_of(weighted, STRATEGIES.values(), curves=CURVES, objectives=[DISTINCT])
+    found = over_theta(study, "a", weighted, DISTINCT)
+    measured = weighted.values("test", "fixed(t0=1)", "distinct_correct", weighted.all_examples("test"))[0]
+    assert found.at[0].reduced
+    assert found.at[0].t0 == pytest.approx(1.0, abs=0.1)
+    at = int(np.argmin(np.abs(found.at[0].t0_D - 1.0)))
+    assert found.at[0].bounds_D.lo_G[at] < measured < found.at[0].bounds_D.hi_G[at]
+    monkeypatch.setattr("edt.study.experiments.theta.Weighted.of", lambda *_: weighted)
+    (table,) = Theta().write(study, tmp_path, {}).section.tables
+    assert "Smoothed less" in table.note
+    assert f"a: {DISTINCT.label}, θ = 0" in table.note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from edt.metrics.suite import MetricValue, presentation
 from edt.report.numbers import interval_text
@@ -40,6 +41,14 @@ def p_cell(p_value: float | None) -> str:
     if p_value is None or math.isnan(p_value):
         return MISSING
     return f"{p_value:.2g}" if p_value >= 0.0001 else f"{p_value:.0e}"
+
+
+def less_smooth(curves: Sequence[str]) -> str:
+    """Return the end of a note: curves that had to be smoothed less, since they missed a value; empty without any."""
+    if not curves:
+        return ""
+    names = "; ".join(dict.fromkeys(curves))
+    return f" Smoothed less, since a measured value was more than 3 standard errors off the curve: {names}."
 
 
 def setting_cell(choice: Choice) -> str:

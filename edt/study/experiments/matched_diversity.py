@@ -33,7 +33,7 @@ from edt.statistics.verdicts import Evidence
 from edt.store.atomic import write_text
 from edt.study.curves import Curve
 from edt.study.experiment import Experiment, ExperimentResult
-from edt.study.experiments.cells import MISSING, difference_cell, p_cell
+from edt.study.experiments.cells import MISSING, difference_cell, less_smooth, p_cell
 from edt.study.experiments.deciding import Decided, confidence_of, decided, higher_is_better, margin_evidence
 from edt.study.experiments.primary import SYMBOLS
 from edt.study.results import QUALITY, Study, TaskStudy
@@ -271,6 +271,7 @@ def _means_table(study: Study, matched: Sequence[Matched]) -> PageTable:
             "among them, so the family can only gain; one-sided, with the interval of that test. `detectable`: the "
             "smallest true difference that this split shows with a chance of 80 %. Margins, written down beforehand: "
             f"{margins or MISSING}."
+            + less_smooth([f"{entry.task}: {entry.label}" for entry in matched if entry.curve.reduced])
         ),
     )
 

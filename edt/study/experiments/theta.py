@@ -26,7 +26,7 @@ from edt.statistics.smooth import smoother
 from edt.store.atomic import write_text
 from edt.study.curves import Curve
 from edt.study.experiment import Experiment, ExperimentResult
-from edt.study.experiments.cells import MISSING, difference_cell
+from edt.study.experiments.cells import MISSING, difference_cell, less_smooth
 from edt.study.experiments.deciding import Decided, decided
 from edt.study.results import Study
 from edt.study.weighted import Weighted
@@ -70,7 +70,8 @@ class Theta(Experiment):
 class AtTheta:
     """One θ: the smooth score over T0 on test, with pointwise bounds, and the T0 that is best on dev.
 
-    at_boundary: whether that T0 is the first or the last one of the curve. value, value_B: the score on test at it.
+    at_boundary: whether that T0 is the first or the last one of the curve. reduced: whether the score was smoothed less
+    than for the least estimated risk, on dev or test (`smooth.Smoother`). value, value_B: the score on test at it.
     """
 
     theta: float
@@ -79,6 +80,7 @@ class AtTheta:
     bounds_D: Bands
     t0: float
     at_boundary: bool
+    reduced: bool
     value: float
     value_B: Floats
 
@@ -145,19 +147,19 @@ def _at_theta(study: Study, weighted: Weighted, objective: Objective, theta: flo
             axis=1,
         )
 
-    def smoothed(split: str, resamples: int | None) -> tuple[Floats, Floats]:
+    def smoothed(split: str, resamples: int | None) -> tuple[Floats, Floats, bool]:
         values_N = columns(split, weighted.all_examples(split))[0]  # type: ignore[arg-type]
         values_BN = columns(split, weighted.bootstrap(split, resamples))  # type: ignore[arg-type]
         # One penalty for all resamples: the smooth score is then the same linear operation in each.
         smooth = smoother(t0_N, t0_D, values_N, np.cov(values_BN, rowvar=False))
-        return smooth(values_N), smooth(values_BN)
+        return smooth(values_N), smooth(values_BN), smooth.reduced
 
     # 1. The best T0 by dev, between the values that were decoded.
     # Not on test: the best of 201 positions there would be partly the luckiest.
-    dev_D, _ = smoothed("dev", _DEV_RESAMPLES)
+    dev_D, _, is_reduced = smoothed("dev", _DEV_RESAMPLES)
     best = int(np.argmax(dev_D) if objective.higher_is_better else np.argmin(dev_D))
     # 2. Test at that T0.
-    value_D, value_BD = smoothed("test", None)
+    value_D, value_BD, is_reduced_on_test = smoothed("test", None)
     return AtTheta(
         theta=theta,
         t0_D=t0_D,
@@ -165,6 +167,7 @@ def _at_theta(study: Study, weighted: Weighted, objective: Objective, theta: flo
         bounds_D=bands(value_D, value_BD, study.confidence),
         t0=float(t0_D[best]),
         at_boundary=best in (0, _POSITIONS - 1),
+        reduced=is_reduced or is_reduced_on_test,
         value=float(value_D[best]),
         value_B=value_BD[:, best],
     )
@@ -192,6 +195,12 @@ def _table(study: Study, found: Sequence[OverTheta]) -> PageTable:
                     MISSING if verdict is None else verdict.verdict_cell,
                 ]
             )
+    reduced = [
+        f"{over.task}: {over.objective.label}, θ = {entry.theta:g}"
+        for over in found
+        for entry in over.at
+        if entry.reduced
+    ]
     return PageTable(
         title="Each θ at its own T0",
         columns=[
@@ -212,7 +221,7 @@ def _table(study: Study, found: Sequence[OverTheta]) -> PageTable:
             "T0 is the best one on dev of a smooth curve through the settings of a θ; the score is that of test there. "
             f"{100 * study.confidence:g} % paired intervals, given T0; the band holds at all θ together. `at the "
             "boundary`: T0 is the first or last of the curve, so the score of this θ may be better elsewhere. "
-            "Descriptive."
+            "Descriptive." + less_smooth(reduced)
         ),
     )
 
