@@ -25,7 +25,7 @@ def truth(strategy_id):
     return dict.fromkeys(("rouge_l", "self_bleu", "factuality"), 50.0)
 
 
-def simulated():
+def simulated(*, own_curve=True):
     """Fixed temperature has a choice (cold, by the only objective) and a curve that holds the hot one too."""
     weighted = weighted_of(truth, curve_of=lambda strategy_id, metric: VALUES[strategy_id], noise=0.1)
     chosen = {
@@ -34,14 +34,16 @@ def simulated():
             "edt": Choice(family="edt", objective="distinct_correct", strategy_id=OWN.strategy_id, tried=4),
         }
     }
-    curve = SimpleNamespace(strategy_ids=[COLD.strategy_id, HOT.strategy_id])
+    curves = {"fixed": [SimpleNamespace(strategy_ids=[COLD.strategy_id, HOT.strategy_id])]}
+    if own_curve:
+        curves["edt"] = [SimpleNamespace(strategy_ids=[OWN.strategy_id])]
     study = study_of(
         weighted,
         [COLD, HOT, OWN],
         families={"fixed": None, "edt": None},
         chosen=chosen,
         objectives=[DISTINCT],
-        curves={"fixed": [curve]},
+        curves=curves,
     )
     return study, weighted
 
@@ -77,6 +79,29 @@ def test_differences_are_paired_and_to_the_baseline_chosen_in_the_same_way():
     assert own.decided.comparison.difference == pytest.approx(74.0 - 70.0, abs=1e-9)
     baseline = found["best_of", "fixed", "for each k"]
     assert np.all(baseline.difference_K == 0)
+
+
+def test_without_curves_of_both_a_setting_for_each_k_has_no_verdict(tmp_path, monkeypatch):
+    # Fixed temperature chooses among the two settings of its curve, edt among its single choice.
+    study, weighted = simulated(own_curve=False)
+    found = by_place(sample_curves(study, "a", weighted))
+    each, same = found["best_of", "edt", "for each k"], found["best_of", "edt", "the same for all k"]
+    assert each.decided.decision is None
+    # the difference and its interval stay, and so does the verdict on the settings that were chosen once
+    assert each.decided.comparison.difference == pytest.approx(74.0 - 70.0, abs=1e-9)
+    assert same.decided.decision.verdict is GAIN
+
+    # without those of fixed temperature, too
+    object.__setattr__(study.tasks["a"], "curves", {"edt": [SimpleNamespace(strategy_ids=[OWN.strategy_id])]})
+    found = by_place(sample_curves(study, "a", weighted))
+    assert found["best_of", "edt", "for each k"].decided.decision is None
+
+    monkeypatch.setattr("edt.study.experiments.best_of_k.Weighted.of", lambda *_: weighted)
+    (table,) = BestOfK().write(study, tmp_path, {}).section.tables
+    verdicts = {(row[2], row[3]): row[-1] for row in table.rows}
+    assert verdicts["edt", "for each k"] == "–"
+    assert verdicts["edt", "the same for all k"].startswith("gain")
+    assert "no verdict" in table.note
 
 
 def test_the_grammar_is_a_curve_without_a_difference(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ Shapes: B resamples, K samples.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class SampleCurve:
 
     choice: whether one setting serves all k, or dev chose one for each. settings_K: which. difference_K and what
     follows are None for the grammar; that of fixed temperature to itself is 0.
+    decided: without a verdict where a setting was chosen for each k and one of the two families has no curves.
     """
 
     task: str
@@ -103,6 +104,11 @@ def _of_metric(study: Study, name: str, weighted: Weighted, metric: str) -> list
                 resampled_baseline=baseline[1][:, -1],
                 confidence=study.confidence,
             )
+            verdict = decided(study, name, metric, at_all, difference_BK[:, -1])
+            # Against a family that chose among the settings of its curves, one with its choices alone would lose by
+            # the number of settings that were decoded.
+            if choice == _EACH and not (task.curves.get(family) and task.curves.get(BASELINE)):
+                verdict = replace(verdict, decision=None, p_no_gain=float("nan"))
             curves.append(
                 SampleCurve(
                     task=name,
@@ -115,7 +121,7 @@ def _of_metric(study: Study, name: str, weighted: Weighted, metric: str) -> list
                     bands=bands(value_K, value_BK, study.confidence),
                     difference_K=difference_K,
                     difference=bands(difference_K, difference_BK, study.confidence),
-                    decided=decided(study, name, metric, at_all, difference_BK[:, -1]),
+                    decided=verdict,
                 )
             )
     # No setting was chosen for the grammar, so it has no difference and no verdict.
@@ -209,7 +215,7 @@ def _table(study: Study, curves: Sequence[SampleCurve]) -> PageTable:
             f"On test, expected over all subsets of k of the samples. Setting `{_ONE}`: the choice on dev by this "
             f"metric at k = K. `{_EACH}`: the best on dev at each k, among the settings that were decoded on test (the "
             "choices by all objectives, and the curves); the same for fixed temperature, so the curves can be compared "
-            "at any k; a family without curves has fewer settings to choose from there. "
+            "at any k. A family without curves has fewer settings to choose from there, so it has no verdict. "
             f"{100 * study.confidence:g} % paired intervals, not corrected; descriptive. The grammar itself is the "
             "ideal sampler."
         ),
