@@ -93,6 +93,16 @@ def test_the_small_study_goes_to_a_folder_of_its_own():
             assert list(small.task.split) == ["dev", "test"]
 
 
+def test_the_small_study_has_all_experiments_but_the_slow_one():
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        whole, small = (list(compose("study", [f"preset={name}"]).experiments) for name in ("full", "smoke"))
+        # who asks for it has it, and every other choice is theirs, too
+        assert list(compose("study", ["preset=smoke", "experiment=efficiency"]).experiments) == ["efficiency"]
+        assert list(compose("study", ["experiment=main_table", "preset=smoke"]).experiments) == ["main_table"]
+    assert "efficiency" in whole
+    assert small == [name for name in whole if name != "efficiency"]
+
+
 @pytest.mark.parametrize("preset", ["full", "smoke"])
 @pytest.mark.parametrize("engine", ["batched", "reference", "hf_generate"])
 def test_a_preset_sets_only_what_the_engine_has(engine, preset):
