@@ -1,12 +1,15 @@
 """Freeze a study's protocol before test is read, keep a record of who read test, and read an earlier study's choices.
 
 RESULTS/<model>/protocol.json holds what was fixed beforehand and the choices on dev; it is written after dev and before
-the first row of test is decoded. RUN/test_reads.json lists the protocols by which the run's test rows were read, so
-that reading them again under another one is noticed, also from another folder of results.
+the first row of test is decoded. An exploratory study with another protocol writes its own next to it, as
+protocol-DIGEST.json. RUN/test_reads.json lists the protocols by which the run's test rows were read, so that reading
+them again under another one is noticed, also from another folder of results.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +31,8 @@ from edt.study.selection import Choice, choices_content
 if TYPE_CHECKING:
     from edt.study.protocol import DecodedTask
 
+logger = logging.getLogger(__name__)
+
 PROTOCOL_NAME = "protocol.json"
 READS_NAME = "test_reads.json"
 _OWNER = f"study/{PROTOCOL_NAME}"
@@ -40,7 +45,10 @@ def protocol_digest(content: Mapping[str, Any]) -> str:
 
 def read_protocol(folder: Path) -> dict[str, Any] | None:
     """Return the frozen protocol of a study's folder; None where it has none. Raises StoreError for a damaged one."""
-    path = folder / PROTOCOL_NAME
+    return _read(folder / PROTOCOL_NAME)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
@@ -59,9 +67,17 @@ def read_protocol(folder: Path) -> dict[str, Any] | None:
 
 def write_protocol(
     folder: Path, content: Mapping[str, Any], decoded: Mapping[str, DecodedTask], *, exploratory: bool
-) -> None:
-    """Freeze a protocol with the choices of its tasks; those of further tasks and families of the same one are kept."""
-    present, own = read_protocol(folder), protocol_digest(content)
+) -> Path:
+    """Freeze a protocol with the choices of its tasks; those of further tasks and families of the same one are kept.
+
+    Returns the file: protocol.json, or protocol-DIGEST.json for an exploratory study in the folder of another protocol.
+    """
+    present, own, path = read_protocol(folder), protocol_digest(content), folder / PROTOCOL_NAME
+    # A look at what was found must not replace the record of what was fixed beforehand.
+    if exploratory and present is not None and present["digest"] != own:
+        path = folder / f"protocol-{own}.json"
+        present = _read(path)
+        logger.warning("%s is of another protocol and stays; this one is in %s.", PROTOCOL_NAME, path)
     # Of another protocol nothing is kept: its choices would stand under a digest that they were not made by.
     tasks: dict[str, Any] = {} if present is None or present["digest"] != own else dict(present["tasks"])
     for name, task in decoded.items():
@@ -80,7 +96,44 @@ def write_protocol(
             "choices": {objective: {**known.get(objective, {}), **fresh[objective]} for objective in fresh},  # type: ignore[dict-item]
         }
     frozen = {"digest": own, "exploratory": exploratory, "protocol": dict(content), "tasks": tasks}
-    write_bytes(folder / PROTOCOL_NAME, json_bytes(frozen, _OWNER))
+    write_bytes(path, json_bytes(frozen, _OWNER))
+    return path
+
+
+_MOST_CHANGES = 6
+"""Changed keys that an error lists."""
+_LONGEST_VALUE = 60
+"""Characters of a value that an error shows."""
+
+
+def changes(before: Any, now: Any, key: str = "") -> list[str]:
+    """Return `KEY: BEFORE → NOW` for each key that differs between two protocols."""
+    # As JSON has it, where a tuple is a list.
+    before, now = json.loads(json.dumps(before)), json.loads(json.dumps(now))
+    if isinstance(before, dict) and isinstance(now, dict):
+        found = []
+        for name in dict.fromkeys([*before, *now]):
+            inner = f"{key}.{name}" if key else str(name)
+            if name not in now:
+                found.append(f"{inner}: {_shown(before[name])} → not there")
+            elif name not in before:
+                found.append(f"{inner}: not there → {_shown(now[name])}")
+            else:
+                found += changes(before[name], now[name], inner)
+        return found
+    return [] if before == now else [f"{key}: {_shown(before)} → {_shown(now)}"]
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def changes_text(before: Any, now: Any) -> str:
+    """Return the changes of a protocol for an error, the first few of them."""
+    found = changes(before, now)
+    more = len(found) - _MOST_CHANGES
+    return "; ".join(found[:_MOST_CHANGES]) + (f"; and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +175,11 @@ class ReadRecord:
                 write_bytes(self.path, json_bytes({"protocols": merged}, self.run.owner(self.path)))
 
 
-def check_unread(run: Run, own: str, earlier: str | None, *, exploratory: bool) -> tuple[str, ...]:
+def check_unread(run: Run, own: str, earlier: str | None, *, changed: str, exploratory: bool) -> tuple[str, ...]:
     """Return the other protocols under which a run's test rows were read.
 
     Raises ConfigError where one of them is that of the same folder of results, unless the study is exploratory.
+    changed: how the own protocol differs from that one, for the error.
     """
     # The own protocol may read as often as it likes: nothing can be changed by it.
     others = tuple(name for name in ReadRecord.read(run).digests if name != own)
@@ -133,9 +187,9 @@ def check_unread(run: Run, own: str, earlier: str | None, *, exploratory: bool) 
     if earlier in others and earlier != own and not exploratory:
         raise ConfigError(
             f"the test rows of {run.manifest.task} ({run.folder}) were read under the protocol that {PROTOCOL_NAME} of "
-            "the results holds, and this study has another one (families, trials, objectives, margins, curves or "
-            "seeds): figures chosen after a look at test are not those of a test. Give the options of before; or "
-            "unseen rows, as task.seed=1 with another paths.results; or exploratory=true, by which the results are "
+            f"the results holds, and this study has another one ({changed}): figures chosen after a look "
+            "at test are not those of a test. Give the options of before; or unseen "
+            "rows, as task.seed=1 with another paths.results; or exploratory=true, by which the results are "
             "labeled."
         )
     return others

@@ -56,8 +56,8 @@ class StudyProtocol:
     are EDA's constants; they are no trials. objectives: of each task, by its name. curves: settings along the
     temperature, decoded on both splits. test_only: settings by task that are decoded on test alone, for experiments
     that choose nothing. digest: of what was fixed beforehand, which stands for it in a run. earlier: the digest of the
-    protocol that the folder of results holds. exploratory: whether test may be read although another one read it.
-    confirm: choices of an earlier study, in place of a search.
+    protocol that the folder of results holds. changed: how this one differs from it, for an error. exploratory:
+    whether test may be read although another one read it. confirm: choices of an earlier study, in place of a search.
     """
 
     families: Mapping[str, Family]
@@ -68,6 +68,7 @@ class StudyProtocol:
     test_only: Mapping[str, Sequence[Strategy]]
     digest: str
     earlier: str | None = None
+    changed: str = ""
     exploratory: bool = False
     confirm: FrozenChoices | None = None
 
@@ -150,7 +151,9 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     if not protocol.families:
         return _undecoded(session, index, protocol)
     run = Run.at(session.request.runs, session.prepared(index).manifest)
-    read_before = check_unread(run, protocol.digest, protocol.earlier, exploratory=protocol.exploratory)
+    read_before = check_unread(
+        run, protocol.digest, protocol.earlier, changed=protocol.changed, exploratory=protocol.exploratory
+    )
     logger.info("%s", plan_message(session, index, protocol))
 
     # The constants are frozen from the fixed temperatures as configured, before anything is searched.

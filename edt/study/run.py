@@ -35,7 +35,7 @@ from edt.study.declared import DeclaredComparison, check_comparisons
 from edt.study.ending import print_results
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
-from edt.study.frozen import FrozenChoices, protocol_digest, read_protocol, write_protocol
+from edt.study.frozen import FrozenChoices, changes_text, protocol_digest, read_protocol, write_protocol
 from edt.study.manifest import check_not_larger, study_size, write_study_manifest
 from edt.study.page import write_page
 from edt.study.protocol import SPLITS, DecodedTask, StudyProtocol, plan_message, task_objectives
@@ -179,7 +179,7 @@ class StudyRequest:
                 "families."
             )
 
-        frozen = read_protocol(self.results)
+        frozen, content = read_protocol(self.results), self.fixed_beforehand
         return StudyProtocol(
             families={name: self.families[name] for name in wanted},
             baseline=self.baseline,
@@ -188,8 +188,9 @@ class StudyRequest:
             # of the wanted families alone
             curves=replace(self.curves, grids={n: g for n, g in self.curves.grids.items() if n in wanted}),
             test_only=test_only,
-            digest=protocol_digest(self.fixed_beforehand),
+            digest=protocol_digest(content),
             earlier=None if frozen is None else frozen["digest"],
+            changed="" if frozen is None else changes_text(frozen["protocol"], content),
             exploratory=self.exploratory,
             confirm=None if self.confirm is None else self._frozen_choices,
         )

@@ -91,10 +91,16 @@ def test_test_is_read_at_the_choices_and_the_curves_alone(study):
 def test_another_protocol_may_not_read_test_again(study, capsys, tmp_path):
     folder, words = study
     again = ["study", "experiment=main_table", "task=mini_xlsum", "task.limit=6", *words, "engine.compile=false"]
-    for changed in ("margins.eda=2", "search.trials=5", "objectives=[eda]", "curves.range=[40,95]"):
+    for changed, shown in (
+        ("margins.eda=2", "(margins.eda: 1.0 → 2.0)"),
+        ("search.trials=5", "(search.trials: 4 → 5)"),
+        ("objectives=[eda]", '["eda"]'),
+        ("curves.range=[40,95]", "curves."),
+    ):
         assert main([*again, changed]) == 2
         said = capsys.readouterr().err
         assert "were read under the protocol that protocol.json of the results holds" in said
+        assert shown in said
         assert all(remedy in said for remedy in ("task.seed=1", "paths.results", "exploratory=true"))
     # from another folder of results it is noticed, and the figures say so
     elsewhere = [word for word in again if not word.startswith("paths.results")]
