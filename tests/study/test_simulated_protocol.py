@@ -132,3 +132,13 @@ def test_over_tasks_a_gain_is_claimed_only_if_every_task_shows_it():
     assert (mixed.verdict, mixed.text) == (NO_GAIN, "gain on t0; no gain of 0.2 or more on t1")
     assert (none.verdict, none.text) == (NO_GAIN, "no gain of 0.2 or more on any task")
     assert none.p_value > 0.9
+
+
+def test_over_tasks_a_loss_on_one_task_does_not_hide_the_others():
+    tasks = {
+        f"t{n}": searched_task(n, flat(effect), names=("kld", "edt"), n_test=N_TEST)[0]
+        for n, effect in enumerate((1.5, -1.5))
+    }
+    study = study_of((EDT_KLD,), {"distinct_correct": 0.2}, 1000, **tasks)
+    (entry,) = over_tasks(study, primary_comparisons(study))
+    assert (entry.verdict, entry.text) == (LOSS, "gain on t0; loss on t1")

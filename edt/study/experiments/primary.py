@@ -245,19 +245,18 @@ def _over_tasks(study: Study, entries: Sequence[Primary]) -> OverTasks:
     losses = [p for p in entries if p.decision.verdict is LOSS]
     excluded = [p for p in entries if p.alone.verdict is NO_GAIN and p.p_no_gain_holm <= level]
     gains = [p for p in entries if p.decision.verdict is GAIN]
-    if losses:
-        verdict, text = LOSS, f"loss on {names(losses)}"
-    elif set(alone) == {GAIN} and not left_out:
+    if set(alone) == {GAIN} and not left_out:
         verdict, text = GAIN, "gain on every task"
     elif set(alone) == {NO_GAIN} and not left_out:
         verdict, text = NO_GAIN, f"no gain of {delta} or more on any task"
     else:
         parts = [f"gain on {names(gains)}"] if gains else []
+        parts += [f"loss on {names(losses)}"] if losses else []
         parts += [f"no gain of {delta} or more on {names(excluded)}"] if excluded else []
-        rest = [p.task for p in entries if p not in gains and p not in excluded] + left_out
+        rest = [p.task for p in entries if p not in gains and p not in losses and p not in excluded] + left_out
         parts += [f"cannot tell on {', '.join(rest)}"] if rest else []
         # One task without the gain is enough against "in every task".
-        verdict, text = (NO_GAIN if excluded else CANNOT_TELL), "; ".join(parts)
+        verdict, text = (LOSS if losses else NO_GAIN if excluded else CANNOT_TELL), "; ".join(parts)
     return OverTasks(
         declared=first.declared,
         row=first.row,
