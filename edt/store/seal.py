@@ -14,10 +14,10 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SEAL_KEY = "seal"
 """The key of the seal in JSON."""
@@ -77,6 +77,9 @@ def _sealed(content: bytes) -> bytes:
 
 def parquet_bytes(table: pa.Table, owner: str) -> bytes:
     """Return a sealed parquet file."""
+    # Imported here: a model's manifest is sealed too, and is read without pyarrow.
+    import pyarrow.parquet as pq
+
     buffer = io.BytesIO()
     with pq.ParquetWriter(buffer, table.schema) as writer:
         writer.write_table(table)

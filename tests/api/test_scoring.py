@@ -59,7 +59,8 @@ def test_the_numbers_are_those_of_edt_score(ask):
     score_runs([run], MetricsSpec(bootstrap=BootstrapSpec(resamples=50)), samples=None)
     stored = edt.read_scores(run.folder)
     language = run.manifest.target_language
-    scores = edt.score(edt.read_samples(run.folder), quality="sacrebleu", language=language, resamples=50)
+    also = ("distinct_n", "vendi", "rep_4")  # of every run; of the function when they are named
+    scores = edt.score(edt.read_samples(run.folder), quality="sacrebleu", metrics=also, language=language, resamples=50)
     columns = ["strategy", "metric", "value", "lo", "hi", "n_samples", "signature"]
     pd.testing.assert_frame_equal(
         scores[columns].sort_values(["strategy", "metric"], ignore_index=True),

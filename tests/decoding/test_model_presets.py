@@ -53,7 +53,7 @@ PRESETS = {
     "smollm2_360m": "smollm2",
     "gpt2": "gpt2",
 }
-EMBEDDED = {"mini", "mini_base"}
+EMBEDDED = {"mini", "mini_base", "mini_long_tail"}
 
 
 def test_each_preset_has_an_architecture_here():

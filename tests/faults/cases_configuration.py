@@ -35,7 +35,7 @@ STUDY = {
     "`edt study num_workers=abc`": "num_workers=abc",
     "`edt study browser.examples=abc`": "browser.examples=abc",
     "`edt study browser.examples=-1`": "browser.examples=-1",
-    "`edt study experiments.efficiency.rows=0`": "experiments.efficiency.rows=0",
+    "`edt study experiment=efficiency experiments.efficiency.rows=0`": "experiment=efficiency experiments.efficiency.rows=0",
     "`edt study metrics.bootstrap.resamples=1000000000`": "metrics.bootstrap.resamples=1000000000",
     "`edt study families.fixed=null`": "families.fixed=null",
     "`edt study search.trials=-1`": "search.trials=-1",

@@ -89,6 +89,7 @@ OUTSIDE = {
     # Of a study: what is chosen and shown from the rows.
     "objectives": None,
     "margins.*": None,
+    "comparisons": None,
     "curves.*": None,
     "confirm": None,
     "exploratory": None,

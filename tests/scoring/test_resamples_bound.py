@@ -11,7 +11,16 @@ COMMANDS = {
     "run": ["run", *SMALL, "task.limit=4", "strategy=fixed"],
     "run of a list": ["run", *SMALL, "task=mini", "task.limit=4", "strategy=fixed"],
     "tune": ["tune", *SMALL, "task.limit=4", "baseline.t0=[0,1]"],
-    "study": ["study", *SMALL, "task.limit=4", "families=few", "experiment=main_table", "num_workers=1"],
+    "study": [
+        "study",
+        *SMALL,
+        "task.limit=4",
+        "families=few",
+        "curves=few",
+        "comparisons=[]",
+        "experiment=main_table",
+        "num_workers=1",
+    ],
 }
 
 

@@ -144,9 +144,9 @@ def test_it_says_which_model_was_measured_and_at_what_confidence(written, study,
     assert table.title == f"{own}: float64, cpu"
     assert f"Measured on {own}:" in table.note
     assert "90 % intervals" in table.note
-    assert "blocks of 8 steps" in table.note
+    assert f"blocks of {BLOCK} steps" in table.note
     assert "range of 3 repeats, which is no confidence interval" in table.note
-    assert (told["measured_on"], told["confidence"], told["block"]) == (own, 0.9, 8)
+    assert (told["measured_on"], told["confidence"], told["block"]) == (own, 0.9, BLOCK)
     assert all(entry.about.startswith(own) for found in outcome.evidence.values() for entry in found)
     assert Efficiency().measured_on(tiny) == "smollm-135m's shape with random weights (not the study's model)"
 
@@ -160,7 +160,7 @@ def test_the_interval_is_at_the_studys_confidence(study, tiny, monkeypatch):
     once = Efficiency(shape=None, rows=1, length=8, repeats=1)
     kernels = Kernels(compile=False, vocabulary=tiny.vocabulary, device=CPU)
     (lo, hi), (wide_lo, wide_hi) = (once.measure(tiny, tiny, kernels, level)["edt"].interval for level in (0.5, 0.95))
-    ratio = np.median(np.array(seconds["edt"]) / np.array(seconds["fixed"]))
+    ratio = np.median(np.array(seconds["edt"]) / np.array(seconds["bare"]))
     assert wide_lo < lo <= ratio <= hi < wide_hi
 
 
@@ -201,7 +201,7 @@ def test_time_gives_a_verdict_from_its_interval():
         assert cost.verdict == expected
     cost, _ = concluded(figures(1, (1,) * 3, None), figures(2, (1,) * 3))
     assert (cost.verdict, cost.usable) == (UNDETERMINED, False)
-    assert cost.why == "fewer than 5 blocks of 8 steps give no interval"
+    assert cost.why == "fewer than 5 blocks of 10 steps give no interval"
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ ERRORS = {
     "baseline by name": (["baseline=edt"], ["baseline is 'edt'", "strategy@baseline=", "baseline.t0=[0,…]"]),
     "no baseline": (["baseline=null"], ["baseline is None", "strategy@baseline="]),
     "baseline as a list": (["baseline=[0,1]"], ["'baseline' holds keys", "baseline.t0=…"]),
-    "search by name": (["search=tpe"], ["search 'tpe' does not exist", "search.NAME=…"]),
+    "search by name": (["search=tpe"], ["search 'tpe' does not exist", "Options are: default, study"]),
     "space as a list": (["space=[1]"], ["override cannot be read"]),
     "range of no parameter": (["+space.foo.low=0"], ["no parameter 'foo'", "it has:", "theta"]),
     "list for no parameter": (["space.foo=[0,1]"], ["no parameter 'foo'", "theta"]),
