@@ -198,6 +198,8 @@ class Place:
         line = line.replace(str(Path.home()), "~")
         line = line.replace(f"{self.folder.resolve()}/", "").replace(f"{self.folder}/", "")
         line = _DIGEST.sub("…", _VERSION.sub(r"\1 …", line))
+        # Where a damaged file ends hangs on what the machine is called.
+        line = re.sub(r"line \d+ column \d+ \(char \d+\)", "line … column … (char …)", line)
         return re.sub(r"^edt \w+: ", "", line)
 
 
