@@ -21,6 +21,9 @@ from edt.scoring.objective import QUALITY
 from edt.statistics.bootstrap import jackknife_weights, resample_weights
 from edt.study.results import Study
 
+DEV_RESAMPLES = 500
+"""Where dev has no interval: the resamples only say how much to smooth a curve."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weighted:
@@ -101,19 +104,21 @@ class Weighted:
             return self.constants.score(*parts)
         return self._aggregated(split, strategy_id, metric, weights_BE, "aggregate")
 
+    def columns(self, split: Split, strategy_ids: Sequence[str], metric: str, weights_BE: Floats) -> Floats:
+        """Return a metric of several settings under each row of weights, [B, N]."""
+        return np.stack([self.values(split, name, metric, weights_BE) for name in strategy_ids], axis=1)
+
     def curve(self, split: Split, strategy_id: str, metric: str, weights_BE: Floats) -> Floats:
         """Return a metric for k = 1 … K samples under each row of weights, [B, K]."""
         return self._aggregated(split, strategy_id, metric, weights_BE, "curve")
 
     def _aggregated(self, split: Split, strategy_id: str, name: str, weights_BE: Floats, how: str) -> Floats:
-        # Under its own name, by which its statistics are stored.
         # By the name of the metric, under which its statistics are stored.
         name = self.quality if name == QUALITY else name
         key = (split, strategy_id, name)
         if key not in self._statistics:
             self._statistics[key] = self.read(*key)
         statistics = self._statistics[key]
-        # NaN and not 0: a metric that is undefined says nothing about the setting.
         # NaN, not an error: a curve over all settings shows which one has no value.
         if statistics is None:
             return np.full(len(weights_BE), np.nan)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edt.errors import DataError
 from edt.metrics.base import Floats
 from edt.metrics.suite import presentation
+from edt.records import Split
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
@@ -37,10 +37,7 @@ from edt.study.experiments.cells import MISSING, difference_cell, less_smooth, p
 from edt.study.experiments.deciding import Decided, confidence_of, decided, higher_is_better, margin_evidence
 from edt.study.experiments.primary import SYMBOLS
 from edt.study.results import QUALITY, Study, TaskStudy
-from edt.study.weighted import Weighted
-
-_DEV_RESAMPLES = 500
-"""On dev no interval is made: the resamples only say how much to smooth."""
+from edt.study.weighted import DEV_RESAMPLES, Weighted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,13 +204,13 @@ def settings_in_range(curve: Curve, task: TaskStudy, range_: tuple[float, float]
     return ids[first : last + 1]
 
 
-def _slice(weighted: Weighted, split: Any, label: str, curve: Curve, used: Sequence[str], metric: str) -> Slice:
+def _slice(weighted: Weighted, split: Split, label: str, curve: Curve, used: Sequence[str], metric: str) -> Slice:
     """Return a curve's settings with their values, resamples and, on test, the jackknife."""
     # Of dev only the values are read later: the choice is made by them.
-    resampled = weighted.bootstrap(split, None if split == "test" else _DEV_RESAMPLES)
+    resampled = weighted.bootstrap(split, None if split == "test" else DEV_RESAMPLES)
 
     def columns(name: str, weights: Floats) -> Floats:
-        return np.stack([weighted.values(split, strategy_id, name, weights) for strategy_id in used], axis=1)
+        return weighted.columns(split, used, name, weights)
 
     # The jackknife is what corrects the mean over the range for skewness, and costs a value per cluster.
     once, left_out = weighted.all_examples(split), weighted.jackknife(split) if split == "test" else None

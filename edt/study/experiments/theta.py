@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edt.metrics.base import Floats
+from edt.records import Split
 from edt.report.documents import csv_from_rows, write_tables
 from edt.report.figures import panels, save
 from edt.report.numbers import interval_text
@@ -29,14 +30,12 @@ from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, difference_cell, less_smooth
 from edt.study.experiments.deciding import Decided, decided
 from edt.study.results import Study
-from edt.study.weighted import Weighted
+from edt.study.weighted import DEV_RESAMPLES, Weighted
 
 _POSITIONS = 201
 """Positions on the T0 axis at which the smooth score is read."""
 _FEWEST_SETTINGS = 4
 """Values of T0 that a smooth curve needs; a cubic has as many free numbers."""
-_DEV_RESAMPLES = 500
-"""On dev no interval is made: the resamples only say how much to smooth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,22 +140,17 @@ def _at_theta(study: Study, weighted: Weighted, objective: Objective, theta: flo
     t0_N = np.array([float(strategy.params()[curve.axis]) for strategy in curve.strategies])
     t0_D = np.linspace(t0_N[0], t0_N[-1], _POSITIONS)
 
-    def columns(split: str, weights: Floats) -> Floats:
-        return np.stack(
-            [weighted.values(split, name, objective.metric, weights) for name in curve.strategy_ids],  # type: ignore[arg-type]
-            axis=1,
-        )
-
-    def smoothed(split: str, resamples: int | None) -> tuple[Floats, Floats, bool]:
-        values_N = columns(split, weighted.all_examples(split))[0]  # type: ignore[arg-type]
-        values_BN = columns(split, weighted.bootstrap(split, resamples))  # type: ignore[arg-type]
+    def smoothed(split: Split, resamples: int | None) -> tuple[Floats, Floats, bool]:
+        ids, metric = curve.strategy_ids, objective.metric
+        values_N = weighted.columns(split, ids, metric, weighted.all_examples(split))[0]
+        values_BN = weighted.columns(split, ids, metric, weighted.bootstrap(split, resamples))
         # One penalty for all resamples: the smooth score is then the same linear operation in each.
         smooth = smoother(t0_N, t0_D, values_N, np.cov(values_BN, rowvar=False))
         return smooth(values_N), smooth(values_BN), smooth.reduced
 
     # 1. The best T0 by dev, between the values that were decoded.
     # Not on test: the best of 201 positions there would be partly the luckiest.
-    dev_D, _, is_reduced = smoothed("dev", _DEV_RESAMPLES)
+    dev_D, _, is_reduced = smoothed("dev", DEV_RESAMPLES)
     best = int(np.argmax(dev_D) if objective.higher_is_better else np.argmin(dev_D))
     # 2. Test at that T0.
     value_D, value_BD, is_reduced_on_test = smoothed("test", None)

@@ -160,7 +160,7 @@ def _budget(
     """Return the expected score at each n, [N], and in each resample, [B, N], averaged over the halves."""
 
     def columns(weights: Floats) -> Floats:
-        return np.stack([weighted.values("dev", name, objective.metric, weights) for name in ids], axis=1)
+        return weighted.columns("dev", ids, objective.metric, weights)
 
     # The ranking is made once per half and not in the resamples, as a search makes it once.
     curves = [
