@@ -30,16 +30,16 @@ OTHERS_DARK = ("#a55438", "#53648e", "#b3bde6", "#73605e", "#e28756")
 KNOWN_FAMILIES = ("fixed", "kld", "kld instance", "edt", "edt instance", "dynatemp", "random t")
 """The families that come with the package, each with the color at its place."""
 _MARKS = (
-    ("circle", "o"),
-    ("square", "s"),
-    ("diamond", "D"),
-    ("triangle-up", "^"),
-    ("cross", "P"),
-    ("triangle-down", "v"),
-    ("pentagon", "p"),
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "cross",
+    "triangle-down",
+    "pentagon",
 )
-"""The mark of each known family, as plotly and as matplotlib name it."""
-_OTHER_MARKS = (("x", "X"), ("triangle-left", "<"), ("triangle-right", ">"), ("hexagon", "h"), ("octagon", "8"))
+"""The mark of each known family, as plotly names it."""
+_OTHER_MARKS = ("x", "triangle-left", "triangle-right", "hexagon", "octagon")
 
 GOOD_LIGHT = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
 """matplotlib's viridis in eight steps, from the best value to the worst: dark is good in every map."""
@@ -107,12 +107,11 @@ def relative_luminance(color: str) -> float:
 
 @dataclass(frozen=True)
 class FamilyStyle:
-    """How charts show a family: its color on a light and on a dark page, and its mark in plotly and in matplotlib."""
+    """How charts show a family: its color on a light and on a dark page, and its mark in plotly."""
 
     light: str
     dark: str
     mark: str
-    marker: str
 
 
 def family_style(name: str) -> FamilyStyle:
@@ -123,12 +122,12 @@ def family_style(name: str) -> FamilyStyle:
     family = name.lower().replace("_", " ").removesuffix(" token")
     if family in KNOWN_FAMILIES:
         index = KNOWN_FAMILIES.index(family)
-        return FamilyStyle(LIGHT[index], DARK[index], *_MARKS[index])
+        return FamilyStyle(LIGHT[index], DARK[index], _MARKS[index])
 
     # Not hash(): Python's differs in each process.
     number = int.from_bytes(hashlib.sha256(family.encode()).digest()[:4])
     color, mark = number % len(OTHERS_LIGHT), number // len(OTHERS_LIGHT) % len(_OTHER_MARKS)
-    return FamilyStyle(OTHERS_LIGHT[color], OTHERS_DARK[color], *_OTHER_MARKS[mark])
+    return FamilyStyle(OTHERS_LIGHT[color], OTHERS_DARK[color], _OTHER_MARKS[mark])
 
 
 def family_of(strategy_id: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edt.extras import extra_imports
-from edt.report.colors import color_scale, family_style, text_color_on
+from edt.report.colors import family_style
 from edt.report.page import PageFigure
 from edt.store.atomic import write_atomically, write_text
 from edt.store.layout import file_name
@@ -31,11 +31,6 @@ _DPI = 150
 def family_color(family: str) -> str:
     """Return the color of a family, the same as on the pages."""
     return family_style(family).light
-
-
-def family_marker(family: str) -> str:
-    """Return the marker of a family."""
-    return family_style(family).marker
 
 
 @contextmanager
@@ -76,33 +71,3 @@ def save(figure: Any, folder: Path, name: str, *, title: str, caption: str = "")
         write_atomically(folder / f"{name}.png", lambda file: figure.savefig(file, format="png", dpi=_DPI))
     # A page needs the element alone, without the XML preamble and its DTD, which no browser loads.
     return PageFigure(title=title, svg=svg[svg.index("<svg") :], caption=caption)
-
-
-def heat_map(
-    axis: Any, values: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str], *, low_is_good: bool
-) -> None:
-    """Draw a table as cells with their values; better values have darker cells, and the best one has a frame."""
-    import numpy as np
-    from matplotlib.colors import LinearSegmentedColormap, to_hex
-    from matplotlib.patches import Rectangle
-
-    table = np.array(values, dtype=float)
-    colors = LinearSegmentedColormap.from_list("good", color_scale(low_is_good=low_is_good))
-    image = axis.imshow(table, cmap=colors, aspect="auto")
-    axis.set_xticks(range(len(columns)), columns)
-    axis.set_yticks(range(len(rows)), rows)
-    axis.grid(visible=False)
-
-    # Missing values have no cell, and a table of nothing else has no best one.
-    present = np.argwhere(~np.isnan(table))
-    for row, column in present:
-        value = table[row, column]
-        color = text_color_on(to_hex(image.cmap(image.norm(value))))
-        axis.text(column, row, f"{value:.1f}", ha="center", va="center", color=color, fontsize=7)
-    if len(present):
-        best = np.nanargmin(table) if low_is_good else np.nanargmax(table)
-        row, column = np.unravel_index(best, table.shape)
-        # White within red is visible on every color of the scale.
-        for color, width in (("#d1001c", 3.0), ("white", 1.0)):
-            frame = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=color, linewidth=width)
-            axis.add_patch(frame)

@@ -22,13 +22,8 @@ class Choice:
     at_boundary: tuple[BoundaryValue, ...] = ()
 
     @property
-    def is_interior(self) -> bool:
-        """Whether it is inside the family's space. At a boundary a better setting may be just beyond."""
-        return not self.at_boundary
-
-    @property
     def boundary(self) -> dict[str, str]:
-        """The side of the boundary that each such parameter is at."""
+        """The side of the boundary that each such parameter is at: a better setting may be just beyond."""
         return {value.parameter: value.side for value in self.at_boundary}
 
 

@@ -25,7 +25,7 @@ from edt.report.colors import (
     relative_luminance,
     text_color_on,
 )
-from edt.report.figures import family_color, family_marker
+from edt.report.figures import family_color
 from edt.report.frame import table_rows
 from edt.report.html import breakable, leading_number, table_cells
 from edt.report.html_embed import inline_svg, plain, script_json, script_text
@@ -191,7 +191,7 @@ def test_one_family_has_one_look_under_each_of_its_names():
     assert family_style("edt instance") != family_style("edt")
     assert family_of("edt(t0=1,theta=0.5,granularity=instance)") == "edt instance"
     assert family_of("fixed(t0=1)") == "fixed"
-    assert (family_color("fixed"), family_marker("fixed")) == (LIGHT[0], "o")
+    assert family_color("fixed") == LIGHT[0]
 
 
 def test_known_families_and_those_of_users_look_different():
@@ -216,17 +216,6 @@ def test_a_figure_is_legible_on_its_cell(dark):
         assert (high + 0.05) / (low + 0.05) >= 4.5  # WCAG 2.2, 1.4.3
     scales = chart_data(study_page(examples=1))["scales"]
     assert scales["dark" if dark else "light"] == [[color, text_color_on(color)] for _, color in color_scale(dark=dark)]
-
-
-def test_the_map_of_a_figure_marks_its_best_cell():
-    from edt.report.figures import heat_map, panels
-
-    with panels(2) as (_, axes):
-        for axis, low, expected in ((axes[0], True, (1, 0)), (axes[1], False, (0, 1))):
-            heat_map(axis, [[3.0, 9.0], [1.0, math.nan]], ["a", "b"], ["c", "d"], low_is_good=low)
-            row, column = expected
-            assert {frame.get_xy() for frame in axis.patches} == {(column - 0.46, row - 0.46)}
-            assert [text.get_text() for text in axis.texts] == ["3.0", "9.0", "1.0"]
 
 
 # The table of settings
