@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,21 @@ _DPI = 150
 def family_color(family: str) -> str:
     """Return the color of a family, the same as on the pages."""
     return family_style(family).light
+
+
+def line_colors(count: int) -> list[Any]:
+    """Return `count` colors in a visible order, from dark to light."""
+    from matplotlib import colormaps
+
+    # The last tenth of viridis is too light for a line on white.
+    return [colormaps["viridis"](0.3 if count == 1 else 0.88 * index / (count - 1)) for index in range(count)]
+
+
+def family_handles(families: Iterable[str]) -> list[Any]:
+    """Return the entries of a legend for lines in the colors of these families."""
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], color=family_color(name), label=name.replace("_", " ")) for name in families]
 
 
 @contextmanager

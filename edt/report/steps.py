@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edt.extras import extra_imports
 from edt.records import ScoreRow
-from edt.report.figures import family_color
+from edt.report.figures import family_color, line_colors
 from edt.report.frame import model_label
 from edt.store.atomic import write_bytes
 from edt.store.layout import file_name
@@ -130,7 +130,7 @@ def _draw_family(axes: Sequence[Any], settings: Sequence[StepTraces]) -> None:
     """Draw the settings of a family into its three panels."""
     # Bands of many settings overlap; together they must not hide the lines.
     opacity = max(0.04, _BAND_OPACITY / len(settings))
-    for setting, color in zip(settings, _colors(len(settings)), strict=True):
+    for setting, color in zip(settings, line_colors(len(settings)), strict=True):
         for axis, rows in zip(axes[:2], (setting.entropy, setting.temperature), strict=True):
             steps = bands(rows)
             step_S = np.arange(1, len(steps.mean_S) + 1)
@@ -161,14 +161,6 @@ def _draw_legend(axes: Sequence[Any]) -> None:
         title=f"and {more} more" if more > 0 else None,
         title_fontsize=7.5,
     )
-
-
-def _colors(count: int) -> list[Any]:
-    """Return `count` colors in a visible order, from dark to light."""
-    from matplotlib import colormaps
-
-    # The last tenth of viridis is too light for a line on white.
-    return [colormaps["viridis"](0.3 if count == 1 else 0.88 * index / (count - 1)) for index in range(count)]
 
 
 def _scored_strategies(run: Run, scores: Sequence[ScoreRow]) -> Mapping[str, Collection[str]]:

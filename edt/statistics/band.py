@@ -22,6 +22,11 @@ class Bands:
     band_lo_G: Floats
     band_hi_G: Floats
 
+    def at(self, index: int, prefix: str = "") -> dict[str, float]:
+        """Return the four bounds at one point by name, as the columns of a row."""
+        names = ("lo", "hi", "band_lo", "band_hi")
+        return {f"{prefix}{name}": float(getattr(self, f"{name}_G")[index]) for name in names}
+
 
 def bands(values_G: Floats, values_BG: Floats, confidence: float) -> Bands:
     """Return the pointwise percentile interval, and the band that holds at all points together.

@@ -7,7 +7,8 @@ import pytest
 
 from edt.statistics.margin import GAIN
 from edt.strategies import EDT, Fixed
-from edt.study.experiments.best_of_k import BestOfK, _shown_k, sample_curves
+from edt.study.experiments.best_of_k import BestOfK, sample_curves
+from edt.study.experiments.cells import shown_counts
 from edt.study.selection import Choice
 from tests.support.curve_study import DISTINCT, study_of, weighted_of
 
@@ -126,6 +127,6 @@ def test_the_grammar_is_a_curve_without_a_difference(tmp_path, monkeypatch):
 
 
 def test_columns_are_powers_of_two_and_k():
-    assert _shown_k(8) == [1, 2, 4, 8]
-    assert _shown_k(6) == [1, 2, 4, 6]
-    assert _shown_k(1) == [1]
+    assert shown_counts(8, largest=64) == [1, 2, 4, 8]
+    assert shown_counts(6, largest=64) == [1, 2, 4, 6]
+    assert shown_counts(1, largest=64) == [1]

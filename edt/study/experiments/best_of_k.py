@@ -15,7 +15,7 @@ import numpy as np
 from edt.metrics.base import Floats
 from edt.metrics.suite import presentation
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.figures import family_color, panels, save
+from edt.report.figures import family_color, family_handles, panels, save
 from edt.report.numbers import number_text
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -24,7 +24,7 @@ from edt.statistics.band import Bands, bands
 from edt.statistics.bootstrap import compare
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
-from edt.study.experiments.cells import MISSING, difference_cell
+from edt.study.experiments.cells import MISSING, difference_cell, shown_counts
 from edt.study.experiments.deciding import Decided, decided
 from edt.study.results import Study
 from edt.study.weighted import Weighted
@@ -168,16 +168,11 @@ def _read(weighted: Weighted, metric: str, settings_K: Sequence[str]) -> tuple[F
     return values_1K[0], value_BK
 
 
-def _shown_k(n_samples: int) -> list[int]:
-    """Return the numbers of samples with a column: powers of two, and K."""
-    return sorted({k for k in (1, 2, 4, 8, 16, 32, 64) if k < n_samples} | {n_samples})
-
-
 def _table(study: Study, curves: Sequence[SampleCurve]) -> PageTable:
     """Return every family's values at some k, and the difference at K."""
     # Tasks have the same number of samples, but a metric may be missing on one.
     most = max((len(entry.value_K) for entry in curves), default=1)
-    columns = _shown_k(most)
+    columns = shown_counts(most, largest=64)
     rows = [
         [
             entry.task,
@@ -239,8 +234,7 @@ def _rows(entry: SampleCurve) -> list[dict[str, object]]:
         }
         if entry.difference_K is not None and entry.difference is not None:
             row["difference"] = float(entry.difference_K[index])
-            for name in ("lo", "hi", "band_lo", "band_hi"):
-                row[f"difference_{name}"] = float(getattr(entry.difference, f"{name}_G")[index])
+            row |= entry.difference.at(index, "difference_")
         rows.append(row)
     return rows
 
@@ -289,11 +283,7 @@ def _legend(figure: Any, curves: Sequence[SampleCurve], shown: Sequence[str]) ->
     from matplotlib.lines import Line2D
 
     drawn = {entry.family for entry in curves}
-    handles = [
-        Line2D([], [], color=family_color(family), label=family.replace("_", " "))
-        for family in shown
-        if family in drawn
-    ]
+    handles = family_handles(family for family in shown if family in drawn)
     if GRAMMAR_ID in drawn:
         handles.append(Line2D([], [], color="#555555", linestyle=":", label="the grammar itself"))
     figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=7, frameon=False)

@@ -60,3 +60,9 @@ def setting_cell(choice: Choice) -> str:
 def family_cell(family: str) -> str:
     """Return a family as tables name it; a control is marked."""
     return family.replace("_", " ") + (" (control)" if family in CONTROLS else "")
+
+
+def shown_counts(most: int, *, largest: int) -> list[int]:
+    """Return the numbers of a table's columns: powers of two up to `largest`, and the most there is."""
+    powers = (2**power for power in range(largest.bit_length()))
+    return sorted({count for count in powers if count < most} | {most})

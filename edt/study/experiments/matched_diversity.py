@@ -16,7 +16,7 @@ from edt.metrics.base import Floats
 from edt.metrics.suite import presentation
 from edt.records import Split
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.figures import panels, save
+from edt.report.figures import line_colors, panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.statistics.matched import (
@@ -321,15 +321,12 @@ def _level_rows(entry: Matched) -> list[dict[str, object]]:
 
 def _draw(study: Study, by_task: Mapping[str, MatchedTask], metrics: Sequence[str], folder: Path) -> PageFigure:
     """Draw the differences to fixed temperature over Self-BLEU: a row per task, a panel per metric."""
-    import matplotlib as mpl
+    from matplotlib.lines import Line2D
 
     rows = [row for of_task in by_task.values() for row in of_task.rows]
     shown = [metric for metric in metrics if any(row.metric == metric for row in rows)]
     labels = list(dict.fromkeys(row.label for row in rows if row.kind == "curve"))
-    # Not to the end of the map: its last colors are a yellow that is hard to see on white.
-    colors = {
-        label: mpl.colormaps["viridis"](0.8 * index / max(1, len(labels) - 1)) for index, label in enumerate(labels)
-    }
+    colors = dict(zip(labels, line_colors(len(labels)), strict=True))
     with panels(len(by_task) * len(shown), in_a_row=len(shown), width=3.0, height=2.5) as (figure, axes):
         places = [(name, metric) for name in by_task for metric in shown]
         # Each panel has its scale: an effect of min-p would hide those of θ in all others.
@@ -345,7 +342,7 @@ def _draw(study: Study, by_task: Mapping[str, MatchedTask], metrics: Sequence[st
             axis.tick_params(labelsize=7)
             if (name, metric) in places[-len(shown) :]:
                 axis.set_xlabel("Self-BLEU", fontsize=8)
-        handles = [mpl.lines.Line2D([], [], color=colors[label], label=label) for label in labels]
+        handles = [Line2D([], [], color=colors[label], label=label) for label in labels]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
         caption = (
             "Difference to fixed temperature at equal Self-BLEU, on test; above 0 is better where the metric has ↑. "

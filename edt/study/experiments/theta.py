@@ -16,7 +16,7 @@ import numpy as np
 from edt.metrics.base import Floats
 from edt.records import Split
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.figures import panels, save
+from edt.report.figures import line_colors, panels, save
 from edt.report.numbers import interval_text
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -235,9 +235,7 @@ def _theta_rows(over: OverTheta) -> list[dict[str, object]]:
             "value": entry.value,
             "difference": float(over.difference_G[number]),
         }
-        row |= {
-            name: float(getattr(over.difference, f"{name}_G")[number]) for name in ("lo", "hi", "band_lo", "band_hi")
-        }
+        row |= over.difference.at(number)
         decision = None if verdict is None else verdict.decision
         row |= {
             "detectable": None if verdict is None else verdict.detectable,
@@ -305,13 +303,12 @@ def _draw_theta(found: Sequence[OverTheta], folder: Path) -> PageFigure:
 
 def _draw_t0(found: Sequence[OverTheta], folder: Path) -> PageFigure:
     """Draw the smooth score over T0, a line for each θ."""
-    import matplotlib as mpl
+    from matplotlib.lines import Line2D
 
     places, columns = _places(found)
     by_place = {(over.task, over.objective.metric): over for over in found}
     thetas = sorted({entry.theta for over in found for entry in over.at})
-    # Not to the end of the map: its last colors are a yellow that is hard to see on white.
-    colors = {theta: mpl.colormaps["viridis"](0.8 * n / max(1, len(thetas) - 1)) for n, theta in enumerate(thetas)}
+    colors = dict(zip(thetas, line_colors(len(thetas)), strict=True))
     with panels(len(places), in_a_row=columns, width=3.4, height=2.4) as (figure, axes):
         for axis, place in zip(axes, places, strict=True):
             over = by_place.get(place)
@@ -326,7 +323,7 @@ def _draw_t0(found: Sequence[OverTheta], folder: Path) -> PageFigure:
             axis.set_xlabel("T0", fontsize=8)
             axis.set_title(f"{over.task}: {over.objective.label} {over.objective.arrow}", fontsize=8)
             axis.tick_params(labelsize=7)
-        handles = [mpl.lines.Line2D([], [], color=colors[theta], label=f"θ = {theta:g}") for theta in thetas]
+        handles = [Line2D([], [], color=colors[theta], label=f"θ = {theta:g}") for theta in thetas]
         figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=7, frameon=False)
         caption = (
             "The score on test over T0, with pointwise bands; the dot is at the T0 that is best on dev. θ = 0 is fixed."

@@ -15,17 +15,17 @@ import numpy as np
 from edt.metrics.base import Floats
 from edt.ranges import check_whole
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.figures import family_color, panels, save
+from edt.report.figures import family_color, family_handles, panels, save
 from edt.report.numbers import number_text
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.objective import Objective
 from edt.statistics.band import Bands, bands
-from edt.statistics.bootstrap import Comparison, interval, two_sided_p
+from edt.statistics.bootstrap import Comparison, compare
 from edt.statistics.budget import budget_curve
 from edt.store.atomic import write_text
 from edt.study.experiment import Experiment, ExperimentResult
-from edt.study.experiments.cells import MISSING, difference_cell, family_cell
+from edt.study.experiments.cells import MISSING, difference_cell, family_cell, shown_counts
 from edt.study.results import Study
 from edt.study.weighted import Weighted
 
@@ -135,7 +135,6 @@ def family_budgets(
         most = min(len(base_N), len(expected_N))
         difference_N = expected_N[:most] - base_N[:most]
         difference_BN = expected_BN[:, :most] - base_BN[:, :most]
-        lo, hi = interval(difference_BN[:, -1], study.confidence)
         found.append(
             FamilyBudget(
                 task=name,
@@ -146,8 +145,12 @@ def family_budgets(
                 bands=bands(expected_N, expected_BN, study.confidence),
                 difference_N=difference_N,
                 difference=bands(difference_N, difference_BN, study.confidence),
-                at_most=Comparison(
-                    difference=float(difference_N[-1]), lo=lo, hi=hi, p_value=two_sided_p(difference_BN[:, -1])
+                at_most=compare(
+                    float(expected_N[most - 1]),
+                    float(base_N[most - 1]),
+                    resampled=expected_BN[:, most - 1],
+                    resampled_baseline=base_BN[:, most - 1],
+                    confidence=study.confidence,
                 ),
             )
         )
@@ -176,14 +179,9 @@ def _budget(
     return np.mean([c.expected_N for c in curves], axis=0), np.mean([c.expected_BN for c in curves], axis=0)
 
 
-def _shown_n(most: int) -> list[int]:
-    """Return the budgets with a column: powers of two, and the whole."""
-    return sorted({n for n in (1, 2, 4, 8, 16, 32, 64, 128) if n < most} | {most})
-
-
 def _table(study: Study, curves: Sequence[FamilyBudget]) -> PageTable:
     """Return every family's expected score at some budgets, and the difference to fixed at the whole."""
-    columns = _shown_n(max((len(entry.expected_N) for entry in curves), default=1))
+    columns = shown_counts(max((len(entry.expected_N) for entry in curves), default=1), largest=128)
     rows = [
         [
             entry.task,
@@ -226,16 +224,13 @@ def _rows(entry: FamilyBudget) -> list[dict[str, object]]:
         }
         if index < len(entry.difference_N):
             row["difference"] = float(entry.difference_N[index])
-            for name in ("lo", "hi", "band_lo", "band_hi"):
-                row[f"difference_{name}"] = float(getattr(entry.difference, f"{name}_G")[index])
+            row |= entry.difference.at(index, "difference_")
         rows.append(row)
     return rows
 
 
 def _draw(curves: Sequence[FamilyBudget], shown: Sequence[str], folder: Path) -> PageFigure:
     """Draw a row per task and a panel per objective: the expected score over n."""
-    from matplotlib.lines import Line2D
-
     tasks = list(dict.fromkeys(entry.task for entry in curves))
     metrics = list(dict.fromkeys(entry.objective.metric for entry in curves))
     with panels(len(tasks) * len(metrics), in_a_row=len(metrics), width=3.4, height=2.5) as (figure, axes):
@@ -255,9 +250,7 @@ def _draw(curves: Sequence[FamilyBudget], shown: Sequence[str], folder: Path) ->
             axis.set_xlabel("trials", fontsize=8)
             axis.tick_params(labelsize=7)
         drawn = {entry.family for entry in curves}
-        handles = [
-            Line2D([], [], color=family_color(name), label=name.replace("_", " ")) for name in shown if name in drawn
-        ]
+        handles = family_handles(name for name in shown if name in drawn)
         figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=7, frameon=False)
         caption = "Expected score on the other half of dev of the best of n trials on one half, with pointwise bands."
         return save(figure, folder, "budget", title="Over the number of trials", caption=caption)
