@@ -97,14 +97,14 @@ def _common_ids(a: TaskSamples, b: TaskSamples, *, common_only: bool) -> list[st
     """Return the ids of the examples that are compared, in the order of `a`."""
     # In the order of A, whose table is read; resamples do not depend on the order.
     of_a, of_b = ([example.example_id for example in one.examples] for one in (a, b))
-    known = set(of_b)
-    common = [one for one in of_a if one in known]
+    known_a, known_b = set(of_a), set(of_b)
+    common = [one for one in of_a if one in known_b]
     if not common:
         raise DataError(
             f"a and b have no example in common: a has {_named(of_a)}; b has {_named(of_b)}. They are paired by "
             "example_id; both must be of the same data."
         )
-    only_a, only_b = [one for one in of_a if one not in known], [one for one in of_b if one not in set(of_a)]
+    only_a, only_b = [one for one in of_a if one not in known_b], [one for one in of_b if one not in known_a]
     if (only_a or only_b) and not common_only:
         raise DataError(
             f"{len(common)} examples are in both, but {len(only_a)} only in a ({_named(only_a)}) and {len(only_b)} "
