@@ -255,7 +255,6 @@ def _with_family(tested: Sequence[_Tested], request: CompareRequest) -> list[Row
 
     rows = []
     for number, one in enumerate(tested):
-        power = {"level": level, "one_sided": request.nested}
         # After the correction: a gain that only holds alone is not shown in a family.
         decision = _decision(one, adjusted[str(number)], level, request)
         # A metric that is missing on one side stays in the table, with its reason.
@@ -277,8 +276,8 @@ def _with_family(tested: Sequence[_Tested], request: CompareRequest) -> list[Row
                 method=compared.method,
                 p_value=p_values[str(number)],
                 p_adjusted=adjusted[str(number)],
-                detectable=detectable(one.error, **power),  # type: ignore[arg-type]
-                detectable_in_family=detectable(one.error, tests=max(1, family), **power),  # type: ignore[arg-type]
+                detectable=detectable(one.error, level=level, one_sided=request.nested),
+                detectable_in_family=detectable(one.error, level=level, tests=max(1, family), one_sided=request.nested),
                 margin=None if one.margin is None else one.margin.delta,
                 verdict="" if decision is None else str(decision.verdict),
                 verdict_text="" if decision is None else decision.text,

@@ -48,11 +48,15 @@ def pair_tasks(
     common_only: leave out examples that only one has, in place of an error.
     Raises DataError where nothing, or not the same, can be paired.
     """
-    # The same for every task: a table whose rows are of other samples would mislead.
-    options = {"samples": samples, "language": language, "common_only": common_only}
     # One task each: files of two programs call the same task by other names.
-    if len(a) == len(b) == 1:
-        return [_pair(next(iter(a.values())), next(iter(b.values())), **options)]  # type: ignore[arg-type]
+    names = zip(a, b, strict=True) if len(a) == len(b) == 1 else [(task, task) for task in _common_tasks(a, b)]
+    # The same for every task: a table whose rows are of other samples would mislead.
+    return [
+        _pair(a[of_a], b[of_b], samples=samples, language=language, common_only=common_only) for of_a, of_b in names
+    ]
+
+
+def _common_tasks(a: Mapping[str, TaskSamples], b: Mapping[str, TaskSamples]) -> list[str]:
     common = [task for task in a if task in b]
     if not common:
         raise DataError(f"a and b have no task in common: a has {', '.join(a)}; b has {', '.join(b)}.")
@@ -60,7 +64,7 @@ def pair_tasks(
     for task in [*a, *b]:
         if task not in common:
             logger.warning("left out: only one of the two has the task %s.", task)
-    return [_pair(a[task], b[task], **options) for task in common]  # type: ignore[arg-type]
+    return common
 
 
 def _pair(a: TaskSamples, b: TaskSamples, *, samples: int | None, language: str | None, common_only: bool) -> Pair:

@@ -130,9 +130,11 @@ def power_tables(request: PowerRequest) -> list[PowerTable]:
 
 
 def _table(pilot: _Pilot, margin: float | None, tests: int, request: PowerRequest) -> PowerTable:
-    # The same arguments for both columns, which differ in the number of tests alone.
-    side = {"level": request.level, "power": request.power, "one_sided": request.nested}
-    multiples = [multiple_of_error(tests=number, **side) for number in (1, tests)]  # type: ignore[arg-type]
+    # Both columns differ in the number of tests alone.
+    multiples = [
+        multiple_of_error(level=request.level, power=request.power, tests=number, one_sided=request.nested)
+        for number in (1, tests)
+    ]
 
     def differences(multiple: float) -> dict[tuple[int, int], float | None]:
         return {
