@@ -238,20 +238,17 @@ def _values(
 
 def _with_eda(evaluated: Sequence[StrategyMetrics], spec: EdaSpec, group_size: int | None) -> list[StrategyMetrics]:
     """Return the strategies with EDA, on a scale that is given or set by the fixed temperatures among them."""
-    note = ""
-    if spec.q_star is not None and spec.s_star is not None:
-        constants: EdaConstants | None = EdaConstants(q_star=spec.q_star, s_star=spec.s_star, source="override")
-    else:
+    constants, note = spec.constants, ""
+    if constants is None:
         # Provisional: a frame is one split, so its scale is set by the samples that are scored on it.
-        own = maxima([entry for entry in evaluated if entry.is_baseline], PROVISIONAL)
+        constants = maxima([entry for entry in evaluated if entry.is_baseline], PROVISIONAL)
         note = _EDA_MISSING
-        if own is not None:
+        if constants is not None:
             note = (
-                f"EDA is provisional: Q* = {own.q_star:.4g} is the best quality and S* = {own.s_star:.4g} the largest "
-                "Self-BLEU of the fixed temperatures in these samples; give q_star and s_star to take them from "
-                "elsewhere."
+                f"EDA is provisional: Q* = {constants.q_star:.4g} is the best quality and S* = {constants.s_star:.4g} "
+                "the largest Self-BLEU of the fixed temperatures in these samples; give q_star and s_star to take them "
+                "from elsewhere."
             )
-        constants = own
 
     return [with_eda(entry, constants, note, len(entry.outputs.texts[0]), group_size) for entry in evaluated]
 

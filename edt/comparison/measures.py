@@ -97,12 +97,12 @@ def metrics_of(pair: Pair, spec: MetricsSpec, names: Sequence[str] | None, quali
 
 
 def _eda(spec: MetricsSpec, quality: Metric) -> Metric:
-    if spec.eda.q_star is None or spec.eda.s_star is None:
+    constants = spec.eda.constants
+    if constants is None:
         raise ConfigError(
             "eda needs its scale, which two settings do not have: give metrics.eda.q_star and metrics.eda.s_star, as "
             "the table of edt score names them."
         )
-    constants = EdaConstants(q_star=spec.eda.q_star, s_star=spec.eda.s_star, source="override")
     return _EdaOfSums(quality=quality, self_bleu=spec.self_bleu, constants=constants, group_size=spec.group_size)
 
 

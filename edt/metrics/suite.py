@@ -121,6 +121,13 @@ class EdaSpec:
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"metrics.eda.{name} is {value}; it divides a score, so it must be above 0.")
 
+    @property
+    def constants(self) -> EdaConstants | None:
+        """The constants, where they are given."""
+        if self.q_star is None or self.s_star is None:
+            return None
+        return EdaConstants(q_star=self.q_star, s_star=self.s_star, source="override")
+
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsSpec:

@@ -132,8 +132,8 @@ def constants_for(
     5. the maxima of the fixed family on the split itself, which are provisional;
     6. none, and EDA is missing.
     """
-    if spec.q_star is not None and spec.s_star is not None:
-        return EdaConstants(q_star=spec.q_star, s_star=spec.s_star, source="override"), ""
+    if spec.constants is not None:
+        return spec.constants, ""
     # Ahead of what is frozen: a study's numbers must not depend on which command used the folder before it.
     if baseline_ids is not None:
         return _study_constants(entries, baseline_ids, frozen, key)
