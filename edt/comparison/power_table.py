@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,8 +16,8 @@ from rich.table import Table
 from edt.comparison.pilot import PowerRequest, PowerTable
 from edt.comparison.table import check_out
 from edt.metrics.suite import presentation
+from edt.report.documents import csv_from_rows
 from edt.store.atomic import write_text
-from edt.terminal_text import csv_cell
 
 
 def print_power(tables: Sequence[PowerTable], request: PowerRequest, console: Console) -> None:
@@ -80,14 +78,9 @@ def write_power(tables: Sequence[PowerTable], request: PowerRequest, path: Path)
     """Write a row per task, metric, examples and samples as CSV or JSON, by the ending of the path."""
     check_out(path)
     rows = [row for table in tables for row in _rows(table, request)]
-    if path.suffix == ".json":
-        write_text(path, json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n", setting="out")
-        return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
-    write_text(path, text.getvalue(), setting="out")
+    as_json = path.suffix == ".json"
+    text = json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n" if as_json else csv_from_rows(rows)
+    write_text(path, text, setting="out")
 
 
 def _rows(table: PowerTable, request: PowerRequest) -> list[Mapping[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -18,8 +17,9 @@ from rich.table import Table
 from edt.comparison.compare import CompareRequest, Row
 from edt.errors import ConfigError, suggestion
 from edt.metrics.suite import presentation
+from edt.report.documents import csv_from_rows
+from edt.statistics.verdicts import LEAST_CLUSTERS
 from edt.store.atomic import write_text
-from edt.terminal_text import csv_cell
 
 _ENDINGS = (".csv", ".json")
 
@@ -103,8 +103,10 @@ def _notes(rows: Sequence[Row], request: CompareRequest) -> list[str]:
     lines += dict.fromkeys(row.note for row in rows if row.note)
     # Said also without margins: whoever reads an interval should know.
     least = min(row.clusters for row in rows)
-    if least < 30 and not any(row.verdict for row in rows):
-        lines.append(f"{least} clusters are few: the intervals are too short, and no verdict is drawn below 30.")
+    if least < LEAST_CLUSTERS and not any(row.verdict for row in rows):
+        lines.append(
+            f"{least} clusters are few: the intervals are too short, and no verdict is drawn below {LEAST_CLUSTERS}."
+        )
     return lines
 
 
@@ -122,17 +124,7 @@ def write_comparison(rows: Sequence[Row], request: CompareRequest, path: Path) -
 
 
 def _csv(rows: Sequence[Row], request: CompareRequest) -> str:
-    text = io.StringIO()
-    # Every field of a row, under its own name: the file can be read back.
-    names = [field.name for field in fields(Row)]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["a_source", "b_source", *names])
-    for row in rows:
-        values = asdict(row)
-        # No value, not the word "nan", which a spreadsheet takes for text.
-        cells = ["" if _is_missing(values[name]) else values[name] for name in names]
-        writer.writerow([csv_cell(cell) if isinstance(cell, str) else cell for cell in [request.a, request.b, *cells]])
-    return text.getvalue()
+    return csv_from_rows([{"a_source": request.a, "b_source": request.b, **_fields(row)} for row in rows])
 
 
 def _json(rows: Sequence[Row], request: CompareRequest) -> str:
@@ -142,11 +134,14 @@ def _json(rows: Sequence[Row], request: CompareRequest) -> str:
         "b": request.b,
         "nested": request.nested,
         "bootstrap": {"resamples": bootstrap.resamples, "confidence": bootstrap.confidence, "seed": bootstrap.seed},
-        # JSON has no NaN: null is missing.
-        "rows": [{name: None if _is_missing(value) else value for name, value in asdict(row).items()} for row in rows],
+        "rows": [_fields(row) for row in rows],
     }
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _fields(row: Row) -> dict[str, Any]:
+    """Return every field of a row under its own name, so that the file can be read back; None is missing."""
+    # JSON has no NaN, and a spreadsheet takes the word "nan" for text.
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value for name, value in asdict(row).items()
+    }
