@@ -23,8 +23,12 @@ def signature_text(metric: str, options: Options, *, n: str, library: str) -> st
 
 def size_text(samples: SampleSet) -> str:
     """Return `<examples>x<samples>`, the `n` of a signature; `<examples>x<groups>x<samples>` where there are groups."""
-    groups = f"{samples.groups}x" if samples.groups > 1 else ""
-    return f"{len(samples.examples) // samples.groups}x{groups}{samples.n_samples}"
+    return counts_text(len(samples.examples) // samples.groups, samples.groups, samples.n_samples)
+
+
+def counts_text(n_examples: int, groups: int, n_samples: int) -> str:
+    """Return the `n` of a signature from its parts. n_samples: those of a group."""
+    return f"{n_examples}x{groups}x{n_samples}" if groups > 1 else f"{n_examples}x{n_samples}"
 
 
 def reference_count(samples: SampleSet) -> str:

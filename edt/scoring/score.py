@@ -12,6 +12,7 @@ from edt.ids import digest
 from edt.logs import announced, log_into
 from edt.metrics.base import check_group_size
 from edt.metrics.eda import EdaConstants, missing_signature
+from edt.metrics.signature import counts_text
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.ranges import check_whole
 from edt.records import ScoreRow
@@ -264,8 +265,8 @@ def with_eda(
         eda_value = MetricValue(metric="eda", value=None, resampled_B=None, signature=missing_signature(), note=note)
     else:
         # Self-BLEU's size: its groups are what EDA depends on.
-        groups = f"{n_samples // group_size}x" if group_size not in (None, n_samples) else ""
-        size = f"{len(entry.outputs.examples)}x{groups}{group_size or n_samples}"
+        of_group = group_size or n_samples
+        size = counts_text(len(entry.outputs.examples), n_samples // of_group, of_group)
         signature = constants.signature(quality=entry.quality, n=size)
         quality, self_bleu = entry.metrics[entry.quality], entry.metrics["self_bleu"]
         eda_value = combine_eda(quality, self_bleu, constants, signature, note)
