@@ -16,7 +16,7 @@ import numpy as np
 
 from edt.errors import DataError
 from edt.statistics.arrays import Floats, Ints
-from edt.statistics.band import bands
+from edt.statistics.band import Bands, bands
 from edt.statistics.bca import compare_corrected
 from edt.statistics.bootstrap import Comparison
 from edt.statistics.smooth import smoother
@@ -64,7 +64,7 @@ class MatchedCurve:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CurveDifference:
+class CurveDifference(Bands):
     """A difference of two curves, with bands, and its mean over the range.
 
     lo_G, hi_G: the pointwise interval, which holds at each level alone. band_lo_G, band_hi_G: the simultaneous band,
@@ -73,10 +73,6 @@ class CurveDifference:
 
     self_bleu_G: Floats
     difference_G: Floats
-    lo_G: Floats
-    hi_G: Floats
-    band_lo_G: Floats
-    band_hi_G: Floats
     mean: Comparison
 
 
@@ -187,7 +183,6 @@ def curve_difference(curve: MatchedCurve, other: MatchedCurve, *, confidence: fl
     """
     difference_G = curve.value_G - other.value_G
     difference_BG = curve.value_BG - other.value_BG
-    found = bands(difference_G, difference_BG, confidence)
 
     # The mean counts every level alike: the range is part of the question.
     jackknifes = (curve.value_CG, other.value_CG)
@@ -204,11 +199,8 @@ def curve_difference(curve: MatchedCurve, other: MatchedCurve, *, confidence: fl
     return CurveDifference(
         self_bleu_G=curve.self_bleu_G,
         difference_G=difference_G,
-        lo_G=found.lo_G,
-        hi_G=found.hi_G,
-        band_lo_G=found.band_lo_G,
-        band_hi_G=found.band_hi_G,
         mean=mean,
+        **vars(bands(difference_G, difference_BG, confidence)),
     )
 
 
