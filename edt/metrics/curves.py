@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from edt.errors import ConfigError
 from edt.metrics.base import Floats, Metric, Statistics
 from edt.metrics.suite import resampled_aggregate
-from edt.statistics.bootstrap import interval
+from edt.statistics.bootstrap import pointwise_intervals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +22,7 @@ class MetricCurve:
     def bounds(self, confidence: float) -> Floats:
         """Return the percentile interval at each k, [K, 2]; NaN where it is missing."""
         # Pointwise: each k has its interval, and no statement is made about all of them together.
-        return np.array([interval(resampled_B, confidence) for resampled_B in self.resampled_BK.T])
+        return pointwise_intervals(self.resampled_BK, confidence)
 
 
 def curve(

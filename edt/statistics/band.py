@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edt.statistics.arrays import Floats
-from edt.statistics.bootstrap import interval
+from edt.statistics.bootstrap import pointwise_intervals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ def bands(values_G: Floats, values_BG: Floats, confidence: float) -> Bands:
     The simultaneous band is value ± c·standard error, c the quantile of the resamples' largest deviation in standard
     errors (sup-t; Montiel Olea & Plagborg-Møller 2019).
     """
-    bounds = np.array([interval(values_B, confidence) for values_B in values_BG.T])
+    bounds = pointwise_intervals(values_BG, confidence)
     # Studentized: where the curve is less certain, the band is wider.
     error_G = values_BG.std(axis=0, ddof=1)
     deviations_BG = np.abs(values_BG - values_BG.mean(axis=0))

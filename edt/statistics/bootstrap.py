@@ -75,6 +75,11 @@ def interval(values: Floats, confidence: float) -> tuple[float, float]:
     return float(lo), float(hi)
 
 
+def pointwise_intervals(values_BG: Floats, confidence: float) -> Floats:
+    """Return the percentile interval at each point of a curve alone, [B, G] -> [G, 2]."""
+    return np.array([interval(values_B, confidence) for values_B in values_BG.T])
+
+
 @lru_cache(maxsize=4096)
 def wilson_interval(share: float, n: int, confidence: float) -> tuple[float, float]:
     """Return Wilson's score interval of a share of n units, both in percent (Wilson 1927; scipy's `method="wilson"`).

@@ -13,7 +13,7 @@ from scipy.special import gammaln
 
 from edt.errors import DataError
 from edt.statistics.arrays import Floats
-from edt.statistics.bootstrap import interval
+from edt.statistics.bootstrap import pointwise_intervals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def budget_curve(
 
     # The ranking is fixed: ranks of resampled dev scores would be noisier than those the choice was made by.
     expected_BN = test_BN[:, order] @ chance_NN.T
-    bounds = np.array([interval(values_B, confidence) for values_B in expected_BN.T])
+    bounds = pointwise_intervals(expected_BN, confidence)
     return BudgetCurve(
         expected_N=chance_NN @ test_N[order], lo_N=bounds[:, 0], hi_N=bounds[:, 1], expected_BN=expected_BN
     )
