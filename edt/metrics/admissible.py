@@ -7,9 +7,9 @@ is exact: the grammar becomes a finite automaton over words, and a beginning may
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from edt.metrics.factuality import words
@@ -100,7 +100,7 @@ class Automaton:
         """Every character of several bytes that a correct output can hold, by each of its beginnings."""
         letters = {letter for edges in self._edges for word in edges for letter in word}
         # Compared without regard to case, so a character may be right that folds to letters of the grammar ("ß").
-        characters = letters.union(c for c in _WIDE if c.isspace() or set(c.casefold()) <= letters)
+        characters = letters.union(c for c in _wide_characters() if c.isspace() or set(c.casefold()) <= letters)
         by_beginning: dict[bytes, list[str]] = {}
         for content, character in ((c.encode(), c) for c in sorted(characters)):
             for length in range(1, len(content)):
@@ -167,14 +167,10 @@ def _kind(text: str) -> str:
     return "letters" if _LETTER.match(text) else "mark"
 
 
-def _folding() -> Iterable[str]:
-    for code in range(128, 0x110000):
-        # Surrogates are no characters of UTF-8.
-        if not 0xD800 <= code < 0xE000:
-            character = chr(code)
-            if character.isspace() or character.casefold() != character:
-                yield character
-
-
-_WIDE = tuple(_folding())
-"""Characters of several bytes that are white space, or that case folding changes."""
+# When it is first needed: a million characters take a quarter of a second, also where the module is only imported.
+@cache
+def _wide_characters() -> Sequence[str]:
+    """Return the characters of several bytes that are white space, or that case folding changes."""
+    # Surrogates are no characters of UTF-8.
+    characters = (chr(code) for code in range(128, 0x110000) if not 0xD800 <= code < 0xE000)
+    return tuple(c for c in characters if c.isspace() or c.casefold() != c)
