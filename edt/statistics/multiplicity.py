@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 from edt.errors import ConfigError
 
+Name = TypeVar("Name", bound=Hashable)
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+
+def holm(p_values: Mapping[Name, float], *, count_missing: bool = False) -> dict[Name, float]:
     """Return Holm's adjusted p-values (Holm 1979): p·(m − rank), made monotone, at most 1.
 
     Compared with the level itself, they keep the chance of any false alarm among the m tests at the level, however
-    the tests depend on each other.
+    the tests depend on each other. A missing p stays missing.
+
+    count_missing: count it among the m tests, as of p = 1, where their number was declared beforehand.
     """
     # A missing p would sort anywhere and take a place in the order from another.
-    if missing := [name for name, p in p_values.items() if math.isnan(p)]:
-        known = holm({name: p for name, p in p_values.items() if not math.isnan(p)})
+    if missing := {name for name, p in p_values.items() if math.isnan(p)}:
+        least = {name: 1.0 if name in missing else p for name, p in p_values.items()}
+        known = holm(least if count_missing else {name: p for name, p in least.items() if name not in missing})
         return {name: float("nan") if name in missing else known[name] for name in p_values}
 
     # From the smallest p: it has all m tests to survive, the next one m − 1, and so on.

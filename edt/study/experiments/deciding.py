@@ -38,7 +38,7 @@ class Decided:
     @property
     def detectable_cell(self) -> str:
         """The smallest difference that could be shown."""
-        return MISSING if self.detectable != self.detectable else f"{self.detectable:.2g}"
+        return MISSING if math.isnan(self.detectable) else f"{self.detectable:.2g}"
 
 
 def higher_is_better(metric: str) -> bool:
@@ -84,22 +84,18 @@ def margin_evidence(study: Study, metric: str, by_task: Mapping[str, Decided | N
     A gain is claimed task by task, so it needs no correction (intersection–union). That there is none, or a loss, on
     some task is one of several chances to be wrong, and is corrected over the tasks by Holm's method.
     """
-
-    def corrected(p_values: Mapping[str, float]) -> dict[str, float]:
-        return holm({name: 1.0 if math.isnan(p) else p for name, p in p_values.items()})
-
     # How many tests there are is decided by the tasks, so one without a p-value counts with 1.
     known = {name: entry for name, entry in by_task.items() if entry is not None}
     p_adjusted = {
-        NO_GAIN: corrected({name: entry.p_no_gain for name, entry in known.items()}),
-        LOSS: corrected({name: entry.comparison.p_value for name, entry in known.items()}),
+        NO_GAIN: holm({name: entry.p_no_gain for name, entry in known.items()}, count_missing=True),
+        LOSS: holm({name: entry.comparison.p_value for name, entry in known.items()}, count_missing=True),
     }
     level = 1.0 - study.confidence
     evidence = []
     for name, entry in by_task.items():
         decision = None if entry is None else entry.decision
         verdict = None if decision is None else decision.verdict
-        not_shown = verdict in p_adjusted and p_adjusted[verdict][name] > level
+        not_shown = verdict in p_adjusted and not p_adjusted[verdict][name] <= level
         why = join_reasons(f"p after correction is above {level:.2g}" if not_shown else "", study.too_few(name))
         comparison = None if entry is None else entry.comparison
         sign = "above 0" if higher_is_better(metric) else "below 0"

@@ -32,9 +32,9 @@ class Primary:
 
     row: which setting of a nested family: the best of both families' trials ("θ free"), or the family's best ("best
     θ > 0"). comparison: with the interval by which the verdict is made: of level 1 − α, of nested families 1 − 2α.
-    p_value: of no gain; p_no_gain: of a gain of the margin. detectable: the smallest gain that is found with a chance
-    of 80 %, at the level of the first of all primary tests. alone: the verdict of this comparison by itself; decision:
-    after Holm's correction. flags: what a reader must know of the choices.
+    p_value: of no gain; p_no_gain: of a gain of the margin. error: the standard error of the gain. detectable: the
+    smallest one that is found with a chance of 80 %, at the level of the first of all primary tests. alone: the verdict
+    of this comparison by itself; decision: after Holm's correction. flags: what a reader must know of the choices.
     """
 
     task: str
@@ -50,6 +50,7 @@ class Primary:
     p_no_gain: float
     p_holm: float = float("nan")
     p_no_gain_holm: float = float("nan")
+    error: float = float("nan")
     detectable: float = float("nan")
     alone: Decision
     decision: Decision
@@ -83,12 +84,10 @@ def primary_comparisons(study: Study) -> list[Primary]:
         for primary in _comparisons(study, name, task, declared, objective)
     ]
     # How many there are was declared beforehand, so a missing one counts among the tests.
-    p_gain = _holm([p.p_value for p in found])
-    p_no_gain = _holm([p.p_no_gain for p in found])
-    return [
-        _corrected(study, primary, gain, no_gain, tests=len(found))
-        for primary, gain, no_gain in zip(found, p_gain, p_no_gain, strict=True)
-    ]
+    # By position, since two comparisons may have the same p.
+    p_gain = holm({n: p.p_value for n, p in enumerate(found)}, count_missing=True)
+    p_no_gain = holm({n: p.p_no_gain for n, p in enumerate(found)}, count_missing=True)
+    return [_corrected(study, primary, p_gain[n], p_no_gain[n], tests=len(found)) for n, primary in enumerate(found)]
 
 
 def _free_choice(task: TaskStudy, family: str, baseline: str, objective: Objective) -> str:
@@ -143,12 +142,10 @@ def _comparison(
         # Percentiles: every objective is a smooth function of means over examples, where BCa has nothing to correct.
         comparison = difference(first, second, confidence)
         gains_B = _gains(first.resampled_B, second.resampled_B, objective)
-    reason = study.too_few(name) or ("" if comparison is not None else _missing(task, own, other))
     # The same setting twice has no sampling error: that dev returns the baseline is the result.
     if comparison is not None and own == other:
         comparison = replace(comparison, lo=0.0, hi=0.0)
-    lo, hi = (float("nan"), float("nan")) if comparison is None else (comparison.lo, comparison.hi)
-    alone = decide(lo, hi, margin, level=level, reason=reason)
+    alone = _decision(study, name, own, other, comparison, margin)
     return Primary(
         task=name,
         declared=declared,
@@ -162,7 +159,7 @@ def _comparison(
         p_value=_p_gain(gains_B, nested=declared.nested),
         # The gain turned around, and the margin with it: small where the gain is surely less than the margin.
         p_no_gain=float("nan") if gains_B is None else one_sided_p(-gains_B, above=-margin.delta),
-        detectable=float("nan") if gains_B is None else standard_error(gains_B),
+        error=float("nan") if gains_B is None else standard_error(gains_B),
         alone=alone,
         decision=alone,
         flags=_flags(task, declared, objective, own, other),
@@ -171,20 +168,31 @@ def _comparison(
 
 def _corrected(study: Study, primary: Primary, p_holm: float, p_no_gain_holm: float, *, tests: int) -> Primary:
     """Return a comparison with the verdict after the correction, and its power."""
-    level, comparison = 1.0 - study.confidence, primary.comparison
-    lo, hi = (float("nan"), float("nan")) if comparison is None else (comparison.lo, comparison.hi)
-    reason = study.too_few(primary.task) or (
-        "" if comparison is not None else _missing(study.tasks[primary.task], primary.own, primary.other)
-    )
-    decision = decide(lo, hi, primary.margin, p_adjusted=p_holm, level=level, reason=reason)
+    p = primary
+    decision = _decision(study, p.task, p.own, p.other, p.comparison, p.margin, p_adjusted=p_holm)
     # Two equal settings have no error, and so nothing that could be found.
-    error = primary.detectable
     smallest = float("nan")
-    if error > 0:
-        smallest = detectable(error, level=level, tests=tests, one_sided=primary.declared.nested)
-    if primary.own == primary.other and decision.verdict is NO_GAIN:
+    if p.error > 0:
+        smallest = detectable(p.error, level=1.0 - study.confidence, tests=tests, one_sided=p.declared.nested)
+    if p.own == p.other and decision.verdict is NO_GAIN:
         decision = Decision(verdict=NO_GAIN, text=f"{decision.text}: dev chose the same setting")
-    return replace(primary, p_holm=p_holm, p_no_gain_holm=p_no_gain_holm, detectable=smallest, decision=decision)
+    return replace(p, p_holm=p_holm, p_no_gain_holm=p_no_gain_holm, detectable=smallest, decision=decision)
+
+
+def _decision(
+    study: Study,
+    name: str,
+    own: str,
+    other: str,
+    comparison: Comparison | None,
+    margin: Margin,
+    p_adjusted: float | None = None,
+) -> Decision:
+    """Return the verdict on a difference; without p_adjusted by itself."""
+    lo, hi = (float("nan"), float("nan")) if comparison is None else (comparison.lo, comparison.hi)
+    missing = _missing(study.tasks[name], own, other) if comparison is None else ""
+    reason = study.too_few(name) or missing
+    return decide(lo, hi, margin, p_adjusted=p_adjusted, level=1.0 - study.confidence, reason=reason)
 
 
 def _gains(own_B: Floats | None, other_B: Floats | None, objective: Objective) -> Floats:
@@ -199,13 +207,6 @@ def _p_gain(gains_B: Floats | None, *, nested: bool) -> float:
     if gains_B is None:
         return float("nan")
     return one_sided_p(gains_B) if nested else two_sided_p(gains_B)
-
-
-def _holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm-adjusted p-values in their order; a missing one counts as 1, and stays missing."""
-    # Keyed by position, since two comparisons may have the same p.
-    adjusted = holm({str(n): 1.0 if math.isnan(p) else p for n, p in enumerate(p_values)})
-    return [float("nan") if math.isnan(p) else adjusted[str(n)] for n, p in enumerate(p_values)]
 
 
 def _missing(task: TaskStudy, own: str, other: str) -> str:
