@@ -106,10 +106,13 @@ _LONGEST_VALUE = 60
 """Characters of a value that an error shows."""
 
 
-def changes(before: Any, now: Any, key: str = "") -> list[str]:
+def changes(before: Any, now: Any) -> list[str]:
     """Return `KEY: BEFORE → NOW` for each key that differs between two protocols."""
     # As JSON has it, where a tuple is a list.
-    before, now = json.loads(json.dumps(before)), json.loads(json.dumps(now))
+    return _changes(json.loads(json.dumps(before)), json.loads(json.dumps(now)), "")
+
+
+def _changes(before: Any, now: Any, key: str) -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         found = []
         for name in dict.fromkeys([*before, *now]):
@@ -119,7 +122,7 @@ def changes(before: Any, now: Any, key: str = "") -> list[str]:
             elif name not in before:
                 found.append(f"{inner}: not there → {_shown(now[name])}")
             else:
-                found += changes(before[name], now[name], inner)
+                found += _changes(before[name], now[name], inner)
         return found
     return [] if before == now else [f"{key}: {_shown(before)} → {_shown(now)}"]
 

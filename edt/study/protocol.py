@@ -157,15 +157,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     logger.info("%s", plan_message(session, index, protocol))
 
     # The constants are frozen from the fixed temperatures as configured, before anything is searched.
-    is_new = not run.parts()
-    # The first pass of a large model can take half an hour, after which nobody wants to learn that it will be days.
-    if is_new and _examples(session, index)[0] >= _FEWEST_FOR_PILOT:
-        logger.info("%s", _first_time_message(session, index, protocol))
-    start = monotonic()
-    run, entries = _measure_on_dev(session, index, protocol.baseline, metrics, "dev, fixed temperatures")
-    # Only where they were decoded now: what is on disk takes no time, and says nothing of the speed.
-    if is_new:
-        logger.info("%s", _time_message(session, index, protocol, monotonic() - start))
+    run, entries = _measure_baseline(session, index, protocol, metrics, is_new=not run.parts())
     constants = _constants(session, run, entries, metrics, protocol, name)
     if constants is None:
         return DecodedTask(run=run, families=protocol.families, left_out=_NO_SCALE)
@@ -205,6 +197,21 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         on_test=tuple(on_test),
         read_before=read_before,
     )
+
+
+def _measure_baseline(
+    session: Session, index: int, protocol: StudyProtocol, metrics: MetricsSpec, *, is_new: bool
+) -> tuple[Run, list[StrategyMetrics]]:
+    """Decode and measure the fixed temperatures on dev; say about how long the task takes where its run is new."""
+    # The first pass of a large model can take half an hour, after which nobody wants to learn that it will be days.
+    if is_new and _examples(session, index)[0] >= _FEWEST_FOR_PILOT:
+        logger.info("%s", _first_time_message(session, index, protocol))
+    start = monotonic()
+    run, entries = _measure_on_dev(session, index, protocol.baseline, metrics, "dev, fixed temperatures")
+    # Only where they were decoded now: what is on disk takes no time, and says nothing of the speed.
+    if is_new:
+        logger.info("%s", _time_message(session, index, protocol, monotonic() - start))
+    return run, entries
 
 
 def _undecoded(session: Session, index: int, protocol: StudyProtocol) -> DecodedTask:
@@ -316,8 +323,8 @@ def planned_settings(protocol: StudyProtocol, task: str) -> tuple[int, int]:
     objectives, curves = len(protocol.objectives[task]), len(protocol.curve_settings)
     chosen = objectives * len(protocol.families)
     if protocol.confirm is None:
-        # At most: trials of two families that coincide are decoded once, which is known only afterwards.
-        # A space may have fewer settings than trials.
+        # At most: trials of two families that coincide are decoded once, which is known only afterwards. A space may
+        # have fewer settings than trials.
         tried = sum(
             FamilySearch(f, protocol.search, protocol.objectives[task]).target for f in protocol.families.values()
         )

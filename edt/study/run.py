@@ -260,24 +260,9 @@ def run_study(request: StudyRequest) -> Study | None:
     if study.exploratory:
         logger.warning("%s", study.exploratory)
 
-    # In the configured order: the scorecard reads the results of those before it.
-    results: dict[str, ExperimentResult] = {}
-    for name, experiment in request.experiments.items():
-        console.print(f"{name}: {experiment.title}", highlight=False, markup=False)
-        results[name] = experiment.write(study, request.results / name, results)
-        # In each file, since a table is copied without the page: there nobody would know that it is exploratory.
-        warnings = [study.exploratory] if study.exploratory else []
-        put_warnings(request.results / name, "table", [*warnings, *results[name].section.warnings])
-
+    results = _write_experiments(request, study)
     console.print("report.html", highlight=False, markup=False)
-    # The verdicts first: they are read from the other experiments, and are what a reader looks for.
-    ordered = sorted(results, key=lambda name: not request.experiments[name].reads_others)
-    sections = [results[name].section for name in ordered]
-    # On the page's first section, where nobody can overlook it.
-    if study.exploratory:
-        sections[0] = replace(sections[0], warnings=[study.exploratory, *sections[0].warnings])
-    shared = study_folder(request.generation.runs, [t.scored.run.generation_id for t in study.tasks.values()])
-    write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
+    _write_report(request, study, results)
 
     # last, so that a folder with a manifest has everything else
     write_study_manifest(
@@ -294,6 +279,32 @@ def run_study(request: StudyRequest) -> Study | None:
     # To stdout, as the result of the command: what was run for hours should not end in the name of a folder.
     print_results(results, request.home / "report.html", result_console())
     return study
+
+
+def _write_experiments(request: StudyRequest, study: Study) -> dict[str, ExperimentResult]:
+    """Write every experiment into its folder, and return what it found."""
+    console = stderr_console()
+    # In the configured order: the scorecard reads the results of those before it.
+    results: dict[str, ExperimentResult] = {}
+    for name, experiment in request.experiments.items():
+        console.print(f"{name}: {experiment.title}", highlight=False, markup=False)
+        results[name] = experiment.write(study, request.results / name, results)
+        # In each file, since a table is copied without the page: there nobody would know that it is exploratory.
+        warnings = [study.exploratory] if study.exploratory else []
+        put_warnings(request.results / name, "table", [*warnings, *results[name].section.warnings])
+    return results
+
+
+def _write_report(request: StudyRequest, study: Study, results: Mapping[str, ExperimentResult]) -> None:
+    """Write the page of all experiments."""
+    # The verdicts first: they are read from the other experiments, and are what a reader looks for.
+    ordered = sorted(results, key=lambda name: not request.experiments[name].reads_others)
+    sections = [results[name].section for name in ordered]
+    # On the page's first section, where nobody can overlook it.
+    if study.exploratory:
+        sections[0] = replace(sections[0], warnings=[study.exploratory, *sections[0].warnings])
+    shared = study_folder(request.generation.runs, [t.scored.run.generation_id for t in study.tasks.values()])
+    write_page(study, sections, [request.home / "report.html", shared / "report.html"], request.browser)
 
 
 def _log_plan(request: StudyRequest, protocol: StudyProtocol) -> None:
