@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from edt.statistics.margin import GAIN, LOSS, NO_GAIN
-from edt.strategies import EDT, Fixed
 from edt.study.curves import Curve
 from edt.study.experiments.matched_diversity import (
     MatchedDiversity,
@@ -13,18 +12,12 @@ from edt.study.experiments.matched_diversity import (
     matched_task,
     settings_in_range,
 )
-from tests.support.curve_study import study_of, weighted_of
+from tests.support.curve_study import curves_of, strategies_of, study_of, weighted_of
 
 T0 = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 THETA = (0.2, 1.6)
-CURVES = {
-    "fixed": [Curve(family="fixed", axis="t0", others={}, strategies=[Fixed(t0=t0) for t0 in T0])],
-    "edt": [
-        Curve(family="edt", axis="t0", others={"theta": theta}, strategies=[EDT(t0=t0, theta=theta) for t0 in T0])
-        for theta in THETA
-    ],
-}
-STRATEGIES = {s.strategy_id: s for of_family in CURVES.values() for curve in of_family for s in curve.strategies}
+CURVES = curves_of(T0, THETA)
+STRATEGIES = strategies_of(CURVES)
 
 
 def self_bleu_of(strategy):

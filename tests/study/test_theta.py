@@ -5,21 +5,14 @@ import pytest
 
 from edt.scoring.objective import EDA
 from edt.statistics.margin import LOSS, NO_GAIN
-from edt.strategies import EDT, Fixed
 from edt.study.curves import Curve
 from edt.study.experiments.theta import Theta, over_theta
-from tests.support.curve_study import DISTINCT, study_of, weighted_of
+from tests.support.curve_study import DISTINCT, curves_of, strategies_of, study_of, weighted_of
 
 T0 = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 THETA = (0.2, 1.6)
-CURVES = {
-    "fixed": [Curve(family="fixed", axis="t0", others={}, strategies=[Fixed(t0=t0) for t0 in T0])],
-    "edt": [
-        Curve(family="edt", axis="t0", others={"theta": theta}, strategies=[EDT(t0=t0, theta=theta) for t0 in T0])
-        for theta in THETA
-    ],
-}
-STRATEGIES = {s.strategy_id: s for of_family in CURVES.values() for curve in of_family for s in curve.strategies}
+CURVES = curves_of(T0, THETA)
+STRATEGIES = strategies_of(CURVES)
 BEST_T0 = {0.0: 0.9, 0.2: 1.1, 1.6: 1.6}
 LOSS_OF = {0.0: 0.0, 0.2: 0.0, 1.6: 1.0}
 

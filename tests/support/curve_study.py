@@ -14,12 +14,30 @@ from edt.metrics.suite import BootstrapSpec, MetricsSpec, MetricValue
 from edt.scoring.eda_constants import StrategyMetrics
 from edt.scoring.objective import EDA, Objective
 from edt.scoring.score import RunScores
+from edt.strategies import EDT, Fixed
+from edt.study.curves import Curve
 from edt.study.results import Study, TaskStudy
 from edt.study.weighted import Weighted
 
 DISTINCT = Objective(metric="distinct_correct", higher_is_better=True)
 CONSTANTS = EdaConstants(q_star=80.0, s_star=100.0, source="dev")
 MARGINS = {"quality": 0.5, "distinct_correct": 0.1, "eda": 1.0, "best_of": 0.5}
+
+
+def curves_of(t0s, thetas):
+    """The curve of fixed temperatures, and one of EDT for each θ."""
+    return {
+        "fixed": [Curve(family="fixed", axis="t0", others={}, strategies=[Fixed(t0=t0) for t0 in t0s])],
+        "edt": [
+            Curve(family="edt", axis="t0", others={"theta": theta}, strategies=[EDT(t0=t0, theta=theta) for t0 in t0s])
+            for theta in thetas
+        ],
+    }
+
+
+def strategies_of(curves):
+    """The settings of all curves, by their ids."""
+    return {s.strategy_id: s for of_family in curves.values() for curve in of_family for s in curve.strategies}
 
 
 def _rng(*key):
