@@ -38,7 +38,9 @@ def print_list(kinds: Sequence[str], user_folder: Path | None = None) -> None:
         raise ConfigError(f"give one of {allowed}, as in `edt list strategies`.")
     (kind,) = kinds
     if kind not in KINDS:
-        raise ConfigError(f"'{kind}' cannot be listed{suggestion(kind, [*KINDS, RUNS])}; give one of {allowed}.")
+        raise ConfigError(
+            f"'{visible(kind)}' cannot be listed{suggestion(kind, [*KINDS, RUNS])}; give one of {allowed}."
+        )
     descriptions = dict(metrics()) if kind == "metrics" else options(KINDS[kind], user_folder)
     width = max(map(len, descriptions))
     for name, description in descriptions.items():

@@ -167,14 +167,14 @@ def explain_option(words: str, command: str) -> str:
     name = option.lstrip("-").replace("-", "_")
     node = _node("", command, (), None)
     if name in _names(node):
-        return _did_you_mean([f"{name}={value or ('true' if isinstance(node[name], bool) else '…')}"])
+        return _did_you_mean([f"{name}={value or ('true' if isinstance(_child(node, name), bool) else '…')}"])
     return _hint_below("", _WORDS_OF_USERS.get(name, name), node, value or None)
 
 
 def _hint_below(parent: str, name: str, node: Any, value: str | None) -> str:
     """Return " (did you mean …?)" for the keys of this name one or two levels below a node; "" if there are none."""
     # The temperatures of EDA's scale have the keys of a strategy, but nobody who names one means them.
-    children = {f"{parent}.{child}".lstrip("."): node[child] for child in node if child != "eda_scale"}
+    children = {f"{parent}.{child}".lstrip("."): _child(node, child) for child in node if child != "eda_scale"}
     keys = [f"{path}.{name}" for path, child in children.items() if name in _names(child)]
     if not keys:
         keys = [
@@ -182,7 +182,7 @@ def _hint_below(parent: str, name: str, node: Any, value: str | None) -> str:
             for path, child in children.items()
             if isinstance(child, DictConfig)
             for inner in child
-            if name in _names(child[inner])
+            if name in _names(_child(child, inner))
         ]
 
     # Fixed temperature first, the family that most people know; a family alone is chosen by its option.
@@ -192,6 +192,11 @@ def _hint_below(parent: str, name: str, node: Any, value: str | None) -> str:
     if family:
         shown = [f"strategy={family.group(1)} strategy.{name}={value or '…'}", shown[0]]
     return _did_you_mean(shown)
+
+
+def _child(node: DictConfig, key: Any) -> Any:
+    """Return the value of a key; None for one that the command line has yet to give (`???`)."""
+    return None if OmegaConf.is_missing(node, key) else node[key]
 
 
 def _did_you_mean(overrides: Sequence[str]) -> str:

@@ -141,6 +141,15 @@ def test_errors_are_one_sentence(case, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unknown_option_of_each_command_is_refused(command, capsys):
+    assert "--nonsense" in refused(capsys, *command.split(), "--nonsense")
+
+
+def test_a_kind_with_a_line_break_is_refused_in_one_line(capsys):
+    assert "'models⏎' cannot be listed" in refused(capsys, "list", "models\n")
+
+
 def test_a_key_of_decoding_is_sent_to_the_command_that_decodes(capsys):
     assert "repeat `edt run … task.quality=NAME`" in refused(capsys, "report", "task.quality=chrf")
     said = refused(capsys, "export", "sampling.seed=3")
