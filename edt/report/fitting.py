@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from edt.records import ScoreRow
-from edt.report.frame import DELTAS, HEADINGS, QUALITY_COLUMN, Sections
+from edt.report.frame import DELTAS, QUALITY_COLUMN, Sections, heading, is_delta
 
 ALWAYS = (QUALITY_COLUMN, "self_bleu", "eda")
 """Columns that a table never leaves out: what settings are compared by."""
@@ -25,6 +25,8 @@ def fitting_columns(
     fits: whether a table of these columns fits. Where not even the important columns fit, they are shown all the same.
     """
     important = {*ALWAYS, *(column for column in _WARNING if _has_value(column, sections))}
+    # A difference that not every table has is there because this one decides by it.
+    important |= {column for column in columns if is_delta(column) and column not in DELTAS.values()}
     # The others from the right: the task's own metrics stand first.
     optional = [column for column in _FIRST_LEFT_OUT if column in columns and column not in important]
     optional += [column for column in reversed(columns) if column not in important and column not in _FIRST_LEFT_OUT]
@@ -48,7 +50,7 @@ def fitting_columns(
 
 def left_out_line(left_out: Sequence[str]) -> str:
     """Return the line that names the columns that are not shown, and where they are."""
-    names = ", ".join(HEADINGS.get(column, column).rstrip(" ↑↓") for column in left_out)
+    names = ", ".join(heading(column).rstrip(" ↑↓") for column in left_out)
     number = "1 column does" if len(left_out) == 1 else f"{len(left_out)} columns do"
     return f"{number} not fit: {names}; table.md has {'it' if len(left_out) == 1 else 'them'}."
 

@@ -13,7 +13,8 @@ from edt.report.setting_text import setting_texts
 QUALITY_COLUMN = "quality"
 """The column of each task's quality metric, whichever it is; a section says which one it shows."""
 DELTAS = {QUALITY_COLUMN: "delta_quality", "eda": "delta_eda"}
-"""Columns of the differences to the baseline, by the column whose difference they show."""
+"""Columns of the differences to the baseline, by the column whose difference they show, of those that every table has."""
+_DELTA = "delta_"
 _DELTA_HEADINGS = {DELTAS[QUALITY_COLUMN]: "Δ quality ↑", DELTAS["eda"]: "Δ EDA ↓"}
 _QUALITY_BY_NAME = ("rouge_l", "sacrebleu")
 """The quality metrics of version 0.1, whose scores do not say which metric is the quality."""
@@ -110,16 +111,36 @@ def metric_label(name: str) -> str:
     return presentation(name).label
 
 
-def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None) -> dict[Group, list[TableRow]]:
+def delta_column(column: str) -> str:
+    """Return the column of the differences to the baseline in `column`."""
+    return f"{_DELTA}{column}"
+
+
+def is_delta(column: str) -> bool:
+    """Return whether a column shows differences to the baseline."""
+    return column.startswith(_DELTA)
+
+
+def heading(column: str) -> str:
+    """Return the heading of a column; one that is not built in is headed by its name."""
+    if column not in HEADINGS and is_delta(column):
+        return f"Δ {heading(column.removeprefix(_DELTA))}"
+    return HEADINGS.get(column, column)
+
+
+def table_rows(
+    scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None = None, *, deltas: Sequence[str] = tuple(DELTAS)
+) -> dict[Group, list[TableRow]]:
     """Return the sections in order of appearance, each with its rows sorted by family and parameters.
 
     run_labels: in what a run differs from the others of its model and task, by generation id. Used wherever there are
-        several of them; a run without a label is named by its id there.
+        several of them; a run without a label is named by its id there. deltas: the columns whose difference to the
+        baseline has a column of its own.
     """
     by_group: dict[Group, dict[str, dict[str, ScoreRow]]] = {}
     for score in scores:
         cells = by_group.setdefault(_group(score), {}).setdefault(score.strategy_id, {})
-        for cell in with_differences([score]):
+        for cell in with_differences([score], deltas):
             cells[metric_column(cell)] = cell
 
     sections = {}
@@ -129,16 +150,16 @@ def table_rows(scores: Sequence[ScoreRow], run_labels: Mapping[str, str] | None 
     return sections
 
 
-def with_differences(scores: Iterable[ScoreRow]) -> Iterator[ScoreRow]:
-    """Yield the scores, each followed by its difference to the baseline where a column shows that."""
+def with_differences(scores: Iterable[ScoreRow], deltas: Sequence[str] = tuple(DELTAS)) -> Iterator[ScoreRow]:
+    """Yield the scores, each of the columns `deltas` followed by its difference to the baseline where it has one."""
     for score in scores:
         yield score
         # Of the deciding figures alone: every metric has a difference, and a table of all would be twice as wide.
-        column = DELTAS.get(metric_column(score))
-        if column is not None and score.difference is not None:
+        column = metric_column(score)
+        if column in deltas and score.difference is not None:
             yield replace(
                 score,
-                metric=column,
+                metric=delta_column(column),
                 value=score.difference,
                 lo=score.difference_lo,
                 hi=score.difference_hi,
@@ -194,11 +215,16 @@ def model_label(path: str) -> str:
 
 
 def columns_in(sections: Sections) -> list[str]:
-    """Return the columns of all sections, in the order of `HEADINGS`, then others in order of appearance."""
+    """Return the columns of all sections, in the order of `HEADINGS`, then others in order of appearance.
+
+    A difference that `HEADINGS` does not have is next to the column that it is of.
+    """
     present = dict.fromkeys(column for rows in sections.values() for row in rows for column in row.cells)
-    return [column for column in HEADINGS if column in present] + [
-        column for column in present if column not in HEADINGS
-    ]
+    known = [column for column in HEADINGS if column in present]
+    for column in (column for column in present if column not in HEADINGS):
+        of = column.removeprefix(_DELTA)
+        known.insert(known.index(of) + 1 if is_delta(column) and of in known else len(known), column)
+    return known
 
 
 def quality_name(rows: Sequence[TableRow]) -> str:
@@ -218,13 +244,14 @@ def metric_text(
     metric: str, interval: tuple[float | None, float | None, float | None], *, is_baseline: bool = False
 ) -> str:
     """Return a value with its bounds as every table shows it. metric: of a difference its column, as "delta_eda"."""
-    is_difference = metric in _DELTA_HEADINGS
+    is_difference = is_delta(metric)
     if is_difference and is_baseline:
         return "baseline"
     value, lo, hi = interval
     if metric in WITHOUT_INTERVAL:
         lo = hi = None
-    return interval_text(value, lo, hi, digits=presentation(metric).digits, signed=is_difference)
+    digits = presentation(metric.removeprefix(_DELTA)).digits
+    return interval_text(value, lo, hi, digits=digits, signed=is_difference)
 
 
 def place_names(sections: Sections) -> dict[Group, str]:
@@ -241,7 +268,7 @@ def difference_note(sections: Sections) -> str:
     has_equal = False
     for group, rows in sections.items():
         for row in rows:
-            for column in (name for name in _DELTA_HEADINGS if name in row.cells):
+            for column in filter(is_delta, row.cells):
                 cell = row.cells[column]
                 places = by_baseline.setdefault(f"{cell.baseline} ({cell.baseline_origin})", [])
                 if names[group] not in places:
@@ -268,7 +295,7 @@ def difference_note(sections: Sections) -> str:
 
 def _is_equal_to_baseline(row: TableRow, column: str) -> bool:
     """Return whether a difference is 0 in every resample, of another setting than the baseline."""
-    cell, shown = row.cells[column], next(name for name, delta in DELTAS.items() if delta == column)
+    cell, shown = row.cells[column], column.removeprefix(_DELTA)
     # Where the value has no interval either, there are no resamples, as of a single example.
     has_resamples = shown in row.cells and row.cells[shown].lo is not None
     return cell.value == 0 and cell.lo is None and row.strategy_id != cell.baseline and has_resamples

@@ -18,13 +18,13 @@ from edt.metrics.suite import presentation
 from edt.records import ScoreRow
 from edt.report.fitting import fitting_columns, left_out_line
 from edt.report.frame import (
-    HEADINGS,
     MEASURED_COLUMNS,
     Group,
     Sections,
     TableRow,
     cell_text,
     columns_in,
+    heading,
     metric_label,
     notes_in,
     quality_name,
@@ -168,11 +168,6 @@ def _elsewhere(sections: Sections) -> str:
 def row_texts(row: TableRow, columns: Sequence[str]) -> list[str]:
     """Return the texts of a row: the setting and its cells."""
     return [row.setting or row.strategy_id, *(cell_text(row.cells.get(column)) for column in columns)]
-
-
-def heading(column: str) -> str:
-    """Return the heading of a column."""
-    return HEADINGS.get(column, column)
 
 
 def markdown(sections: Sections, warnings: Sequence[str] = ()) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edt.records import ScoreRow
-from edt.report.frame import DELTAS, Sections, cell_text, place_names
+from edt.report.frame import QUALITY_COLUMN, Sections, TableRow, cell_text, delta_column, place_names
 from edt.scoring.objective import Objective
 from edt.tuning.results import SearchResult, distinct
 
@@ -42,16 +42,19 @@ def conclusions(result: SearchResult, sections: Sections) -> list[str]:
     if chosen == fixed:
         return [f"The chosen setting is the best fixed temperature itself, {fixed}: no other was better on dev."]
 
-    # Tables have paired differences of these two; of another objective the values with their intervals are shown.
-    column = DELTAS.get(result.objective.metric)
-    if column is None:
-        return []
     names = place_names(sections)
     texts = []
     for group, rows in sections.items():
-        cells = [row.cells.get(column) for row in rows if row.strategy_id == chosen]
+        cells = [_difference(row, result.objective) for row in rows if row.strategy_id == chosen]
         texts += [f"{names[group]}: {_verdict(chosen, fixed, cell, result.objective)}" for cell in cells]
     return texts
+
+
+def _difference(row: TableRow, objective: Objective) -> ScoreRow | None:
+    """Return the paired difference of a row in the objective; None where it has none."""
+    # A task's quality is in one column, whether it is searched for as `quality` or as `rouge_l`.
+    column = objective.metric if objective.metric in row.cells else QUALITY_COLUMN
+    return row.cells.get(delta_column(column))
 
 
 def _verdict(chosen: str, fixed: str, difference: ScoreRow | None, objective: Objective) -> str:

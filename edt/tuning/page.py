@@ -116,7 +116,7 @@ def _best_table(result: SearchResult) -> PageTable:
             ]
         rows.append(cells)
     return PageTable(
-        title=f"The {len(shown)} settings of {objective.extreme} {objective.label}",
+        title=f"The {len(shown)} best settings by {objective.label}",
         columns=columns,
         rows=rows,
         note=(

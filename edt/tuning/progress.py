@@ -87,7 +87,7 @@ def _best_message(trials: list[TrialResult], objective: Objective) -> str:
 
     # On dev, where the search looks; test is not decoded yet.
     chosen = best(trials, objective)
-    return f"best {objective.label} on dev {chosen.value(objective.metric):.2f} at {chosen.strategy_id}"
+    return f"best so far {chosen.strategy_id}, {objective.label} on dev {chosen.value(objective.metric):.2f}"
 
 
 def exhausted_message(spec: SearchSpec, size: int | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edt.generation.environment import environment
 from edt.records import ScoreRow
-from edt.report.frame import table_rows
+from edt.report.frame import DELTAS, table_rows
 from edt.report.table import markdown, print_table, result_console
 from edt.scoring.objective import QUALITY
 from edt.store.atomic import write_bytes, write_text
@@ -34,7 +34,8 @@ def report_search(
     warnings: of the outputs on test, for table.md and tune.html.
     """
     # The table is of test; trials and baseline are of dev, and have their own files.
-    sections = table_rows(scores)
+    # A table has Δ of quality and EDA; of a search, also that of what it searched for.
+    sections = table_rows(scores, deltas=[*DELTAS, result.objective.metric])
     paragraphs = [_summary(result), choice_caveat(result), *conclusions(result, sections)]
     write_text(folder / "table.md", "\n\n".join([markdown(sections, warnings).rstrip("\n"), *paragraphs]) + "\n")
     write_text(folder / "trials.csv", _trials_csv(result))

@@ -362,7 +362,7 @@ def _evaluate_on_test(
         baseline_ids=set(fixed),
         baseline=best_fixed,
         baseline_origin=(
-            f"the best of {len(fixed)} fixed temperatures by {result.objective.label} on dev, chosen by edt tune"
+            f"of {len(fixed)} fixed temperatures the best by {result.objective.label} on dev, chosen by edt tune"
         ),
         unfinished=True,
     )

@@ -10,12 +10,15 @@ import pytest
 from rich.console import Console
 
 from edt.records import ScoreRow
-from edt.report.frame import table_rows
+from edt.report.fitting import fitting_columns, left_out_line
+from edt.report.frame import DELTAS, table_rows
+from edt.report.table import markdown
 from edt.scoring.dev import TrialMetrics
+from edt.scoring.objective import Objective
 from edt.tuning.axes import Categorical, Range
 from edt.tuning.conclusion import choice_caveat, conclusions
 from edt.tuning.page import figures, tune_page
-from edt.tuning.progress import SearchProgress
+from edt.tuning.progress import SearchProgress, _best_message
 from edt.tuning.results import SearchResult, TrialResult
 from edt.tuning.spec import SearchSpec
 
@@ -183,7 +186,7 @@ def test_the_conclusion_is_that_of_the_paired_interval_on_test(bounds, verdict):
     delta = {} if bounds is None else {
         "delta_eda": replace(
             eda, metric="delta_eda", value=1.2 if bounds[0] == 0.5 else -1.2, lo=bounds[0], hi=bounds[1],
-            baseline="fixed(t0=0)", baseline_origin="the best of 1 fixed temperatures by EDA on dev, chosen by edt tune",
+            baseline="fixed(t0=0)", baseline_origin="of 1 fixed temperatures the best by EDA on dev, chosen by edt tune",
         )
     }  # fmt: skip
     sections = {group: [replace(row, cells={**row.cells, **delta})]}
@@ -192,7 +195,41 @@ def test_the_conclusion_is_that_of_the_paired_interval_on_test(bounds, verdict):
     assert verdict in text
     if delta:
         page = tune_page(result, sections, [text])
-        assert "Δ is the difference to fixed(t0=0) (the best of 1 fixed temperatures by EDA on dev" in page
+        assert "Δ is the difference to fixed(t0=0) (of 1 fixed temperatures the best by EDA on dev" in page
+
+
+@pytest.mark.parametrize("name", ["best_of", "rouge_l", "quality", "mine", "tokens"])
+def test_the_conclusion_is_of_the_objective_whichever_metric_it_is(name):
+    """Of the task's quality, another built-in metric, and a user's."""
+    objective = Objective(metric=name, higher_is_better=name != "tokens")
+    result = replace(result_of({"t0": T0}, [{"t0": 0.5}]), objective=objective)
+    result = replace(result, trials=tuple(replace(t, by_task=_with_value(t.by_task, name)) for t in result.trials))
+    result = replace(result, baseline=tuple(replace(t, by_task=_with_value(t.by_task, name)) for t in result.baseline))
+    (row,) = next(iter(sections_of(result).values()))
+    metric = "rouge_l" if name == "quality" else name
+    score = replace(
+        row.cells["eda"], metric=metric, is_quality=metric == "rouge_l", baseline="fixed(t0=0)",
+        baseline_origin="as set", difference=2.0, difference_lo=1.0, difference_hi=3.0,
+    )  # fmt: skip
+    sections = table_rows([score], deltas=[*DELTAS, name])
+    (text,) = conclusions(result, sections)
+    assert ("is worse than" if name == "tokens" else "is better than") in text
+    assert f"(Δ {objective.label} +2.0 [+1.0, +3.0])" in text
+    shown = {"best_of": "Δ best of K ↑", "mine": "Δ mine", "tokens": "Δ tokens"}.get(name, "Δ quality ↑")
+    assert shown in markdown(sections)
+    # A name that sounds like an extreme, as "best of K" does, follows no superlative.
+    assert "best best" not in tune_page(result, sections, [text]) + _best_message(list(result.trials), objective)
+
+
+def _with_value(by_task, name):
+    return {task: replace(measures, values={name: measures.eda}) for task, measures in by_task.items()}
+
+
+def test_a_difference_that_the_search_is_about_stays_on_a_narrow_terminal():
+    columns = ["quality", "delta_quality", "self_bleu", "eda", "delta_eda", "best_of", "delta_best_of", "tokens"]
+    shown, left_out = fitting_columns(columns, {}, lambda some: len(some) <= 4)
+    assert shown == ["quality", "self_bleu", "eda", "delta_best_of"]
+    assert left_out_line(left_out).startswith("4 columns do not fit: Δ quality, Δ EDA, best of K, tokens;")
 
 
 def test_a_chosen_fixed_temperature_is_no_discovery():

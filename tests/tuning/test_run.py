@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import pyarrow as pa
@@ -167,7 +168,7 @@ def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeyp
     assert main(words(whole, *GRID)) == 0
     said = capsys.readouterr()
     assert {path: path.read_bytes() for path in before} == before
-    assert "4 of 4 trials, best EDA on dev" in said.err
+    assert re.search(r"4 of 4 trials, best so far edt\(.+\), EDA on dev \d", said.err)
     assert "trial 0:" not in said.err  # the earlier command has printed them
     assert "all 4 points of the grid were tried before; nothing more was tried." in said.err
     assert "on dev (mini_xlsum) among 4 trials of grid: edt(" in said.out
@@ -250,6 +251,23 @@ def test_a_list_of_values_is_searched(tmp_path, sampler):
     assert len(tried) == 4
     assert {row["t0"] for row in tried} <= {"0.5", "0.9"}
     assert {row["theta"] for row in tried} <= {"0.1", "1"}
+
+
+def test_another_objective_has_its_paired_difference_on_test(tmp_path, capsys):
+    assert main(words(tmp_path, *GRID, "search.objective=best_of")) == 0
+    said = capsys.readouterr()
+    assert "best best" not in said.out + said.err
+    told = json.loads((folder_of(tmp_path) / "tune.json").read_text())
+    chosen, fixed = (told[name]["strategy_id"] for name in ("chosen", "best_fixed"))
+    value = {
+        row.strategy_id: row.value for row in read_scores(run_of(tmp_path)) if (row.split, row.metric) == ("test", "best_of")
+    }  # fmt: skip
+    difference = f"{value[chosen] - value[fixed]:+.1f}".replace("-", "−")
+    (text,) = [line for line in said.out.splitlines() if line.startswith("mini_xlsum, test: ")]
+    assert f"(Δ best of K {difference} [" in text
+    table = (folder_of(tmp_path) / "table.md").read_text()
+    assert "| Δ best of K ↑ |" in table
+    assert text in table
 
 
 def test_two_objectives_end_with_the_front_judged_on_test(tmp_path, capsys):
