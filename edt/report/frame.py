@@ -13,7 +13,7 @@ from edt.report.setting_text import setting_texts
 QUALITY_COLUMN = "quality"
 """The column of each task's quality metric, whichever it is; a section says which one it shows."""
 DELTAS = {QUALITY_COLUMN: "delta_quality", "eda": "delta_eda"}
-"""Columns of the differences to the baseline, by the column whose difference they show, of those that every table has."""
+"""Columns of the differences to the baseline, by the column that they are of; every table has them."""
 _DELTA = "delta_"
 _DELTA_HEADINGS = {DELTAS[QUALITY_COLUMN]: "Δ quality ↑", DELTAS["eda"]: "Δ EDA ↓"}
 _QUALITY_BY_NAME = ("rouge_l", "sacrebleu")
