@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import edt
 from edt.redact import without_secrets
 from edt.store.run import COMMAND
+
+if TYPE_CHECKING:
+    from edt.decoding.engine import Engine
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
 _MOVING_PACKAGES = ("edt", "torch", "transformers", "tokenizers")
@@ -47,6 +50,14 @@ def environment_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -
         for name, (was, is_now) in pairs.items()
         if None not in (was, is_now) and was != is_now
     }
+
+
+def device_name(engine: Engine) -> str:
+    """Return what an engine's model is on: the name of a GPU, else the kind of device; empty in another program."""
+    import torch
+
+    kind = str(engine.identity()["model"].get("device", ""))
+    return torch.cuda.get_device_name() if kind == "cuda" else kind
 
 
 def installed_version(package: str) -> str | None:

@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 import pyarrow.compute as pc
 
 from edt.decoding.engine import Engine
-from edt.decoding.request import OnStep
+from edt.decoding.request import DecodeRequest, OnStep
 from edt.errors import MemoryExceededError, ModelError, StoreError
+from edt.generation.chunk_decoder import ChunkDecoder, OneChunkHere
 from edt.generation.passes import chunk_prompts, decode_request, in_this_environment, plan_decoding
 from edt.generation.prepare import Prepared
-from edt.generation.progress import Progress
+from edt.generation.progress import Advance, Progress
 from edt.generation.request import GenerationRequest, Row
 from edt.ids import digest
 from edt.logs import announced, log_into
-from edt.records import Example, Generation, Split
+from edt.records import Example, Split
 from edt.store.manifest import Manifest, Pass
 from edt.store.parts import examples_digest, examples_on_disk, read_generations, write_examples, write_part
 from edt.store.rebuild import rebuilt_manifest
@@ -140,27 +141,31 @@ def _decode_passes(
     rows_in_all = len(request.rows) * sum(len(prompts) for prompts in prepared.prompts.values())
 
     finished = 0
-    waiting = deque(todo)
+    waiting, begun = deque(todo), 0
     sizes = {number: _BatchSize(_planned_size(request, prepared, engine, passes[number])) for number, _ in todo}
     label = f"{run.manifest.task}, {phase}" if phase else run.manifest.task
     with (
-        _count_at_interrupt(run.manifest.task, lambda: (finished, finished + len(waiting))),
+        _count_at_interrupt(run.manifest.task, lambda: (finished, finished + begun + len(waiting))),
         progress.task(label, total=rows_in_all, done=rows_in_all - rows_to_do, chunks=len(todo)) as advance,
     ):
-        while waiting:
-            number, chunk = waiting[0]
-            planned, size = run.manifest.passes[number], sizes[number]
-            advance.begin_chunk()
-            try:
-                generations = _decode_chunk(request, prepared, engine, planned, chunk, size.rows, advance)
-            except MemoryExceededError as error:
+        decoder = _chunk_decoder(engine, advance)
+        while waiting or begun:
+            # In the order of the plan. With workers they end in any order, and each is written as it ends: a command
+            # that is stopped then loses what is being decoded, and nothing that only waits for its turn.
+            while waiting and begun < decoder.at_once:
+                number, chunk = waiting.popleft()
+                planned, rows = run.manifest.passes[number], sizes[number].rows
+                decoder.begin((number, chunk), _chunk_request(request, prepared, planned, chunk, rows, advance))
+                begun += 1
+            decoded = decoder.finished()
+            begun -= 1
+            (number, chunk), generations = decoded.key, decoded.generations
+            if decoded.shortage is not None:
                 advance.end_chunk(0, 0)
-                run = _with_less_memory(run, number, chunk, size, waiting, error)
+                run = _with_less_memory(run, number, chunk, sizes[number], waiting, decoded.shortage)
             else:
-                # Outside of the try, so that an error of writing is not taken for a chunk that was too large.
-                write_part(run, number, chunk, generations)
-                waiting.popleft()
-                size.has_fitted()
+                write_part(run, number, chunk, generations, decoded.device)
+                sizes[number].has_fitted()
                 finished += 1
                 # For the log alone: the terminal has a bar, or a line a minute.
                 logger.debug("%s: wrote part %d of pass %d, %d rows", label, chunk, number, len(generations))
@@ -213,7 +218,7 @@ def _planned_size(request: GenerationRequest, prepared: Prepared, engine: Engine
 def _with_less_memory(
     run: Run, number: int, chunk: int, size: _BatchSize, waiting: deque[tuple[int, int]], error: MemoryExceededError
 ) -> Run:
-    """Return the run with the first chunk that waits in two; one of a single example is decoded in smaller batches.
+    """Return the run with a chunk in two, which wait first; one of a single example is decoded in smaller batches.
 
     Raises ModelError when it cannot be any smaller.
     """
@@ -225,6 +230,7 @@ def _with_less_memory(
                 "model, dtype or task.max_prompt_tokens, or a device with more memory."
             ) from error
         logger.debug("memory is short; batches of %d rows until it is not.", size.rows)
+        waiting.appendleft((number, chunk))
         return run
     if not planned.splits:  # once per pass is enough
         logger.warning(
@@ -233,7 +239,7 @@ def _with_less_memory(
         )
     run = run.saved(run.manifest.with_changed_pass(number, planned.split_chunk(chunk)))
     # Next in line: the rest of the plan may fit again.
-    waiting.insert(1, (number, len(planned.chunks)))
+    waiting.extendleft([(number, len(planned.chunks)), (number, chunk)])
     return run
 
 
@@ -249,21 +255,19 @@ def _count_at_interrupt(task: str, chunks: Callable[[], tuple[int, int]]) -> Ite
         raise
 
 
-def _decode_chunk(
-    request: GenerationRequest,
-    prepared: Prepared,
-    engine: Engine,
-    planned: Pass,
-    chunk: int,
-    rows_per_batch: int,
-    on_step: OnStep,
-) -> list[Generation]:
-    """Return the generations of one chunk of a pass."""
+def _chunk_decoder(engine: Engine, advance: Advance) -> ChunkDecoder:
+    """Return what decodes the chunks."""
+    return OneChunkHere(engine, advance.begin_chunk)
+
+
+def _chunk_request(
+    request: GenerationRequest, prepared: Prepared, planned: Pass, chunk: int, rows_per_batch: int, on_step: OnStep
+) -> DecodeRequest:
+    """Return what one chunk of a pass asks of the engine."""
     prompts = chunk_prompts(prepared, planned, chunk)
     rows = decode_request(request, prepared, planned.rows, prompts)
     in_pass = sum(len(ids) for ids in planned.chunks)
-    rows = replace(rows, rows_per_batch=rows_per_batch, planned_prompts=in_pass, on_step=on_step)
-    return list(engine.generate(rows))
+    return replace(rows, rows_per_batch=rows_per_batch, planned_prompts=in_pass, on_step=on_step)
 
 
 def _warn_of_untraced_rows(run: Run, rows: Sequence[Row], ids: Mapping[Split, Collection[str]]) -> None:

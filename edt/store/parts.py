@@ -77,16 +77,20 @@ _COLUMNS = {kind: [field.name for field in fields(kind) if field.name != "params
 """The fields of a record that have a column each; a strategy parameter is a column as well."""
 # In the metadata of a file, since they hold for all of its rows.
 _GENERATION_ID = b"edt.generation_id"
+_DEVICE = b"edt.device"
 _PARTS_DIGEST = b"edt.parts_digest"
 _EXAMPLES_DIGEST = b"edt.examples_digest"
 
 logger = logging.getLogger(__name__)
 
 
-def write_part(run: Run, number: int, chunk: int, generations: Sequence[Generation]) -> None:
-    """Write the part of one chunk of a pass, whole or not at all, sealed as this part of the run."""
+def write_part(run: Run, number: int, chunk: int, generations: Sequence[Generation], device: str) -> None:
+    """Write the part of one chunk of a pass, whole or not at all, sealed as this part of the run.
+
+    device: what decoded it, which can differ within a run whose workers are different machines.
+    """
     table = _flat_table([as_row(generation) for generation in generations], GENERATION_TYPES)
-    table = table.replace_schema_metadata({_GENERATION_ID: run.generation_id.encode()})
+    table = table.replace_schema_metadata({_GENERATION_ID: run.generation_id.encode(), _DEVICE: device.encode()})
     path = run.part(number, chunk)
     write_bytes(path, parquet_bytes(table, run.owner(path)))
 
@@ -140,6 +144,11 @@ def read_part(run: Run, path: Path, columns: Sequence[str] | None = None, *, wit
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(len(table), GENERATION_TYPES[name]))
     return table.select(wanted)
+
+
+def part_device(run: Run, path: Path) -> str:
+    """Return the device that decoded a part: cpu or the name of a GPU; empty where an older version wrote it."""
+    return (part_schema(run, path).metadata or {}).get(_DEVICE, b"").decode(errors="replace")
 
 
 def part_schema(run: Run, path: Path) -> pa.Schema:

@@ -113,8 +113,8 @@ def test_a_shortage_that_an_older_version_wrote_into_the_plan_does_not_last(ask,
 
     edit_manifest(run, as_after_a_shortage)
     run.parts()[0].unlink()
-    honest, sizes = generate._decode_chunk, []
-    monkeypatch.setattr(generate, "_decode_chunk", lambda *given: (sizes.append(given[5]), honest(*given))[1])
+    honest, sizes = generate._chunk_request, []
+    monkeypatch.setattr(generate, "_chunk_request", lambda *given: (sizes.append(given[4]), honest(*given))[1])
     run_of(ask(max_rows=100))
     assert sizes == [100]
 
@@ -201,3 +201,10 @@ def test_only_one_process_writes_a_run(ask):
     run = run_of(ask())
     with run.writing(), pytest.raises(StoreError, match="another process"), run.writing():
         pass
+
+
+def test_each_part_says_which_device_decoded_it(ask):
+    from edt.store.parts import part_device
+
+    run = run_of(ask())
+    assert {part_device(run, path) for path in run.parts()} == {"cpu"}

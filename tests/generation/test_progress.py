@@ -21,7 +21,7 @@ from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError
-from edt.generation import generate
+from edt.generation import chunk_decoder
 from edt.generation import progress as progress_module
 from edt.generation.progress import Progress, duration
 from edt.generation.session import Session, generate_runs
@@ -126,7 +126,7 @@ def test_a_terminal_has_a_bar_with_the_same(clock):
 
 def test_an_interrupt_says_how_many_chunks_are_finished(ask, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    decode_chunk, calls = generate._decode_chunk, []
+    decode_chunk, calls = chunk_decoder.decode_chunk, []
 
     def interrupted_in_the_second(*arguments):
         calls.append(arguments)
@@ -134,7 +134,7 @@ def test_an_interrupt_says_how_many_chunks_are_finished(ask, monkeypatch, caplog
             raise KeyboardInterrupt
         return decode_chunk(*arguments)
 
-    monkeypatch.setattr(generate, "_decode_chunk", interrupted_in_the_second)
+    monkeypatch.setattr(chunk_decoder, "decode_chunk", interrupted_in_the_second)
     chunks = Session.open(ask()).estimate()[0].chunks
     with pytest.raises(KeyboardInterrupt):
         run_of(ask())
