@@ -25,7 +25,7 @@ from edt.statistics.bca import compare_corrected
 from edt.statistics.bootstrap import Comparison, resample_weights
 from edt.statistics.margin import Decision, Margin, decide, read_margins
 from edt.statistics.multiplicity import holm
-from edt.statistics.power import detectable, standard_error
+from edt.statistics.power import NO_SPREAD, detectable, standard_error
 from edt.statistics.verdicts import too_few
 
 logger = logging.getLogger(__name__)
@@ -33,10 +33,6 @@ logger = logging.getLogger(__name__)
 _MEAN_COLUMNS = 2
 """Columns of the statistics of a mean over examples, whose percentile interval needs no correction. One of a curve over
 the number of samples has more: each of its points is such a mean."""
-
-
-_NO_SPREAD = 1e-9
-"""A standard error below which differences do not vary; metrics are on a scale of 0 to 100."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +237,7 @@ def _error(values: Sequence[MetricValue]) -> float:
         return float("nan")
     error = standard_error(resampled[0] - resampled[1])
     # Where all differences are the same, they do not show how much they vary: "0.00 can be found" would be untrue.
-    return error if error > _NO_SPREAD else float("nan")
+    return error if error > NO_SPREAD else float("nan")
 
 
 def _with_family(tested: Sequence[_Tested], request: CompareRequest) -> list[Row]:

@@ -5,6 +5,7 @@ Shapes: C clusters, G groups of samples.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,10 @@ from edt.errors import ConfigError, DataError, shown_value
 from edt.metrics.base import Floats, Metric, SampleSet
 from edt.metrics.suite import METRICS, MetricsSpec
 from edt.statistics.margin import read_margins
-from edt.statistics.power import Spread, multiple_of_error, pseudo_values, split_variance
+from edt.statistics.power import Spread, deviation_error, multiple_of_error, pseudo_values, split_variance
+from edt.statistics.verdicts import LEAST_CLUSTERS
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,7 @@ class PowerTable:
 
     spread: the variance of the difference, by its parts. about: what it is from. alone, in_family: by (examples,
     samples); None where samples are no whole groups. needed: examples by samples, alone and in the family; empty
-    without a margin.
+    without a margin. unknown: why the pilot says nothing of this metric, in place of all of these; empty where it does.
     """
 
     task: str
@@ -108,15 +112,19 @@ class PowerTable:
     alone: Mapping[tuple[int, int], float | None]
     in_family: Mapping[tuple[int, int], float | None]
     needed: Mapping[int, tuple[int, int] | None]
+    unknown: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Pilot:
+    """clusters: of the pilot; None for given deviations."""
+
     task: str
     metric: str
     higher_is_better: bool | None
     spread: Spread
     about: str
+    clusters: int | None = None
 
 
 def power_tables(request: PowerRequest) -> list[PowerTable]:
@@ -124,9 +132,30 @@ def power_tables(request: PowerRequest) -> list[PowerTable]:
     # Given deviations and a pilot end in the same parts, so that one table serves both.
     pilots = list(_given(request) if request.a is None else _from_pilot(request))
     margins = read_margins(request.margins, {pilot.metric: pilot.higher_is_better for pilot in pilots})
-    # Without a number, all that is planned here is one family.
-    tests = request.tests or len(pilots)
+    _warn_of_few_clusters(pilots)
+    # Without a number, all that is planned here is one family; what the pilot says nothing of is not planned.
+    tests = request.tests or max(1, sum(pilot.spread.varies for pilot in pilots))
     return [_table(pilot, margins.get(pilot.metric), tests, request) for pilot in pilots]
+
+
+def _warn_of_few_clusters(pilots: Sequence[_Pilot]) -> None:
+    """Warn of each task whose pilot is too small to know a variance."""
+    for task, pilot in {pilot.task: pilot for pilot in pilots}.items():
+        # As many as a verdict needs: a plan from fewer would be as uncertain as the interval.
+        if pilot.clusters is None or pilot.clusters >= LEAST_CLUSTERS:
+            continue
+        error = deviation_error(pilot.clusters)
+        # The examples are proportional to the variance, so to the square of the deviation.
+        logger.warning(
+            "%sthe pilot has %d %s, which show a standard deviation to about ±%.0f %% and the examples that a margin "
+            "needs to about ±%.0f %%; take %d or more.",
+            f"{task}: " if task else "",
+            pilot.clusters,
+            "clusters of examples" if pilot.spread.cluster_size > 1 else "examples",
+            100 * error,
+            200 * error,
+            LEAST_CLUSTERS,
+        )
 
 
 def _table(pilot: _Pilot, margin: float | None, tests: int, request: PowerRequest) -> PowerTable:
@@ -143,6 +172,23 @@ def _table(pilot: _Pilot, margin: float | None, tests: int, request: PowerReques
             for samples in request.samples
         }
 
+    # A table of zeros would say that any difference is found.
+    if not pilot.spread.varies:
+        return PowerTable(
+            task=pilot.task,
+            metric=pilot.metric,
+            spread=pilot.spread,
+            about=pilot.about,
+            margin=margin,
+            tests=tests,
+            alone={},
+            in_family={},
+            needed={},
+            unknown=(
+                "the difference is the same on every example, so the pilot does not show how much it varies; name two "
+                f"settings that differ in it, or give sd.{pilot.metric}."
+            ),
+        )
     needed: dict[int, tuple[int, int] | None] = {}
     # Without a margin there is nothing to plan for; the table then shows what can be found.
     if margin is not None:
@@ -194,12 +240,15 @@ def _from_pilot(request: PowerRequest) -> Iterator[_Pilot]:
                     higher_is_better=metric.higher_is_better,
                     spread=spread,
                     about=f"{name}, {len(pair.clusters)} examples × {pair.a.n_samples} samples",
+                    clusters=len(set(pair.clusters)),
                 )
     yield from found.values()
 
 
 def _variance(spread: Spread, pair: Pair) -> float:
-    return spread.variance(pair.a.n_samples)
+    variance = spread.variance(pair.a.n_samples)
+    # NaN, of a corpus score that is missing without one of two clusters, is no variance that could be the largest.
+    return variance if variance > 0.0 else 0.0
 
 
 def _pairs(request: PowerRequest) -> Iterator[tuple[Pair, str]]:
@@ -216,10 +265,32 @@ def _pairs(request: PowerRequest) -> Iterator[tuple[Pair, str]]:
             f"a is '{request.a}', which holds one setting, {next(iter(settings))}; a pilot is of a difference, so it "
             "needs two: decode another one, or give b."
         )
-    for first, second in combinations(settings.values(), 2):
+    for first, second in combinations(_asked_for(settings, request.a).values(), 2):
         # Of settings that were decoded on different tasks nothing can be paired.
         if set(first) & set(second):
             yield from _paired(first, second, request)
+
+
+def _asked_for(settings: Mapping[str, Mapping[str, TaskSamples]], name: str) -> Mapping[str, Mapping[str, TaskSamples]]:
+    """Return the settings of a pilot without those that it holds for EDA's scale alone.
+
+    Raises ConfigError where one setting is left.
+    """
+    # Greedy decoding against T = 2 varies more than anything that one would compare.
+    added = [key for key, by_task in settings.items() if all(one.for_scale for one in by_task.values())]
+    own = {key: by_task for key, by_task in settings.items() if key not in added}
+    if not added or not own:
+        return settings
+    text = f"{len(added)} fixed temperatures that edt run decoded for EDA's scale ({', '.join(added)})"
+    first = next(iter(own))
+    remedy = f"edt study power '{name}:{first}' '{name}:{added[-1]}'"
+    if len(own) == 1:
+        raise ConfigError(
+            f"a is '{name}', which holds {first} and {text}; a pilot is of one difference, so name both settings, as "
+            f"{remedy}."
+        )
+    logger.info("left out: %s; name two settings to plan with one of them, as %s.", text, remedy)
+    return own
 
 
 def _paired(

@@ -39,6 +39,9 @@ def _print(table: PowerTable, request: PowerRequest, console: Console) -> None:
         f"{f'{table.task}, ' if table.task else ''}{label}: {table.about}", highlight=False, markup=False,
         soft_wrap=True,
     )  # fmt: skip
+    if table.unknown:
+        console.print(f"no table: {table.unknown}", highlight=False, markup=False, soft_wrap=True)
+        return
     console.print(_spread_text(table), highlight=False, markup=False, style="dim", soft_wrap=True)
     shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     shown.add_column("examples", justify="right")
@@ -96,8 +99,8 @@ def _rows(table: PowerTable, request: PowerRequest) -> list[Mapping[str, Any]]:
             "samples": samples,
             "examples_needed": None if needed is None else needed[0],
             "examples_needed_in_family": None if needed is None else needed[1],
-            "variance_between": table.spread.between,
-            "variance_sampling": table.spread.sampling,
+            "variance_between": None if table.unknown else table.spread.between,
+            "variance_sampling": None if table.unknown else table.spread.sampling,
             "group_size": table.spread.group_size,
             "from": table.about,
         }
@@ -105,8 +108,9 @@ def _rows(table: PowerTable, request: PowerRequest) -> list[Mapping[str, Any]]:
             {
                 **shared,
                 "examples": n,
-                "detectable": table.alone[n, samples],
-                "detectable_in_family": table.in_family[n, samples],
+                "detectable": table.alone.get((n, samples)),
+                "detectable_in_family": table.in_family.get((n, samples)),
+                "note": table.unknown,
             }
             for n in request.examples
         ]

@@ -22,6 +22,7 @@ class TaskSamples:
     """The samples of one setting on one task and split: `texts[e]` are those of example e, in order.
 
     quality, extra_metrics, language: what a run says of its task; None, () and None for files, which say nothing.
+    for_scale: whether the run holds the setting for EDA's scale alone, and nobody asked for it.
     """
 
     source: str
@@ -32,6 +33,7 @@ class TaskSamples:
     quality: str | None = None
     extra_metrics: tuple[str, ...] = ()
     language: str | None = None
+    for_scale: bool = False
 
 
 def read_source(name: str, key: str, split: str | None) -> dict[str, TaskSamples]:
@@ -148,6 +150,7 @@ def _of_outputs(run: Run, outputs: StrategyOutputs, path: Path) -> TaskSamples:
         quality=run.manifest.quality,
         extra_metrics=run.manifest.extra_metrics,
         language=run.manifest.target_language,
+        for_scale=outputs.strategy_id in run.manifest.scale_settings,
     )
 
 

@@ -153,6 +153,7 @@ def _new_pass(
     # In the order of the request: a set has none, and the same command must plan the same bytes.
     rows = tuple(row for row in request.rows if row in missing)
     plan = engine.plan(decode_request(request, prepared, rows, prompts))
+    added = {strategy.strategy_id for strategy in request.strategies[: request.scale_settings]}
     return Pass(
         split=split,
         rows=rows,
@@ -160,6 +161,7 @@ def _new_pass(
         rows_per_batch=plan.rows_per_batch,
         # Per pass: a later command can run with other versions on another machine.
         environment=environment(request.command),
+        scale=tuple(dict.fromkeys(name for name, _ in rows if name in added)),
     )
 
 

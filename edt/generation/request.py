@@ -84,7 +84,7 @@ class GenerationRequest:
     command: str = ""
     """What the user typed, for the manifest: the same command finishes a run that was interrupted."""
     scale_settings: int = 0
-    """How many of the strategies were added for EDA's scale: the estimate names them."""
+    """How many of the strategies, the first ones, were added for EDA's scale: the estimate and the run name them."""
     dry_run: bool = False
     """Stop after the estimate, before anything is decoded or written."""
     strict: bool = False

@@ -18,6 +18,9 @@ from edt.statistics.arrays import Floats
 POWER = 0.8
 """The usual chance with which a difference of this size is to be found (Cohen 1988)."""
 
+NO_SPREAD = 1e-9
+"""A standard error or deviation below which differences do not vary; metrics are on a scale of 0 to 100."""
+
 
 def standard_error(differences_B: Floats) -> float:
     """Return the bootstrap's standard error of a difference: the standard deviation of its resamples."""
@@ -75,6 +78,12 @@ class Spread:
     cluster_size: float = 1.0
     samples: int = 1
 
+    @property
+    def varies(self) -> bool:
+        """Whether differences vary; without that they do not show how much others would."""
+        # Not `!= 0`: pseudo-values of equal outputs differ by rounding. NaN does not vary either.
+        return math.sqrt(self.between + (self.sampling or 0.0)) > NO_SPREAD
+
     def fits(self, samples: int) -> bool:
         """Return whether so many samples have a variance: whole groups, and no fewer than an unsplit pilot had."""
         # Self-BLEU of another K is another figure; and fewer samples vary more, by what the pilot could not say.
@@ -96,6 +105,14 @@ class Spread:
         # Less a rounding error, so that an exact solution is not rounded up by one.
         clusters = math.ceil(self.variance(samples) * (multiple / margin) ** 2 - 1e-9)
         return math.ceil(max(clusters, 1) * self.cluster_size - 1e-9)
+
+
+def deviation_error(clusters: int) -> float:
+    """Return the relative standard error of a standard deviation of so many clusters: 1 / √(2·(C − 1)).
+
+    Of normally distributed differences (Ahn & Fessler 2003); those with long tails have a larger one.
+    """
+    return 1.0 / math.sqrt(2.0 * (clusters - 1))
 
 
 def split_variance(differences_CG: Floats, *, group_size: int = 1, cluster_size: float = 1.0) -> Spread:

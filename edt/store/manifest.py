@@ -42,6 +42,8 @@ class Pass:
     """Versions, commit and threads of the command that planned the pass."""
     continued: tuple[Mapping[str, Any], ...] = ()
     """The environments of the commands that decoded more of it under other versions or on another machine, in order."""
+    scale: tuple[str, ...] = ()
+    """The settings among the rows that nobody asked for: fixed temperatures that give EDA its scale."""
 
     def split_chunk(self, chunk: int) -> Pass:
         """Return the pass with a chunk of several examples in two."""
@@ -95,9 +97,12 @@ class Manifest:
         # What is keyed by it is found again where nothing was changed, and in folders of before it was recorded.
         return [self.references[-1]] if self.references and self.references[-1] != self.references[0] else []
 
-    def with_pass(self, added: Pass) -> Manifest:
-        """Return the manifest with one more pass."""
-        return replace(self, passes=(*self.passes, added))
+    @property
+    def scale_settings(self) -> frozenset[str]:
+        """The settings that were decoded for EDA's scale alone. Empty in folders of before it was recorded."""
+        # Another command may have asked for one of them later, for other samples or another split.
+        own = {name for one in self.passes for name, _ in one.rows if name not in one.scale}
+        return frozenset(name for one in self.passes for name in one.scale) - own
 
     def with_changed_pass(self, number: int, changed: Pass) -> Manifest:
         """Return the manifest with another pass instead of number `number`."""
@@ -109,9 +114,10 @@ class Manifest:
         content = {"generation_id": self.generation_id, **asdict(self)}
         del content["is_sealed"]
         for one in content["passes"]:
-            # Most passes are of one command.
-            if not one["continued"]:
-                del one["continued"]
+            # Most passes are of one command, and of settings that somebody asked for.
+            for name in ("continued", "scale"):
+                if not one[name]:
+                    del one[name]
         write_bytes(path, json_bytes(content, f"{self.generation_id}/{path.name}"))
 
     @classmethod
@@ -158,4 +164,5 @@ def _pass_from_json(entry: Mapping[str, Any]) -> Pass:
         splits=entry.get("splits", 0),
         environment=entry["environment"],
         continued=tuple(entry.get("continued", ())),
+        scale=tuple(entry.get("scale", ())),
     )

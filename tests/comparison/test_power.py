@@ -99,6 +99,83 @@ def test_the_tables_are_printed_and_written(tmp_path, capsys):
     assert "edt study power [A [B]]" in capsys.readouterr().out
 
 
+def test_a_small_pilot_is_warned_about(tmp_path, caplog):
+    """The standard deviation of n normal values has the standard error σ/√(2(n − 1)): of 9, a quarter."""
+    paths = [write(tmp_path / f"{n}.jsonl", rows_of(k, n=9, seed=n)) for n, k in ((0, 0.8), (1, 0.6))]
+    power_tables(PowerRequest(a=paths[0], b=paths[1], by=["rouge_l", "self_bleu"]))
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "has 9 examples, which show a standard deviation to about ±25 % and" in warning
+    assert "needs to about ±50 %; take 30 or more." in warning
+    draws = np.random.default_rng(0).normal(size=(20_000, 9))
+    assert draws.std(axis=1, ddof=1).std() == pytest.approx(0.25, abs=0.01)
+    caplog.clear()
+    rows = [{**row, "cluster_id": str(number // 90)} for number, row in enumerate(rows_of(0.8, n=120))]
+    paths = [write(tmp_path / f"c{n}.jsonl", rows) for n in (0, 1)]
+    power_tables(PowerRequest(a=paths[0], b=paths[1], by=["rouge_l"]))
+    assert "has 4 clusters of examples, which" in caplog.text
+    caplog.clear()
+    paths = [write(tmp_path / f"{n}.jsonl", rows_of(k, n=30, seed=n)) for n, k in ((0, 0.8), (1, 0.6))]
+    power_tables(PowerRequest(a=paths[0], b=paths[1], by=["rouge_l"]))
+    assert not caplog.text
+
+
+def test_a_difference_that_does_not_vary_is_a_sentence_and_no_table(tmp_path, capsys):
+    path = write(tmp_path / "a.jsonl", rows_of(0.8))
+    out = tmp_path / "power.csv"
+    words = ["study", "power", path, path, "by=[rouge_l,sacrebleu,self_bleu]", "margins.rouge_l=0.5", f"out={out}"]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("no table: the difference is the same on every example") == 3
+    assert "or give sd.rouge_l." in shown
+    assert "0.00" not in shown
+    assert "nan" not in shown
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["detectable"] for row in rows} == {""}
+    assert {row["examples_needed"] for row in rows} == {""}
+    assert all(row["note"].startswith("the difference is the same") for row in rows)
+    other = write(tmp_path / "b.jsonl", [{**row, "text": f"{row['text']} ."} for row in rows_of(0.8)])
+    tables = {one.metric: one for one in power_tables(PowerRequest(a=path, b=other, by=["rouge_l", "sacrebleu"]))}
+    # The one that varies is planned alone: the other is no test.
+    assert [bool(tables[name].unknown) for name in ("rouge_l", "sacrebleu")] == [True, False]
+    assert tables["sacrebleu"].tests == 1
+
+
+def test_the_temperatures_of_the_scale_are_no_pair_of_a_pilot(tmp_path, capsys):
+    words = ["task=mini_xlsum", "task.limit=4", "sampling.samples=2", "sampling.max_new_tokens=12"]
+    words += ["metrics.bootstrap.resamples=20", "eda_scale.t0=[0,1]"]
+
+    def run(name, *more):
+        assert main(["run", *words, *more, f"paths.runs={tmp_path / name}"]) == 0
+        capsys.readouterr()
+        (path,) = (found.parent for found in (tmp_path / name).glob("*/manifest.json"))
+        return path
+
+    several = run("several", "strategy=edt", "strategy.t0=[0.7,1]", "strategy.theta=0.5")
+    assert main(["study", "power", str(several), "by=[rouge_l]"]) == 0
+    said = capsys.readouterr()
+    assert "edt(t0=0.7,theta=0.5) − edt(t0=1,theta=0.5), 4 examples" in said.out
+    assert "left out: 2 fixed temperatures that edt run decoded for EDA's scale (fixed(t0=0), fixed(t0=1))" in said.err
+    # Named, one of them is a setting like others.
+    assert main(["study", "power", f"{several}:edt(t0=1,theta=0.5)", f"{several}:fixed(t0=1)", "by=[rouge_l]"]) == 0
+    assert "edt(t0=1,theta=0.5) − fixed(t0=1), 4 examples" in capsys.readouterr().out
+
+    single = run("single", "strategy=edt", "strategy.t0=1", "strategy.theta=0.5")
+    message = refused(capsys, "study", "power", str(single), "by=[rouge_l]")
+    assert "which holds edt(t0=1,theta=0.5) and 2 fixed temperatures that edt run decoded for EDA's scale" in message
+    assert "edt study power" in message
+    # Asked for later, with more samples, it is no longer one that was only decoded along.
+    run("single", "strategy=fixed", "strategy.t0=1", "sampling.samples=3")
+    assert main(["study", "power", str(single), "by=[rouge_l]"]) == 0
+    assert "edt(t0=1,theta=0.5) − fixed(t0=1)" in capsys.readouterr().out.replace(
+        "fixed(t0=1) − edt(t0=1,theta=0.5)", "edt(t0=1,theta=0.5) − fixed(t0=1)"
+    )
+    # Asked for by the user, temperatures are all there is.
+    asked = run("asked", "strategy=fixed", "strategy.t0=[0,1]")
+    assert main(["study", "power", str(asked), "by=[rouge_l]"]) == 0
+    assert "fixed(t0=0) − fixed(t0=1)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
