@@ -19,7 +19,7 @@ from edt.errors import EdtError, StoreError, one_line
 from edt.extras import extra_imports
 from edt.scoring.dev import TrialMetrics
 from edt.scoring.objective import EDA, Objective
-from edt.store.database import store_content_digest
+from edt.store.database import track_content
 from edt.strategies.base import Strategy
 from edt.tuning.axes import Value
 from edt.tuning.results import TrialResult
@@ -32,7 +32,7 @@ with extra_imports("tune", "the search"):
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial, TrialState
-    from sqlalchemy import URL, Connection, event
+    from sqlalchemy import URL, event
     from sqlalchemy.exc import DatabaseError
 
 
@@ -60,8 +60,9 @@ class Trials(Suggestions):
         super().__init__(space, sampler=spec.sampler, seed=spec.seed, directions=directions)
         with self._storage_errors(Exception):
             self.storage = RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
-            # In the same transaction as what it is of: whenever the process is killed, the two agree.
-            event.listen(self.storage.engine, "commit", _store_content_digest)
+            # From here on the tables exist; a connection that made them has no triggers of the digest.
+            self.storage.engine.dispose()
+            event.listen(self.storage.engine, "connect", _track_content)
             self.journal = optuna.create_study(
                 storage=self.storage, study_name=name, directions=directions, load_if_exists=True
             )
@@ -204,10 +205,9 @@ class Trials(Suggestions):
             ) from error
 
 
-def _store_content_digest(connection: Connection) -> None:
-    database = connection.connection.driver_connection
-    assert isinstance(database, sqlite3.Connection)
-    store_content_digest(database)
+def _track_content(database: sqlite3.Connection, record: object) -> None:
+    """Keep the digest of a new connection's content, in the transactions of the content itself."""
+    track_content(database)
 
 
 def _metrics_by_task(content: Mapping[str, Mapping[str, Any]]) -> dict[str, TrialMetrics]:

@@ -6,7 +6,7 @@ import sqlite3
 import struct
 from contextlib import closing
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 from statistics import median
 
 import pytest
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edt.errors import ConfigError, DamagedFileError, StoreError
 from edt.scoring.dev import TrialMetrics
 from edt.scoring.objective import Objective
+from edt.store import database
 from edt.store.database import checked_database
 from edt.store.lock import held
 from edt.strategies import EDT, Fixed
@@ -404,6 +405,17 @@ def test_a_folder_name_that_a_url_would_mangle(tmp_path):
 def test_only_one_process_holds_a_search(tmp_path):
     with held(tmp_path, "search"), pytest.raises(StoreError, match="another process"), held(tmp_path, "search"):
         pass
+
+
+def test_a_trial_costs_the_digest_the_same_however_many_there_are(tmp_path, monkeypatch):
+    digest, rows, after = database._row_digest, [], []
+    monkeypatch.setattr(database, "_row_digest", lambda *row: rows.append(row) or digest(*row))
+    with Trials(tmp_path / "trials.sqlite3", "name", PLANE, SearchSpec(trials=60, batch=6, sampler="random")) as trials:
+        search(trials, Evaluator(), {}, lambda tried: after.append(len(rows)))
+    costs = [later - earlier for earlier, later in pairwise(after)]
+    assert len(costs) >= 9
+    assert set(costs[1:]) == {costs[0]}
+    assert costs[0] < 6 * 30
 
 
 def test_a_flipped_bit_in_the_trials_of_a_killed_search_is_found(tmp_path):
