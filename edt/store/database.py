@@ -62,9 +62,9 @@ def track_content(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA recursive_triggers = ON")
     # One transaction: a digest that is missing for a moment would be damage to the next process.
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {CONTENT_DIGEST} (sum TEXT NOT NULL)")
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {CONTENT_DIGEST} (sha256 TEXT NOT NULL)")
     present = _content_digest(connection)
-    if connection.execute(f"SELECT sum FROM {CONTENT_DIGEST}").fetchall() != [(present,)]:  # noqa: S608
+    if connection.execute(f"SELECT sha256 FROM {CONTENT_DIGEST}").fetchall() != [(present,)]:  # noqa: S608
         connection.execute(f"DELETE FROM {CONTENT_DIGEST}")  # noqa: S608
         connection.execute(f"INSERT INTO {CONTENT_DIGEST} VALUES (?)", (present,))  # noqa: S608
     connection.commit()
@@ -75,7 +75,7 @@ def track_content(connection: sqlite3.Connection) -> None:
         columns = [column for _, column, *_ in connection.execute(f"PRAGMA table_info({_quoted(name)})")]
         for event, changes in _EVENTS.items():
             updates = [
-                f"UPDATE {CONTENT_DIGEST} SET sum = edt_changed(sum, '{sign}', {_literal(name)}, "  # noqa: S608
+                f"UPDATE {CONTENT_DIGEST} SET sha256 = edt_changed(sha256, '{sign}', {_literal(name)}, "  # noqa: S608
                 f"{', '.join(f'{version}.{_quoted(column)}' for column in columns)});"
                 for sign, version in changes
             ]
@@ -132,7 +132,7 @@ def _problem(path: Path) -> str:
             table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
             if connection.execute(table, (CONTENT_DIGEST,)).fetchone() == (0,):
                 return ""
-            stored = connection.execute(f"SELECT sum FROM {CONTENT_DIGEST}").fetchall()  # noqa: S608
+            stored = connection.execute(f"SELECT sha256 FROM {CONTENT_DIGEST}").fetchall()  # noqa: S608
             is_whole = stored == [(_content_digest(connection),)]
     except sqlite3.DatabaseError as error:
         return str(error)
