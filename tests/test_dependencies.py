@@ -21,6 +21,7 @@ OTHER_NAMES = {
     "yaml": "pyyaml",
     "huggingface_hub": "huggingface-hub",
     "rouge_score": "rouge-score",
+    "hydra_plugins": "hydra-submitit-launcher",
 }
 """Distributions by the modules that have another name."""
 OPTIONAL = sorted({module for modules in EXTRAS.values() for module in modules})
@@ -64,20 +65,22 @@ def imported(folder):
 
 
 def test_what_the_package_imports_is_declared():
-    undeclared = imported("edt").keys() - declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "vllm")
+    undeclared = imported("edt").keys() - declared(
+        "report", "tune", "wandb", "peft", "evaluate", "gguf", "slurm", "vllm"
+    )
     assert not undeclared, {name: imported("edt")[name] for name in undeclared}
 
 
 def test_what_scripts_and_tests_import_is_declared():
     both = imported("scripts") | imported("tests")
-    known = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "vllm", "dev")
+    known = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "slurm", "vllm", "dev")
     # absl comes with rouge-score; conftest.py repairs its log handler.
     undeclared = both.keys() - known - {"absl"}
     assert not undeclared, {name: both[name] for name in undeclared}
 
 
 def test_what_is_declared_is_imported():
-    every = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "vllm")
+    every = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "slurm", "vllm")
     # edt looks up vLLM's classes by name, where it runs inside vLLM; transformers reads GGUF files with accelerate.
     assert every - imported("edt").keys() == {"vllm", "accelerate"}
 
@@ -86,7 +89,7 @@ def test_the_table_of_extras_is_that_of_the_project():
     for name, modules in EXTRAS.items():
         includes_report = f"{DISTRIBUTION}[report]" in PROJECT["optional-dependencies"][name]
         wanted = declared(name, *(["report"] if includes_report else [])) - declared()
-        assert set(modules) == wanted, name
+        assert {OTHER_NAMES.get(module, module) for module in modules} == wanted, name
 
 
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch):
@@ -107,6 +110,7 @@ COMMANDS = {
     "tune": ["tune", "task=mini_xlsum", "paths.runs=none"],
     "trace": ["trace", "paths.traces=none"],
     "tracking": ["run", "tracking=wandb", "task=mini_xlsum", "paths.runs=none"],
+    "jobs": ["run", "--multirun", "hydra/launcher=submitit_slurm", "task=mini_xlsum,mini_quac", "paths.runs=none"],
 }
 PROCESSOR = """
 import torch
@@ -158,6 +162,7 @@ def test_the_plain_install_runs_and_prints_the_table(session):
         ("tune", "edt tune: the search needs"),
         ("trace", "edt trace: the page of a trace needs"),
         ("tracking", "tracking=wandb needs wandb"),
+        ("jobs", "hydra/launcher needs submitit"),
     ],
 )
 def test_a_command_that_needs_an_extra_says_so_before_it_works(command, message, session):

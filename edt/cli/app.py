@@ -19,9 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from edt import __version__
 from edt.cli import argv
+from edt.cli.build import generation_request, paths
 from edt.cli.command_names import USAGE_ERROR, file_name
 from edt.cli.composition import compose, config_folder, sweep_points
 from edt.cli.help import command_help, config_groups
+from edt.cli.launcher import launch, split_launcher
 from edt.cli.line_breaks import typed_breaks, write_breaks
 from edt.cli.messages import explain, explain_option
 from edt.cli.stop_signals import stop_status, stoppable
@@ -117,11 +119,16 @@ def _run(command: str, arguments: Sequence[str]) -> int:
         print_list(options.overrides, options.config_dir)
         return 0
 
-    overrides = write_breaks(argv.rewrite(command, _as_overrides(command, options), multirun=options.multirun))
+    launcher, typed = split_launcher(_as_overrides(command, options))
+    if launcher and not options.multirun:
+        raise ConfigError("hydra/launcher has no effect without --multirun, whose points are its jobs; add --multirun.")
+    overrides = write_breaks(argv.rewrite(command, typed, multirun=options.multirun))
     _check_no_hydra_settings(overrides)
     check_no_trust([word.lstrip("+~").partition("=")[0].partition("@")[0] for word in overrides])
     # A comma is a sweep only with --multirun; without it, it belongs to the value.
     points = _points(command, overrides, options) if options.multirun else [overrides]
+    if launcher and not options.cfg:
+        return _launch_points(command, launcher, points, options)
     if len(points) == 1:
         return _run_point(command, points[0], options, shlex.join(["edt", command, *arguments]))
     return _run_points(command, points, options)
@@ -165,6 +172,24 @@ def _run_points(command: str, points: Sequence[Sequence[str]], options: argparse
             traceback.print_exc()
             failed.append(point)
 
+    return _sweep_status(command, points, failed)
+
+
+def _launch_points(
+    command: str, launcher: Sequence[str], points: Sequence[Sequence[str]], options: argparse.Namespace
+) -> int:
+    """Run a command at each point as a job of a scheduler, and wait for the jobs; return the exit status."""
+    # What is wrong with a point is said now, and not by a job that has waited in a queue.
+    configs = [_plain(command, _composed(command, point, options.config_dir), point) for point in points]
+    for config in configs if command in ("generate", "run") else []:
+        generation_request(config)
+    typed = [[*_config_dir_words(options), *typed_breaks(point)] for point in points]
+    failed = launch(run_command, command, launcher, typed, paths(configs[0]).runs)
+    return _sweep_status(command, points, [points[number] for number in failed])
+
+
+def _sweep_status(command: str, points: Sequence[Sequence[str]], failed: Sequence[Sequence[str]]) -> int:
+    """Return the exit status of a sweep, and log which of its points failed."""
     if not failed:
         return 0
     # What all points share says nothing about which one failed.
@@ -235,8 +260,7 @@ def _check_no_hydra_settings(overrides: Sequence[str]) -> None:
     for word in overrides:
         key, _, value = word.lstrip("+~").partition("=")
         if re.match(r"hydra(\W|$)", key):
-            is_launch = key in ("hydra/launcher", "hydra/sweeper")
-            kind = "launchers and sweepers" if is_launch else "settings of Hydra itself"
+            kind = "sweepers" if key == "hydra/sweeper" else "settings of Hydra itself"
             raise ConfigError(
                 f"'{key}={value}' has no effect, since {kind} are not supported; run several points one after the "
                 "other with --multirun, as in --multirun sampling.seed=1,2, and choose folders with paths.runs=FOLDER."

@@ -41,7 +41,7 @@ def compose(command: str, overrides: Sequence[str], user_folder: Path | None = N
     """
     # One word at a time: Hydra reports the first key that it does not know, and several may be unlisted.
     words = list(overrides)
-    with _hydra_ready():
+    with hydra_ready():
         while True:
             try:
                 return hydra.compose(config_name=file_name(command), overrides=[*_search_path(user_folder), *words])
@@ -73,7 +73,7 @@ def _unlisted_argument(
 
 def sweep_points(overrides: Sequence[str], user_folder: Path | None = None) -> list[list[str]]:
     """Return the overrides of each run of a sweep: the product of all values that commas or a glob list."""
-    with _hydra_ready():
+    with hydra_ready():
         # a glob (task=glob(mini_*)) needs the loader, to list the options
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         axes = []
@@ -87,7 +87,7 @@ def sweep_points(overrides: Sequence[str], user_folder: Path | None = None) -> l
 
 
 @contextmanager
-def _hydra_ready() -> Iterator[None]:
+def hydra_ready() -> Iterator[None]:
     """Hold Hydra's global state for one composition; whatever was initialized before is restored."""
     # What Hydra warns of here is its defaults list, about which a user can do nothing.
     with warnings.catch_warnings():
