@@ -62,7 +62,10 @@ FinishReason = Literal["eos", "stop", "length"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generation:
-    """One row's output: (example, strategy, sample) with its tokens and what the temperature did (nats, per step)."""
+    """One row's output: (example, strategy, sample) with its tokens and what the temperature did (nats, per step).
+
+    What a program that draws elsewhere does not say of temperature and entropy is None.
+    """
 
     task: str
     split: Split
@@ -77,11 +80,11 @@ class Generation:
     token_ids: tuple[int, ...]
     text: str
     finish_reason: FinishReason
-    t_mean: float
-    t_min: float
-    t_max: float
-    h_mean: float
-    floored_steps: int
+    t_mean: float | None
+    t_min: float | None
+    t_max: float | None
+    h_mean: float | None
+    floored_steps: int | None
     """Steps whose temperature fell to the floor, where the draw is the argmax."""
     prompt_tokens: int
     truncated_tokens: int

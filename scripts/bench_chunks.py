@@ -24,6 +24,7 @@ from scripts.bench_common import show, where
 
 from edt.decoding.engine import Engine  # isort: skip  after bench_common, which sets the threads' policy
 from edt.decoding.engine_specs import BatchedSpec
+from edt.decoding.model_engine import ModelEngine
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Sampling
 from edt.generation import generate
@@ -198,6 +199,7 @@ def main() -> None:
         runs = Path(folder if args.runs is None else args.runs)
         session = Session.open(request_for(chunks, args.settings, runs), Progress())
         figures = measure(session)
+    assert isinstance(session.engine, ModelEngine)
     rounded = {name: float(f"{value:.4g}") for name, value in figures.items()}
     rows = [[name.replace("_", " "), f"{value:,.4g}"] for name, value in rounded.items()]
     show("A run of many chunks", ["", ""], rows, {**rounded, **where(session.engine.model)})

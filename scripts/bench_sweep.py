@@ -105,7 +105,8 @@ def by_ours(
     generations: list[Generation] = []
     for chunk in request.chunks(engine.plan(request)):
         generations += engine.generate(chunk)
-    return replace(engine.work), statistics.mean(generation.h_mean for generation in generations)
+    entropies = [generation.h_mean for generation in generations if generation.h_mean is not None]
+    return replace(engine.work), statistics.mean(entropies)
 
 
 def parser(about: str | None, *, quick: str) -> argparse.ArgumentParser:

@@ -26,6 +26,7 @@ from omegaconf import OmegaConf
 
 from edt.cli.app import config_folder
 from edt.cli.build import tune_request
+from edt.decoding.model_engine import ModelEngine
 from edt.generation.session import Session
 from edt.tuning.results import best
 from edt.tuning.run import Evaluator, TuneRequest, search
@@ -97,6 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         request = tune_request_from(args, Path(folder if args.runs is None else args.runs))
         session = Session.open(request.generation)
+        assert isinstance(session.engine, ModelEngine)
         evaluate = Evaluator.calibrated(session, (0,), request.metrics)
 
         points = request.space.grid()

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from edt.cli.build import generation_request
 from edt.cli.composition import compose
+from edt.decoding.model_engine import ModelEngine
 from edt.errors import EdtError
 from edt.generation.session import Session
 from edt.study.attribution.loss_by_entropy import COLUMNS, bin_rows, loss_by_entropy, reference_ids
@@ -38,6 +39,7 @@ def measure(overrides: list[str]) -> dict[str, list[list[str]]]:
     """Return the rows of each task's table, by what they are of."""
     config: Any = OmegaConf.to_container(compose("run", overrides))
     session = Session.open(generation_request(config))
+    assert isinstance(session.engine, ModelEngine)
     model, tables = session.engine.model, {}
     for number, request in enumerate(session.request.tasks):
         prepared = session.prepared(number)

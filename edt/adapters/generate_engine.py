@@ -16,8 +16,9 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from edt.adapters.generate_call import arguments, check_strategy, own_generation_config_hidden
 from edt.decoding.batching import Cost
-from edt.decoding.engine import Engine, raise_non_finite
+from edt.decoding.engine import raise_non_finite
 from edt.decoding.loop import finish
+from edt.decoding.model_engine import ModelEngine
 from edt.decoding.request import DecodeRequest, Pair, RowRequest
 from edt.decoding.row_batch import RowBatch
 from edt.decoding.sampling import EXTERNAL, Limits, Sampling
@@ -32,7 +33,7 @@ LOGIT_COPIES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class HFGenerateEngine(Engine):
+class HFGenerateEngine(ModelEngine):
     """Decodes by `model.generate`.
 
     Its draws come from torch's generator, seeded for each call from what it decodes: the same chunk gives the same
@@ -75,7 +76,7 @@ class HFGenerateEngine(Engine):
         )
 
     def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
-        """See Engine. A call takes all prompts and all of a strategy's samples, as far as the batch allows."""
+        """See ModelEngine. A call takes all prompts and all of a strategy's samples, as far as the batch allows."""
         groups = self._read_together(request)
         for strategy, samples in _samples_by_strategy(request.rows).items():
             # A call decodes one strategy, whose warpers hold for all of its rows.

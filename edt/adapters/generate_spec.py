@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edt.decoding.engine_specs import EngineSpec
+from edt.decoding.engine_specs import ModelEngineSpec
 
 if TYPE_CHECKING:
     from edt.adapters.generate_engine import HFGenerateEngine
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HFGenerateSpec(EngineSpec):
+class HFGenerateSpec(ModelEngineSpec):
     """The model.generate of transformers, one call per chunk and strategy: a baseline, which draws other tokens."""
 
     def build(self, model: LanguageModel) -> HFGenerateEngine:

@@ -19,8 +19,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from edt.api.frames import samples_frame
-from edt.decoding.engine import Engine
 from edt.decoding.engine_specs import BatchedSpec
+from edt.decoding.model_engine import ModelEngine
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, DataError, ModelError
 from edt.models.language_model import LanguageModel
@@ -52,7 +52,7 @@ _OF_EXAMPLES = ("task", "split", "truncated_tokens", "cluster_id", "references")
 class Model:
     """A loaded model, ready to decode; see `load_model`."""
 
-    engine: Engine
+    engine: ModelEngine
 
     @property
     def hf_model(self) -> Any:

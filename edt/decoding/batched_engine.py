@@ -15,8 +15,9 @@ from edt.decoding.cache.branches import Prefilled
 from edt.decoding.cache.contexts import CopiedPrefill, Prefill, SharedPrefill
 from edt.decoding.cache.kept_check import kept_sharing_check
 from edt.decoding.cache.sharing_check import SharingCheck
-from edt.decoding.engine import Engine, noise_key, raise_non_finite
+from edt.decoding.engine import noise_key, raise_non_finite
 from edt.decoding.loop import decode
+from edt.decoding.model_engine import ModelEngine
 from edt.decoding.ops.kernels import Kernels, worth_compiling
 from edt.decoding.request import DecodeRequest, Pair
 from edt.decoding.row_batch import RowBatch
@@ -42,7 +43,7 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchedEngine(Engine):
+class BatchedEngine(ModelEngine):
     """Decodes with a model loaded here: shared prompts, shared branches, one draw for all strategies."""
 
     name = "batched"
@@ -116,7 +117,7 @@ class BatchedEngine(Engine):
 
     @torch.inference_mode()
     def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
-        """See Engine. A strategy whose rule reads the divergence gets a second context per branch."""
+        """See ModelEngine. A strategy whose rule reads the divergence gets a second context per branch."""
         table = StrategyTable.build(request.strategies, dtype=self.model.signal_dtype, device=self.model.device)
         guided = [strategy for strategy in request.used_strategies if "kl" in strategy.needs]
         second = self.second_models.for_strategies(guided)

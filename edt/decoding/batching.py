@@ -86,7 +86,8 @@ def plan_chunks(
     # The batch must fit for the longest prompt, whose chunk may hold no other.
     longest = len(ordered[-1].token_ids)
     none, one = cost.in_bytes(longest, new_tokens, 0), cost.in_bytes(longest, new_tokens, 1)
-    fitting_rows = max(0, budget - none) // (one - none)
+    # Rows in another program take no memory here.
+    fitting_rows = max(0, budget - none) // (one - none) if one > none else max_rows
     rows_per_batch = max(1, min(max_rows, fitting_rows))
 
     chunks: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""The base of all engines: plan, identity, checks, and the records that they write."""
+"""The base of all engines: plan, identity and checks."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edt.decoding.batching import (
-    Cost,
-    Plan,
-    chunk_tokens,
-    default_budget,
-    default_rows,
-    plan_chunks,
-    translate_memory_errors,
-)
+from edt.decoding.batching import Cost, Plan, plan_chunks
 from edt.decoding.ops.noise import GENERATOR, stream_key
-from edt.decoding.request import DecodeRequest, Pair, RowRequest
-from edt.decoding.row_batch import RowBatch
+from edt.decoding.request import DecodeRequest, RowRequest
 from edt.decoding.sampling import STORED_ENGINES, Limits, Sampling
-from edt.decoding.stops import StopWatch, cut_at_stop
+from edt.decoding.stops import StopWatch
 from edt.errors import ConfigError, ModelError
-from edt.models.language_model import LanguageModel
-from edt.models.second_model import SecondModels
+from edt.models.text_model import TextModel
 from edt.records import Generation, Prompt
 from edt.strategies.base import Strategy
 
@@ -36,8 +26,20 @@ SIGNALS = frozenset({"entropy", "kl", "uniform", "step", "varentropy", "collisio
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlanLimits:
+    """What bounds a chunk: bytes, rows that are decoded together, and tokens read and written; None: any number."""
+
+    budget: int
+    max_rows: int
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Engine(ABC):
-    """Decodes rows of any strategies for chunks of prompts.
+    """What a session needs of an engine: checks, a plan, an identity, and generations of rows of any strategies.
+
+    Its model reads prompts and writes texts; where the weights are and who draws is the engine's own matter. One that
+    decodes with a model loaded here is a `ModelEngine`.
 
     name: as in the configuration (engine=NAME). signals: those that it can compute for a strategy.
     """
@@ -45,39 +47,35 @@ class Engine(ABC):
     name: ClassVar[str]
     signals: ClassVar[frozenset[str]] = SIGNALS
 
-    model: LanguageModel
+    model: TextModel
     spec: EngineSpec
 
     @abstractmethod
-    def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
-        """Decode the rows of every prompt, batch by batch: which (prompt, row) a batch held, and what they produced."""
+    def generate(self, request: DecodeRequest) -> Iterator[Generation]:
+        """Decode the rows of every prompt of a chunk; generations come as the engine decodes them, in any order.
+
+        Raises ConfigError for a strategy that the engine cannot decode.
+        """
 
     @abstractmethod
     def cost(self, strategies: Sequence[Strategy], tokens: int) -> Cost:
         """Return what prompts and rows of these strategies hold in memory, in contexts of at most so many tokens."""
 
-    @cached_property
-    def budget(self) -> int:
-        """Bytes for a batch: as configured, or from the memory, which is read once."""
-        # Read once: a budget that follows the free memory would change the plan between two chunks.
-        return default_budget(self.model.device) if self.spec.kv_budget is None else self.spec.kv_budget
-
-    @cached_property
-    def second_models(self) -> SecondModels:
-        """The other models of KL-guided temperature in dual mode."""
-        return SecondModels(self.model)
-
-    @cached_property
-    def _watches(self) -> dict[Limits, StopWatch]:
-        return {}
+    @abstractmethod
+    def plan_limits(self) -> PlanLimits:
+        """Return what bounds a chunk. The same command must plan the same chunks, so it never changes."""
 
     def identity(self) -> dict[str, Any]:
         """Return what of the engine and its model can change a token."""
-        return {"engine": STORED_ENGINES[self.name], "noise": GENERATOR, "model": self.model.identity}
+        return {"engine": STORED_ENGINES.get(self.name, self.name), "noise": GENERATOR, "model": self.model.identity}
 
     def noise(self, sampling: Sampling) -> str:
         """Return the noise between strategies: the configured one, or "external" if another generator draws."""
         return sampling.noise
+
+    def second_weights(self, strategies: Sequence[Strategy]) -> str:
+        """Return the digest of the second model that strategies of one path read; empty where there is none."""
+        return ""
 
     def check_strategies(self, strategies: Sequence[Strategy]) -> None:
         """Raise ConfigError for a strategy that this engine cannot decode, with one that can."""
@@ -106,15 +104,16 @@ class Engine(ABC):
         new_tokens = request.limits.max_new_tokens
         # The cost may depend on the length: a sliding window can be too short for sharing.
         longest = max(len(prompt.token_ids) for prompt in request.prompts) + new_tokens
+        limits = self.plan_limits()
 
         return plan_chunks(
             request.prompts,
             rows_per_prompt=self.rows_together(request.rows),
             new_tokens=new_tokens,
             cost=self.cost(request.used_strategies, longest),
-            budget=self.budget,
-            max_rows=default_rows(self.model.device) if self.spec.max_rows is None else self.spec.max_rows,
-            max_tokens=chunk_tokens(self.model.parameters, self.model.device),
+            budget=limits.budget,
+            max_rows=limits.max_rows,
+            max_tokens=limits.max_tokens,
         )
 
     def _check_lengths(self, request: DecodeRequest) -> None:
@@ -128,58 +127,9 @@ class Engine(ABC):
                     f"{new_tokens} new ones that exceeds the model's context of {self.model.context}."
                 )
 
-    def generate(self, request: DecodeRequest) -> Iterator[Generation]:
-        """Decode the rows of every prompt of a chunk; generations come batch by batch, as the engine decodes them.
-
-        Raises ConfigError for a strategy that the engine cannot decode, ModelError with the example's id when the
-        model gives logits that are not finite, and MemoryExceededError when a batch does not fit into memory.
-        """
-        self.check_strategies(request.strategies)
-        # Around the whole iteration: batches are decoded while the caller reads, and memory may run out in any of them.
-        with translate_memory_errors():
-            for pairs, rows in self.decode(request):
-                yield from self._records(request, pairs, rows)
-
-    def _records(self, request: DecodeRequest, pairs: Sequence[Pair], rows: RowBatch) -> Iterator[Generation]:
-        tokens = [ids[:length] for ids, length in zip(rows.tokens_AS.tolist(), rows.length_A.tolist(), strict=True)]
-        # The token that ends a text is no part of it, also where it is spelled out.
-        ended = [reason == "eos" for reason in rows.reason_A]
-        texts = self.model.decode([ids[:-1] if at_eos else ids for ids, at_eos in zip(tokens, ended, strict=True)])
-        summary = rows.summary()
-        # A batch has many rows of few strategies, whose ids and parameters are text to build: once each.
-        used = {row.strategy: request.strategies[row.strategy] for _, row in pairs}
-        names = {index: (strategy.strategy_id, strategy.params()) for index, strategy in used.items()}
-
-        for index, (prompt_index, row) in enumerate(pairs):
-            prompt, strategy, (strategy_id, params) = (
-                request.prompts[prompt_index],
-                used[row.strategy],
-                names[row.strategy],
-            )
-            # The text is cut at the stop string; the token ids keep it, as they were drawn.
-            yield Generation(
-                task=prompt.task,
-                split=prompt.split,
-                example_id=prompt.example_id,
-                cluster_id=prompt.cluster_id,
-                strategy_id=strategy_id,
-                family=strategy.family,
-                params=params,
-                granularity=strategy.granularity,
-                sample=row.sample,
-                token_ids=tuple(tokens[index]),
-                text=cut_at_stop(texts[index], request.limits).strip(),
-                finish_reason=rows.reason_A[index],
-                t_mean=summary["t_mean"][index],
-                t_min=summary["t_min"][index],
-                t_max=summary["t_max"][index],
-                h_mean=summary["h_mean"][index],
-                floored_steps=int(summary["floored_steps"][index]),
-                prompt_tokens=len(prompt.token_ids),
-                truncated_tokens=prompt.truncated_tokens,
-                trace_entropy=rows.trace(rows.entropy_AS, index) if request.sampling.trace else None,
-                trace_temperature=rows.trace(rows.temperature_AS, index) if request.sampling.trace else None,
-            )
+    @cached_property
+    def _watches(self) -> dict[Limits, StopWatch]:
+        return {}
 
     def stop_watch(self, limits: Limits) -> StopWatch:
         """Return the watch for the limits' stop strings; kept, since building one decodes the whole vocabulary."""

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from edt.decoding.batching import Cost
-from edt.decoding.engine import Engine, noise_key, raise_non_finite
+from edt.decoding.engine import noise_key, raise_non_finite
 from edt.decoding.loop import check_temperatures, finish
+from edt.decoding.model_engine import ModelEngine
 from edt.decoding.ops.draw import floored, scale
 from edt.decoding.ops.noise import gumbel_noise, uniform_noise
 from edt.decoding.ops.signals import collision, entropy, finite_rows, kl_divergence, surprisal, varentropy
@@ -31,7 +32,7 @@ from edt.strategies.truncation import keep_mask
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReferenceEngine(Engine):
+class ReferenceEngine(ModelEngine):
     """Decodes each row alone, from its prompt on."""
 
     name = "reference"
@@ -42,7 +43,7 @@ class ReferenceEngine(Engine):
 
     @torch.inference_mode()
     def decode(self, request: DecodeRequest) -> Iterator[tuple[Sequence[Pair], RowBatch]]:
-        """See Engine; every batch is one row, whatever `rows_per_batch` says."""
+        """See ModelEngine; every batch is one row, whatever `rows_per_batch` says."""
         for index, prompt in enumerate(request.prompts):
             for row in request.rows:
                 strategy = request.strategies[row.strategy]

@@ -55,9 +55,13 @@ class Estimate:
         before = f", {on_disk:,} of them on disk; to decode: {self.rows_to_decode:,}" if on_disk else ""
         return (
             f"{rows}{before} in {count(self.chunks, 'chunk')}; "
-            f"{self.prompt_tokens:,} prompt tokens, at most {self.new_tokens:,} new tokens, "
-            f"about {_size(self.peak_bytes)} of memory for keys, values and logits{limit}{self._scale_text()}"
+            f"{self.prompt_tokens:,} prompt tokens, at most {self.new_tokens:,} new tokens"
+            f"{self._memory_text()}{limit}{self._scale_text()}"
         )
+
+    def _memory_text(self) -> str:
+        """Return the memory for keys, values and logits; empty where another program holds them."""
+        return f", about {_size(self.peak_bytes)} of memory for keys, values and logits" if self.peak_bytes else ""
 
     def _scale_text(self) -> str:
         """Return what the user did not request, and how to leave it out; empty where nothing was added."""

@@ -18,7 +18,6 @@ from edt.generation.passes import chunk_prompts, decode_request, in_this_environ
 from edt.generation.prepare import Prepared
 from edt.generation.progress import Advance, Progress
 from edt.generation.request import GenerationRequest, Row
-from edt.ids import digest
 from edt.logs import announced, log_into
 from edt.records import Example, Split
 from edt.store.manifest import Manifest, Pass
@@ -110,8 +109,7 @@ def _with_second_models(manifest: Manifest, request: GenerationRequest, engine: 
 
     for path in sorted(paths):
         guided = [s for s in request.strategies if isinstance(s, KLD) and s.model == path]
-        second = engine.second_models.for_strategies(guided)
-        weights = digest(second.identity) if second is not None else ""
+        weights = engine.second_weights(guided)
         # Checked for every path anew: a folder can be trained further under the same name.
         if known.setdefault(path, weights) != weights:
             raise StoreError(

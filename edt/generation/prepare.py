@@ -14,8 +14,8 @@ from edt.generation.splits import check_disjoint
 from edt.generation.task_prompts import TaskPrompts
 from edt.ids import digest
 from edt.logs import announced
-from edt.models.language_model import LanguageModel
 from edt.models.spec import has_chat_template
+from edt.models.text_model import TextModel
 from edt.records import Prompt, Split
 from edt.redact import json_without_secrets, without_secrets
 from edt.store.manifest import Manifest
@@ -118,7 +118,7 @@ def shortening_notes(manifest: Manifest) -> list[str]:
     return notes
 
 
-def special_token_notes(task: str, examples: Mapping[Split, ExampleSet], model: LanguageModel) -> list[str]:
+def special_token_notes(task: str, examples: Mapping[Split, ExampleSet], model: TextModel) -> list[str]:
     """Return a line per split whose data hold text that is spelled like a special token."""
     notes = []
     for split, subset in examples.items():

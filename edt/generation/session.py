@@ -1,4 +1,4 @@
-"""One loaded model and the tasks of a request, decoded in any number of passes: one run per task."""
+"""One engine and the tasks of a request, decoded in any number of passes: one run per task."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def generate_runs(
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A request over its loaded model: each task is prepared once, and decoded in any number of passes."""
+    """A request over its opened engine: each task is prepared once, and decoded in any number of passes."""
 
     request: GenerationRequest
     engine: Engine
@@ -61,11 +61,11 @@ class Session:
 
     @classmethod
     def open(cls, request: GenerationRequest, progress: Progress | None = None) -> Session:
-        """Load the model, and log where another dtype would be faster."""
+        """Open the engine, which loads the model, and log where another dtype would be faster."""
         with announced("loading the model %s", request.model.path):
-            model = LanguageModel.load(request.model)
-            engine = request.engine.build(model)
-        note = bfloat16_note(model)
+            engine = request.engine.open(request.model)
+        # Of a model in another program, that program decides.
+        note = bfloat16_note(engine.model) if isinstance(engine.model, LanguageModel) else None
         if note is not None:
             logger.info("%s", note)
         return cls(request=request, engine=engine, progress=Progress() if progress is None else progress)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError
 from edt.generation.request import TaskRequest
-from edt.models.language_model import LanguageModel
 from edt.models.prompt_tokens import data_reader
+from edt.models.text_model import TextModel
 from edt.records import Example, Prompt
 from edt.tasks.prompts import encode
 
@@ -27,7 +27,7 @@ class TaskPrompts:
     tokenize: Callable[[str], list[int]]
 
     @classmethod
-    def of(cls, model: LanguageModel, task: TaskRequest, sampling: Sampling) -> TaskPrompts:
+    def of(cls, model: TextModel, task: TaskRequest, sampling: Sampling) -> TaskPrompts:
         """Return how the model reads the task. Raises ConfigError where new tokens leave no room for a prompt."""
         limits = task.limits(sampling, chat_template=model.in_chat)
         return cls(
@@ -45,7 +45,7 @@ class TaskPrompts:
         return encode(example, self.tokenize, budget=self.budget)
 
 
-def _budget(model: LanguageModel, task: TaskRequest, limits: Limits, sampling: Sampling) -> int:
+def _budget(model: TextModel, task: TaskRequest, limits: Limits, sampling: Sampling) -> int:
     # Room for every new token is kept: a row that outgrew the context would end for another reason.
     room = model.context - limits.max_new_tokens
     if room < 1:

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 from edt.ids import digest
-from edt.models.language_model import LanguageModel
+from edt.models.text_model import TextModel
 from edt.store.training import TrainingManifest
 from edt.tasks.base import Task
 
 __all__ = ["training_notes", "wording"]
 
 
-def wording(model: LanguageModel, task: Task) -> dict[str, Any]:
+def wording(model: TextModel, task: Task) -> dict[str, Any]:
     """Return the wording of a task's prompts as plain JSON: template, instruction, shots, chat template."""
     chat = {"chat_template": digest(str(model.tokenizer.chat_template)), **model.prompts.identity()}
     return {
@@ -26,7 +26,7 @@ def wording(model: LanguageModel, task: Task) -> dict[str, Any]:
     }
 
 
-def training_notes(model: LanguageModel, task: Task) -> list[str]:
+def training_notes(model: TextModel, task: Task) -> list[str]:
     """Return what a reader must know of a model that `edt train` made: it was trained on another task or wording."""
     folder = model.folder if model.adapter is None else model.adapter
     trained = TrainingManifest.read(folder)

@@ -37,7 +37,15 @@ TOKENIZER_FILES = (
 NAMES_IN_CONFIG = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 """Entries of a config that name where a model came from, or how it was saved, not what it computes."""
 BLOB_NAME = re.compile(r"[0-9a-f]{64}")
-NEEDED_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py"]
+_WEIGHTS = "*.safetensors"
+NEEDED_FILES = [_WEIGHTS, "*.json", "*.txt", "*.model", "*.jinja", "*.py"]
+
+
+def tokenizer_folder(path: str, revision: str | None) -> Path:
+    """Return the folder that holds the model's tokenizer and configuration, as `local_folder`, but without weights."""
+    folder = _folder(path, revision, [name for name in NEEDED_FILES if name != _WEIGHTS])
+    check_model_folder(folder, path, weights=False)
+    return folder
 
 
 def local_folder(path: str, revision: str | None, gguf_file: str | None = None) -> Path:
@@ -47,6 +55,16 @@ def local_folder(path: str, revision: str | None, gguf_file: str | None = None) 
 
     Raises ModelError when there is no such model, no network for it, or no whole weights in safetensors form.
     """
+    folder = _folder(path, revision, NEEDED_FILES if gguf_file is None else [gguf_file])
+    # From here on it is a folder like any other: one way to check, to load and to identify.
+    if gguf_file is not None:
+        folder = converted_folder(folder / gguf_file)
+    check_model_folder(folder, path)
+    return folder
+
+
+def _folder(path: str, revision: str | None, patterns: Sequence[str]) -> Path:
+    """Return the folder that `path` names; of a hub id, fetch the files that match a pattern."""
     # A folder wins over a hub id of the same spelling: what is on this machine is meant.
     here = _embedded_folder(path.removeprefix(EMBEDDED)) if path.startswith(EMBEDDED) else as_folder(path, "model.path")
     if here is not None and revision is not None:
@@ -56,13 +74,7 @@ def local_folder(path: str, revision: str | None, gguf_file: str | None = None) 
         )
     if here is None and not _looks_like_hub_id(path):
         raise ModelError(explain_no_model(path))
-    patterns = NEEDED_FILES if gguf_file is None else [gguf_file]
-    folder = fetch(path, revision, patterns) if here is None else here
-    # From here on it is a folder like any other: one way to check, to load and to identify.
-    if gguf_file is not None:
-        folder = converted_folder(folder / gguf_file)
-    check_model_folder(folder, path)
-    return folder
+    return fetch(path, revision, patterns) if here is None else here
 
 
 def _embedded_names() -> list[str]:
@@ -166,11 +178,14 @@ def adapter_folder(path: str) -> Path:
     return folder
 
 
-def checkpoint_identity(folder: Path, *, code: bool) -> dict[str, str]:
-    """Return digests of what a model computes and reads: weights, config, tokenizer and, where it runs, its code."""
+def checkpoint_identity(folder: Path, *, code: bool, weights: bool = True) -> dict[str, str]:
+    """Return digests of what a model computes and reads: weights, config, tokenizer and, where it runs, its code.
+
+    weights: False for weights that are elsewhere, whatever the folder holds.
+    """
     config = read_json(folder / "config.json")
     return {
-        "weights": _contents_digest(folder.glob("*.safetensors")),
+        "weights": _contents_digest(folder.glob(_WEIGHTS)) if weights else "",
         # A model that was moved or saved again with another version is the same model.
         "config": digest({name: value for name, value in config.items() if name not in NAMES_IN_CONFIG}),
         "tokenizer": _contents_digest(file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)),

@@ -64,8 +64,11 @@ def explain_no_model(path: str) -> str:
     return f"model.path '{path}' is neither a folder nor a hub id (OWNER/NAME).{hint}"
 
 
-def check_model_folder(folder: Path, path: str) -> None:
-    """Raise ModelError unless the folder holds a config, whole safetensors weights and readable small files."""
+def check_model_folder(folder: Path, path: str, *, weights: bool = True) -> None:
+    """Raise ModelError unless the folder holds a config, whole safetensors weights and readable small files.
+
+    weights: False asks for no weights.
+    """
     with library_errors(f"model folder '{path}' cannot be read", "Give this account the right to read it."):
         names = {file.name for file in folder.iterdir()}
         _check_regular(folder, f"model folder '{path}'")
@@ -84,7 +87,8 @@ def check_model_folder(folder: Path, path: str) -> None:
             read_json(folder / name)
     # After the JSON was read: this one looks into it.
     _check_no_remote_kernel(read_json(folder / "config.json"), path)
-    _check_weights(folder, names, path)
+    if weights:
+        _check_weights(folder, names, path)
     check_fetched(folder / name for name in sorted(names) if name.startswith(("tokenizer", "vocab", "merges")))
 
 

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor
 
 from edt.models.adapter import check_trained_base
 from edt.models.checkpoint import adapter_folder, adapter_identity, checkpoint_identity, local_folder
-from edt.models.end_tokens import end_tokens
 from edt.models.loading import (
     check_first_pass,
     check_vocabulary,
@@ -26,24 +24,19 @@ from edt.models.loading import (
     without_weights,
 )
 from edt.models.long_tail import LongTail, add_long_tail
-from edt.models.prompt_tokens import PromptTokenizer
 from edt.models.rope import keep_no_frequencies
 from edt.models.spec import ModelSpec
-from edt.models.token_rules import TokenRules, unused_settings
+from edt.models.text_model import TextModel
 from edt.store.training import TrainingManifest
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageModel:
-    """A loaded model with its tokenizer. `folder` and `adapter` hold the files that it was loaded from."""
+class LanguageModel(TextModel):
+    """A loaded model with its tokenizer."""
 
-    spec: ModelSpec
-    folder: Path
-    adapter: Path | None
     model: Any
-    tokenizer: Any
 
     @classmethod
     def load(cls, spec: ModelSpec, *, weights: bool = True, quantization: Any | None = None) -> LanguageModel:
@@ -91,62 +84,19 @@ class LanguageModel:
         return torch.float64 if self.model.dtype == torch.float64 else torch.float32
 
     @property
-    def is_encoder_decoder(self) -> bool:
-        """Whether the prompt is read by an encoder and the text written by a decoder."""
-        return bool(getattr(self.model.config, "is_encoder_decoder", False))
+    def config(self) -> Any:
+        """See TextModel."""
+        return self.model.config
 
     @property
-    def vocabulary(self) -> int:
-        """Number of logits per position."""
-        return int(self.model.config.get_text_config().vocab_size)
+    def generation_config(self) -> Any:
+        """See TextModel."""
+        return self.model.generation_config
 
     @property
-    def context(self) -> int:
-        """Tokens that prompt and continuation may have together."""
-        # Models with relative positions have no limit; 2³¹ stands for none.
-        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 0) or 2**31)
-
-    @cached_property
-    def eos_ids(self) -> frozenset[int]:
-        """Tokens that end a text: those of the generation config, the config and the tokenizer together."""
-        return end_tokens(self.folder, self.model.generation_config, self.tokenizer, vocabulary=self.vocabulary)
-
-    @cached_property
-    def special_tokens(self) -> dict[str, int]:
-        """The tokens that `decode` leaves out of a text, by what the tokenizer calls them."""
-        named = zip(self.tokenizer.all_special_tokens, self.tokenizer.all_special_ids, strict=True)
-        # Most chat markers are only here: added to the vocabulary, in no role of their own.
-        added = {str(token): index for index, token in self.tokenizer.added_tokens_decoder.items() if token.special}
-        return {**dict(named), **added}
-
-    @cached_property
-    def token_rules(self) -> TokenRules:
-        """Tokens that the checkpoint forces or suppresses in its outputs."""
-        return TokenRules.of(self.model, self.spec.path)
-
-    def check_generation_config(self) -> None:
-        """Raise ModelError for a setting of the generation config that cannot be followed; log those not used."""
-        rules, unused, _ = self.token_rules, unused_settings(self.model), self.eos_ids
-        if not rules.is_empty:
-            followed = ", ".join(rules.identity())
-            logger.info("Of generation_config.json of %s, %s is followed.", self.spec.path, followed)
-        if unused:
-            logger.info(
-                "generation_config.json of %s sets %s; the strategy decides instead.",
-                self.spec.path,
-                ", ".join(unused),
-            )
-
-    def check_chat_template(self) -> None:
-        """Raise ModelError where the template is missing or refuses a user turn; log that it is given a fixed date."""
-        self.prompts.chat_text([{"role": "user", "content": "Hello."}])
-        if self.prompts.reads_clock:
-            logger.info(
-                "The chat template of %s writes the date or time; it is given model.template_date=%s, so that the same "
-                "command makes the same prompts.",
-                self.spec.path,
-                self.spec.template_date,
-            )
+    def embeddings(self) -> int:
+        """See TextModel."""
+        return embedding_rows(self.model)
 
     @cached_property
     def forward_arguments(self) -> frozenset[str]:
@@ -159,7 +109,7 @@ class LanguageModel:
         # Not `or`: 0 is a token id.
         for candidate in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
             # A padding token that was added to the tokenizer alone has no embedding.
-            if candidate is not None and candidate < embedding_rows(self.model):
+            if candidate is not None and candidate < self.embeddings:
                 return int(candidate)
         return 0
 
@@ -179,26 +129,6 @@ class LanguageModel:
         width = getattr(config, "head_dim", None) or config.hidden_size // query_heads
         return int(2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize)
 
-    @cached_property
-    def prompts(self) -> PromptTokenizer:
-        """What reads prompts: texts, data and conversations."""
-        return PromptTokenizer(
-            tokenizer=self.tokenizer,
-            spec=self.spec,
-            special=self.special_tokens,
-            keeps_end=self.is_encoder_decoder,
-            embeddings=embedding_rows(self.model),
-        )
-
-    @property
-    def in_chat(self) -> bool:
-        """Whether prompts are written by the chat template; with model.chat_template=auto the tokenizer decides."""
-        return self.prompts.in_chat
-
-    def tokenize(self, text: str) -> list[int]:
-        """Return the token ids of a prompt that a person has written; see `PromptTokenizer.text_ids`."""
-        return self.prompts.text_ids(text)
-
     def pad(self, texts: Sequence[Sequence[int]], *, left: bool = True) -> tuple[Tensor, Tensor]:
         """Return token ids and attention mask on the model's device, each [P, L], padded to the longest text.
 
@@ -212,33 +142,6 @@ class LanguageModel:
             at = slice(width - len(text), width) if left else slice(0, len(text))
             ids_PL[number, at], mask_PL[number, at] = torch.tensor(list(text)), 1
         return ids_PL.to(self.device), mask_PL.to(self.device)
-
-    def decode(self, token_ids: Sequence[Sequence[int]]) -> list[str]:
-        """Return the texts of continuations, without special tokens."""
-        known = self._known_ids
-        rows = [[token for token in ids if known is None or token in known] for ids in token_ids]
-        # Without the cleaning of spaces, which would change what a metric compares.
-        texts: list[str] = self.tokenizer.batch_decode(
-            rows, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return texts
-
-    def as_read(self, token_ids: Sequence[int]) -> str:
-        """Return the text of a prompt as the model reads it, with its special tokens."""
-        text: str = self.tokenizer.decode(list(token_ids), clean_up_tokenization_spaces=False)
-        return text
-
-    def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text has as an output, without an end token."""
-        return len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-
-    @cached_property
-    def _known_ids(self) -> frozenset[int] | None:
-        """The ids that have a text; None where the tokenizer itself skips all others, as those in Rust do."""
-        # A model with a padded vocabulary can draw an id that the tokenizer does not have.
-        if getattr(self.tokenizer, "is_fast", True):
-            return None
-        return frozenset(self.tokenizer.get_vocab().values()) | frozenset(self.tokenizer.added_tokens_decoder)
 
     @cached_property
     def identity(self) -> dict[str, Any]:

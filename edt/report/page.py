@@ -110,6 +110,12 @@ class PageOutput:
     finish_reason: str = ""
 
 
+def known_means(t_mean: float | None, h_mean: float | None) -> dict[str, float]:
+    """Return the mean temperature and entropy of an output under the names of the page, as far as they are known."""
+    means = {"mean T": t_mean, "mean H": h_mean}
+    return {name: round(value, 3) for name, value in means.items() if value is not None}
+
+
 @dataclass(frozen=True, kw_only=True)
 class PageExample:
     """The prompt and references of the outputs of one example.

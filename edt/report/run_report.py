@@ -25,7 +25,7 @@ from edt.report.frame import (
     table_rows,
 )
 from edt.report.html import study_html
-from edt.report.page import PageExample, PageOutput, Point, StudyPage
+from edt.report.page import PageExample, PageOutput, Point, StudyPage, known_means
 from edt.report.page_summary import summary_section
 from edt.report.run_facts import eda_scales, run_facts
 from edt.report.run_labels import run_labels
@@ -210,7 +210,7 @@ def _browsed_outputs(run: Run, families: Mapping[str, str]) -> tuple[list[PageEx
             sample=row["sample"],
             text=row["text"],
             answer=answer_apart(row["text"], run.manifest.answer_rule),
-            scores={"mean T": round(row["t_mean"], 3), "mean H": round(row["h_mean"], 3)},
+            scores=known_means(row["t_mean"], row["h_mean"]),
             n_tokens=len(row["token_ids"]),
             finish_reason=row["finish_reason"],
         )

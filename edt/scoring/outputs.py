@@ -166,7 +166,9 @@ def _group_by_example(
             )
         # By sample index, not in order of rows: passes add samples in any order.
         texts[example_id][sample] = answer(text, rule)
-        temperatures[example_id][sample] = t_mean
+        # Of tokens that another program drew, it may be unknown.
+        if t_mean is not None:
+            temperatures[example_id][sample] = t_mean
         ends[example_id][sample] = End(n_tokens, reason)
 
     # All rows of a strategy agree in these columns.

@@ -17,7 +17,7 @@ def recorded_values(
     """Return the values of what was recorded of these samples, by name; nothing for what no output has."""
     # All or none: a mean over the rows that have a value would pass for that of all.
     has_ends = bool(outputs.ends) and all(len(of_example) >= n_samples for of_example in outputs.ends)
-    has_temperatures = bool(outputs.temperatures) and all(outputs.temperatures)
+    has_temperatures = bool(outputs.temperatures) and all(len(row) >= n_samples for row in outputs.temperatures)
     ends = [[of_example[k] for k in range(n_samples)] for of_example in outputs.ends] if has_ends else []
 
     values: list[tuple[CutShare | MeanTokens | MeanTemperature, Sequence[float]]] = []

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edt.adapters.generate_spec import HFGenerateSpec
 from edt.decoding.engine import Engine
-from edt.decoding.engine_specs import BatchedSpec, EngineSpec, ReferenceSpec
+from edt.decoding.engine_specs import BatchedSpec, ModelEngineSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
 from edt.models.language_model import LanguageModel
@@ -129,7 +129,7 @@ def decode_tokens(
     prompts: Sequence[Prompt],
     strategies: Sequence[Strategy],
     *,
-    spec: EngineSpec,
+    spec: ModelEngineSpec,
     samples: int,
     tokens: int,
 ) -> Rows:

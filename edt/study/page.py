@@ -10,7 +10,7 @@ from edt.records import Generation, Split
 from edt.redact import without_secrets
 from edt.report.frame import metric_label
 from edt.report.html import study_html
-from edt.report.page import PageExample, PageOutput, PageToken, Point, Section, StudyPage
+from edt.report.page import PageExample, PageOutput, PageToken, Point, Section, StudyPage, known_means
 from edt.report.run_facts import run_facts
 from edt.store.atomic import write_text
 from edt.study.protocol import SPLITS
@@ -168,7 +168,7 @@ def _page_output(study: Study, task: str, generation: Generation, families: Mapp
         sample=generation.sample,
         text=generation.text,
         answer=answer_apart(generation.text, study.tasks[task].scored.run.manifest.answer_rule),
-        scores={"mean T": round(generation.t_mean, 3), "mean H": round(generation.h_mean, 3)},
+        scores=known_means(generation.t_mean, generation.h_mean),
         n_tokens=len(generation.token_ids),
         finish_reason=generation.finish_reason,
         tokens=[

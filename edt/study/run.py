@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edt.console import stderr_console
+from edt.decoding.engine_specs import with_model_here
 from edt.errors import ConfigError
 from edt.extras import check_extra
 from edt.generation.request import GenerationRequest, TaskRequest
@@ -87,6 +88,8 @@ class StudyRequest:
                 "them, as experiment=[main_table,claims], or leave experiment out for all."
             )
 
+        # The pages trace outputs, at the end of hours.
+        with_model_here(self.generation.engine, "edt study")
         # Both splits, or there would be nothing to choose on or nothing to report.
         for task in self.generation.tasks:
             if set(task.splits) != set(SPLITS):

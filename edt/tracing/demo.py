@@ -8,13 +8,13 @@ from statistics import fmean
 
 import torch
 
-from edt.decoding.engine import Engine
+from edt.decoding.engine_specs import with_model_here
+from edt.decoding.model_engine import ModelEngine
 from edt.decoding.ops.signals import entropy
 from edt.errors import ConfigError
 from edt.extras import check_extra
 from edt.metrics.bleu_tokenizer import bleu_tokenizer
 from edt.metrics.self_bleu import self_bleu
-from edt.models.language_model import LanguageModel
 from edt.ranges import check_whole
 from edt.records import Generation, Prompt
 from edt.redact import without_secrets
@@ -99,7 +99,7 @@ def show_demo(demo: Demo, decoding: DecodeConfig) -> None:
     check_extra("report", "the page of a demo")
     # Fixed temperatures only: the demo shows what T does, before a rule chooses it.
     strategies = [Fixed(t0=temperature) for temperature in demo.temperatures]
-    engine = decoding.engine.build(LanguageModel.load(decoding.model))
+    engine = with_model_here(decoding.engine, "edt trace").open(decoding.model)
     prompts = [text_prompt(text, engine.model.tokenize) for text in demo.prompts]
     limits = decoding.limits(demo.stop)
     generations = decode_traced(engine, prompts, strategies, decoding.sampling, limits)
@@ -151,7 +151,7 @@ def _temperature_samples(temperature: float, generations: Sequence[Generation]) 
 
 
 @torch.inference_mode()
-def compare_distributions(distribution: Distribution, engine: Engine) -> DistributionComparison:
+def compare_distributions(distribution: Distribution, engine: ModelEngine) -> DistributionComparison:
     """Return the distribution of a prompt's next token under each setting, over its likeliest tokens at T = 1."""
     model = engine.model
     prompt = text_prompt(distribution.prompt, model.tokenize)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from edt.decoding.engine import Engine
+from edt.decoding.model_engine import ModelEngine
 from edt.generation.prepare import Prepared
 from edt.generation.request import GenerationRequest
 from edt.generation.session import Session
@@ -37,9 +37,12 @@ class StudyTracer:
         return Session.open(self.request)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> ModelEngine:
         """The engine with the study's model."""
-        return self.session.engine
+        engine = self.session.engine
+        # Checked by the request of a study.
+        assert isinstance(engine, ModelEngine)
+        return engine
 
     def prepared(self, task: str) -> Prepared:
         """Return the examples and prompts of a task."""

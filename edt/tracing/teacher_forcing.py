@@ -86,6 +86,9 @@ def traced_output(
         for step, values in enumerate(columns)
     )
 
+    # An engine that traces knows both.
+    assert generation.t_mean is not None
+    assert generation.h_mean is not None
     return TracedOutput(
         strategy_id=generation.strategy_id,
         sample=generation.sample,

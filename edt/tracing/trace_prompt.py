@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edt.decoding.engine import Engine
+from edt.decoding.engine_specs import with_model_here
+from edt.decoding.model_engine import ModelEngine
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, suggestion
 from edt.extras import check_extra
@@ -81,7 +82,7 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
     """
     # Before the model is loaded: what is missing is reported at once.
     check_extra("report", "the page of a trace")
-    engine = request.decoding.engine.build(LanguageModel.load(request.decoding.model))
+    engine = with_model_here(request.decoding.engine, "edt trace").open(request.decoding.model)
     chosen = _load_prompt(request, engine.model)
     # compare_three, the default, includes KLD, which a text without a source cannot use.
     strategies = _usable_strategies(request.strategies, chosen.prompt)
@@ -100,7 +101,7 @@ def show_trace(request: TraceRequest, *, details: bool) -> None:
 
 
 def trace_prompt(
-    engine: Engine, chosen: PromptToTrace, strategies: Sequence[Strategy], sampling: Sampling, *, top: int
+    engine: ModelEngine, chosen: PromptToTrace, strategies: Sequence[Strategy], sampling: Sampling, *, top: int
 ) -> Trace:
     """Decode the prompt and return its outputs token by token. top: likeliest tokens to keep of each step."""
     prompt, model = chosen.prompt, engine.model

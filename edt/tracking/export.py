@@ -296,8 +296,14 @@ def _outputs_row(
         rule = tracked.run.manifest.answer_rule
         texts += [None if text is None else answer(text, rule) for text in texts]
     # Over the samples that are shown, so that the row is consistent in itself.
-    means = [sum(row[name] for row in samples.values()) / len(samples) for name in ("t_mean", "h_mean")]
+    means = [_mean([row[name] for row in samples.values()]) for name in ("t_mean", "h_mean")]
     return [tracked.run.manifest.task, *key, prompt, "\n".join(example.references), *texts, *means]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where a value is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _trace_plots(rows: Sequence[tuple[_TrackedRun, Sequence[Mapping[str, Any]]]]) -> dict[str, Lines]:

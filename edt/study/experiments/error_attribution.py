@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edt.decoding.engine import Engine
+from edt.decoding.model_engine import ModelEngine
 from edt.decoding.sampling import Limits, Sampling
 from edt.metrics.admissible import Automaton
 from edt.metrics.factuality import words
@@ -163,7 +163,7 @@ class _Measured:
 class _Part:
     """The examples of one split that are decoded, with what is needed to decode and judge them."""
 
-    engine: Engine
+    engine: ModelEngine
     vocabulary: ByteVocabulary
     examples: Sequence[Example]
     prompts: Sequence[Prompt]
