@@ -235,6 +235,8 @@ def strategies(node: PlainConfig, key: str = "strategy") -> tuple[Any, ...]:
     for where, family in _strategy_nodes(node, key).items():
         axes = {name: value for name, value in family.items() if name != TARGET}
         settings += grid(import_class(family[TARGET], where, Strategy), axes)
+    for setting in settings:
+        setting.check_chosen()
     if not settings:
         raise ConfigError(f"{key} holds no strategy; choose one, as strategy=edt or strategy=paper_grid.")
     check_repeats(settings)
@@ -415,6 +417,7 @@ def study_curves(node: Any) -> Any:
 
 def families(node: PlainConfig) -> dict[str, Any]:
     """Return the families of a study by name: each is a space, as that of edt tune. One that is null is left out."""
+    from edt.strategies.grid import parameters
     from edt.study.families import Family
 
     by_name = {}
@@ -436,7 +439,10 @@ def families(node: PlainConfig) -> dict[str, Any]:
             if renamed := renamed_key(f"{where}.{key}"):
                 raise ConfigError(renamed)
         factory = _strategy_factory(entry[TARGET], where)
-        space = SearchSpace.from_config(factory, {key: v for key, v in entry.items() if key != TARGET}, where)
+        # A constant that is the rule's own default is no part of the protocol: said or not, it is one family.
+        known = parameters(factory)
+        said = {key: v for key, v in entry.items() if key != TARGET and not (key in known and known[key].is_default(v))}
+        space = SearchSpace.from_config(factory, said, where)
         by_name[str(name)] = Family(name=str(name), space=space)
     return by_name
 

@@ -200,6 +200,9 @@ class Strategy(ABC):
         ]
         return f"{self.family}({','.join(given)})"
 
+    def check_chosen(self) -> None:  # noqa: B027 (most rules refuse nothing)
+        """Raise ConfigError for parameters that a search may try, but that a person who writes them hardly means."""
+
     def require(self, condition: bool, name: str, allowed: str) -> None:
         """Raise ConfigError naming the family, the parameter, its value and what is allowed."""
         if not condition:

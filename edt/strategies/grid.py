@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from edt.errors import ConfigError, suggestion
 from edt.strategies.base import Strategy
@@ -17,25 +18,39 @@ Factory = Callable[..., Strategy]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a factory. annotation: its type as it is written. required: whether it has no default."""
+    """A parameter of a factory. annotation: its type as it is written. default: its value where none is given."""
 
     annotation: str
-    required: bool
+    default: Any = MISSING
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is MISSING
+
+    def is_default(self, value: Any) -> bool:
+        """Return whether a value is the default: 1 is 1.0, but no `true`."""
+        return (isinstance(value, bool), value) == (isinstance(self.default, bool), self.default)
 
 
 def parameters(factory: Factory) -> dict[str, Parameter]:
     """Return the parameters of a strategy's class, or of a function that makes one, by name."""
     if isinstance(factory, type):
-        return {field.name: Parameter(str(field.type), field.default is MISSING) for field in fields(factory)}
+        return {field.name: Parameter(str(field.type), field.default) for field in fields(factory)}
     return {
-        name: Parameter(str(entry.annotation), entry.default is inspect.Parameter.empty)
+        name: Parameter(str(entry.annotation), MISSING if entry.default is inspect.Parameter.empty else entry.default)
         for name, entry in inspect.signature(factory).parameters.items()
     }
 
 
 def family_name(factory: Factory) -> str:
     """Return the name of the family that a factory makes settings of."""
-    return str(getattr(factory, "family", None) or getattr(factory, "__name__", factory))
+    made: Any = factory
+    if not isinstance(factory, type):
+        # Of a function, that of what it makes. Its annotations may be names that exist for the type checker alone.
+        with suppress(TypeError, NameError):
+            made = get_type_hints(factory).get("return", factory)
+    return str(getattr(made, "family", None) or getattr(factory, "__name__", factory))
 
 
 def grid(family: Factory, axes: Mapping[str, Any]) -> list[Strategy]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Switch(Strategy):
     """T = T_high where H >= h, else T_low: the simplest rule that reads the entropy.
 
-    H is in nats, of all tokens. T_high and T_low >= 0, in any order: with T_low above T_high it is hot where the model
-    is sure. h >= 0; h = 0 is a fixed T_high.
+    H is in nats, of all tokens. T_high and T_low >= 0. h >= 0; h = 0 is a fixed T_high. With T_low above T_high it is
+    hot where the model is sure: a search tries that too, to find it worse, and `strategy=switch` refuses it.
     """
 
     family: ClassVar[str] = "switch"
@@ -39,6 +39,16 @@ class Switch(Strategy):
         self.require(0 <= self.t_low < math.inf, "t_low", "a temperature of 0 or more")
         self.require(0 <= self.h < math.inf, "h", "an entropy of 0 nats or more")
         self.require(self.granularity in GRANULARITIES, "granularity", "'token' or 'instance'")
+
+    def check_chosen(self) -> None:
+        """Raise ConfigError where T_low is above T_high."""
+        # No error of `check`: the space of a search is a box, which holds such corners.
+        self.require(
+            self.t_low <= self.t_high,
+            "t_low",
+            f"at most t_high, which is {self.t_high:g}: T is t_high where the model is unsure. Exchange the two; a "
+            "rule that is hot where the model is sure is strategy=inverted_edt, a control",
+        )
 
     @property
     def is_constant(self) -> bool:

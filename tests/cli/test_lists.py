@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edt.cli import main
 from edt.cli.argv import rewrite
+from edt.strategies import Switch
+from tests.support.command_line import refused
 
 
 def _config(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -61,3 +65,17 @@ def test_a_list_that_cannot_be_meant_is_an_error(word: str, message: str, capsys
 def test_other_words_with_brackets_stay() -> None:
     words = ["strategy.t0=[0,1]", "task.split=[dev,test]", "task=mini"]
     assert rewrite("run", words) == words
+
+
+def test_a_switch_that_is_hot_where_the_model_is_sure_is_refused_where_a_person_chose_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["run", "strategy=switch", "strategy.t_low=[0.2,0.9]", "strategy.t_high=0.5", "dry_run=true"]
+    message = refused(capsys, *words, f"paths.runs={tmp_path}")
+    assert "strategy 'switch': t_low is 0.9; it must be at most t_high, which is 0.5" in message
+    assert "Exchange the two; a rule that is hot where the model is sure is strategy=inverted_edt" in message
+    message = refused(capsys, "run", "strategy=[edt,switch]", "strategy.switch.t_low=1.5", f"paths.runs={tmp_path}")
+    assert "t_low is 1.5; it must be at most t_high, which is 1" in message
+    # The space of a search is a box, which holds such points; equal temperatures are a fixed one.
+    Switch(t_high=0.5, t_low=0.9, h=1)
+    Switch(t_high=0.5, t_low=0.5, h=1).check_chosen()

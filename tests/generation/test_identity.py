@@ -160,7 +160,7 @@ def test_every_key_of_a_study_is_classified_once(base):
         assert len(classes(key)) == 1, f"configuration key '{key}' is in {len(classes(key))} classes, not in one"
 
 
-@pytest.mark.parametrize("space", ["edt", "kld", "fixed", "dynatemp"])
+@pytest.mark.parametrize("space", ["edt", "kld", "fixed", "dynatemp", "random_t", "switch", "schedule", "inverted_edt"])
 def test_every_key_of_tune_is_classified_once(base, space):
     words = [word for word in base if not word.startswith("strategy")]
     for key in leaves(composed([*words, f"space={space}"], "tune")):

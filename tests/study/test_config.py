@@ -9,10 +9,12 @@ from omegaconf import OmegaConf
 
 from edt.cli import main
 from edt.cli.app import config_folder
-from edt.cli.build import construct, families
+from edt.cli.build import construct, families, study_request
 from edt.cli.build import study_curves as curve_spec
 from edt.scoring.objective import EDA
+from edt.study.frozen import protocol_digest, read_protocol
 from edt.study.search import FamilySearch
+from tests.support.documents import ROOT
 from tests.support.small_study import EXPERIMENTS
 
 
@@ -45,6 +47,34 @@ def test_errors_say_the_way_out(capsys, tmp_path):
     assert "num_workers is 0" in refused(capsys, "num_workers=0", *paths)
     assert main(["study", "experiment=main_tabel", *paths]) == 2
     assert "main_tabel" in capsys.readouterr().err
+
+
+def test_the_protocol_of_the_default_study_is_that_of_the_committed_results():
+    """With another digest, `edt study` would refuse to continue results/mini, and its choices would be of no study."""
+    frozen = read_protocol(ROOT / "results" / "mini")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = OmegaConf.to_container(compose("study", []), resolve=True)
+    request = study_request(config, "edt study")
+    assert protocol_digest(request.fixed_beforehand) == frozen["digest"] == "059c3c971983df2f"
+    # The digest knows no order of parameters, but the points that fill a space do.
+    for of_task in frozen["tasks"].values():
+        for by_family in of_task["choices"].values():
+            for name, choice in by_family.items():
+                assert list(request.families[name].space.axes) == list(choice["params"]), name
+                space = request.families[name].space
+                assert space.setting(_with_infinity(choice["params"])).strategy_id == choice["setting"]
+
+
+def _with_infinity(params):
+    return {name: float(value) if value in ("inf", "-inf") else value for name, value in params.items()}
+
+
+def test_a_default_that_is_said_is_no_other_protocol():
+    said = families({"edt": {"_target_": "edt.strategies.EDT", "t0": {"low": 1, "high": 2}, "theta": 0.5, "n": 0.8}})
+    usual = families({"edt": {"_target_": "edt.strategies.EDT", "t0": {"low": 1, "high": 2}, "theta": 0.5}})
+    other = families({"edt": {"_target_": "edt.strategies.EDT", "t0": {"low": 1, "high": 2}, "theta": 0.5, "n": 0.7}})
+    identities = [of["edt"].space.identity(points=False) for of in (said, usual, other)]
+    assert identities[0] == identities[1] != identities[2]
 
 
 @pytest.mark.parametrize("words", [["task=paper"], ["task=mini"], ["task=paper", "model=hf", "model.path=x"]])

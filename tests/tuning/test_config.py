@@ -1,18 +1,25 @@
 """The words of `edt tune`: what a parameter of a space may be, and what is refused and how."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from edt.cli import main
 from edt.tuning.axes import Categorical, Range
 from tests.support.command_line import refused
 from tests.support.small_search import words
 
-RANGES = {"edt": ("t0", "theta"), "kld": ("t0", "sigma"), "dynatemp": ("t_min", "t_max", "exponent"), "fixed": ("t0",)}
+RANGES = {
+    "edt": ("t0", "theta"), "kld": ("t0", "sigma"), "dynatemp": ("t_max", "exponent"), "fixed": ("t0",),
+    "fixed_min_p": ("t0",), "edt_instance": ("t0", "theta"), "random_t": ("center", "spread"),
+    "shuffled_edt": ("t0", "theta"), "inverted_edt": ("t0", "theta"),
+}  # fmt: skip
 """By space, the parameters that are a range unless told."""
 RANGED = [(space, name) for space, names in RANGES.items() for name in names]
-CONSTANT = [(space, name) for space in RANGES for name in ("top_p", "min_p")]
+CONSTANT = [(space, name) for space in RANGES if space != "random_t" for name in ("top_p", "min_p")]
 
 
 def space_given(*overrides, monkeypatch):
@@ -29,8 +36,10 @@ def space_given(*overrides, monkeypatch):
 @pytest.mark.parametrize(("space", "name"), [*RANGED, *CONSTANT])
 def test_every_parameter_of_every_space_takes_a_list_a_range_and_a_constant(space, name, monkeypatch):
     def given(*overrides):
-        low = ["space.t_min.high=0.5"] if name == "t_max" else []
-        return space_given(f"space={space}", "space.top_k=[5,9]", *low, *overrides, monkeypatch=monkeypatch)
+        # random_t has no truncation: it is made of a center and a spread.
+        other = "space.spread=[0.1,0.2]" if name == "center" else "space.center=[0.1,1]"
+        other = other if space == "random_t" else "space.top_k=[5,9]"
+        return space_given(f"space={space}", other, *overrides, monkeypatch=monkeypatch)
 
     for plus in ("", "+", "++"):
         assert given(f"{plus}space.{name}=[1,0.9]").axes[name] == Categorical(values=(1, 0.9))
@@ -44,9 +53,27 @@ def test_every_parameter_of_every_space_takes_a_list_a_range_and_a_constant(spac
 @pytest.mark.parametrize(("space", "name"), RANGED)
 def test_a_part_of_a_range_can_be_changed_alone(space, name, monkeypatch):
     usual = space_given(f"space={space}", monkeypatch=monkeypatch).axes[name]
-    high = 0.5 if name == "t_min" else 2
+    high = 0.5 if name == "spread" else 2
     for word in (f"space.{name}.high={high}", f"space.{name}={{high:{high}}}"):
         assert space_given(f"space={space}", word, monkeypatch=monkeypatch).axes[name] == replace(usual, high=high)
+
+
+def test_every_family_of_the_study_is_a_space_of_the_same_bounds(monkeypatch):
+    from edt.cli.app import config_folder
+    from edt.cli.build import families
+
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        of_study = families(OmegaConf.to_container(compose("study", []), resolve=True)["families"])
+    assert {path.stem for path in (Path(config_folder()) / "space").glob("*.yaml")} == set(of_study)
+    for name, family in of_study.items():
+        space = space_given(f"space={name}", monkeypatch=monkeypatch)
+        assert (space.family, dict(space.axes)) == (family.space.family, dict(family.space.axes)), name
+        assert list(space.axes) == list(family.space.axes)  # the order decides which points fill the space
+        point = space.space_filling(0, 3)
+        assert space.setting(point).strategy_id == family.space.setting(point).strategy_id
+    # What a control is compared with has the same box, or its search would be another task.
+    for control in ("shuffled_edt", "inverted_edt"):
+        assert of_study[control].space.axes == of_study["edt"].space.axes
 
 
 def test_a_sweep_over_lists(monkeypatch):

@@ -113,7 +113,7 @@ def test_a_function_that_makes_a_strategy_has_a_space():
         random_t.around, {"center": {"low": 0.5, "high": 1}, "spread": [0.1, 0.5]}, "families.r"
     )
     assert space.setting({"center": 1.0, "spread": 0.5}) == random_t.around(1.0, 0.5)
-    with pytest.raises(ConfigError, match=r"families.r.spread has no value, and strategy 'around' needs one"):
+    with pytest.raises(ConfigError, match=r"families.r.spread has no value, and strategy 'random_t' needs one"):
         SearchSpace.from_config(random_t.around, {"center": {"low": 0.5, "high": 1}}, "families.r")
     with pytest.raises(ConfigError, match=r"has no parameter 'centre' \(did you mean 'center'\?\)"):
         SearchSpace.from_config(random_t.around, {"centre": 1, "spread": 0.1})
