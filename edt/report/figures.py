@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ _STYLE: Any = {
     "figure.constrained_layout.use": True,
 }
 _DPI = 150
+_DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (1, 3)))
+"""Of the curves of one family, in their order."""
 
 
 def family_color(family: str) -> str:
@@ -39,6 +42,19 @@ def line_colors(count: int) -> list[Any]:
 
     # The last tenth of viridis is too light for a line on white.
     return [colormaps["viridis"](0.3 if count == 1 else 0.88 * index / (count - 1)) for index in range(count)]
+
+
+def curve_styles(families: Sequence[str]) -> list[dict[str, Any]]:
+    """Return how to draw each of these curves, which are named by their family: its color, and a dash of its own.
+
+    A reader knows a family by its color from the other figures, so its curves differ in their dashes.
+    """
+    drawn: Counter[str] = Counter()
+    styles = []
+    for family in families:
+        styles.append({"color": family_color(family), "linestyle": _DASHES[drawn[family] % len(_DASHES)]})
+        drawn[family] += 1
+    return styles
 
 
 def family_handles(families: Iterable[str]) -> list[Any]:

@@ -1,8 +1,12 @@
 """Curves at equal Self-BLEU on simulated scores: planted differences are found, at each level and in the mean."""
 
+import re
+from collections import Counter
+
 import numpy as np
 import pytest
 
+from edt.report.figures import curve_styles, family_color
 from edt.statistics.margin import GAIN, LOSS, NO_GAIN
 from edt.study.curves import Curve
 from edt.study.experiments.matched_diversity import (
@@ -128,7 +132,20 @@ def test_the_files_hold_each_level_and_the_mean(tmp_path, monkeypatch):
     (table,) = result.section.tables
     assert len(table.rows) == 8
     assert "quality 0.5" in table.note
-    assert result.section.figures[0].svg.startswith("<svg")
+    svg = result.section.figures[0].svg
+    assert svg.startswith("<svg")
+    # The two curves of EDT have the color of EDT in all figures, and a dash each: 2 metrics, and the legend.
+    lines = re.findall(r'style="fill: none; (.*?)stroke: (#[0-9a-f]{6}); stroke-width: 1.4', svg)
+    assert {color for _, color in lines} == {family_color("edt")}
+    assert sorted(Counter(dash for dash, _ in lines).values()) == [2, 2]
+
+
+def test_curves_of_one_family_have_its_color_and_their_own_dash():
+    styles = curve_styles(["edt", "fixed_min_p", "edt", "edt", "edt"])
+    assert [style["color"] for style in styles] == [
+        family_color(n) for n in ("edt", "fixed min p", "edt", "edt", "edt")
+    ]
+    assert len({str(style["linestyle"]) for style in styles}) == 4
 
 
 def test_labels():

@@ -42,6 +42,15 @@ def test_each_row_names_its_claim_so_that_sorting_keeps_them_together():
     assert set(table.secondary) == {"figure", "experiment"}  # the difference and the reason are in sight
 
 
+def test_the_note_says_that_the_verdict_of_a_single_task_is_not_corrected():
+    note = _scorecard(BY_CLAIM).note
+    assert (
+        "the verdict on a single task, and a gain under “why”, is that of its own interval, without a correction"
+        in note
+    )
+    assert "may say “cannot tell” of the same task" in note
+
+
 def test_differences_have_three_significant_digits():
     assert _difference_text(evidence("t", 3.98, 3.35, 4.6)) == "+3.98 [+3.35, +4.60]"
     assert _difference_text(evidence("t", -12.3456, -100.2, 0.0016)) == "-12.3 [-100, +0.00160]"

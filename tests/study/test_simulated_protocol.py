@@ -10,7 +10,7 @@ import pytest
 from edt.statistics.margin import CANNOT_TELL, GAIN, LOSS, NO_GAIN
 from edt.statistics.power import power_of
 from edt.study.declared import DeclaredComparison
-from edt.study.experiments.primary import over_tasks, primary_comparisons
+from edt.study.experiments.primary import over_tasks, over_tasks_table, primary_comparisons
 from tests.support.simulated_study import NOISE, searched_task, study_of
 
 EDT_FIXED = DeclaredComparison(family="edt", baseline="fixed", nested=True)
@@ -141,4 +141,7 @@ def test_over_tasks_a_loss_on_one_task_does_not_hide_the_others():
     }
     study = study_of((EDT_KLD,), {"distinct_correct": 0.2}, 1000, **tasks)
     (entry,) = over_tasks(study, primary_comparisons(study))
+    table = over_tasks_table([entry], study)
+    assert table.columns[-1] == "p of a gain on every task"
+    assert "p is of no gain on some task: the largest of the tasks' p, none of which is corrected." in table.note
     assert (entry.verdict, entry.text) == (LOSS, "gain on t0; loss on t1")

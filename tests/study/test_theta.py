@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edt.report.figures import family_color
 from edt.scoring.objective import EDA
 from edt.statistics.margin import LOSS, NO_GAIN
 from edt.study.curves import Curve
@@ -80,6 +81,10 @@ def test_the_files_hold_each_theta_and_each_t0(tmp_path, monkeypatch):
     assert len((tmp_path / "theta.csv").read_text().splitlines()) == 1 + 3
     assert len((tmp_path / "t0.csv").read_text().splitlines()) == 1 + 3 * 201
     assert [figure.title for figure in result.section.figures] == ["Over θ", "Over T0"]
+    # The difference of EDT has EDT's color, not that of the fixed temperature that it is compared with.
+    svg = result.section.figures[0].svg
+    assert family_color("edt") in svg
+    assert family_color("fixed") not in svg
 
 
 def test_a_study_without_these_curves_says_so(tmp_path):

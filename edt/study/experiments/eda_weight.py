@@ -15,7 +15,7 @@ from scipy.interpolate import PchipInterpolator
 from edt.errors import ConfigError
 from edt.metrics.eda import EdaConstants
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.figures import panels, save
+from edt.report.figures import family_color, panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.objective import EDA, Objective
@@ -328,7 +328,8 @@ def _draw(by_task: Mapping[str, Sequence[AtWeight]], study: Study, folder: Path)
             found = [entry.decided.comparison for entry in rows]
             middle = np.array([c.difference for c in found])
             bars = np.abs(np.array([[c.lo, c.hi] for c in found]).T - middle)
-            axis.errorbar(weights, middle, yerr=bars, color="#0072B2", marker="o", ms=4, lw=1.0, capsize=2)
+            color = family_color(FAMILY)
+            axis.errorbar(weights, middle, yerr=bars, color=color, marker="o", ms=4, lw=1.0, capsize=2)
             axis.axhline(0.0, color="#333333", lw=0.8)
             # Lower is better: a gain of the margin is below the dashed line.
             if margin is not None:

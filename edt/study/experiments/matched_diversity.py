@@ -16,7 +16,7 @@ from edt.metrics.base import Floats
 from edt.metrics.suite import presentation
 from edt.records import Split
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.figures import line_colors, panels, save
+from edt.report.figures import curve_styles, panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.statistics.matched import (
@@ -325,8 +325,8 @@ def _draw(study: Study, by_task: Mapping[str, MatchedTask], metrics: Sequence[st
 
     rows = [row for of_task in by_task.values() for row in of_task.rows]
     shown = [metric for metric in metrics if any(row.metric == metric for row in rows)]
-    labels = list(dict.fromkeys(row.label for row in rows if row.kind == "curve"))
-    colors = dict(zip(labels, line_colors(len(labels)), strict=True))
+    family = {row.label: row.family for row in rows if row.kind == "curve"}
+    styles = dict(zip(family, curve_styles(list(family.values())), strict=True))
     with panels(len(by_task) * len(shown), in_a_row=len(shown), width=3.0, height=2.5) as (figure, axes):
         places = [(name, metric) for name in by_task for metric in shown]
         # Each panel has its scale: an effect of min-p would hide those of θ in all others.
@@ -335,17 +335,18 @@ def _draw(study: Study, by_task: Mapping[str, MatchedTask], metrics: Sequence[st
                 # The envelopes are in the table: drawn too, they would cover the curves that they are made of.
                 if entry.metric == metric and entry.kind == "curve":
                     at, of = entry.difference.self_bleu_G, entry.difference
-                    axis.fill_between(at, of.band_lo_G, of.band_hi_G, color=colors[entry.label], alpha=0.15, lw=0)
-                    axis.plot(at, of.difference_G, color=colors[entry.label], lw=1.4)
+                    style = styles[entry.label]
+                    axis.fill_between(at, of.band_lo_G, of.band_hi_G, color=style["color"], alpha=0.1, lw=0)
+                    axis.plot(at, of.difference_G, **style, lw=1.4)
             axis.axhline(0.0, color="#555555", lw=0.8)
             axis.set_title(f"{name}: Δ {_metric_heading(study, name, metric)}", fontsize=8)
             axis.tick_params(labelsize=7)
             if (name, metric) in places[-len(shown) :]:
                 axis.set_xlabel("Self-BLEU", fontsize=8)
-        handles = [Line2D([], [], color=colors[label], label=label) for label in labels]
+        handles = [Line2D([], [], **style, label=label) for label, style in styles.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
         caption = (
             "Difference to fixed temperature at equal Self-BLEU, on test; above 0 is better where the metric has ↑. "
-            "Bands hold at all levels together. Left is more diverse."
+            "Bands hold at all levels together. Left is more diverse. A family has one color in all figures."
         )
         return save(figure, folder, "differences", title="At equal diversity", caption=caption)

@@ -290,14 +290,23 @@ def over_tasks_table(entries: Sequence[OverTasks], study: Study) -> PageTable:
     ]
     return PageTable(
         title="Verdicts over all tasks",
-        columns=["comparison", "which setting", "by", "margin", "verdict", "on which tasks", "p, in every task"],
+        columns=[
+            "comparison",
+            "which setting",
+            "by",
+            "margin",
+            "verdict",
+            "on which tasks",
+            "p of a gain on every task",
+        ],
         rows=rows,
         filters=["comparison", "by", "verdict"],
         note=(
             "The comparisons and margins were declared before test was read. A gain, or no gain of the margin or more, "
             "on every task needs no correction, since each task has to show it (intersection–union: the "
             "largest p); where single tasks are named, they are so after Holm's correction over all primary "
-            f"comparisons. Each line is at the level of {1 - study.confidence:.2g} by itself."
+            "comparisons. p is of no gain on some task: the largest of the tasks' p, none of which is corrected. Each "
+            f"line is at the level of {1 - study.confidence:.2g} by itself."
         ),
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from edt.metrics.base import Floats
 from edt.records import Split
 from edt.report.documents import csv_from_rows, write_tables
-from edt.report.figures import line_colors, panels, save
+from edt.report.figures import family_color, line_colors, panels, save
 from edt.report.numbers import interval_text
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -276,6 +276,7 @@ def _draw_theta(found: Sequence[OverTheta], folder: Path) -> PageFigure:
     """Draw the difference to fixed temperature over θ."""
     places, columns = _places(found)
     by_place = {(over.task, over.objective.metric): over for over in found}
+    color = family_color("edt")
     with panels(len(places), in_a_row=columns, width=3.4, height=2.4) as (figure, axes):
         for axis, place in zip(axes, places, strict=True):
             over = by_place.get(place)
@@ -284,8 +285,8 @@ def _draw_theta(found: Sequence[OverTheta], folder: Path) -> PageFigure:
                 continue
             theta = [entry.theta for entry in over.at]
             band = over.difference
-            axis.fill_between(theta, band.band_lo_G, band.band_hi_G, color="#1256cb", alpha=0.15, lw=0)
-            axis.plot(theta, over.difference_G, color="#1256cb", marker=".", lw=1.4)
+            axis.fill_between(theta, band.band_lo_G, band.band_hi_G, color=color, alpha=0.15, lw=0)
+            axis.plot(theta, over.difference_G, color=color, marker=".", lw=1.4)
             axis.axhline(0.0, color="#555555", lw=0.8)
             # θ = 0 must be on the axis, which a logarithm does not have: linear up to the first θ, then logarithmic.
             axis.set_xscale("symlog", linthresh=theta[1] if len(theta) > 1 else 1.0)
