@@ -1,9 +1,9 @@
 """Freeze a study's protocol before test is read, keep a record of who read test, and read an earlier study's choices.
 
 RESULTS/<model>/protocol.json holds what was fixed beforehand and the choices on dev; it is written after dev and before
-the first row of test is decoded. An exploratory study with another protocol writes its own next to it, as
-protocol-DIGEST.json. RUN/test_reads.json lists the protocols by which the run's test rows were read, so that reading
-them again under another one is noticed, also from another folder of results.
+the first row of test is decoded. A study with another protocol is refused in the same folder; an exploratory one writes
+its own next to it, as protocol-DIGEST.json. RUN/test_reads.json lists the protocols by which the run's test rows were
+read, so that reading them again under another one is noticed, also from another folder of results.
 """
 
 from __future__ import annotations
@@ -11,21 +11,24 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edt.errors import ConfigError, StoreError
 from edt.ids import digest
 from edt.metrics.eda import EdaConstants
+from edt.metrics.suite import MetricsSpec
 from edt.scoring.objective import Objective
 from edt.store.atomic import write_bytes
 from edt.store.json_text import parsed_json
 from edt.store.lock import waiting
+from edt.store.manifest import Manifest
 from edt.store.regular_file import read_regular
 from edt.store.run import Run
 from edt.store.seal import SEAL_KEY, SealError, check_seal, json_bytes
 from edt.study.families import Family, FamilyTrial
+from edt.study.manifest import read_study_manifest
 from edt.study.selection import Choice, choices_content
 
 if TYPE_CHECKING:
@@ -71,15 +74,17 @@ def write_protocol(
     """Freeze a protocol with the choices of its tasks; those of further tasks and families of the same one are kept.
 
     Returns the file: protocol.json, or protocol-DIGEST.json for an exploratory study in the folder of another protocol.
+    Raises ConfigError for any other study there.
     """
     present, own, path = read_protocol(folder), protocol_digest(content), folder / PROTOCOL_NAME
+    # Again at the end of dev: another command may have frozen its protocol meanwhile.
+    check_own_protocol(folder, content, exploratory=exploratory)
     # A look at what was found must not replace the record of what was fixed beforehand.
     if exploratory and present is not None and present["digest"] != own:
         path = folder / f"protocol-{own}.json"
         present = _read(path)
         logger.warning("%s is of another protocol and stays; this one is in %s.", PROTOCOL_NAME, path)
-    # Of another protocol nothing is kept: its choices would stand under a digest that they were not made by.
-    tasks: dict[str, Any] = {} if present is None or present["digest"] != own else dict(present["tasks"])
+    tasks: dict[str, Any] = {} if present is None else dict(present["tasks"])
     for name, task in decoded.items():
         # A task without choices has nothing to freeze, and nothing of it is read on test.
         if task.left_out or task.constants is None:
@@ -92,12 +97,27 @@ def write_protocol(
         fresh = choices_content(task.choices, task.families)
         tasks[name] = {
             "run": task.run.generation_id,
+            "basis": dict(task.basis),
             "constants": asdict(task.constants),
             "choices": {objective: {**known.get(objective, {}), **fresh[objective]} for objective in fresh},  # type: ignore[dict-item]
         }
     frozen = {"digest": own, "exploratory": exploratory, "protocol": dict(content), "tasks": tasks}
     write_bytes(path, json_bytes(frozen, _OWNER))
     return path
+
+
+def check_own_protocol(folder: Path, content: Mapping[str, Any], *, exploratory: bool) -> None:
+    """Raise ConfigError where a folder of results holds another protocol, unless the study is exploratory."""
+    present = read_protocol(folder)
+    if exploratory or present is None or present["digest"] == protocol_digest(content):
+        return
+    # Whether test was read or not: what was fixed beforehand is not replaced by what was fixed later.
+    raise ConfigError(
+        f"{folder / PROTOCOL_NAME} is of a study with another protocol ({changes_text(present['protocol'], content)}), "
+        "and whoever has seen its test rows may have changed the protocol because of them: figures chosen after a look "
+        "at test are not those of a test. Give the options of before; or unseen rows, as task.seed=1 with another "
+        "paths.results; or exploratory=true, by which the results are labeled and the first protocol stays."
+    )
 
 
 _MOST_CHANGES = 6
@@ -130,6 +150,15 @@ def _changes(before: Any, now: Any, key: str) -> list[str]:
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _in_both(before: Any, now: Any) -> tuple[Any, Any]:
+    """Return two mappings reduced to the keys of both, and so for `grids` in them; others as they are."""
+    if not isinstance(before, Mapping) or not isinstance(now, Mapping):
+        return before, now
+    shared = [key for key in now if key in before]
+    reduced = {key: _in_both(before[key], now[key]) if key == "grids" else (before[key], now[key]) for key in shared}
+    return {key: pair[0] for key, pair in reduced.items()}, {key: pair[1] for key, pair in reduced.items()}
 
 
 def changes_text(before: Any, now: Any) -> str:
@@ -178,24 +207,28 @@ class ReadRecord:
                 write_bytes(self.path, json_bytes({"protocols": merged}, self.run.owner(self.path)))
 
 
-def check_unread(run: Run, own: str, earlier: str | None, *, changed: str, exploratory: bool) -> tuple[str, ...]:
-    """Return the other protocols under which a run's test rows were read.
-
-    Raises ConfigError where one of them is that of the same folder of results, unless the study is exploratory.
-    changed: how the own protocol differs from that one, for the error.
-    """
+def read_by_others(run: Run, own: str) -> tuple[str, ...]:
+    """Return the other protocols under which a run's test rows were read, in this folder of results or another."""
     # The own protocol may read as often as it likes: nothing can be changed by it.
-    others = tuple(name for name in ReadRecord.read(run).digests if name != own)
-    # Another folder of results says nothing of what its reader saw, so there the study is only labeled.
-    if earlier in others and earlier != own and not exploratory:
-        raise ConfigError(
-            f"the test rows of {run.manifest.task} ({run.folder}) were read under the protocol that {PROTOCOL_NAME} of "
-            f"the results holds, and this study has another one ({changed}): figures chosen after a look "
-            "at test are not those of a test. Give the options of before; or unseen "
-            "rows, as task.seed=1 with another paths.results; or exploratory=true, by which the results are "
-            "labeled."
-        )
-    return others
+    return tuple(name for name in ReadRecord.read(run).digests if name != own)
+
+
+_FREE = ("dtype", "device", "attention")
+"""What of a model's identity another machine may change, with the last digits."""
+
+
+def basis_of(manifest: Manifest, spec: MetricsSpec, n_samples: int) -> dict[str, Any]:
+    """Return, as JSON, what a task's choices are valid for: model, limits and metrics, but neither rows nor noise."""
+    identity = manifest.identity
+    options = spec.further_options(manifest.quality, manifest.target_language, n_samples)
+    return {
+        "model": {name: value for name, value in identity["model"].items() if name not in _FREE},
+        "machine": {name: identity["model"].get(name) for name in _FREE} | {"engine": identity.get("engine")},
+        "sampling": identity["limits"],
+        "answer": manifest.answer_rule,
+        "quality": manifest.quality,
+        "metrics": {"rouge_l.stem": spec.rouge_l.stem, "further": options},
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +238,7 @@ class FrozenChoices:
     folder: Path
     digest: str
     tasks: Mapping[str, Any]
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> FrozenChoices:
@@ -215,7 +249,66 @@ class FrozenChoices:
                 f"confirm is {folder}, which has no {PROTOCOL_NAME}; give the folder of a finished edt study, as "
                 "results/mini."
             )
-        return cls(folder=folder, digest=content["digest"], tasks=content["tasks"])
+        return cls(folder=folder, digest=content["digest"], tasks=content["tasks"], protocol=content["protocol"])
+
+    def check(self, own: Mapping[str, Any]) -> None:
+        """Raise ConfigError where a study would confirm these choices by other rules than they were frozen with.
+
+        own: what the study fixes beforehand. It may have fewer families, comparisons and curves, and other rows and
+        noise; what has no part in a confirmation (the search, the fixed temperatures of the scale) may differ too.
+        """
+        before, now = dict(self.protocol), dict(own)
+        for key in ("families", "curves"):
+            before[key], now[key] = _in_both(before.get(key), now.get(key))
+        # What was not compared before is a new comparison; what is not compared now is none.
+        before["comparisons"] = [entry for entry in now["comparisons"] if entry in before.get("comparisons", ())]
+        fixed = ("samples", "group_size", "margins", "comparisons", "families", "curves")
+        changed = changes_text({key: before.get(key) for key in fixed}, {key: now[key] for key in fixed})
+        if changed:
+            raise ConfigError(
+                f"confirm is {self.folder}, whose choices and margins were frozen with other options than those of "
+                f"this study ({changed}); a confirmation has the same ones, so give those of before."
+            )
+
+    def check_basis(self, task: str, basis: Mapping[str, Any], model: str) -> None:
+        """Raise ConfigError where a task's model, limits or metrics are others than those of its choices.
+
+        Warns where the machine differs. model: the name of the task's model.
+        """
+        known = self._task(task).get("basis")
+        if known is None:
+            self._check_model(task, basis, model)
+            return
+        changed = changes_text(*({k: v for k, v in one.items() if k != "machine"} for one in (known, basis)))
+        if changed:
+            raise ConfigError(self._other_text(task, changed))
+        if other := changes_text(known["machine"], basis["machine"]):
+            logger.warning(
+                "%s: the choices of %s were made on another machine (%s); the last digits can differ.",
+                task,
+                self.folder,
+                other,
+            )
+
+    def _check_model(self, task: str, basis: Mapping[str, Any], model: str) -> None:
+        """Check what the manifest of a study says whose protocol was frozen before `basis` was part of it."""
+        manifest = read_study_manifest(self.folder)
+        # A study that was killed has no manifest; its protocol says nothing of its model.
+        if manifest is None:
+            logger.warning(
+                "%s: %s does not say which model %s's choices are of.", task, self.folder / PROTOCOL_NAME, task
+            )
+            return
+        before = {"model": manifest["size"]["model"], "quality": manifest["tasks"].get(task, {}).get("quality")}
+        if changed := changes_text(before, {"model": model, "quality": basis["quality"]}):
+            raise ConfigError(self._other_text(task, changed))
+
+    def _other_text(self, task: str, changed: str) -> str:
+        return (
+            f"confirm is {self.folder}, whose choices of {task} were made with another model, other limits or other "
+            f"metrics than those of this study ({changed}): on EDA's scale of that study they say nothing of it. Give "
+            "the options of before; or, for another model, a study of its own, without confirm."
+        )
 
     def constants(self, task: str) -> EdaConstants:
         """Return EDA's constants of a task."""

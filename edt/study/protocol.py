@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
+from typing import Any
 
 from edt.errors import ConfigError
 from edt.generation.request import TaskRequest
@@ -23,7 +24,7 @@ from edt.store.run import Run
 from edt.strategies.base import Strategy
 from edt.study.curves import Curve, CurveSpec
 from edt.study.families import Family, FamilyTrial, all_settings
-from edt.study.frozen import FrozenChoices, ReadRecord, check_unread
+from edt.study.frozen import FrozenChoices, ReadRecord, basis_of, read_by_others
 from edt.study.search import FamilySearch
 from edt.study.selection import Choice, choose_all
 from edt.study.spec import StudySearch
@@ -55,9 +56,8 @@ class StudyProtocol:
     families: by name; each has the same number of trials on dev. baseline: fixed temperatures, whose best scores on dev
     are EDA's constants; they are no trials. objectives: of each task, by its name. curves: settings along the
     temperature, decoded on both splits. test_only: settings by task that are decoded on test alone, for experiments
-    that choose nothing. digest: of what was fixed beforehand, which stands for it in a run. earlier: the digest of the
-    protocol that the folder of results holds. changed: how this one differs from it, for an error. exploratory:
-    whether test may be read although another one read it. confirm: choices of an earlier study, in place of a search.
+    that choose nothing. digest: of what was fixed beforehand, which stands for it in a run. confirm: choices of an
+    earlier study, in place of a search.
     """
 
     families: Mapping[str, Family]
@@ -67,9 +67,6 @@ class StudyProtocol:
     curves: CurveSpec
     test_only: Mapping[str, Sequence[Strategy]]
     digest: str
-    earlier: str | None = None
-    changed: str = ""
-    exploratory: bool = False
     confirm: FrozenChoices | None = None
 
     def __post_init__(self) -> None:
@@ -98,7 +95,7 @@ class DecodedTask:
     """Hold a task's run, the families with their trials on dev, and the choices by objective and family.
 
     on_dev, on_test: the study's settings on each split. read_before: other protocols by which its test rows were read.
-    left_out: why nothing can be chosen; empty where it can.
+    basis: what the choices are valid for, see frozen.basis_of. left_out: why nothing can be chosen; empty where it can.
     """
 
     run: Run
@@ -109,6 +106,7 @@ class DecodedTask:
     on_dev: frozenset[str] = frozenset()
     on_test: tuple[Strategy, ...] = ()
     read_before: tuple[str, ...] = ()
+    basis: Mapping[str, Any] = field(default_factory=dict)
     left_out: str = ""
 
 
@@ -144,16 +142,17 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     """Decode baseline, trials and curves of task number `index` on dev, and choose.
 
     Outputs that the run already holds are not decoded again. Settings in the run that are not the study's have no
-    influence on the choices. Raises ConfigError where test was read under another protocol (see edt.study.frozen).
+    influence on the choices.
     """
     name = session.request.tasks[index].task.name
     objectives = protocol.objectives[name]
     if not protocol.families:
         return _undecoded(session, index, protocol)
     run = Run.at(session.request.runs, session.prepared(index).manifest)
-    read_before = check_unread(
-        run, protocol.digest, protocol.earlier, changed=protocol.changed, exploratory=protocol.exploratory
-    )
+    basis = basis_of(run.manifest, metrics, session.request.sampling.samples)
+    if protocol.confirm is not None:
+        protocol.confirm.check_basis(name, basis, run.manifest.model)
+    read_before = read_by_others(run, protocol.digest)
     logger.info("%s", plan_message(session, index, protocol))
 
     # The constants are frozen from the fixed temperatures as configured, before anything is searched.
@@ -196,6 +195,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         on_dev=frozenset(s.strategy_id for s in [*protocol.baseline, *tried, *curves]),
         on_test=tuple(on_test),
         read_before=read_before,
+        basis=basis,
     )
 
 

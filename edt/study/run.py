@@ -36,7 +36,7 @@ from edt.study.declared import DeclaredComparison, check_comparisons
 from edt.study.ending import print_results
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.families import Family
-from edt.study.frozen import FrozenChoices, changes_text, protocol_digest, read_protocol, write_protocol
+from edt.study.frozen import FrozenChoices, check_own_protocol, protocol_digest, write_protocol
 from edt.study.manifest import check_not_larger, study_size, write_study_manifest
 from edt.study.page import write_page
 from edt.study.protocol import SPLITS, DecodedTask, StudyProtocol, plan_message, task_objectives
@@ -182,7 +182,8 @@ class StudyRequest:
                 "families."
             )
 
-        frozen, content = read_protocol(self.results), self.fixed_beforehand
+        if self.confirm is not None:
+            self._frozen_choices.check(self.fixed_beforehand)
         return StudyProtocol(
             families={name: self.families[name] for name in wanted},
             baseline=self.baseline,
@@ -191,10 +192,7 @@ class StudyRequest:
             # of the wanted families alone
             curves=replace(self.curves, grids={n: g for n, g in self.curves.grids.items() if n in wanted}),
             test_only=test_only,
-            digest=protocol_digest(content),
-            earlier=None if frozen is None else frozen["digest"],
-            changed="" if frozen is None else changes_text(frozen["protocol"], content),
-            exploratory=self.exploratory,
+            digest=protocol_digest(self.fixed_beforehand),
             confirm=None if self.confirm is None else self._frozen_choices,
         )
 
@@ -222,6 +220,9 @@ def run_study(request: StudyRequest) -> Study | None:
     check_not_larger(request.home, size, list(request.experiments))
 
     protocol = request.protocol
+    # Where nothing is searched nothing is frozen, and the protocol of an earlier study stays.
+    if protocol.families:
+        check_own_protocol(request.results, request.fixed_beforehand, exploratory=request.exploratory)
     if request.generation.dry_run:
         _log_plan(request, protocol)
         return None

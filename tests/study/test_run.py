@@ -99,7 +99,7 @@ def test_another_protocol_may_not_read_test_again(study, capsys, tmp_path):
     ):
         assert main([*again, changed]) == 2
         said = capsys.readouterr().err
-        assert "were read under the protocol that protocol.json of the results holds" in said
+        assert "protocol.json is of a study with another protocol" in said
         assert shown in said
         assert all(remedy in said for remedy in ("task.seed=1", "paths.results", "exploratory=true"))
     # from another folder of results it is noticed, and the figures say so
@@ -141,6 +141,16 @@ def test_choices_are_confirmed_on_unseen_rows_without_a_search(study, capsys, tm
         assert task["run"] != frozen["run"]
         assert told["confirms"]
     assert "trials, round" not in capsys.readouterr().err
+    more[0] = "task.seed=3"
+    for changed, shown in (
+        (["sampling.samples=6"], "samples: 4 → 6"),
+        (["margins.eda=3"], "margins.eda: 1.0 → 3.0"),
+        (["metrics.rouge_l.stem=true"], "metrics.rouge_l.stem: false → true"),
+        (["model=mini_base"], "model.weights: "),
+    ):
+        assert main(["study", "experiment=main_table", "task=mini_xlsum", "task.limit=6", *words, *more, *changed]) == 2
+        assert shown in capsys.readouterr().err
+    assert not (confirmed / "confirm" / "seed-3" / "main_table").exists()
     spread = rows_of(confirmed / "confirm" / "spread.csv")
     assert {row["seeds"] for row in spread} == {"2"}
     (edt,) = [row for row in spread if (row["family"], row["objective"]) == ("edt", "eda")]

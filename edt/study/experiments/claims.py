@@ -164,10 +164,11 @@ def _scorecard(by_claim: Mapping[str, Sequence[Evidence]]) -> PageTable:
             "claim is supported only if it is on every one, for which no correction is needed, and contradicted if it "
             "is on any one, after Holm's correction over all primary comparisons. So the verdict on a single task, and "
             "a gain under “why”, is that of its own interval, without a correction: the table of primary comparisons, "
-            "whose p is Holm's, may say “cannot tell” of the same task, and is the one to cite. At equal diversity, and "
-            "between levels, the same holds, with the correction over the tasks. Cost, memory and the single temperature go by "
-            "the sign of their interval, uncorrected. Verdicts are about this model (time and memory: the one named in "
-            "their rows), these tasks and this size; memory's bounds are the range of its repeats."
+            "whose p is Holm's, may say “cannot tell” of the same task, and is the one to cite. At equal diversity, "
+            "and between levels, the same holds, with the correction over the tasks. Cost, memory and the single "
+            "temperature go by the sign of their interval, uncorrected. Verdicts are about this model (time and "
+            "memory: the one named in their rows), these tasks and this size; memory's bounds are the range of its "
+            "repeats."
         ),
     )
 
