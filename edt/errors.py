@@ -58,6 +58,10 @@ class WorkerError(EdtError):
     """A process that shared the work of a command and ended without a result."""
 
 
+class ServerError(EdtError):
+    """A server that decodes and refuses a request, or gives no usable answer to it."""
+
+
 class MissingExtraError(EdtError):
     """An optional package that the plain install leaves out, and that this work needs (edt/extras.py)."""
 

@@ -22,6 +22,7 @@ EXTRAS = {
     "qlora": ("bitsandbytes",),
     "evaluate": ("evaluate", "datasets"),
     "gguf": ("gguf", "accelerate"),
+    "openai": ("httpx",),
     "slurm": ("submitit", "hydra_plugins"),
 }
 """Each extra of pyproject.toml, with the modules that it brings; tests/test_dependencies.py compares the two."""

@@ -66,21 +66,21 @@ def imported(folder):
 
 def test_what_the_package_imports_is_declared():
     undeclared = imported("edt").keys() - declared(
-        "report", "tune", "wandb", "peft", "evaluate", "gguf", "slurm", "vllm"
+        "report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "slurm", "vllm"
     )
     assert not undeclared, {name: imported("edt")[name] for name in undeclared}
 
 
 def test_what_scripts_and_tests_import_is_declared():
     both = imported("scripts") | imported("tests")
-    known = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "slurm", "vllm", "dev")
+    known = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "slurm", "vllm", "dev")
     # absl comes with rouge-score; conftest.py repairs its log handler.
     undeclared = both.keys() - known - {"absl"}
     assert not undeclared, {name: both[name] for name in undeclared}
 
 
 def test_what_is_declared_is_imported():
-    every = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "slurm", "vllm")
+    every = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "slurm", "vllm")
     # edt looks up vLLM's classes by name, where it runs inside vLLM; transformers reads GGUF files with accelerate.
     assert every - imported("edt").keys() == {"vllm", "accelerate"}
 

@@ -16,6 +16,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from edt.adapters.generate_spec import HFGenerateSpec
+from edt.adapters.openai_spec import OpenAISpec
 from edt.cli.trust import UntrustedError, resolve
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.sampling import Sampling
@@ -45,6 +46,7 @@ OPTIONS: Mapping[tuple[str, str], type] = {
     ("engine", "batched"): BatchedSpec,
     ("engine", "reference"): ReferenceSpec,
     ("engine", "hf_generate"): HFGenerateSpec,
+    ("engine", "openai"): OpenAISpec,
     ("search", "study"): StudySearch,
     ("browser", "default"): Browser,
     ("training", "default"): TrainingSpec,

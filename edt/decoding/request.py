@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from edt.decoding.batching import Plan
 from edt.decoding.sampling import Limits, Sampling
@@ -39,6 +40,7 @@ class DecodeRequest:
     rows_per_batch: the most rows in one batch of the model; None puts all rows into one batch.
     planned_prompts: prompts of the whole plan, where `prompts` are a chunk of one; None: these are all.
     on_step: called after each step that is decoded.
+    journal: where an engine that is paid by the row keeps rows until their part is written; None keeps none.
     """
 
     prompts: Sequence[Prompt]
@@ -49,6 +51,7 @@ class DecodeRequest:
     rows_per_batch: int | None = None
     planned_prompts: int | None = None
     on_step: OnStep = field(default=ignore_step, compare=False, repr=False)
+    journal: Path | None = None
 
     @classmethod
     def all_rows(

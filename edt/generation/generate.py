@@ -153,7 +153,8 @@ def _decode_passes(
             while waiting and begun < decoder.at_once:
                 number, chunk = waiting.popleft()
                 planned, rows = run.manifest.passes[number], sizes[number].rows
-                decoder.begin((number, chunk), _chunk_request(request, prepared, planned, chunk, rows, advance))
+                begun_request = _chunk_request(request, prepared, planned, chunk, rows, advance)
+                decoder.begin((number, chunk), replace(begun_request, journal=run.journal(number, chunk)))
                 begun += 1
             decoded = decoder.finished()
             begun -= 1
@@ -163,6 +164,7 @@ def _decode_passes(
                 run = _with_less_memory(run, number, chunk, sizes[number], waiting, decoded.shortage)
             else:
                 write_part(run, number, chunk, generations, decoded.device)
+                run.journal(number, chunk).unlink(missing_ok=True)
                 sizes[number].has_fitted()
                 finished += 1
                 # For the log alone: the terminal has a bar, or a line a minute.

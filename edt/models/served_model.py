@@ -31,6 +31,8 @@ class ServedModel(TextModel):
     config: Any = None
     generation_config: Any = None
     weights: bool
+    most_context: int | None = None
+    """Tokens that the other program takes, where it says so."""
 
     @classmethod
     def load(cls, spec: ModelSpec, *, weights: bool) -> ServedModel:
@@ -71,6 +73,12 @@ class ServedModel(TextModel):
         if spec.chat_template == "auto":
             logger.info("model.chat_template=auto is %s for %s.", str(served.in_chat).lower(), spec.path)
         return served
+
+    @property
+    def context(self) -> int:
+        """See TextModel."""
+        own = super().context
+        return own if self.most_context is None else min(own, self.most_context)
 
     @property
     def embeddings(self) -> int:

@@ -98,6 +98,10 @@ class Run:
         """Return the path of the part that holds one chunk of one pass."""
         return self.generations_folder / f"part-{number:03d}-{chunk:05d}.parquet"
 
+    def journal(self, number: int, chunk: int) -> Path:
+        """Return the path of what an engine may keep of a chunk until its part is written."""
+        return self.folder / "unfinished" / f"rows-{number:03d}-{chunk:05d}.jsonl"
+
     def parts(self) -> list[Path]:
         """Return all parts that are complete, in order."""
         # What a stopped process left half written has another name and is not found.
