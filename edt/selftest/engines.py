@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import torch
 
 from edt.adapters.generate_spec import HFGenerateSpec
 from edt.decoding.engine import Engine
@@ -52,6 +54,9 @@ TEXTS = (
 LARGEST_IN_FLOAT64 = 2_000_000_000
 """Weights up to which a model is also loaded in float64 where nothing else is said: 16 GB."""
 
+MOST_WORK_ON_CPU = 35_000_000_000
+"""Steps of the reference engine times weights, where sizes are not given: a minute of one core."""
+
 LEAST_AGREEMENT = 0.5
 """Share of equal greedy rows below which a model's own dtype is no explanation."""
 
@@ -62,43 +67,98 @@ _WRONG_ENGINE = "the batched engine does not draw what the reference engine defi
 _WRONG_GREEDY = "greedy decoding is not that of transformers' generate: the model is read wrongly here"
 
 
-def engine_outcomes(spec: ModelSpec, *, tokens: int, prompts: int, float64: bool | None) -> list[Outcome]:
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much is decoded. prompts: of TEXTS. samples: of each setting. tokens: of each row."""
+
+    prompts: int = 3
+    samples: int = 2
+    tokens: int = 16
+
+    @classmethod
+    def fitting(cls, parameters: int, device: torch.device, *, prompts: int | None, tokens: int | None) -> Sizes:
+        """Return the sizes for a model: smaller ones for a large model on a CPU, but where they are given.
+
+        The reference engine decodes each row alone, and a step of it takes time by the model's weights.
+        """
+        given = {name: value for name, value in {"prompts": prompts, "tokens": tokens}.items() if value is not None}
+        choices = [replace(sizes, **given) for sizes in (cls(), *_SHORTER)]
+        if device.type != "cpu":
+            return choices[0]
+        return next((sizes for sizes in choices if sizes._steps * parameters <= MOST_WORK_ON_CPU), choices[-1])
+
+    @property
+    def _steps(self) -> int:
+        """Steps of the reference engine; reading a prompt costs as much as some more tokens."""
+        return self.prompts * len(FAMILIES) * self.samples * (4 + self.tokens)
+
+
+_SHORTER = (
+    Sizes(tokens=8),
+    Sizes(prompts=2, tokens=8),
+    Sizes(prompts=2, samples=1, tokens=8),
+    Sizes(prompts=2, samples=1, tokens=4),
+)
+"""What is tried for large models. Two prompts, which differ in length: with one there is no padding to go wrong. Four
+tokens: rows of a prompt's settings have to part, and to go on after that.
+"""
+
+
+def engine_outcomes(spec: ModelSpec, *, tokens: int | None, prompts: int | None, float64: bool | None) -> list[Outcome]:
     """Return the checks of the engines on a model: in float64, where all must be equal, and in its own dtype.
 
-    float64: whether to load the model in float64 as well; None: where it has LARGEST_IN_FLOAT64 weights or fewer.
+    tokens, prompts: see Sizes; None: what fits. float64: whether to load the model in float64 as well; None: where it
+    has LARGEST_IN_FLOAT64 weights or fewer.
     """
-    outcomes = []
     own = LanguageModel.load(spec)
-    texts = text_prompts(own, TEXTS[:prompts])
+    sizes = Sizes.fitting(own.parameters, own.device, prompts=prompts, tokens=tokens)
+    outcomes = _size_note(sizes, own.parameters, prompts=prompts, tokens=tokens)
+    texts = text_prompts(own, TEXTS[: sizes.prompts])
     exact = own.parameters <= LARGEST_IN_FLOAT64 if float64 is None else float64
     dtype = str(own.model.dtype).removeprefix("torch.")
     # A model that is in float64 already needs no second comparison.
     if not (exact and dtype == "float64"):
-        outcomes += _compare(own, texts, tokens, dtype=dtype, strict=False)
+        outcomes += _compare(own, texts, sizes, dtype=dtype, strict=False)
     if exact:
         # The first model goes before the second comes: together they may not fit.
         del own
         model = LanguageModel.load(replace(spec, dtype="float64"))
-        outcomes += _compare(model, texts, tokens, dtype="float64", strict=True)
+        outcomes += _compare(model, texts, sizes, dtype="float64", strict=True)
     return outcomes
 
 
+def _size_note(sizes: Sizes, parameters: int, *, prompts: int | None, tokens: int | None) -> list[Outcome]:
+    """Return a note where less is decoded than by default; what the user gave needs none."""
+    full = Sizes()
+    wanted = Sizes(prompts=prompts or full.prompts, tokens=tokens or full.tokens)
+    if sizes == wanted:
+        return []
+    figure = (
+        f"{sizes.prompts} texts × {sizes.samples} samples × {sizes.tokens} tokens, since {parameters:,} weights take a "
+        f"CPU long; without: {wanted.prompts} × {wanted.samples} × {wanted.tokens}"
+    )
+    return [Outcome(part="engine", name="shortened", figure=figure, means="")]
+
+
 def _compare(
-    model: LanguageModel, prompts: Sequence[Prompt], tokens: int, *, dtype: str, strict: bool
+    model: LanguageModel, prompts: Sequence[Prompt], sizes: Sizes, *, dtype: str, strict: bool
 ) -> list[Outcome]:
     """Compare the engines. strict: all rows must be equal; else rounding may part some of them."""
 
     def outcome(name: str, equal: int, rows: int, means: str) -> Outcome:
         # In a short dtype one draw in thousands is a near tie, and from there on the row is another text.
         passed = equal == rows if strict else equal >= LEAST_AGREEMENT * rows
-        figure = f"{equal} of {rows} rows equal" + ("" if strict else ", rounding may part some")
+        figure = f"{equal} of {rows} rows of {sizes.tokens} tokens equal" + (
+            "" if strict else ", rounding may part some"
+        )
         return Outcome(part="engine", name=f"{name}, {dtype}", figure=figure, passed=passed, means=means)
 
     # All families in one batch, as a study decodes them, against each row alone.
-    batched = decode_tokens(model, prompts, FAMILIES, spec=BatchedSpec(), samples=2, tokens=tokens)
-    reference = decode_tokens(model, prompts, FAMILIES, spec=ReferenceSpec(), samples=2, tokens=tokens)
+    amount = {"samples": sizes.samples, "tokens": sizes.tokens}
+    batched = decode_tokens(model, prompts, FAMILIES, spec=BatchedSpec(), **amount)
+    reference = decode_tokens(model, prompts, FAMILIES, spec=ReferenceSpec(), **amount)
     equal = count_equal(batched, reference)
-    greedy = greedy_agreement(model, prompts, tokens)
+    greedy = greedy_agreement(model, prompts, sizes.tokens)
     return [
         outcome("batched as reference", equal, len(batched), _WRONG_ENGINE),
         outcome("greedy as transformers", greedy, len(prompts), _WRONG_GREEDY),

@@ -20,6 +20,11 @@ class Outcome:
     passed: bool | None = None
     p: float | None = None
 
+    @property
+    def is_note(self) -> bool:
+        """Whether it only reports a figure, and so cannot fail."""
+        return self.passed is None and self.p is None
+
 
 def failures(outcomes: list[Outcome], false_alarms: float) -> list[Outcome]:
     """Return the checks that failed: exact ones, and those with p at or below the threshold."""

@@ -29,8 +29,9 @@ class SelftestRequest:
 
     model: ModelSpec
     draws: int
-    tokens: int
-    prompts: int
+    tokens: int | None
+    prompts: int | None
+    """None for both: what fits the model, see edt.selftest.engines.Sizes."""
     seed: int
     false_alarms: float
     float64: bool | None
@@ -39,11 +40,13 @@ class SelftestRequest:
         least = {"draws": LEAST_DRAWS, "tokens": 1, "prompts": 1, "seed": 0}
         for name, smallest in least.items():
             value = getattr(self, name)
+            if value is None and name in ("tokens", "prompts"):
+                continue
             # A boolean is an int in Python, and YAML writes one as `yes`.
             if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number, {smallest} or more.")
         # A prompt that comes twice would count as two, and check nothing new.
-        if self.prompts > len(TEXTS):
+        if self.prompts is not None and self.prompts > len(TEXTS):
             raise ConfigError(f"prompts is {self.prompts}; it must be at most {len(TEXTS)}, the texts that there are.")
         rate = self.false_alarms
         # At 0 no statistic could fail, at 1 all of them would.
@@ -78,7 +81,8 @@ def _print_table(outcomes: list[Outcome], failed: list[Outcome]) -> None:
     for one in outcomes:
         # Exact checks have no p.
         p = "" if one.p is None else f"{one.p:.2g}"
-        rows.append(("FAILED" if one in failed else "ok", one.part, one.name, p, one.figure))
+        verdict = "FAILED" if one in failed else "note" if one.is_note else "ok"
+        rows.append((verdict, one.part, one.name, p, one.figure))
     # Plain text, as in the log of a job, where a drawn table is hard to search.
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -86,9 +90,10 @@ def _print_table(outcomes: list[Outcome], failed: list[Outcome]) -> None:
 
 
 def _print_conclusion(outcomes: list[Outcome], failed: list[Outcome], request: SelftestRequest) -> None:
+    checks = sum(not one.is_note for one in outcomes)
     statistics = sum(one.p is not None for one in outcomes)
     print(
-        f"\n{len(outcomes)} checks, {len(failed)} failed. {statistics} of them are statistics, which fail at p ≤ "
+        f"\n{checks} checks, {len(failed)} failed. {statistics} of them are statistics, which fail at p ≤ "
         f"{threshold(outcomes, request.false_alarms):.2g}: a sound machine fails any of them with a chance of at most "
         f"about {request.false_alarms:g} (Bonferroni)."
     )

@@ -1,6 +1,7 @@
 """`edt selftest` passes on a sound machine, and reports each planted fault by what it breaks."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from edt.decoding.ops import draw as drawing
 from edt.decoding.ops import noise
 from edt.models.spec import ModelSpec
 from edt.selftest import draws as draw_checks
+from edt.selftest import engines
 from edt.selftest.draws import SETTINGS, chi_square, draw_outcomes
-from edt.selftest.engines import engine_outcomes
+from edt.selftest.engines import Sizes, engine_outcomes
 from edt.selftest.exact import Context, exact_distribution
 from edt.selftest.known_noise import noise_outcomes
 from edt.selftest.outcome import Outcome, failures, threshold
@@ -104,6 +106,7 @@ def test_a_sound_machine_passes(capsys):
     [
         ("draws=10", "draws is 10; it must be a whole number, 1000 or more."),
         ("draws=many", "draws is 'many'"),
+        ("tokens=0", "tokens is 0; it must be a whole number, 1 or more."),
         ("prompts=9", "prompts is 9; it must be at most 8"),
         ("seed=-1", "seed is -1"),
         ("false_alarms=0", "false_alarms is 0; it must be a chance above 0 and below 1"),
@@ -205,6 +208,42 @@ def test_engines_agree(spec):
         "greedy as transformers, float64",
     ]
     assert len(engine_outcomes(spec, tokens=2, prompts=1, float64=False)) == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "device", "given", "expected"),
+    [
+        (4_000_000, "cpu", {}, (3, 2, 16)),
+        (40_000_000, "cpu", {}, (2, 2, 8)),
+        (135_000_000, "cpu", {}, (2, 1, 4)),
+        (8_000_000_000, "cpu", {}, (2, 1, 4)),
+        (8_000_000_000, "cuda", {}, (3, 2, 16)),
+        (135_000_000, "cpu", {"tokens": 32}, (2, 1, 32)),
+        (135_000_000, "cpu", {"prompts": 1}, (1, 1, 8)),
+        (135_000_000, "cpu", {"prompts": 8, "tokens": 1}, (8, 1, 1)),
+        (8_000_000_000, "cuda", {"tokens": 3}, (3, 2, 3)),
+    ],
+)
+def test_a_large_model_on_a_cpu_decodes_less_unless_it_is_asked_for(parameters, device, given, expected):
+    """A row costs 4 + its tokens: 135e6 weights × 2 texts × 16 settings × 8 = 34.6e9, the last that fits 35e9."""
+    sizes = Sizes.fitting(parameters, torch.device(device), **{"prompts": None, "tokens": None, **given})
+    assert (sizes.prompts, sizes.samples, sizes.tokens) == expected
+
+
+def test_a_shortened_comparison_is_noted(spec, monkeypatch, capsys):
+    monkeypatch.setattr(engines, "MOST_WORK_ON_CPU", 1)
+    words = [f"model.path={spec.path}", "model.device=cpu", "draws=1000", "float64=false"]
+    assert main(["selftest", "model=hf", *words]) == 0
+    said = capsys.readouterr().out
+    assert re.search(
+        r"^note +engine +shortened +2 texts × 1 samples × 4 tokens, since [\d,]+ weights take a CPU", said, re.M
+    )
+    assert "without: 3 × 2 × 16\n" in said
+    assert "32 of 32 rows of 4 tokens equal" in said
+    assert "chance of at most about 1e-06 (Bonferroni)" in said
+    figures = json.loads(said.splitlines()[-1])
+    # The note is no check.
+    assert f"{len(figures['checks']) - 1} checks, 0 failed" in said
 
 
 def test_an_engine_that_drops_a_setting(spec, monkeypatch):
