@@ -66,19 +66,25 @@ def test_a_command_killed_at_any_write_ends_as_if_it_had_not_been(tmp_path, word
     assert len(shown["resumed"]) > 50
 
 
+@pytest.fixture(scope="module", params=[TUNE, [*STUDY, *TWO_TASKS]], ids=["tune", "study"])
+def undisturbed(request, tmp_path_factory):
+    """A command that was left alone: its words, its folder, how long it took and what it left."""
+    folder, start = with_families(tmp_path_factory.mktemp("killed")), monotonic()
+    assert run_until(folder / "whole", request.param) == 0, (folder / "whole" / "log").read_text()
+    # The time of a whole command, so that kills are spread over all of it: imports, decoding, scores and pages.
+    return request.param, folder, monotonic() - start, content(folder / "whole")
+
+
 @linux
 @pytest.mark.long
-@pytest.mark.parametrize(("words", "kills"), [(TUNE, 50), ([*STUDY, *TWO_TASKS], 50)], ids=["tune", "study"])
-def test_a_command_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, words, kills):
-    folder, clock = with_families(tmp_path), random.Random(0)
-    start = monotonic()
-    assert run_until(folder / "whole", words) == 0
-    # The time of a whole command, so that kills are spread over all of it: imports, decoding, scores and pages.
-    duration, expected = monotonic() - start, content(folder / "whole")
-
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_command_killed_at_random_moments_ends_as_if_it_had_not_been(undisturbed, seed):
+    """Ten kills of each command per seed, so that a part of the hundred can be run alone: -k "study and 3"."""
+    (words, folder, duration, expected), clock = undisturbed, random.Random(seed)
     killed = attempts = 0
-    while killed < kills:
-        own = folder / str(attempts)
+    while killed < 10:
+        own = folder / f"{seed}-{attempts}"
         attempts += 1
         while (status := run_until(own, words, clock.uniform(0.1, 1.2) * duration)) == -signal.SIGKILL:
             killed += 1

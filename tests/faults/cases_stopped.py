@@ -14,7 +14,7 @@ held(
 )
 held(
     KILLED,
-    "SIGKILL of `edt tune` and `edt study` before every write, and 50 times each at random moments",
+    "SIGKILL of `edt tune` and `edt study` before every write, and 100 times at random moments",
     "The same command ends with the same trials, outputs, choice and pages as an undisturbed one.",
     by="tests/test_killed_commands.py::test_a_command_killed_at_random_moments_ends_as_if_it_had_not_been",
 )
