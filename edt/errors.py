@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 LONGEST_MESSAGE = 1200
@@ -75,8 +76,11 @@ def suggestion(name: str, allowed: Iterable[str]) -> str:
 
 def shown_value(value: object) -> str:
     """Return a value as Python writes it, in one line, cut after 80 characters."""
-    # Not repr alone: a list or a text of any length can be typed for a number.
-    text = repr(value)
+    # Not repr alone: a list or a text of any length can be typed for a number, and one of any depth be sent.
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = reprlib.repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
-from edt.errors import ConfigError
+from edt.errors import ConfigError, shown_value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -206,7 +206,9 @@ class Strategy(ABC):
     def require(self, condition: bool, name: str, allowed: str) -> None:
         """Raise ConfigError naming the family, the parameter, its value and what is allowed."""
         if not condition:
-            raise ConfigError(f"strategy '{self.family}': {name} is {getattr(self, name)!r}; it must be {allowed}.")
+            raise ConfigError(
+                f"strategy '{self.family}': {name} is {shown_value(getattr(self, name))}; it must be {allowed}."
+            )
 
     def _as_declared(self, name: str, value: object) -> object:
         """Return a number as a float (top_k as an integer), so that 1 and 1.0 are the same point; text as it is."""
@@ -217,7 +219,7 @@ class Strategy(ABC):
         if "str" in declared:
             # p_less=true, for one, is no number that is missing.
             if not isinstance(value, str):
-                raise ConfigError(f"strategy '{self.family}': {name} is {value!r:.80}; it must be a text.")
+                raise ConfigError(f"strategy '{self.family}': {name} is {shown_value(value)}; it must be a text.")
             return value
         # numbers.Real also takes NumPy's numbers, as of numpy.linspace; True would be the temperature 1.
         try:
@@ -226,13 +228,15 @@ class Strategy(ABC):
         except OverflowError:
             number = math.nan
         if math.isnan(number):
-            raise ConfigError(f"strategy '{self.family}': {name} is {value!r:.80}; it must be a number.")
+            raise ConfigError(f"strategy '{self.family}': {name} is {shown_value(value)}; it must be a number.")
         if "int" not in declared:
             return number
         # A rank is a 32-bit integer in the tensors of a batch.
         # The range first, since int() of infinity raises OverflowError.
         if not -(2**31) < number < 2**31 or number != int(number):
-            raise ConfigError(f"strategy '{self.family}': {name} is {value!r}; it must be a whole number below 2³¹.")
+            raise ConfigError(
+                f"strategy '{self.family}': {name} is {shown_value(value)}; it must be a whole number below 2³¹."
+            )
         return int(number)
 
 

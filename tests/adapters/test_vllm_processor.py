@@ -8,10 +8,13 @@ batch reports changes (`vllm/v1/worker/gpu_input_batch.py`). The oracle is one r
 import enum
 import json
 import math
+import pkgutil
 import random
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +23,7 @@ import scipy.stats
 import torch
 
 from edt.adapters import vllm_processor
-from edt.adapters.vllm_processor import EDTProcessor
+from edt.adapters.vllm_processor import EDTProcessor, InstalledEDTProcessor
 from edt.errors import ConfigError
 
 try:
@@ -40,6 +43,13 @@ except ModuleNotFoundError:
 
 
 VOCABULARY = 50
+OTHER_FAMILIES = [
+    {"family": "inverted_edt", "t0": 1.1, "theta": 0.4},
+    {"family": "dynatemp", "t_min": 0.4, "t_max": 1.4},
+    {"family": "dynatemp", "t_min": 0.4, "t_max": 1.4, "exponent": 2.0},
+    {"family": "switch", "t_high": 1.3, "t_low": 0.5, "h": 2.0},
+    {"family": "schedule", "t_high": 1.4, "t_low": 0.3, "decay": 4.0},
+]
 PLAIN = SimpleNamespace(speculative_config=None)
 
 
@@ -47,13 +57,24 @@ def params(edt=None, temperature=1.0, **more):
     return SimpleNamespace(temperature=temperature, extra_args=None if edt is None else {"edt": edt}, **more)
 
 
-def temperature_by_hand(logits, settings):
-    """T0 · N^(θ/H), in plain Python."""
+def temperature_by_hand(logits, settings, step=0):
+    """T0 · N^(θ/H) and the other families' rules, in plain Python."""
     top = max(logits)
     weights = [math.exp(x - top) for x in logits]
     p = [w / sum(weights) for w in weights]
     h = -sum(x * math.log(x) for x in p if x > 0)
-    return settings["t0"] * settings.get("n", 0.8) ** (settings["theta"] / h)
+    match settings.get("family", "edt"):
+        case "edt":
+            return settings["t0"] * settings.get("n", 0.8) ** (settings["theta"] / h)
+        case "inverted_edt":
+            return settings["t0"] * settings.get("n", 0.8) ** (settings["theta"] * h)
+        case "dynatemp":
+            low, high = settings["t_min"], settings["t_max"]
+            return low + (high - low) * (h / math.log(len(logits))) ** settings.get("exponent", 1.0)
+        case "switch":
+            return settings["t_high"] if h >= settings["h"] else settings["t_low"]
+        case "schedule":
+            return max(1 + settings["t_high"] - math.exp(step / settings["decay"]), settings["t_low"])
 
 
 @dataclass
@@ -76,7 +97,7 @@ class Request:
         if self.settings is None:
             assert torch.equal(after, before)  # bit for bit
             return
-        t = temperature_by_hand(before.double().tolist(), self.settings)
+        t = temperature_by_hand(before.double().tolist(), self.settings, len(self.output))
         if self.settings.get("granularity") == "instance":
             if not self.output:
                 self.held = t
@@ -94,10 +115,12 @@ def new_request(random_numbers):
     edt = None
     if random_numbers.random() < 0.7:
         edt = {"t0": random_numbers.uniform(0.3, 2), "theta": random_numbers.choice([0.0, 0.3, 1.5])}
-        if random_numbers.random() < 0.5:
-            edt["granularity"] = random_numbers.choice(["token", "instance"])
         if random_numbers.random() < 0.3:
             edt["n"] = 0.5
+        if random_numbers.random() < 0.5:
+            edt = random_numbers.choice(OTHER_FAMILIES).copy()
+        if edt.get("family") != "schedule" and random_numbers.random() < 0.5:
+            edt["granularity"] = random_numbers.choice(["token", "instance"])
         if random_numbers.random() < 0.3:
             edt = json.dumps(edt)
     how = {} if edt is not None else {"temperature": random_numbers.choice([0.0, 0.7, 1.0])}
@@ -251,8 +274,19 @@ def test_drawn_tokens_follow_the_formula():
         (params({"t0": 1.0, "theta": -1.0}), r"theta is -1\.0; it must be"),
         (params({"t0": "high", "theta": 1.0}), "t0 is 'high'; it must be a number"),
         (params({"t0": 1.0, "theta": 1.0, "granularity": "sentence"}), "granularity is 'sentence'"),
-        (params({"t0": 1.0, "tetha": 1.0}), r"no setting 'tetha' \(did you mean 'theta'\?\); it has: t0, theta"),
-        (params({"t0": 1.0}), "lacks theta; give t0 and theta"),
+        (params({"t0": 1.0, "tetha": 1.0}), r"no setting 'tetha' \(did you mean 'theta'\?\); .* has: t0, theta"),
+        (params({"t0": 1.0}), "lacks theta; the family edt needs t0 and theta"),
+        (params({"t0": 1e39, "theta": 0}), r"edt\(t0=1e\+39,theta=0\), whose temperature is infinite"),
+        (params({"t0": 1.0, "theta": 1.0, "top_p": 0.9}), "'top_p', which is vLLM's own; give it next to"),
+        (params({"t0": 1.0, "theta": 1.0, "order": "truncate_first"}), "no setting 'order'"),
+        (params({"t0": 1.0, "theta": 1.0, 7: 1}), "no setting 7; the family edt has"),
+        (params({"family": "swich", "t_high": 1.0}), r"'swich' \(did you mean 'switch'\?\).*there are: edt, inverted"),
+        (params({"family": "switch", "t_high": 1, "t_low": 0.5}), "lacks h; the family switch needs t_high and t_low"),
+        (params({"family": "dynatemp", "t_min": 2, "t_max": 1}), "t_max is 1.0; it must be"),
+        (params({"family": "fixed", "t0": 0.7}), "give temperature=… without"),
+        (params({"family": "kld", "t0": 0.7, "sigma": 1}), "reads what vLLM's sampler does not have.*edt run"),
+        (params({"family": ["edt"]}), r"the family \['edt'\], which cannot run"),
+        (params('{"t0": 1, "theta": 1, "t0": 2}'), "has 't0' twice; give it once"),
         (params(0.8), r"is 0\.8; give a mapping"),
         (params("t0=1"), "is no JSON"),
         (params("[1]"), "give a mapping"),
@@ -281,8 +315,174 @@ def test_what_a_request_can_have(settings):
     EDTProcessor.validate_params(settings)
 
 
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "edt",
+    [
+        "[" * 990 + "]" * 990,
+        '{"t0":' * 990 + "1" + "}" * 990,
+        '{"t0": ' + "[" * 990 + "]" * 990 + ', "theta": 0.5}',
+        "[" * 200_000,
+        '{"t0": "' + "x" * 100_000 + '"}',
+        "x" * 100_000,
+        '{"' + "x" * 100_000 + '": 1}',
+        '{"family": "' + "x" * 100_000 + '"}',
+        '{"t0": 1, "theta": 0.5, "granularity": "' + "x" * 100_000 + '"}',
+        '{"t0": ' + "1" * 4000 + ', "theta": 0.5}',
+        '{"t0": ' + "1" * 100_000 + ', "theta": 0.5}',
+        nested(2000),
+        {"t0": nested(2000), "theta": 0.5},
+        {"t0": 1.0, "theta": 0.5, "granularity": nested(2000)},
+        {"family": nested(2000)},
+        {"t0": 1.0, "theta": 0.5, ("x",) * 100_000: 1},
+    ],
+    ids=range(16),
+)
+def test_no_request_is_too_deep_or_too_long_to_be_refused_in_a_sentence(edt):
+    with pytest.raises(ValueError, match="edt") as raised:
+        EDTProcessor.validate_params(params(edt))
+    assert len(str(raised.value)) < 400
+
+
+EDT_TEXT = '{"t0": 0.8, "theta": 0.5}'
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"edt": EDT_TEXT, "granularty": "instance"}, r"'granularty' next to 'edt'.*give 'granularity' within 'edt'"),
+        ({"edt": EDT_TEXT, "n": 0.9}, "'n' next to 'edt'"),
+        ({"edt": EDT_TEXT, "T0": 0.9}, "'T0' next to 'edt'"),
+        ({"edt": EDT_TEXT, "famly": "switch"}, "give 'family' within"),
+        ({"EDT": EDT_TEXT}, r"'EDT', which nothing reads \(did you mean 'edt'\?\)"),
+        ({"EDT": 0.8}, "'EDT', which nothing reads"),
+        ({"edtt": EDT_TEXT}, "'edtt', which nothing reads"),
+        ({"etd": {"t0": 0.8, "theta": 0.5}}, "'etd', which nothing reads"),
+        ({"edt": EDT_TEXT, "edt_": '{"granularity": "instance"}'}, "'edt_', which nothing reads"),
+    ],
+)
+def test_a_misspelled_key_next_to_edt_or_in_its_place_is_refused(extra, words):
+    with pytest.raises(ValueError, match=words):
+        EDTProcessor.validate_params(SimpleNamespace(temperature=1.0, extra_args=extra))
+
+
+@pytest.mark.parametrize("edt", [{}, {"edt": EDT_TEXT}])
+@pytest.mark.parametrize(
+    "other",
+    # vLLM's own keys, those of models it comes with, and names that another processor may have.
+    [
+        "kv_transfer_params ec_transfer_params kv_cache_report_mode session_id ngram_size window_size",
+        "whitelist_token_ids edit seed text id user target_token thinking_budget",
+    ],
+)
+def test_keys_of_other_processors_are_left_alone(edt, other):
+    extra = edt | dict.fromkeys(other.split(), "[1]")
+    EDTProcessor.validate_params(SimpleNamespace(temperature=1.0, extra_args=extra))
+
+
+def v1_processor(rows, cls=EDTProcessor, config=PLAIN):
+    """A processor whose batch has these requests, at their first step."""
+    processor = cls(config, torch.device("cpu"), False)
+    processor.update_state(BatchUpdate(len(rows), [], [(i, one, [1], []) for i, one in enumerate(rows)], []))
+    return processor
+
+
+def test_the_blocks_of_rows_do_not_change_a_bit(monkeypatch):
+    rows = [params() if i % 5 == 2 else params({"t0": 1.0 + i / 10, "theta": 0.5}) for i in range(23)]
+    logits = torch.randn(23, VOCABULARY, generator=torch.Generator().manual_seed(3)) * 3
+    whole = v1_processor(rows).apply(logits.clone())
+    for elements in (1, 4 * VOCABULARY):
+        monkeypatch.setattr(vllm_processor, "CPU_BLOCK", elements)
+        torch.testing.assert_close(v1_processor(rows).apply(logits.clone()), whole, rtol=0, atol=0)
+
+
+def test_logits_in_half_precision_are_scaled_in_float32_and_others_stay():
+    edt = {"t0": 0.9, "theta": 0.7}
+    logits = (torch.randn(3, VOCABULARY, generator=torch.Generator().manual_seed(4)) * 3).bfloat16()
+    before = logits.clone()
+    after = v1_processor([params(edt), params(), params(edt)]).apply(logits)
+    assert after.dtype == torch.bfloat16
+    assert torch.equal(after[1], before[1])
+    t = temperature_by_hand(before[2].double().tolist(), edt)
+    wanted = (before[2].double() - before[2].double().max()) / t
+    torch.testing.assert_close(after[2].double(), wanted, rtol=2**-8, atol=0)
+
+
+def test_a_batch_without_our_requests_is_returned_as_it_came():
+    logits = torch.randn(2, VOCABULARY)
+    before = logits.clone()
+    after = v1_processor([params(), params()]).apply(logits)
+    assert after is logits
+    assert torch.equal(after, before)
+
+
+def config(named=None, speculative=None):
+    return SimpleNamespace(
+        speculative_config=speculative, model_config=SimpleNamespace(logits_processors=named, other=1)
+    )
+
+
+class Derived(EDTProcessor):
+    """A processor of someone who builds on ours."""
+
+
+@pytest.mark.parametrize(
+    ("vllm_config", "works"),
+    [
+        (config(), True),
+        (config(["another.package:Processor"]), True),
+        (config([int]), True),
+        (config(["edt.adapters.vllm_processor:EDTProcessor"]), False),
+        (config(["edt.adapters:EDTProcessor"]), False),
+        (config([EDTProcessor]), False),
+        (config([int, Derived]), False),
+        (config(speculative=object()), False),
+    ],
+)
+def test_the_installed_processor_works_unless_another_does_or_drafts_are_verified(vllm_config, works):
+    rows = [params({"t0": 1.5, "theta": 0.5}), params()]
+    logits = torch.randn(2, VOCABULARY)
+    after = v1_processor(rows, InstalledEDTProcessor, vllm_config).apply(logits.clone())
+    assert torch.equal(after[0], logits[0]) != works
+    assert torch.equal(after[1], logits[1])
+    lengths = SimpleNamespace(prompt_len=SimpleNamespace(np=np.ones(2)))
+    assert InstalledEDTProcessor(vllm_config, lengths).add_request(0, rows[0]) == works
+
+
+def test_vllm_finds_the_installed_processor_by_its_entry_point():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    points = project["entry-points"]["vllm.logits_processors"]
+    assert [pkgutil.resolve_name(point) for point in points.values()] == [InstalledEDTProcessor]
+
+
+class InputProcessor:
+    """As vLLM's, which checks a request before its engine sees it and has the configuration."""
+
+    def __init__(self, vllm_config):
+        self.vllm_config = vllm_config
+
+    def check(self, request):
+        # vLLM's own function stands between.
+        (lambda: EDTProcessor.validate_params(request))()
+
+
+def test_a_request_to_a_server_with_speculative_decoding_is_refused():
+    """The V1 runner loads no installed processor then, and would decode the request without EDT."""
+    edt = params({"t0": 0.8, "theta": 0.5})
+    InputProcessor(config()).check(edt)
+    InputProcessor(config(speculative=object())).check(params())
+    with pytest.raises(ValueError, match=r"speculative decoding.*or leave extra_args\['edt'\] out"):
+        InputProcessor(config(speculative=object())).check(edt)
+
+
 def test_speculative_decoding_is_refused_when_the_engine_is_built():
-    with pytest.raises(ConfigError, match=r"speculative decoding.*leave speculative_config out"):
+    with pytest.raises(ConfigError, match=r"speculative decoding.*start vLLM without speculative_config"):
         EDTProcessor(SimpleNamespace(speculative_config=object()), torch.device("cpu"), False)
 
 

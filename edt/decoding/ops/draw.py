@@ -25,6 +25,11 @@ def scale(logits_BV: Tensor, temperature_R: Tensor, branch_R: Tensor | None = No
     shifted_BV = logits_BV - logits_BV.amax(dim=-1, keepdim=True)
     shifted_RV = shifted_BV if branch_R is None else shifted_BV[branch_R]
     # In place: both are arrays of our own, and a second one would double the memory of the step.
+    return scale_shifted(shifted_RV, temperature_R)
+
+
+def scale_shifted(shifted_RV: Tensor, temperature_R: Tensor) -> Tensor:
+    """Divide logits less their maximum by max(T, 1e-4) per row, in place; return them."""
     return shifted_RV.div_(temperature_R.clamp(min=TEMPERATURE_FLOOR).unsqueeze(-1))
 
 

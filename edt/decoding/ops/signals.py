@@ -22,7 +22,14 @@ def entropy(logits_RV: Tensor) -> Tensor:
     vocabulary, a fresh array costs more than what is computed in it. No gradient.
     """
     # Shifted by the maximum, so that no exponential overflows; −inf becomes a finite number, since 0 · −inf is NaN.
-    z_RV = (logits_RV - logits_RV.amax(dim=-1, keepdim=True)).clamp_(min=NO_WEIGHT)
+    return entropy_of_shifted((logits_RV - logits_RV.amax(dim=-1, keepdim=True)).clamp_(min=NO_WEIGHT))
+
+
+def entropy_of_shifted(z_RV: Tensor) -> Tensor:
+    """Return the entropy of softmax(z), [R], where z is at most 0, 0 in each row and NO_WEIGHT at least; overwrite z.
+
+    For callers that have shifted the logits anyway.
+    """
     weight_RV = z_RV.exp()
     total_R = sum_rows(weight_RV)
     return (total_R.log() - sum_rows(z_RV.mul_(weight_RV)) / total_R).clamp(min=0.0)
