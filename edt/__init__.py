@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 # For type checkers and editors, which do not run `__getattr__`: the names are listed a second time for them.
 if TYPE_CHECKING:
+    from edt.adapters.top_n_sigma_warper import TopNSigmaLogitsWarper
     from edt.adapters.transformers_processor import EDTLogitsProcessor
     from edt.api.decoding import Model, TraceView, decode, load_model, trace
     from edt.api.runs import read_samples, read_scores
@@ -39,6 +40,7 @@ __all__ = [
     "Signals",
     "Strategy",
     "Switch",
+    "TopNSigmaLogitsWarper",
     "TraceView",
     "__version__",
     "compare",
@@ -52,6 +54,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "edt.adapters.top_n_sigma_warper": ["TopNSigmaLogitsWarper"],
     "edt.adapters.transformers_processor": ["EDTLogitsProcessor"],
     "edt.api.decoding": ["Model", "TraceView", "decode", "load_model", "trace"],
     "edt.api.runs": ["read_samples", "read_scores"],

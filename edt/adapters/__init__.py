@@ -7,10 +7,18 @@ if TYPE_CHECKING:
     from edt.adapters.generate_engine import HFGenerateEngine
     from edt.adapters.generate_spec import HFGenerateSpec
     from edt.adapters.kld_generate import KLDGenerate
+    from edt.adapters.top_n_sigma_warper import TopNSigmaLogitsWarper
     from edt.adapters.transformers_processor import EDTLogitsProcessor
     from edt.adapters.vllm_processor import EDTProcessor
 
-__all__ = ["EDTLogitsProcessor", "EDTProcessor", "HFGenerateEngine", "HFGenerateSpec", "KLDGenerate"]
+__all__ = [
+    "EDTLogitsProcessor",
+    "EDTProcessor",
+    "HFGenerateEngine",
+    "HFGenerateSpec",
+    "KLDGenerate",
+    "TopNSigmaLogitsWarper",
+]
 
 _MODULES = {
     "EDTLogitsProcessor": "transformers_processor",
@@ -18,6 +26,7 @@ _MODULES = {
     "HFGenerateEngine": "generate_engine",
     "HFGenerateSpec": "generate_spec",
     "KLDGenerate": "kld_generate",
+    "TopNSigmaLogitsWarper": "top_n_sigma_warper",
 }
 
 

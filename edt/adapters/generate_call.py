@@ -12,6 +12,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from edt.adapters.kld_generate import KLDGenerate
 from edt.adapters.sampler_scores import sampler_scores
+from edt.adapters.top_n_sigma_warper import TopNSigmaLogitsWarper
 from edt.adapters.transformers_processor import EDTLogitsProcessor, Observer
 from edt.decoding.loop import check_temperatures
 from edt.decoding.ops.draw import TEMPERATURE_FLOOR
@@ -41,7 +42,6 @@ def check_strategy(strategy: Strategy, *, encoder_decoder: bool, has_token_rules
     # The first reason that applies is reported, before anything is decoded.
     reasons = {
         "truncates first (order=truncate_first)": strategy.order != "temperature_first",
-        "truncates by top_n_sigma": strategy.top_n_sigma is not None,
         "truncates by p_less": strategy.p_less is not None,
         # There each warper renormalizes what the one before it left; here only top-p and typical do.
         f"combines {' and '.join(truncations)}": len(truncations) > 1 and not _CHAINED.issuperset(truncations),
@@ -83,15 +83,18 @@ def arguments(strategy: Strategy, model: LanguageModel, prompts: Sequence[Prompt
     }
     # generate's own names; its defaults leave them off.
     how |= {name: value for name in _OWN_NAMES if (value := getattr(strategy, name)) is not None}
+    # Last, so that the observer sees the entropy of all tokens; no temperature changes its cut.
+    cuts = [] if strategy.top_n_sigma is None else [TopNSigmaLogitsWarper(strategy.top_n_sigma)]
     if isinstance(strategy, KLD):
-        return {**how, "custom_generate": _guided_loop(strategy, model, prompts, observe)}
+        guided_loop = _guided_loop(strategy, model, prompts, observe)
+        return {**how, "custom_generate": guided_loop, "logits_processor": LogitsProcessorList(cuts)}
     # `type(…) is`, not isinstance: a subclass may have changed the rule.
     processor: LogitsProcessor = _RuleProcessor(strategy, observe)
     if type(strategy) is EDT:
         processor = EDTLogitsProcessor(
             strategy.t0, strategy.theta, n=strategy.n, granularity=strategy.granularity, observe=observe
         )
-    return {**how, "logits_processor": LogitsProcessorList([*rules, processor])}
+    return {**how, "logits_processor": LogitsProcessorList([*rules, processor, *cuts])}
 
 
 def _guided_loop(strategy: KLD, model: LanguageModel, prompts: Sequence[Prompt], observe: Observer) -> KLDGenerate:

@@ -30,7 +30,7 @@ from edt.adapters.vllm_request import (
     requested_strategy,
 )
 from edt.decoding.ops.draw import scale_shifted
-from edt.decoding.ops.signals import NO_WEIGHT, entropy_of_shifted
+from edt.decoding.ops.signals import entropy_of_shifted
 from edt.errors import ConfigError
 from edt.strategies.base import Signals
 from edt.strategies.rows import StrategyTable
@@ -260,7 +260,7 @@ def _shift(logits_RV: Tensor, reads_entropy: bool) -> Tensor:
     logits_RV.sub_(logits_RV.amax(dim=-1, keepdim=True))
     if not reads_entropy:
         return torch.full_like(logits_RV[:, 0], torch.nan)
-    return entropy_of_shifted(logits_RV.clamp(min=NO_WEIGHT))
+    return entropy_of_shifted(logits_RV)
 
 
 def _at(rows: list[int], device: torch.device) -> slice | Tensor:

@@ -239,7 +239,7 @@ class GuidedOtherwise(KLD):
         ),
         (Fixed(t0=1, top_k=5, order="truncate_first"), r"truncates first .* generate cannot do; use engine=batched\."),
         (EDT(t0=1, theta=1, top_k=5, order="truncate_first", entropy_of="kept"), "truncates first"),
-        (Fixed(t0=1, top_n_sigma=1), "truncates by top_n_sigma"),
+        (Fixed(t0=1, top_n_sigma=1, top_p=0.9), "combines top_p and top_n_sigma, which"),
         (Fixed(t0=1, p_less="norm"), "truncates by p_less"),
         (Fixed(t0=1, top_p=0.9, typical_p=0.9), "combines top_p and typical_p, which transformers' generate cannot do"),
         (KLD(t0=1, sigma=1, mode="dual"), r"runs a second model \(mode=dual\)"),
@@ -295,7 +295,10 @@ def test_the_plan_counts_one_strategys_rows(tiny, prompts):
     assert [len(chunk) for chunk in plan.chunks] == [4]
 
 
-@pytest.mark.parametrize("cut", [{"epsilon_cutoff": 0.03}, {"eta_cutoff": 0.2}, {"typical_p": 0.5}, {"top_h": 0.5}])
+CUTS = [{"epsilon_cutoff": 0.03}, {"eta_cutoff": 0.2}, {"typical_p": 0.5}, {"top_h": 0.5}, {"top_n_sigma": 1.5}]
+
+
+@pytest.mark.parametrize("cut", CUTS)
 def test_its_draws_stay_within_the_truncation(tiny, prompts, cut):
     """Every kept token of 3 % or more is drawn in 800 samples, and no other token is."""
     strategy, p = EDT(t0=1.4, theta=0.2, **cut), prompts[0]
@@ -307,3 +310,16 @@ def test_its_draws_stay_within_the_truncation(tiny, prompts, cut):
     assert drawn <= set((expected > 0).nonzero().flatten().tolist())
     assert set((expected > 0.03).nonzero().flatten().tolist()) <= drawn
     assert (expected == 0).any()
+
+
+@pytest.mark.parametrize("family", [Fixed(t0=2.0, top_n_sigma=1.0), KLD(t0=20.0, sigma=3.0, top_n_sigma=1.0)])
+def test_top_n_sigma_of_a_fixed_and_a_guided_temperature(tiny, prompts, family):
+    """Only tokens that the cut of the raw logits keeps are drawn, and more than one of them."""
+    p = prompts[0]
+    generations = generate(tiny, [p], [family], samples=300, tokens=1, batch=10_000)
+    logits = tiny.model(torch.tensor([p.token_ids])).logits[0, -1].detach()
+    keeps = logits >= logits.max() - logits.std(correction=0)
+    drawn = {g.token_ids[0] for g in generations.values()}
+    assert len(drawn) > 1
+    assert drawn <= set(keeps.nonzero().flatten().tolist())
+    assert not keeps.all()

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edt.decoding.ops.draw import TEMPERATURE_FLOOR, floored, scale
-from edt.decoding.ops.signals import collision, entropy, finite_rows, kl_divergence, surprisal, varentropy
+from edt.decoding.ops.signals import (
+    collision,
+    entropy,
+    entropy_of_shifted,
+    finite_rows,
+    kl_divergence,
+    surprisal,
+    varentropy,
+)
 
 LOGITS = st.lists(st.floats(-50, 50), min_size=2, max_size=20)
 
@@ -41,6 +49,24 @@ def test_entropy_in_float32_is_good_to_5e_6():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(50, 49152, generator=generator) * 3
     assert torch.allclose(entropy(logits).double(), entropy(logits.double()), atol=5e-6, rtol=0)
+
+
+@given(LOGITS)
+def test_entropy_of_shifted_logits_equals_scipy(logits):
+    row = torch.tensor([[*logits, max(logits), -math.inf]], dtype=torch.float64) - max(logits)
+    before = row.clone()
+    expected = scipy.stats.entropy(row.softmax(-1)[0].numpy())
+    assert float(entropy_of_shifted(row)) == pytest.approx(expected, abs=1e-10)
+    assert torch.equal(row, before)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 3.0, 20.0, 100.0])
+def test_entropy_of_shifted_logits_in_float32_is_good_to_5e_6(spread):
+    logits = torch.randn(50, 49152, generator=torch.Generator().manual_seed(0)) * spread
+    shifted = logits - logits.amax(-1, keepdim=True)
+    assert torch.allclose(entropy_of_shifted(shifted).double(), entropy(logits.double()), atol=5e-6, rtol=0)
+    shifted[3, 5] = math.nan
+    assert entropy_of_shifted(shifted).isnan().nonzero().tolist() == [[3]]
 
 
 @given(LOGITS, st.floats(-100, 100))
