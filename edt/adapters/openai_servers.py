@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from edt.adapters.vllm_request import KEY, SETTINGS
+from edt.adapters.vllm_request import FAMILIES, KEY, settings_of
 from edt.strategies import EDT, Dynatemp, Fixed
 from edt.strategies.base import TRUNCATIONS, Strategy
 
@@ -117,21 +117,23 @@ class _AnyServer(Server):
 
 @dataclass(frozen=True, kw_only=True)
 class VLLMServer(Server):
-    """`vllm serve`: min-p, top-k and top-p; EDT where it runs our processor."""
+    """`vllm serve`: min-p, top-k and top-p; EDT and the other families of our processor where it runs it."""
 
     kind = "vllm"
     truncations = ("top_k", "top_p", "min_p")
     takes_tokens = True
 
     def _family_obstacle(self, strategy: Strategy) -> str:
-        if type(strategy) is not EDT:
+        if FAMILIES.get(strategy.family) is not type(strategy):
             return super()._family_obstacle(strategy)
         if not self.has_edt:
             return (
-                "it runs without our processor; start it with --logits-processors "
+                "it runs without our processor; install edt in its environment, or start it with --logits-processors "
                 "edt.adapters.vllm_processor:EDTProcessor"
             )
-        return "" if strategy.entropy_of == "raw" else "its processor reads the entropy of all tokens"
+        # With another order, which is refused next, dynatemp reads the kept tokens as well.
+        raw = strategy.entropy_of == "raw" or strategy.order != "temperature_first"
+        return "" if raw else "its processor reads the entropy of all tokens"
 
     def _order_obstacle(self, strategy: Strategy, used: Sequence[str]) -> str:
         # vLLM takes min-p out before the mass of top-p is counted; ours counts it before.
@@ -143,8 +145,10 @@ class VLLMServer(Server):
         self, prompt: Sequence[int] | str, strategy: Strategy, *, tokens: int, stop: Sequence[str], seed: int
     ) -> dict[str, Any]:
         """See Server."""
-        if type(strategy) is EDT:
-            rule = {name: getattr(strategy, name) for name in SETTINGS}
+        if type(strategy) is not Fixed:
+            rule = {name: getattr(strategy, name) for name in settings_of(type(strategy))}
+            if type(strategy) is not EDT:
+                rule["family"] = strategy.family
             temperature: dict[str, Any] = {"temperature": 1.0, "vllm_xargs": {KEY: json.dumps(rule)}}
         else:
             temperature = {"temperature": strategy.params()["t0"]}

@@ -26,13 +26,13 @@ FAMILIES: dict[str, type[Strategy]] = {
 """The families of a request, by the value of `family`; the first is the one without it."""
 
 
-def _settings_of(family: type[Strategy]) -> list[str]:
+def settings_of(family: type[Strategy]) -> list[str]:
     """Return the settings that a request can give: not truncation, which is vLLM's own, nor what depends on it."""
     return [field.name for field in fields(family) if field.name not in (*TRUNCATIONS, "order", "entropy_of")]
 
 
 _FAMILY = "family"
-_ALL_SETTINGS = frozenset({_FAMILY}.union(*map(_settings_of, FAMILIES.values())))
+_ALL_SETTINGS = frozenset({_FAMILY}.union(*map(settings_of, FAMILIES.values())))
 _WHY_NOT = {
     Fixed.family: "vLLM's own temperature is fixed; give temperature=… without extra_args['edt']",
     **dict.fromkeys(
@@ -139,7 +139,7 @@ def _built(settings: Mapping[str, Any]) -> Strategy:
             + (f": {why}." if why else f"; there are: {', '.join(FAMILIES)}.")
         )
 
-    allowed = _settings_of(family)
+    allowed = settings_of(family)
     for key in settings:
         if key in (_FAMILY, *allowed):
             continue

@@ -3,16 +3,18 @@
 import json
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from edt.adapters.answer_journal import AnswerJournal
 from edt.adapters.openai_servers import KINDS, Answer, LlamaServer, VLLMServer
 from edt.adapters.openai_spec import OpenAISpec
+from edt.adapters.vllm_processor import EDTProcessor
 from edt.errors import ConfigError, ServerError
 from edt.generation.session import generate_runs
 from edt.store.parts import read_generations
-from edt.strategies import EDT, KLD, Dynatemp, Fixed, Switch
+from edt.strategies import EDT, KLD, Dynatemp, Fixed, Schedule, Switch
 from tests.support.fake_model_server import MODEL, FakeServer, serving
 
 pytest.importorskip("httpx")
@@ -208,11 +210,25 @@ def test_llama_cpp_takes_dynatemp_and_the_order_of_truncation(serve):
     assert len(read_generations(run)) == 24
 
 
+def test_a_vllm_with_our_processor_decodes_its_other_families(serve):
+    server = FakeServer()
+    switch, schedule = Switch(t_high=1.2, t_low=0.4, h=1.0), Schedule(t_high=1.3, t_low=0.2, decay=50)
+    generate_runs(serve(server, [switch, schedule]))
+    rules = {body["vllm_xargs"]["edt"] for body in server.asked}
+    assert sorted(map(json.loads, rules), key=lambda rule: rule["family"]) == [
+        {"family": "schedule", "t_high": 1.3, "t_low": 0.2, "decay": 50.0, "template_tokens": 0},
+        {"family": "switch", "t_high": 1.2, "t_low": 0.4, "h": 1.0, "granularity": "token"},
+    ]
+    for rule in rules:
+        EDTProcessor.validate_params(SimpleNamespace(temperature=1.0, extra_args={"edt": rule}))
+
+
 @pytest.mark.parametrize(
     ("server", "strategy", "why"),
     [
         ("vllm", KLD(t0=1.0, sigma=1.0), "no rule like 'kld'"),
-        ("vllm", Switch(t_high=1.2, t_low=0.4, h=1.0), "no rule like 'switch'"),
+        ("vllm", Switch(t_high=1.2, t_low=0.4, h=1.0), "install edt in its environment, or start it with"),
+        ("llamacpp", Switch(t_high=1.2, t_low=0.4, h=1.0), "no rule like 'switch'"),
         ("vllm", EDT(t0=1.0, theta=0.5), "--logits-processors edt.adapters.vllm_processor:EDTProcessor"),
         ("vllm", Fixed(t0=1.0, min_p=0.1, top_p=0.9), "min_p before top_p"),
         ("vllm", Fixed(t0=1.0, top_p=0.9, order="truncate_first"), "truncates after the temperature"),

@@ -29,8 +29,9 @@ class FakeServer:
     def reply(self, path, body):
         """Status and content of a request for a row, or a fault's name."""
         rule = (body.get("vllm_xargs") or {}).get("edt")
-        if rule is not None and self.has_edt and "t0" not in json.loads(rule):
-            return 400, {"error": {"message": "extra_args['edt'] lacks t0 and theta; give t0 and theta."}}
+        if rule is not None and self.has_edt and not json.loads(rule):
+            message = "extra_args['edt'] lacks t0 and theta; the family edt needs t0 and theta."
+            return 400, {"error": {"message": message}}
         if rule == "{}":
             return 200, self.written([7], "length", None)
         with self.lock:
