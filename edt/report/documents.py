@@ -29,22 +29,12 @@ _LATEX = {
 """Characters that LaTeX has commands for. pandas escapes LaTeX's own special characters."""
 
 
-def write_tables(folder: Path, name: str, tables: Sequence[PageTable]) -> None:
-    """Write all of the tables into `name`.md and `name`.tex."""
-    write_text(folder / f"{name}.md", "\n".join(_markdown_text(table) for table in tables))
-    write_text(folder / f"{name}.tex", "\n".join(_latex_text(table) for table in tables))
-
-
-def put_warnings(folder: Path, name: str, warnings: Sequence[str]) -> None:
-    """Put warnings above the tables in `name`.md, and as comments into `name`.tex; a file that is missing stays so."""
-    if not warnings:
-        return
-    for path, lines in (
-        (folder / f"{name}.md", [f"> {markdown_text(warning)}\n" for warning in warnings]),
-        (folder / f"{name}.tex", [f"% {' '.join(warning.split())}" for warning in warnings]),
-    ):
-        if path.exists():
-            write_text(path, "\n".join([*lines, path.read_text(encoding="utf-8")]))
+def write_tables(folder: Path, name: str, tables: Sequence[PageTable], warnings: Sequence[str] = ()) -> None:
+    """Write all of the tables into `name`.md and `name`.tex, below the warnings, which are comments in LaTeX."""
+    above = [f"> {markdown_text(warning)}\n" for warning in warnings]
+    write_text(folder / f"{name}.md", "\n".join([*above, *map(_markdown_text, tables)]))
+    comments = [f"% {' '.join(warning.split())}" for warning in warnings]
+    write_text(folder / f"{name}.tex", "\n".join([*comments, *map(_latex_text, tables)]))
 
 
 def csv_from_rows(rows: Sequence[Mapping[str, object]]) -> str:

@@ -45,5 +45,8 @@ class Experiment:
         return ()
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write its files into `folder`; `earlier` holds the results of the experiments before it, by name."""
+        """Write its files into `folder`; `earlier` holds the results of the experiments before it, by name.
+
+        The study itself writes the tables of the section, as table.md and table.tex, with the warnings above them.
+        """
         raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edt.generation.request import GenerationRequest
 from edt.metrics.eda import EdaConstants
@@ -24,6 +24,9 @@ from edt.study.families import Family, FamilyTrial
 from edt.study.selection import Choice, choose
 from edt.tasks.base import Task
 from edt.tracing.study_tracer import StudyTracer
+
+if TYPE_CHECKING:
+    from edt.study.weighted import Weighted
 
 __all__ = ["QUALITY", "Study", "TaskStudy"]
 
@@ -184,6 +187,8 @@ class Study:
     curve_range: tuple[float, float] = (50.0, 95.0)
     exploratory: str = ""
     confirms: str = ""
+    # Four experiments read the same statistics under the same resamples, see edt.study.weighted.
+    weighted: dict[str, Weighted] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def tracer(self) -> StudyTracer:

@@ -19,7 +19,7 @@ from edt.generation.session import DRY_RUN, Session
 from edt.logs import log_into
 from edt.metrics.suite import MetricsSpec, MetricValue
 from edt.ranges import check_whole
-from edt.report.documents import put_warnings
+from edt.report.documents import write_tables
 from edt.report.table import result_console
 from edt.scoring.compute import check_metrics
 from edt.scoring.dev import evaluate_on_dev
@@ -293,9 +293,12 @@ def _write_experiments(request: StudyRequest, study: Study) -> dict[str, Experim
     for name, experiment in request.experiments.items():
         console.print(f"{name}: {experiment.title}", highlight=False, markup=False)
         results[name] = experiment.write(study, request.results / name, results)
+        section = results[name].section
         # In each file, since a table is copied without the page: there nobody would know that it is exploratory.
-        warnings = [study.exploratory] if study.exploratory else []
-        put_warnings(request.results / name, "table", [*warnings, *results[name].section.warnings])
+        warnings = [*([study.exploratory] if study.exploratory else []), *section.warnings]
+        # An experiment of the user's may have none.
+        if section.tables:
+            write_tables(request.results / name, "table", section.tables, warnings)
     return results
 
 

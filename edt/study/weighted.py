@@ -49,7 +49,13 @@ class Weighted:
 
     @classmethod
     def of(cls, study: Study, name: str) -> Weighted:
-        """Return those of a study's task, whose statistics are read from its run."""
+        """Return those of a study's task, whose statistics are read from its run; they are kept with the study."""
+        if name not in study.weighted:
+            study.weighted[name] = cls._of(study, name)
+        return study.weighted[name]
+
+    @classmethod
+    def _of(cls, study: Study, name: str) -> Weighted:
         task, spec = study.tasks[name], study.metrics
         manifest = task.scored.run.manifest
         metrics = {metric.name: metric for metric in spec.metrics(manifest.quality, manifest.extra_metrics)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from edt.generation.environment import environment
 from edt.records import ScoreRow
 from edt.report.frame import DELTAS, table_rows
-from edt.report.table import markdown, print_table, result_console
+from edt.report.table import csv_text, markdown, print_table, result_console
 from edt.scoring.objective import QUALITY
 from edt.store.atomic import write_bytes, write_text
 from edt.store.seal import json_bytes
@@ -29,7 +29,7 @@ def report_search(
     identity: Mapping[str, object],
     warnings: Sequence[str] = (),
 ) -> None:
-    """Print the scores on test, and write table.md, trials.csv, baseline.csv, tune.json and tune.html.
+    """Print the scores on test, and write table.md, table.csv, trials.csv, baseline.csv, tune.json and tune.html.
 
     warnings: of the outputs on test, for table.md and tune.html.
     """
@@ -38,6 +38,8 @@ def report_search(
     sections = table_rows(scores, deltas=[*DELTAS, result.objective.metric])
     paragraphs = [_summary(result), choice_caveat(result), *conclusions(result, sections)]
     write_text(folder / "table.md", "\n\n".join([markdown(sections, warnings).rstrip("\n"), *paragraphs]) + "\n")
+    # The legend of the table sends the reader to it for the metrics that have no column.
+    write_text(folder / "table.csv", csv_text(scores))
     write_text(folder / "trials.csv", _trials_csv(result))
     write_text(folder / "baseline.csv", _baseline_csv(result))
     write_bytes(folder / SEARCH_FILE, json_bytes(_facts(result, identity), f"search/{SEARCH_FILE}"))
@@ -50,7 +52,7 @@ def report_search(
     for paragraph in paragraphs:
         console.print(paragraph, highlight=False, markup=False, soft_wrap=True)
     console.print(
-        f"search: {folder}/tune.html, table.md, trials.csv, baseline.csv and {SEARCH_FILE}",
+        f"search: {folder}/tune.html, table.md, table.csv, trials.csv, baseline.csv and {SEARCH_FILE}",
         highlight=False,
         markup=False,
         soft_wrap=True,

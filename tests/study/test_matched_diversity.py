@@ -122,7 +122,7 @@ def test_the_files_hold_each_level_and_the_mean(tmp_path, monkeypatch):
     monkeypatch.setattr("edt.study.experiments.matched_diversity.Weighted.of", lambda *_: weighted)
     result = MatchedDiversity(metrics=("quality", "factuality")).write(study, tmp_path, {})
     assert {path.name for path in tmp_path.iterdir()} == {
-        "table.md", "table.tex", "means.csv", "curves.csv", "differences.png", "differences.svg",
+        "means.csv", "curves.csv", "differences.png", "differences.svg",
     }  # fmt: skip
     lines = (tmp_path / "curves.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * 4 * 101

@@ -14,6 +14,7 @@ GRID = [
     "space.t0.points=2",
     "space.theta.points=2",
     "space.t0.low=0.5",
+    "space.theta={low:0.05,high:5}",
     "search.batch=3",
 ]
 

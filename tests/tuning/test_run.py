@@ -163,7 +163,7 @@ def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeyp
     from edt.decoding.engine import Engine
 
     before = {path: path.read_bytes() for path in folder_of(whole).glob("*[vdl]") if path.suffix != ".json"}
-    assert len(before) == 4
+    assert len(before) == 5
     monkeypatch.setattr(Engine, "generate", None)
     assert main(words(whole, *GRID)) == 0
     said = capsys.readouterr()
@@ -267,6 +267,11 @@ def test_another_objective_has_its_paired_difference_on_test(tmp_path, capsys):
     assert f"(Δ best of K {difference} [" in text
     table = (folder_of(tmp_path) / "table.md").read_text()
     assert "| Δ best of K ↑ |" in table
+    # What has no column is where the legend sends the reader.
+    assert "table.csv has also: distinct-n, Vendi" in table
+    in_csv = {(row["strategy_id"], row["metric"]): row for row in csv_rows(folder_of(tmp_path) / "table.csv")}
+    assert float(in_csv[chosen, "best_of"]["difference"]) == pytest.approx(value[chosen] - value[fixed])
+    assert in_csv[chosen, "vendi"]["value"]
     assert text in table
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from edt.metrics.base import Floats
 from edt.metrics.suite import presentation
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.figures import family_color, family_handles, panels, save
 from edt.report.numbers import number_text
 from edt.report.page import PageFigure, PageTable, Section
@@ -44,10 +44,9 @@ class BestOfK(Experiment):
     shown: tuple[str, ...] = (BASELINE, "fixed_min_p", "edt", "edt_min_p", "kld")
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex, curves.png/.svg and curves.csv."""
+        """Write curves.png/.svg and curves.csv."""
         curves = [entry for name in study.tasks for entry in sample_curves(study, name, Weighted.of(study, name))]
         table = _table(study, curves)
-        write_tables(folder, "table", [table])
         write_text(folder / "curves.csv", csv_from_rows([row for entry in curves for row in _rows(entry)]))
         section = Section(
             name="best_of_k", title=self.title, tables=[table], figures=[_draw(curves, self.shown, folder)]

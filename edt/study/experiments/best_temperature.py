@@ -14,7 +14,7 @@ import numpy as np
 
 from edt.metrics.bleu import SacreBleu
 from edt.ranges import check_whole
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.figures import panels, save
 from edt.report.numbers import interval_text
 from edt.report.page import PageFigure, PageTable, Section
@@ -67,7 +67,7 @@ class BestTemperature(Experiment):
         return (BASELINE,)
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex, histogram.png/.svg, interaction.csv and instances.csv (a row per instance)."""
+        """Write histogram.png/.svg, interaction.csv and instances.csv (a row per instance)."""
         halves = {
             name: _halves(task, study)
             for name, task in study.tasks.items()
@@ -77,7 +77,6 @@ class BestTemperature(Experiment):
             name: own_temperatures(study, name, first, second, self.near) for name, (first, second) in halves.items()
         }
         table = _table(study, by_task)
-        write_tables(folder, "table", [table])
         write_text(folder / "interaction.csv", csv_from_rows(_interaction_rows(by_task)))
         rows = [row for name, own in by_task.items() for row in _instance_rows(name, study.tasks[name], own)]
         write_text(folder / "instances.csv", csv_from_rows(rows))

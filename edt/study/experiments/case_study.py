@@ -9,7 +9,6 @@ from pathlib import Path
 from edt.errors import ConfigError
 from edt.ranges import check_whole
 from edt.records import Trace, TracedOutput
-from edt.report.documents import write_tables
 from edt.report.page import PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.store.atomic import write_text
@@ -49,13 +48,12 @@ class CaseStudy(Experiment):
         return FAMILIES
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write tokens.png/.svg, case.html and table.md/.tex."""
+        """Write tokens.png/.svg and case.html."""
         # a study without these tasks still shows one
         name = next((name for name in self.tasks if name in study.tasks), next(iter(study.tasks)))
         task, settings = study.tasks[name], self._matched(study.tasks[name])
         trace = self._trace(study, name, list(settings.values()))
         table = _outputs_table(task, settings, trace)
-        write_tables(folder, "table", [table])
         write_text(folder / "case.html", trace_page(trace))
         caption = "Dark is cold, light is hot. The same noise draws all three."
         figure = token_figure(trace.outputs, folder, "tokens", title=f"{name}: {trace.origin}", caption=caption)

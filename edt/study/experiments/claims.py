@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edt.metrics.suite import presentation
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.page import PageTable, Section
 from edt.statistics.verdicts import VERDICTS, Evidence, verdict_over_all
 from edt.store.atomic import write_text
@@ -100,14 +100,13 @@ class Claims(Experiment):
         return ()
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex and claims.csv."""
+        """Write claims.csv."""
         by_claim = {name: [*entries] for result in earlier.values() for name, entries in result.evidence.items()}
         # A claim about every task is not supported by the tasks that are left; a missing one counts as undetermined.
         for entries in by_claim.values():
             if any(entry.about in study.tasks for entry in entries):
                 entries += [to_evidence(task, None, why_not=f"left out: {why}") for task, why in study.left_out.items()]
         table = _scorecard(by_claim)
-        write_tables(folder, "table", [table])
         write_text(folder / "claims.csv", csv_from_rows(_evidence_rows(by_claim)))
         section = Section(name="claims", title=self.title, text=_summary(by_claim), tables=[table])
         return ExperimentResult(section=section, evidence={})

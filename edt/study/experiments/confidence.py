@@ -11,7 +11,7 @@ import numpy as np
 
 from edt.ranges import check_whole
 from edt.records import Generation
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -48,7 +48,7 @@ class Confidence(Experiment):
         return (BASELINE, "edt")
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write steps.png/.svg, table.md/.tex and steps.csv."""
+        """Write steps.png/.svg and steps.csv."""
         of_edt = {name: self._traced(study, name, "edt") for name in study.tasks}
         by_family = {
             (name, family): of_edt[name] if family == "edt" else self._traced(study, name, family)
@@ -56,7 +56,6 @@ class Confidence(Experiment):
             for family in self.families()
         }
         table = _sureness_table(by_family)
-        write_tables(folder, "table", [table])
         write_text(
             folder / "steps.csv",
             csv_from_rows([row for name, outputs in of_edt.items() for row in _step_rows(name, outputs)]),

@@ -14,7 +14,7 @@ from scipy.interpolate import PchipInterpolator
 
 from edt.errors import ConfigError
 from edt.metrics.eda import EdaConstants
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.figures import family_color, panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -51,7 +51,7 @@ class EdaWeight(Experiment):
         return (BASELINE, FAMILY)
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex, weights.csv, and weights.png/.svg."""
+        """Write weights.csv, and weights.png/.svg."""
         by_task: dict[str, list[AtWeight]] = {}
         left_out = []
         for name in study.tasks:
@@ -61,7 +61,6 @@ class EdaWeight(Experiment):
                 left_out.append(f"{name} is left out: {error}")
         rows = [entry for of_task in by_task.values() for entry in of_task]
         table = _table(study, rows)
-        write_tables(folder, "table", [table])
         write_text(folder / "weights.csv", csv_from_rows([_row(entry) for entry in rows]))
         section = Section(
             name="eda_weight",

@@ -25,7 +25,6 @@ from edt.errors import ConfigError, suggestion
 from edt.generation.environment import environment
 from edt.models.language_model import LanguageModel
 from edt.ranges import check_whole
-from edt.report.documents import write_tables
 from edt.report.page import PageTable, Section
 from edt.statistics.blocks import FEWEST_BLOCKS, median_interval
 from edt.statistics.verdicts import Evidence
@@ -114,7 +113,7 @@ class Efficiency(Experiment):
         return ()
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex and figures.json."""
+        """Write figures.json."""
         model, second = self._models(study)
 
         # Compiled where the default of a run would compile, so that the figures are of what users get.
@@ -132,7 +131,6 @@ class Efficiency(Experiment):
         figures = {name: asdict(entry) for name, entry in measured.items()}
         write_text(folder / "figures.json", json.dumps({**facts, **environment(), "figures": figures}, indent=1) + "\n")
         table = self._table(measured, model, study.confidence)
-        write_tables(folder, "table", [table])
         section = Section(name="efficiency", title=self.title, tables=[table])
         return ExperimentResult(section=section, evidence=evidence(measured, self.measured_on(model)))
 

@@ -16,7 +16,7 @@ from edt.metrics.admissible import Automaton
 from edt.metrics.factuality import words
 from edt.ranges import check_whole
 from edt.records import Example, Generation, Prompt, Split
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.figures import panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.store.atomic import write_text
@@ -77,7 +77,7 @@ class ErrorAttribution(Experiment):
         return ()
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write departures.png/.svg, table.md/.tex, settings.csv and temperature.csv."""
+        """Write departures.png/.svg, settings.csv and temperature.csv."""
         measured: dict[str, list[_Measured]] = {}
         by_entropy: dict[str, list[EntropyBin]] = {}
         for name in study.tasks:
@@ -93,7 +93,6 @@ class ErrorAttribution(Experiment):
             rows = [row for name, settings in measured.items() for row in _setting_rows(name, settings)]
             write_text(folder / "settings.csv", csv_from_rows(rows))
             figures.append(_draw(measured, folder))
-        write_tables(folder, "table", tables)
         write_text(folder / "temperature.csv", csv_from_rows(_bin_records(by_entropy)))
         section = Section(name="error_attribution", title=self.title, tables=tables, figures=figures)
         return ExperimentResult(section=section, evidence={})

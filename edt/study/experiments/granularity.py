@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.page import PageTable, Section
 from edt.scoring.eda_constants import BASELINE
 from edt.scoring.objective import Objective
@@ -34,10 +34,9 @@ class Granularity(Experiment):
         return (BASELINE, *(name for pair in PAIRS for name in pair))
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md, table.tex and comparisons.csv."""
+        """Write comparisons.csv."""
         levels = compared_levels(study)
         table = _table(study, levels)
-        write_tables(folder, "table", [table])
         write_text(folder / "comparisons.csv", csv_from_rows([_row(entry) for entry in levels]))
         section = Section(name="granularity", title=self.title, tables=[table])
         return ExperimentResult(section=section, evidence=level_evidence(study, levels))

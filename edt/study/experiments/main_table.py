@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.frame import metric_label
 from edt.report.page import PageTable, Section
 from edt.report.table import csv_text
@@ -48,15 +48,13 @@ class MainTable(Experiment):
     title = "Verdicts, and the settings chosen on dev"
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex, chosen.csv (score rows), comparisons.csv and grid.csv."""
+        """Write chosen.csv (score rows), comparisons.csv and grid.csv."""
         primary = primary_comparisons(study)
         # The verdicts first: they are what a reader looks for.
         verdicts = (
             [over_tasks_table(over_tasks(study, primary), study), primary_table(primary, study)] if primary else []
         )
         tables = [*verdicts, _chosen_table(study), _spaces_table(study)]
-        write_tables(folder, "table", tables)
-
         # the rows of scores.parquet behind the cells, with their signatures
         chosen = {
             (name, choice.strategy_id)

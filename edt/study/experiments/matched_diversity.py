@@ -15,7 +15,7 @@ from edt.errors import DataError
 from edt.metrics.base import Floats
 from edt.metrics.suite import presentation
 from edt.records import Split
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.figures import curve_styles, panels, save
 from edt.report.page import PageFigure, PageTable, Section
 from edt.scoring.eda_constants import BASELINE
@@ -49,7 +49,7 @@ class MatchedDiversity(Experiment):
     metrics: tuple[str, ...] = (QUALITY, "factuality", "distinct_correct", "distinct_n")
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex, differences.png/.svg, means.csv (full digits) and curves.csv (each level)."""
+        """Write differences.png/.svg, means.csv (full digits) and curves.csv (each level)."""
         by_task = {
             name: matched_task(study, name, Weighted.of(study, name), self.metrics)
             for name, task in study.tasks.items()
@@ -57,7 +57,6 @@ class MatchedDiversity(Experiment):
         }
         matched = [entry for of_task in by_task.values() for entry in of_task.rows]
         table = _means_table(study, matched)
-        write_tables(folder, "table", [table])
         write_text(folder / "means.csv", csv_from_rows([_mean_row(entry) for entry in matched]))
         write_text(folder / "curves.csv", csv_from_rows([row for entry in matched for row in _level_rows(entry)]))
         # A curve that ends within the range is named: it must not look as if it had been compared.

@@ -15,7 +15,7 @@ import numpy as np
 
 from edt.metrics.base import Floats
 from edt.records import Split
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.figures import family_color, line_colors, panels, save
 from edt.report.numbers import interval_text
 from edt.report.page import PageFigure, PageTable, Section
@@ -45,7 +45,7 @@ class Theta(Experiment):
     title = "θ and T0"
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex, theta.png/.svg, t0.png/.svg, theta.csv (each θ) and t0.csv (each T0 of each θ)."""
+        """Write theta.png/.svg, t0.png/.svg, theta.csv (each θ) and t0.csv (each T0 of each θ)."""
         found: list[OverTheta] = []
         for name, task in study.tasks.items():
             if "edt" in task.curves and BASELINE in task.curves:
@@ -53,7 +53,6 @@ class Theta(Experiment):
                 found += [over_theta(study, name, weighted, objective) for objective in task.objectives]
         found = [over for over in found if over.at]
         table = _table(study, found)
-        write_tables(folder, "table", [table])
         write_text(folder / "theta.csv", csv_from_rows([row for over in found for row in _theta_rows(over)]))
         write_text(folder / "t0.csv", csv_from_rows([row for over in found for row in _t0_rows(over)]))
         # A reader of a page without figures would look for a fault.

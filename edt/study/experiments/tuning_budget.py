@@ -14,7 +14,7 @@ import numpy as np
 
 from edt.metrics.base import Floats
 from edt.ranges import check_whole
-from edt.report.documents import csv_from_rows, write_tables
+from edt.report.documents import csv_from_rows
 from edt.report.figures import family_color, family_handles, panels, save
 from edt.report.numbers import number_text
 from edt.report.page import PageFigure, PageTable, Section
@@ -46,7 +46,7 @@ class TuningBudget(Experiment):
         check_whole(f"{where}.resamples", self.resamples, "the number of resamples of dev", least=2, most=100_000)
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write table.md/.tex, budget.png/.svg and budget.csv."""
+        """Write budget.png/.svg and budget.csv."""
         curves: list[FamilyBudget] = []
         for name, task in study.tasks.items():
             weighted = Weighted.of(study, name)
@@ -59,7 +59,6 @@ class TuningBudget(Experiment):
                     for entry in family_budgets(study, name, weighted, objective, halves)
                 ]
         table = _table(study, curves)
-        write_tables(folder, "table", [table])
         write_text(folder / "budget.csv", csv_from_rows([row for entry in curves for row in _rows(entry)]))
         text = [
             "Test is decoded at the choices and the curves alone, so these figures are of dev: trials are ranked on "
