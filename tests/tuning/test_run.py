@@ -140,11 +140,11 @@ def test_a_killed_tune_resumes_with_its_trials(tmp_path, monkeypatch, capsys, se
     assert main(words(whole, *search)) == 0
     honest, written = generate.write_part, []
 
-    def dying(run, number, chunk, generations):
+    def dying(run, number, chunk, *what):
         written.append((number, chunk))
         if len(written) == 3:  # the baseline, a pass, and then within the second pass
             raise KeyboardInterrupt
-        honest(run, number, chunk, generations)
+        honest(run, number, chunk, *what)
 
     monkeypatch.setattr(generate, "write_part", dying)
     killed = tmp_path / "killed"
