@@ -42,6 +42,8 @@ def tune_request_from(args: argparse.Namespace, runs: Path) -> TuneRequest:
         f"task.limit={args.limit}",
         f"sampling.samples={args.samples}",
         f"space.t0.points={args.points}",
+        # The box of the figures in results/bench, and not the wider one of a study.
+        "space.theta={low:0.05,high:5}",
         f"space.theta.points={args.points}",
         f"paths.runs={runs}",
     ]

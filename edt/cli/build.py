@@ -440,8 +440,8 @@ def families(node: PlainConfig) -> dict[str, Any]:
                 raise ConfigError(renamed)
         factory = _strategy_factory(entry[TARGET], where)
         # A constant that is the rule's own default is no part of the protocol: said or not, it is one family.
-        known = parameters(factory)
-        said = {key: v for key, v in entry.items() if key != TARGET and not (key in known and known[key].is_default(v))}
+        takes = parameters(factory)
+        said = {key: v for key, v in entry.items() if key != TARGET and not (key in takes and takes[key].is_default(v))}
         space = SearchSpace.from_config(factory, said, where)
         by_name[str(name)] = Family(name=str(name), space=space)
     return by_name

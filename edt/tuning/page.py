@@ -12,10 +12,10 @@ from html import escape
 
 from edt.extras import extra_imports
 from edt.report.colors import color_scale, family_of
-from edt.report.frame import Sections, columns_in, notes_in
+from edt.report.frame import Sections, columns_in, heading, notes_in
 from edt.report.html import study_html
 from edt.report.page import PageChart, PageTable, Section, StudyPage
-from edt.report.table import heading, legend, row_texts, section_label
+from edt.report.table import legend, row_texts, section_label
 from edt.scoring.objective import EDA
 from edt.tuning.axes import Categorical, Range, SearchAxis
 from edt.tuning.results import SearchResult, TrialResult, best_so_far, distinct
