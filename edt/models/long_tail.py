@@ -125,22 +125,24 @@ class LongTail:
         import torch
 
         tiny = torch.finfo(head_entropy_R.dtype).tiny
+        # Once and not in each round: a GPU would wait for every copy of them.
+        how: dict[str, Any] = {"dtype": head_entropy_R.dtype, "device": head_entropy_R.device}
+        x_K, y_K = torch.tensor(self.entropy, **how), torch.tensor(self.mass, **how)
         mass_R = torch.zeros_like(head_entropy_R)
         for _ in range(_ITERATIONS):
             mixing_R = -torch.xlogy(mass_R, mass_R) - torch.xlogy(1 - mass_R, 1 - mass_R)
-            mass_R = self._interpolated(mixing_R + (1 - mass_R) * head_entropy_R + mass_R * tail_entropy_R)
+            mass_R = _interpolated(mixing_R + (1 - mass_R) * head_entropy_R + mass_R * tail_entropy_R, x_K, y_K)
         return mass_R.clamp(min=tiny)
 
-    def _interpolated(self, entropy_R: Tensor) -> Tensor:
-        """Return the mass at an entropy, linear between the given ones and constant outside."""
-        import torch
 
-        x_K = torch.tensor(self.entropy, dtype=entropy_R.dtype, device=entropy_R.device)
-        y_K = torch.tensor(self.mass, dtype=entropy_R.dtype, device=entropy_R.device)
-        upper_R = torch.searchsorted(x_K, entropy_R.contiguous()).clamp(1, len(self.entropy) - 1)
-        x0_R, x1_R, y0_R, y1_R = x_K[upper_R - 1], x_K[upper_R], y_K[upper_R - 1], y_K[upper_R]
-        share_R = ((entropy_R - x0_R) / (x1_R - x0_R)).clamp(0.0, 1.0)
-        return y0_R + share_R * (y1_R - y0_R)
+def _interpolated(entropy_R: Tensor, x_K: Tensor, y_K: Tensor) -> Tensor:
+    """Return y at an entropy, linear between the given x and constant outside."""
+    import torch
+
+    upper_R = torch.searchsorted(x_K, entropy_R.contiguous()).clamp(1, len(x_K) - 1)
+    x0_R, x1_R, y0_R, y1_R = x_K[upper_R - 1], x_K[upper_R], y_K[upper_R - 1], y_K[upper_R]
+    share_R = ((entropy_R - x0_R) / (x1_R - x0_R)).clamp(0.0, 1.0)
+    return y0_R + share_R * (y1_R - y0_R)
 
 
 @dataclass(frozen=True)
