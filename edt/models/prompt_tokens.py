@@ -26,8 +26,9 @@ _CLOCK = re.compile(r"\bstrftime_now\b")
 _DATE_PARTS = "aAbBcdDeFgGhHIjmMnpSuUVwWxXyYzZ"
 """The directives of strftime that a fixed date answers."""
 _TEMPLATE_SECONDS = 20.0
-_TEMPLATE_BYTES = 2**30
 """The longest that a chat template may write one conversation, which takes it milliseconds."""
+_TEMPLATE_BYTES = 2**30
+"""The most memory that it may take for that."""
 _SHOWN = 120
 """Characters of a conversation that a message shows."""
 
