@@ -6,6 +6,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,8 +69,10 @@ def installed_version(package: str) -> str | None:
         return None
 
 
+@cache
 def git_commit() -> str | None:
     """Return the commit of the source tree, with `+` when it has changes; None where the code is in no checkout."""
+    # Once in a process, which keeps the code that it has imported: a search asks at each of its hundreds of passes.
     # The commit of the code, not of the folder in which the command runs.
     package = Path(edt.__file__).parent
     try:
