@@ -85,7 +85,7 @@ def memory_of(
         vocabulary=model.vocabulary,
         tokens=schedule.at_a_time * max(e.length for e in train),
         element=2 if on_gpu else int(model.model.dtype.itemsize),
-        checkpointing=on_gpu if spec.gradient_checkpointing is None else spec.gradient_checkpointing,
+        checkpointing=spec.recomputes(on_gpu=on_gpu),
     )
 
 
@@ -116,10 +116,8 @@ def estimated_seconds(
         float(loss)
         seconds = perf_counter() - began
     per_token = seconds / sum(example.length for example in batch)
-    on_gpu = model.device.type == "cuda"
-    again = on_gpu if spec.gradient_checkpointing is None else spec.gradient_checkpointing
     # Forward, backward for the activations, and what the docstring adds.
-    passes = 2 + bool(spec.full) + bool(again)
+    passes = 2 + spec.full + spec.recomputes(on_gpu=model.device.type == "cuda")
     tokens = sum(example.length for example in train) * schedule.steps / schedule.steps_per_epoch
     return per_token * (passes * tokens / schedule.devices + evaluated)
 

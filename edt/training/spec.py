@@ -114,6 +114,11 @@ class TrainingSpec:
             return self.learning_rate
         return _FULL_RATE if self.full else _LORA_RATE
 
+    def recomputes(self, *, on_gpu: bool) -> bool:
+        """Return whether activations are computed twice."""
+        # A GPU is short of memory, a CPU of time.
+        return on_gpu if self.gradient_checkpointing is None else self.gradient_checkpointing
+
     def split_batch(self, devices: int) -> tuple[int, int]:
         """Return how many examples a device reads at a time, and how many times for an update.
 

@@ -120,7 +120,6 @@ def build_trainer(
     on_gpu = model.device.type == "cuda"
     # The weights of a frozen base may have any dtype: the products are what runs in half precision.
     bf16 = on_gpu and torch.cuda.is_bf16_supported()
-    checkpointing = on_gpu if spec.gradient_checkpointing is None else spec.gradient_checkpointing
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=schedule.steps,
@@ -136,7 +135,7 @@ def build_trainer(
         seed=spec.seed,
         bf16=bf16,
         fp16=on_gpu and not bf16 and model.model.dtype == torch.float16,
-        **(_recomputing() if checkpointing else {}),
+        **(_recomputing() if spec.recomputes(on_gpu=on_gpu) else {}),
         use_cpu=model.device.type == "cpu",
         # Of each step: what a checkpoint does not hold of a mean over several would be lost with a kill.
         logging_steps=1,
