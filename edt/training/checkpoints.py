@@ -48,11 +48,15 @@ class Checkpoint:
         return bool(stopped) or self.step >= int(self.state["max_steps"])
 
     @property
+    def best_step(self) -> int:
+        """The step with the lowest loss on dev; this one where there is no dev."""
+        return int(self.state.get("best_global_step") or self.step)
+
+    @property
     def best(self) -> Path:
-        """The checkpoint with the lowest loss on dev; this one where there is no dev."""
+        """The checkpoint of the best step."""
         # By its number: the path in the state is that of when it was written, and the folder may have been moved.
-        step = self.state.get("best_global_step") or self.step
-        return self.folder.with_name(f"checkpoint-{step}")
+        return self.folder.with_name(f"checkpoint-{self.best_step}")
 
 
 def seal_checkpoint(folder: Path) -> None:
@@ -82,7 +86,7 @@ def last_whole(folder: Path) -> Checkpoint | None:
             shutil.rmtree(path, ignore_errors=True)
             continue
         last = Checkpoint(path)
-        if not is_whole(last.best):
+        if last.best != path and not is_whole(last.best):
             raise DamagedFileError(
                 f"{last.best} is damaged or missing, and it has the lowest loss so far, from which the result is made; "
                 f"remove {folder} to begin this training anew."

@@ -90,13 +90,11 @@ def _csv(rows: Sequence[Mapping[str, float]]) -> str:
 
 def _result(checkpoint: Checkpoint, curve: Sequence[Mapping[str, float]], quality: str) -> dict[str, Any]:
     """Return the figures of the end; those of the base are of step 0."""
-    # From the name, as Checkpoint.best has it.
-    best_step = int(checkpoint.best.name.rpartition("-")[2])
     by_step = {int(row["step"]): row for row in curve}
-    before, best = by_step.get(0, {}), by_step.get(best_step, {})
+    before, best = by_step.get(0, {}), by_step.get(checkpoint.best_step, {})
     return {
         "steps": checkpoint.step,
-        "best_step": best_step,
+        "best_step": checkpoint.best_step,
         "stopped_early": checkpoint.step < int(checkpoint.state["max_steps"]),
         DEV_LOSS: {"base": before.get("dev loss"), "trained": best.get("dev loss")},
         "quality": {"metric": quality, "base": before.get("quality"), "trained": best.get("quality")},
