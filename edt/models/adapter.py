@@ -17,13 +17,12 @@ from edt.store.training import TrainingManifest
 logger = logging.getLogger(__name__)
 
 
-def check_trained_base(adapter: Path, weights: str, spec: ModelSpec) -> None:
+def check_trained_base(trained: TrainingManifest, weights: str, spec: ModelSpec) -> None:
     """Raise ModelError for an adapter that `edt train` made on another base.
 
     weights: the digest of the base's weights.
     """
-    trained = TrainingManifest.read(adapter)
-    if trained is not None and trained.base["weights"] != weights:
+    if trained.base["weights"] != weights:
         raise ModelError(
             f"model.adapter '{spec.adapter}' was trained on {_named_base(trained.base)}, and model '{spec.path}' has "
             f"other weights; use model.path={trained.base['path']}, or an adapter that was trained on this model."

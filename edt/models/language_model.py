@@ -48,9 +48,10 @@ class LanguageModel(TextModel):
         # The command line reads revision=1 as a number, but a tag is text.
         folder = local_folder(spec.path, None if spec.revision is None else str(spec.revision), spec.gguf_file)
         adapter = None if spec.adapter is None else adapter_folder(spec.adapter)
+        trained = None if adapter is None else TrainingManifest.read(adapter)
         # Only where there is one: the digest of weights that were never read takes a minute.
-        if adapter is not None and TrainingManifest.read(adapter) is not None:
-            check_trained_base(adapter, checkpoint_identity(folder, code=False)["weights"], spec)
+        if trained is not None:
+            check_trained_base(trained, checkpoint_identity(folder, code=False)["weights"], spec)
         loader = model_class(folder, spec)
         # The tokenizer first: it fails in a second where the weights take minutes.
         tokenizer = load_tokenizer(folder, spec)
