@@ -558,7 +558,12 @@ def power_request(config: PlainConfig) -> Any:
     from edt.comparison.pilot import PowerRequest
 
     own = ("a", "b", "sd", "sd_between", "sd_samples", "tests", "level", "power", "examples", "samples")
-    return PowerRequest(**_comparison_values(config, own))
+    values = _comparison_values(config, own)
+    # One number needs no list.
+    for name in ("examples", "samples"):
+        if isinstance(values[name], int):
+            values[name] = [values[name]]
+    return PowerRequest(**values)
 
 
 def _comparison_values(config: PlainConfig, own: Sequence[str]) -> dict[str, Any]:
@@ -580,9 +585,6 @@ def _comparison_values(config: PlainConfig, own: Sequence[str]) -> dict[str, Any
         raise ConfigError(
             f"by is {shown_value(values['by'])}; it must be a list of metrics, as by=[quality,self_bleu]."
         )
-    for name in ("examples", "samples"):
-        if name in values and name in own and "sd" in values and isinstance(values[name], int):
-            values[name] = [values[name]]
     # A flag is checked by kind too: "no" in quotes is true in Python.
     flags = {name: flag(config, name) for name in ("common_only", "nested") if name in config}
     metrics = construct(config["metrics"], "metrics", MetricsSpec)
