@@ -320,11 +320,6 @@ def study_request(config: PlainConfig, command: str) -> Any:
 
     # The model and the tasks first: what a user mistypes most is there.
     generation = generation_request(config, command)
-    left_out: list[str] = []
-    if isinstance(config.get("families"), Mapping) and isinstance(config.get("curves"), Mapping):
-        # A family that is left out takes its curves along, and its comparisons.
-        left_out = [name for name, entry in config["families"].items() if entry is None]
-        config = {**config, "curves": {n: axes for n, axes in config["curves"].items() if n not in left_out}}
     experiments = config.get("experiments") or {}
     for where, node in (("experiments", experiments), ("families", config.get("families"))):
         if not isinstance(node, Mapping):
@@ -336,6 +331,13 @@ def study_request(config: PlainConfig, command: str) -> Any:
             raise ConfigError(
                 f"experiments has {name!r}; a name has letters, digits, '_', '-' and '.' only: it names a folder."
             )
+    # A family that is left out takes its curves along, and its comparisons.
+    left_out = [name for name, entry in config["families"].items() if entry is None]
+    results = paths(config).results / short_name(generation.model.path)
+    confirm = None if config["confirm"] is None else folder(config["confirm"], "confirm")
+    # What confirms another study is in that one's folder.
+    if confirm is not None:
+        results = _confirmation_folder(confirm, generation.tasks)
     # the claims read the results of the other experiments, so they come last
     experiments = dict(sorted(experiments.items(), key=lambda item: item[0] == "claims"))
     return StudyRequest(
@@ -344,27 +346,25 @@ def study_request(config: PlainConfig, command: str) -> Any:
         families=families(config["families"]),
         experiments={name: construct(node, f"experiments.{name}", Experiment) for name, node in experiments.items()},
         baseline=_baseline_settings(config["baseline"]),
-        results=_results_folder(config, short_name(generation.model.path)),
+        results=results,
         command=command,
         search=construct(config["search"], "search", StudySearch),
         objectives=_objectives(config["objectives"]),
         margins=_margins(config["margins"]),
         comparisons=read_comparisons(config["comparisons"], left_out),
-        curves=study_curves(config["curves"]),
+        curves=study_curves(config["curves"], left_out),
         exploratory=flag(config, "exploratory"),
-        confirm=None if config["confirm"] is None else folder(config["confirm"], "confirm"),
+        confirm=confirm,
         browser=construct(config["browser"], "browser", Browser),
         num_workers=config["num_workers"],
     )
 
 
-def _results_folder(config: PlainConfig, model: str) -> Path:
-    """Return where a study writes: RESULTS/<model>; what confirms another study, in that one's folder."""
-    if config["confirm"] is None:
-        return paths(config).results / model
+def _confirmation_folder(confirmed: Path, tasks: Sequence[Any]) -> Path:
+    """Return where a study writes that confirms another one: in that one's folder."""
     # By the seed, which is what makes the rows new; several tasks have it each.
-    seeds = sorted({entry.task.seed for entry in task_requests(config["task"]) if hasattr(entry.task, "seed")})
-    return folder(config["confirm"], "confirm") / "confirm" / f"seed-{'-'.join(map(str, seeds)) or 'none'}"
+    seeds = sorted({entry.task.seed for entry in tasks if hasattr(entry.task, "seed")})
+    return confirmed / "confirm" / f"seed-{'-'.join(map(str, seeds)) or 'none'}"
 
 
 def _objectives(value: Any) -> tuple[str, ...] | None:
@@ -389,8 +389,8 @@ def _margins(value: Any) -> dict[str, float]:
     return {str(name): float(margin) for name, margin in value.items()}
 
 
-def study_curves(node: Any) -> Any:
-    """Return the curves of a study: `range`, and for each family the values of its parameters."""
+def study_curves(node: Any, left_out: Sequence[str] = ()) -> Any:
+    """Return the curves of a study: `range`, and for each family that is not left out the values of its parameters."""
     from edt.study.curves import CurveSpec
 
     if not isinstance(node, Mapping):
@@ -402,7 +402,7 @@ def study_curves(node: Any) -> Any:
     grids: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, axes in node.items():
         # A null takes a family's curve away, as a null family is left out.
-        if name == "range" or axes is None:
+        if name == "range" or axes is None or name in left_out:
             continue
         if not isinstance(axes, Mapping) or not axes:
             raise ConfigError(
