@@ -40,7 +40,7 @@ class Advance:
         self._of_chunk = (0.0, 0)
 
 
-_SECONDS_BETWEEN_LINES = 60.0
+SECONDS_BETWEEN_LINES = 60.0
 """Between the log lines that stand for a bar where there is no terminal."""
 _SECONDS_WORTH_A_LINE = 20.0
 """Time left after the first steps from which a line announces it."""
@@ -125,24 +125,29 @@ class Progress:
             logger.info("%s: %d rows, %d of them from before, %.1f s%s", label, total, done, speed.seconds, rate)
             return
 
-        columns = (
-            TextColumn("{task.description:<12}", markup=False),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("rows"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[speed]}"),
-        )
         # The bar redraws itself by a timer of its thread; a step pays only for an update of numbers.
-        with RichProgress(*columns, console=self.console) as bar:
-            identifier = bar.add_task(label, total=total, completed=done, speed="")
+        with progress_bar("rows", self.console) as bar:
+            identifier = bar.add_task(label, total=total, completed=done, text="")
 
             def count(rows: float, tokens: int) -> None:
                 speed.add(rows, tokens)
                 text = _speed_text(speed) if speed.is_known else ""
-                bar.update(identifier, completed=total - speed.rows_left, speed=text)
+                bar.update(identifier, completed=total - speed.rows_left, text=text)
 
             yield Advance(count, speed.begin_chunk)
+
+
+def progress_bar(unit: str, console: Console) -> RichProgress:
+    """Return a bar that counts in `unit`; the field `text` of its task stands at its end."""
+    columns = (
+        TextColumn("{task.description:<12}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+    )
+    return RichProgress(*columns, console=console)
 
 
 def _line_by_line(label: str, total: int, speed: _Speed) -> Advance:
@@ -158,7 +163,7 @@ def _line_by_line(label: str, total: int, speed: _Speed) -> Advance:
         if last_line is None:
             is_due = speed.is_known and speed.seconds_left >= _SECONDS_WORTH_A_LINE
         else:
-            is_due = now - last_line >= _SECONDS_BETWEEN_LINES
+            is_due = now - last_line >= SECONDS_BETWEEN_LINES
         # The line of the end is logged by `Progress.task`, with the totals.
         if is_due and speed.rows_left > 0:
             last_line = now

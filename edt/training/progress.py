@@ -8,16 +8,13 @@ from contextlib import contextmanager
 from time import monotonic
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from edt.console import stderr_console
-from edt.generation.progress import duration
+from edt.generation.progress import SECONDS_BETWEEN_LINES, duration, progress_bar
 
 __all__ = ["Steps", "training_progress"]
 
 logger = logging.getLogger(__name__)
-
-_SECONDS_BETWEEN_LINES = 60.0
 
 
 class Steps:
@@ -25,7 +22,7 @@ class Steps:
 
     def __init__(self, label: str, total: int, console: Console | None) -> None:
         self._label, self._total = label, total
-        self._bar = None if console is None else _bar(console)
+        self._bar = None if console is None else progress_bar("steps", console)
         self._task = None if self._bar is None else self._bar.add_task(label, total=total, text="")
         self._began: float | None = None
         self._first, self._last_line = 0, monotonic()
@@ -45,7 +42,7 @@ class Steps:
         text = f"{shown}about {duration(left)} left"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, text=text)
-        elif monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES and step < self._total:
+        elif monotonic() - self._last_line >= SECONDS_BETWEEN_LINES and step < self._total:
             self._last_line = monotonic()
             logger.info("%s: step %d of %d, %s", self._label, step, self._total, text)
 
@@ -61,15 +58,3 @@ def training_progress(label: str, total: int, console: Console | None = None) ->
         return
     with steps._bar:
         yield steps
-
-
-def _bar(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description:<12}", markup=False),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("steps"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[text]}", markup=False),
-    )
-    return Progress(*columns, console=console)
