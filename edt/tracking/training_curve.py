@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,8 +37,8 @@ def training_curve(
     if isinstance(tracking, NoTracking):
         yield _nowhere
         return
-    from edt.tracking.wandb_mode import connecting, quiet_environment, resolved_mode
-    from edt.tracking.wandb_runs import anonymous_folder, open_run, replace_run
+    from edt.tracking.wandb_mode import connecting, resolved_mode
+    from edt.tracking.wandb_runs import open_run, quiet_workspace, replace_run
 
     mode = resolved_mode(tracking)
     if mode == "disabled":
@@ -59,11 +58,9 @@ def training_curve(
         sheets={},
         plots={},
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    parent = folder if mode == "offline" else anonymous_folder()
-    with tempfile.TemporaryDirectory(prefix=".wandb-", dir=parent) as place, quiet_environment(Path(place)):
+    with quiet_workspace(folder, mode) as workspace:
         try:
-            run = open_run(tracking, mode, tracking.group or "training", setting, Path(place), job_type="training")
+            run = open_run(tracking, mode, tracking.group or "training", setting, workspace, job_type="training")
         except (wandb.Error, ValueError, TypeError) as error:
             raise TrackingError(
                 f"W&B did not take the training ({one_line(error)}); run the same command with tracking=none, or write "

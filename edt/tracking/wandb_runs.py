@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,7 @@ def export_settings(
     folder: offline runs are written to its subfolder `wandb`. Raises TrackingError if W&B does not accept a run.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # An offline run is moved into the folder, so it is written on the same file system.
-        parent = folder if mode == "offline" else anonymous_folder()
-        with tempfile.TemporaryDirectory(prefix=".wandb-", dir=parent) as name, quiet_environment(Path(name)):
-            workspace = Path(name)
+        with quiet_workspace(folder, mode) as workspace:
             # All settings attach the same files, so they are written once.
             folders = _write_artifacts(workspace, artifacts)
             count = 0
@@ -63,7 +60,17 @@ def export_settings(
         ) from error
 
 
-def anonymous_folder() -> Path:
+@contextmanager
+def quiet_workspace(folder: Path, mode: str) -> Iterator[Path]:
+    """Give a temporary folder in which wandb writes runs that are to be in `folder`, and keep it quiet meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # An offline run is moved into the folder, so it is written on the same file system.
+    parent = folder if mode == "offline" else _anonymous_folder()
+    with tempfile.TemporaryDirectory(prefix=".wandb-", dir=parent) as name, quiet_environment(Path(name)):
+        yield Path(name)
+
+
+def _anonymous_folder() -> Path:
     """Return where an online export may put files: the temporary folder, unless its relative path names the home."""
     temporary = Path(tempfile.gettempdir())
     relative = os.path.relpath(temporary)
