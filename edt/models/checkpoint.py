@@ -26,7 +26,7 @@ from edt.models.gguf import converted_folder
 from edt.store.training import TrainingManifest
 
 ASSETS = Path(__file__).parent.parent / "assets"
-TOKENIZER_FILES = (
+_TOKENIZER_FILES = (
     "tokenizer*",
     "vocab*",
     "merges.txt",
@@ -188,9 +188,14 @@ def checkpoint_identity(folder: Path, *, code: bool, weights: bool = True) -> di
         "weights": _contents_digest(folder.glob(_WEIGHTS)) if weights else "",
         # A model that was moved or saved again with another version is the same model.
         "config": digest({name: value for name, value in config.items() if name not in NAMES_IN_CONFIG}),
-        "tokenizer": _contents_digest(file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)),
+        "tokenizer": _contents_digest(tokenizer_files(folder)),
         "code": _contents_digest(folder.glob("*.py")) if code else "",
     }
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """Return the files of a model's tokenizer; none has all that one may have, and two patterns may find the same."""
+    return [file for pattern in _TOKENIZER_FILES for file in folder.glob(pattern)]
 
 
 def adapter_identity(folder: Path) -> str:

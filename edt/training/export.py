@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edt.errors import ConfigError, ModelError, shown_value
-from edt.models.checkpoint import TOKENIZER_FILES
+from edt.models.checkpoint import tokenizer_files
 from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
 from edt.store.training import TrainingManifest
@@ -68,9 +68,8 @@ def _write_merged(spec: ModelSpec, folder: Path) -> None:
     stored = _stored_dtype(model)
     model.model.to(stored).save_pretrained(folder)
     # The files themselves: a tokenizer that is saved anew may be written otherwise.
-    for pattern in TOKENIZER_FILES:
-        for path in model.folder.glob(pattern):
-            shutil.copyfile(path, folder / path.name)
+    for path in tokenizer_files(model.folder):
+        shutil.copyfile(path, folder / path.name)
 
 
 def _stored_dtype(model: LanguageModel) -> object:

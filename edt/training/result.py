@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edt.ids import file_digest
-from edt.models.checkpoint import TOKENIZER_FILES
+from edt.models.checkpoint import tokenizer_files
 from edt.models.folder_check import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json
 from edt.store.atomic import write_atomically, write_text
 from edt.store.training import CHECKPOINTS, TrainingManifest
@@ -38,11 +38,12 @@ def finish(
     if manifest.training["full"]:
         copied = [p for p in checkpoint.best.iterdir() if p.suffix == ".safetensors" or p.name.endswith("index.json")]
         copied += [checkpoint.best / name for name in ("config.json", "generation_config.json")]
-        copied += [path for pattern in TOKENIZER_FILES for path in base.glob(pattern)]
+        copied += tokenizer_files(base)
     else:
         copied = [checkpoint.best / name for name in (ADAPTER_WEIGHTS, ADAPTER_CONFIG)]
-    # Not every tokenizer has all of the files that one may have.
-    for source in (path for path in copied if path.is_file()):
+    # Not every model has a generation config.
+    copied = [path for path in copied if path.is_file()]
+    for source in copied:
         _copy(source, folder / source.name)
     if not manifest.training["full"]:
         # As the user names it: the folder of a cache is nobody else's.
@@ -55,7 +56,7 @@ def finish(
     write_text(folder / CARD, card(manifest, result, curve), setting="out")
 
     # What was written and no more: files that a user adds later are none of the training.
-    names = sorted({path.name for path in copied if path.is_file()} | {CARD, CURVE})
+    names = sorted({path.name for path in copied} | {CARD, CURVE})
     finished = replace(manifest, result=result, files={name: file_digest(folder / name) for name in names})
     # Last: what has a result is whole.
     finished.write(folder)
