@@ -1,10 +1,13 @@
-"""Content hashes: the same content has the same id on every machine, whatever its order of keys."""
+"""Content hashes: the same content has the same id on every machine, whatever its order of keys.
+
+Of two contents with different ids, the keys in which they differ.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,22 @@ def canonical_json(content: Any) -> str:
 def digest(content: Any) -> str:
     """Return the first 64 bits of the SHA-256 of the canonical JSON of `content`, in hexadecimal."""
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def differing_keys(content: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the paths of the values that differ; a value that is not there is null."""
+    # Through JSON, since one of the two often comes from there: tuples are lists, keys are text.
+    ours, theirs = (dict(_leaves(json.loads(json.dumps(one)))) for one in (content, other))
+    return [path for path in {**ours, **theirs} if ours.get(path) != theirs.get(path)]
+
+
+def _leaves(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield the values of nested mappings with their paths."""
+    if not isinstance(node, Mapping):
+        yield path, node
+        return
+    for key, value in node.items():
+        yield from _leaves(value, (*path, str(key)))
 
 
 def file_digest(path: Path) -> str:

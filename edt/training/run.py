@@ -20,7 +20,7 @@ from edt.generation.request import TaskRequest
 from edt.generation.splits import check_disjoint, shared_text_notes
 from edt.generation.task_prompts import TaskPrompts
 from edt.generation.wording import wording
-from edt.ids import digest, file_digest
+from edt.ids import differing_keys, digest, file_digest
 from edt.logs import announced, log_into, log_to_stderr
 from edt.models.checkpoint import checkpoint_identity
 from edt.models.guard import memory_exhausted
@@ -275,7 +275,7 @@ def _before(folder: Path, manifest: TrainingManifest) -> TrainingManifest | None
     if before is None:
         return None
     if before.training_id != manifest.training_id:
-        what = ", ".join(_other_parts(before.identity, manifest.identity))
+        what = ", ".join(map(".".join, differing_keys(before.identity, manifest.identity)))
         raise StoreError(
             f"out is {folder}, which holds another training, of '{before.base['path']}' on {before.task}: it "
             f"differs in {what}. Give another folder, or none (out=null), or repeat the command that began it."
@@ -306,18 +306,6 @@ def _continued(before: TrainingManifest, now: TrainingManifest) -> TrainingManif
         "%s was begun in another environment (%s); the last digits of the weights may differ.", now.task, shown
     )
     return replace(before, continued=(*before.continued, now.environment))
-
-
-def _other_parts(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
-    """Return the keys, with dots, in which two identities differ."""
-    parts = []
-    for name in {**before, **now}:
-        old, new = before.get(name), now.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            parts += _other_parts(old, new, f"{where}{name}.")
-        elif (list(old) if isinstance(old, tuple) else old) != (list(new) if isinstance(new, tuple) else new):
-            parts.append(f"{where}{name}")
-    return parts
 
 
 def _say_plan(model: LanguageModel, request: TrainRequest, data: _Data, devices: int) -> tuple[Any, Any]:

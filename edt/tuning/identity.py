@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edt.errors import StoreError
+from edt.ids import differing_keys
 from edt.store.json_text import parsed_json
 from edt.store.regular_file import read_regular
 from edt.store.seal import check_seal
@@ -61,23 +61,11 @@ def _read_identity(folder: Path) -> dict[str, Any] | None:
 
 def _differences(identity: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Return the options in which two searches differ."""
-    # through JSON, since the other one comes from there: tuples are lists, keys are text
-    ours, theirs = dict(_leaves(json.loads(json.dumps(identity)))), dict(_leaves(other))
-    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-    names = list(dict.fromkeys(_option_name(key) for key in keys))
+    names = list(dict.fromkeys(_option_name(key) for key in differing_keys(identity, other)))
     # EDA's constants follow from what is decoded, so they would be named twice
     if OPTION_NAMES["generations"] in names and OPTION_NAMES["constants"] in names:
         names.remove(OPTION_NAMES["constants"])
     return names
-
-
-def _leaves(node: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield the values of nested mappings with their paths."""
-    if not isinstance(node, Mapping):
-        yield path, node
-        return
-    for key, value in node.items():
-        yield from _leaves(value, (*path, str(key)))
 
 
 def _option_name(path: tuple[str, ...]) -> str:
