@@ -21,7 +21,7 @@ from edt.generation.splits import check_disjoint, shared_text_notes
 from edt.generation.task_prompts import TaskPrompts
 from edt.generation.wording import wording
 from edt.ids import differing_keys, digest, file_digest
-from edt.logs import announced, log_into, log_to_stderr
+from edt.logs import LOG_NAME, announced, log_into, log_to_stderr
 from edt.models.checkpoint import checkpoint_identity
 from edt.models.guard import memory_exhausted
 from edt.models.language_model import LanguageModel
@@ -266,7 +266,7 @@ def _before(folder: Path, manifest: TrainingManifest) -> TrainingManifest | None
     before = TrainingManifest.read(folder)
     # Another process than the first may come before it has made the folder.
     if before is None and folder.is_dir():
-        others = [path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != "edt.log"]
+        others = [path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != LOG_NAME]
         if others:
             raise StoreError(
                 f"out is {folder}, which holds other files ({', '.join(sorted(others)[:3])}) and no {MANIFEST}; give a "
