@@ -14,6 +14,7 @@ from edt.cli import main
 from edt.store.training import TrainingManifest
 from scripts.soak.forked import content, difference
 from tests.support.processes import linux
+from tests.support.stopped_training import stopped_in_step
 from tests.training.test_train_command import WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -76,20 +77,8 @@ def test_killed_ten_times_at_any_time_it_ends_with_the_same_weights_and_curve(tm
     assert difference(content(tmp_path / "killed"), content(tmp_path / "whole")) == []
 
 
-def test_a_stop_signal_ends_it_with_a_message_and_the_command_continues(tmp_path, monkeypatch, capsys):
-    from transformers import Trainer
-
-    step = Trainer.training_step
-    calls = []
-
-    def stopped(self, *values, **named):
-        calls.append(1)
-        if len(calls) == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step(self, *values, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "training_step", stopped)
+def test_a_stop_signal_ends_it_with_a_message_and_the_command_continues(tmp_path, capsys):
+    with stopped_in_step(6, lambda: os.kill(os.getpid(), signal.SIGTERM)):
         assert main(["train", *WORDS, f"out={tmp_path / 'out'}"]) == 128 + signal.SIGTERM
     said = capsys.readouterr().err
     assert "edt train: stopped by SIGTERM. Finished parts are kept; the same command continues from there." in said

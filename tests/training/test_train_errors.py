@@ -11,6 +11,7 @@ from edt.store.training import MANIFEST, TrainingManifest
 from edt.training.checkpoints import last_whole, seal_checkpoint
 from edt.training.spec import TrainingSpec
 from tests.support.command_line import refused
+from tests.support.stopped_training import interrupt, stopped_in_step
 from tests.training.test_train_command import SMALL, decode
 
 
@@ -20,21 +21,10 @@ def out(tmp_path):
 
 
 @pytest.fixture
-def begun(out, monkeypatch):
+def begun(out):
     """The folder of a training that was stopped after its first checkpoint, and its words."""
-    from transformers import Trainer
-
     words = ["train", *SMALL, "training.epochs=1", f"out={out}"]
-    step, calls = Trainer.training_step, []
-
-    def stopped(self, *values, **named):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return step(self, *values, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "training_step", stopped)
+    with stopped_in_step(4, interrupt):
         assert main(words) == 130
     return out, words
 

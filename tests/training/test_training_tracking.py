@@ -7,6 +7,7 @@ import pytest
 
 from edt.cli import main
 from edt.store.training import TrainingManifest
+from tests.support.stopped_training import interrupt, stopped_in_step
 from tests.training.test_train_command import SMALL
 
 
@@ -47,20 +48,9 @@ def test_disabled_writes_nothing(words, tmp_path):
     assert not (tmp_path / "out/wandb").exists()
 
 
-def test_a_continued_training_is_one_run_with_the_whole_curve(words, tmp_path, monkeypatch):
-    from transformers import Trainer
-
-    step, calls = Trainer.training_step, []
-
-    def stopped(self, *values, **named):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return step(self, *values, **named)
-
+def test_a_continued_training_is_one_run_with_the_whole_curve(words, tmp_path):
     words = [*words, "tracking.mode=offline"]
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "training_step", stopped)
+    with stopped_in_step(4, interrupt):
         assert main(words) == 130
     assert main(words) == 0
     content = offline_run(tmp_path / "out")
