@@ -67,14 +67,12 @@ def compute_metrics(
 
     EDA needs a scale that all strategies of a run set together: see edt.scoring.score.
     """
-    examples = {entry.split: entry.examples for entry in outputs}
-    # Once per split, since all strategies share the examples: resampling and hashing them are not cheap.
     context = {
         "run": run,
         "spec": spec,
         "n_samples": n_samples,
-        "weights": _resampling_weights(outputs, spec.bootstrap),
-        "examples_ids": {split: examples_digest(given) for split, given in examples.items()},
+        "weights": resampling_weights(outputs, spec.bootstrap),
+        "examples_ids": examples_digests(outputs),
     }
 
     n_texts = n_samples * sum(len(entry.examples) for entry in outputs)
@@ -82,11 +80,18 @@ def compute_metrics(
     return _map_in_processes(_metrics_of_strategy, context, outputs, n_processes)
 
 
-def _resampling_weights(outputs: Sequence[StrategyOutputs], spec: BootstrapSpec) -> dict[str, Floats]:
+# By split: all strategies share its examples, and neither resampling nor hashing them is cheap.
+def resampling_weights(outputs: Sequence[StrategyOutputs], spec: BootstrapSpec) -> dict[str, Floats]:
     """Return resampling weights by split: the strategies of a split have the same examples and share them."""
     clusters = {entry.split: [example.cluster_id for example in entry.examples] for entry in outputs}
     check_resamples(spec, sum(map(len, clusters.values())))
     return {split: resample_weights(ids, spec.resamples, spec.seed) for split, ids in clusters.items()}
+
+
+def examples_digests(outputs: Sequence[StrategyOutputs]) -> dict[str, str]:
+    """Return the `examples_digest` of each split."""
+    examples = {entry.split: entry.examples for entry in outputs}
+    return {split: examples_digest(of_split) for split, of_split in examples.items()}
 
 
 def _metrics_of_strategy(

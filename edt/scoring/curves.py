@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from edt.errors import ConfigError, suggestion
 from edt.metrics.curves import MetricCurve, check_has_curve, curve
 from edt.metrics.suite import MetricsSpec
-from edt.scoring.compute import examples_digest, strategy_statistics
+from edt.scoring.compute import examples_digests, resampling_weights, strategy_statistics
 from edt.scoring.outputs import StrategyOutputs
-from edt.statistics.bootstrap import resample_weights
 from edt.store.run import Run
 
 
@@ -31,12 +30,11 @@ def metric_curves(
     # Refused before anything is read: a metric without a curve has none for any strategy.
     check_has_curve(metric)
 
+    weights, digests = resampling_weights(outputs, spec.bootstrap), examples_digests(outputs)
     curves: list[MetricCurve | None] = []
     for entry in outputs:
-        clusters = [example.cluster_id for example in entry.examples]
-        weights_BE = resample_weights(clusters, spec.bootstrap.resamples, spec.bootstrap.seed)
         samples = entry.sample_set(n_samples, run.manifest.target_language)
-        examples_id = examples_digest(entry.examples)
-        statistics = strategy_statistics(run, entry, samples, [metric], spec, examples_id)[name]
-        curves.append(None if statistics is None else curve(metric, statistics, weights_BE, clusters))
+        statistics = strategy_statistics(run, entry, samples, [metric], spec, digests[entry.split])[name]
+        clusters = [example.cluster_id for example in entry.examples]
+        curves.append(None if statistics is None else curve(metric, statistics, weights[entry.split], clusters))
     return curves
