@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -228,9 +228,11 @@ def _given(request: PowerRequest) -> Iterator[_Pilot]:
 def _from_pilot(request: PowerRequest) -> Iterator[_Pilot]:
     """Yield what a pilot shows, by task and metric; of several settings the pair whose difference varies most."""
     found: dict[tuple[str, str], _Pilot] = {}
+    # Kept, since each setting is in a pair with every other one.
+    known_values: dict[Hashable, Floats] = {}
     for pair, name in _pairs(request):
         for metric in metrics_of(pair, request.metrics, request.by, request.quality):
-            spread = _spread_of(metric, pair, request.metrics.group_size)
+            spread = _spread_of(metric, pair, request.metrics.group_size, known_values)
             known = found.get((pair.task, metric.name))
             # Cautious: power that the most unlike settings have, any others have too.
             if known is None or _variance(spread, pair) > _variance(known.spread, pair):
@@ -303,11 +305,14 @@ def _paired(
         yield pair, f"{names[0]} − {names[1]}"
 
 
-def _spread_of(metric: Metric, pair: Pair, group_size: int | None) -> Spread:
+def _spread_of(
+    metric: Metric, pair: Pair, group_size: int | None, known_values: MutableMapping[Hashable, Floats]
+) -> Spread:
     """Return the variance of a pair's difference in a metric, split into its parts.
 
     A metric whose value does not depend on the number of samples has a group for each sample. Self-BLEU and the best
     of K have groups of `group_size`, or one of all samples, which cannot be split.
+    known_values: pseudo-values of earlier pairs; those of this one are added.
     """
     size = 1
     if is_of_set(metric):
@@ -323,21 +328,29 @@ def _spread_of(metric: Metric, pair: Pair, group_size: int | None) -> Spread:
     differences = []
     for number in range(groups):
         chosen = slice(size * number, size * (number + 1))
-        differences.append(_pseudo(metric, pair.a, chosen) - _pseudo(metric, pair.b, chosen))
+        groups_of = [replace(side, texts=[texts[chosen] for texts in side.texts]) for side in (pair.a, pair.b)]
+        of_sides = [_kept_pseudo(metric, pair.task, of_group, known_values) for of_group in groups_of]
+        differences.append(of_sides[0] - of_sides[1])
     # The variance is that of clusters, and so is what more examples reduce.
     clusters = len(set(pair.clusters))
     return split_variance(np.stack(differences, axis=1), group_size=size, cluster_size=len(pair.clusters) / clusters)
 
 
-def _pseudo(metric: Metric, samples: SampleSet, chosen: slice) -> Floats:
-    """Return each cluster's pseudo-value of the metric on these samples of each example, [C]."""
-    of_group = SampleSet(
-        examples=samples.examples,
-        texts=[texts[chosen] for texts in samples.texts],
-        target_language=samples.target_language,
-    )
+def _kept_pseudo(
+    metric: Metric, task: str, samples: SampleSet, known_values: MutableMapping[Hashable, Floats]
+) -> Floats:
+    # By all that changes from pair to pair: they may have other examples in common, and other samples.
+    examples = tuple((e.example_id, e.cluster_id, e.references) for e in samples.examples)
+    key = (task, metric.name, examples, tuple(map(tuple, samples.texts)))
+    if key not in known_values:
+        known_values[key] = _pseudo(metric, samples)
+    return known_values[key]
+
+
+def _pseudo(metric: Metric, samples: SampleSet) -> Floats:
+    """Return each cluster's pseudo-value of the metric on the samples of one group, [C]."""
     # The group is all there is to the metric here: K is the size of the group.
-    statistics = metric.statistics(of_group)
+    statistics = metric.statistics(samples)
     if statistics is None or np.isnan(statistics).any():
         raise DataError(f"{metric.name} cannot score every example of the pilot; leave it out: by=[…].")
     clusters = [example.cluster_id for example in samples.examples]
