@@ -62,14 +62,12 @@ def objectives_of(spec: MetricsSpec, task: TaskRequest) -> dict[str, Objective]:
 
 def find_objective(name: str, where: str, spec: MetricsSpec, tasks: Sequence[TaskRequest]) -> Objective:
     """Return the objective of a search over tasks. Raises ConfigError for a metric that one of them does not have."""
-    by_name: dict[str, Objective] = {}
-    for entry in tasks:
-        offered = objectives_of(spec, entry)
+    by_task = {entry.task.name: objectives_of(spec, entry) for entry in tasks}
+    for task, offered in by_task.items():
         if name not in offered:
             raise ConfigError(
                 f"{where} is '{name}'{suggestion(str(name), offered)}, which is no metric with a direction of task "
-                f"'{entry.task.name}'; it has: {', '.join(offered)}."
+                f"'{task}'; it has: {', '.join(offered)}."
             )
-        # The same metric has the same direction in every task, so the last one is as good as any.
-        by_name |= offered
-    return by_name[name]
+    # The same metric has the same direction in every task, so the first one is as good as any.
+    return next(iter(by_task.values()))[name]

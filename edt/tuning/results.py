@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import fmean
 
 from edt.errors import ConfigError
@@ -93,12 +94,9 @@ def front(trials: Sequence[TrialResult]) -> list[TrialResult]:
 
 def best_so_far(trials: Sequence[TrialResult], objective: Objective = EDA) -> list[float]:
     """Return, after each trial, the best mean objective until then."""
-    reached: list[float] = []
-    for trial in trials:
-        # By the objective's direction, so that the curve falls for EDA and rises for the best of K.
-        value = trial.value(objective.metric)
-        reached.append(min(value, *reached[-1:], key=objective.loss) if reached else value)
-    return reached
+    # By the objective's direction, so that the curve falls for EDA and rises for the best of K.
+    values = (trial.value(objective.metric) for trial in trials)
+    return list(accumulate(values, lambda reached, value: min(reached, value, key=objective.loss)))
 
 
 @dataclass(frozen=True, kw_only=True)
