@@ -45,8 +45,7 @@ def power_of(difference: float, error: float, *, level: float = 0.05, tests: int
     # Two settings with the same outputs: nothing varies, and nothing has to be found.
     if error == 0.0:
         return 1.0 if difference else 0.0
-    # As in multiple_of_error, so that the two are inverse to each other at any number of tests.
-    critical = float(ndtri(1.0 - level / tests / (1 if one_sided else 2)))
+    critical = _critical(level=level, tests=tests, one_sided=one_sided)
     # Of a two-sided test the far tail counts too, although it is next to nothing.
     far = 0.0 if one_sided else float(ndtr(-critical - abs(difference) / error))
     return float(ndtr(abs(difference) / error - critical)) + far
@@ -59,8 +58,12 @@ def multiple_of_error(*, level: float = 0.05, power: float = POWER, tests: int =
             raise ConfigError(f"{name} is {value}; it must be between 0 and 1.")
     if tests < 1:
         raise ConfigError(f"tests is {tests}; it is the number of comparisons in the family, 1 or more.")
-    tail = level / tests / (1 if one_sided else 2)
-    return float(ndtri(1.0 - tail) + ndtri(power))
+    return _critical(level=level, tests=tests, one_sided=one_sided) + float(ndtri(power))
+
+
+def _critical(*, level: float, tests: int, one_sided: bool) -> float:
+    """Return how many standard errors a difference must be to be significant, as the first of the family."""
+    return float(ndtri(1.0 - level / tests / (1 if one_sided else 2)))
 
 
 @dataclass(frozen=True, kw_only=True)
