@@ -119,9 +119,6 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation, logits_RV: Tensor | Non
     """
     ordered_RV = scaled_RV.sort(dim=-1, descending=True).values
     ordered_all_RV = ordered_RV
-    # A temperature keeps the order. It changes no cut of top-nσ either, but where it moves a mask out of the dtype.
-    logits_RV = scaled_RV if logits_RV is None else logits_RV
-    ordered_logits_RV = logits_RV.sort(dim=-1, descending=True).values
 
     # 1. top-k, with all tokens that tie with the k-th.
     # Clamped: NO_TOP_K, or a k above V, would index past the last token.
@@ -140,7 +137,11 @@ def keep_mask(scaled_RV: Tensor, truncation: Truncation, logits_RV: Tensor | Non
     # 3. min-p and top-nσ.
     # min-p is a ratio to the largest probability, so what top-k removed does not change it; top-nσ is of all tokens.
     keep_ordered_RV &= probability_RV >= truncation.min_p_R.unsqueeze(-1) * probability_RV[:, :1]
-    keep_ordered_RV &= ordered_logits_RV >= sigma_cutoffs(logits_RV, truncation.top_n_sigma_R).unsqueeze(-1)
+    if truncation.uses("top_n_sigma").any():
+        # A temperature keeps the order. It changes no cut of top-nσ either, but where it moves a mask out of the dtype.
+        logits_RV = scaled_RV if logits_RV is None else logits_RV
+        ordered_logits_RV = logits_RV.sort(dim=-1, descending=True).values
+        keep_ordered_RV &= ordered_logits_RV >= sigma_cutoffs(logits_RV, truncation.top_n_sigma_R).unsqueeze(-1)
     # As min_tokens_to_keep=1 of transformers: no rounding may leave a row without a token.
     keep_ordered_RV[:, 0] = True
 
