@@ -103,9 +103,10 @@ class StrategyTable:
             temperature_R[rows] = family.temperature(signals.select(padded), params)[: len(rows)]
         return temperature_R
 
-    @property
+    @cached_property
     def truncates(self) -> bool:
         """Whether any strategy of the table drops tokens."""
+        # Kept: each step of the decode loop asks.
         return any(strategy.truncates for strategy in self.strategies)
 
     @cached_property
