@@ -30,12 +30,11 @@ from torch import Tensor
 
 from edt.decoding.cache.contexts import Contexts, Prefill
 from edt.decoding.ops.kernels import Kernels
-from edt.decoding.ops.signals import finite_rows
+from edt.decoding.ops.signals import finite_rows, surprisal
 from edt.models.language_model import LanguageModel
 from edt.models.token_rules import TokenRules
 from edt.records import Prompt
 from edt.strategies.base import Signals
-from edt.strategies.row_sums import sum_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,11 +158,7 @@ class Branches:
 
     def surprisal(self, token_R: Tensor) -> Tensor:
         """Return −ln p of each row's token under its branch's distribution at T = 1, [R]; all on the model's device."""
-        # Per branch what concerns the whole vocabulary, per row the token.
-        z_BV = self.logits_BV - self.logits_BV.amax(dim=-1, keepdim=True)
-        log_weight_B = sum_rows(z_BV.exp()).log()
-        surprisal_R = log_weight_B[self.branch_on_device_R] - z_BV[self.branch_on_device_R, token_R]
-        return surprisal_R.clamp(min=0.0)
+        return surprisal(self.logits_BV, token_R, self.branch_on_device_R)
 
     def finite_rows(self) -> Tensor:
         """Return the rows whose logits, with the source and without it, are a distribution, [R] bool."""

@@ -1,4 +1,4 @@
-"""Signals of the next-token distribution, in nats. Shapes: R rows, V vocabulary."""
+"""Signals of the next-token distribution, in nats. Shapes: B branches, R rows, V vocabulary."""
 
 from __future__ import annotations
 
@@ -56,11 +56,16 @@ def collision(logits_RV: Tensor) -> Tensor:
     return sum_rows(logits_RV.softmax(dim=-1).square())
 
 
-def surprisal(logits_RV: Tensor, token_R: Tensor) -> Tensor:
-    """Return −ln p of each row's token under softmax(logits), [R], >= 0."""
-    z_RV = logits_RV - logits_RV.amax(dim=-1, keepdim=True)
-    of_token_R = z_RV.gather(-1, token_R.unsqueeze(-1)).squeeze(-1)
-    return (sum_rows(z_RV.exp()).log() - of_token_R).clamp(min=0.0)
+def surprisal(logits_BV: Tensor, token_R: Tensor, branch_R: Tensor | None = None) -> Tensor:
+    """Return −ln p of each row's token under softmax(logits), [R], >= 0.
+
+    branch_R: each row's branch; None: row r is on branch r.
+    """
+    # Per branch what concerns the whole vocabulary, per row the token.
+    z_BV = logits_BV - logits_BV.amax(dim=-1, keepdim=True)
+    log_weight_B = sum_rows(z_BV.exp()).log()
+    branch_R = torch.arange(len(token_R), device=token_R.device) if branch_R is None else branch_R
+    return (log_weight_B[branch_R] - z_BV[branch_R, token_R]).clamp(min=0.0)
 
 
 def kl_divergence(p_logits_RV: Tensor, q_logits_RV: Tensor) -> Tensor:
