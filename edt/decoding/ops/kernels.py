@@ -127,42 +127,37 @@ class Kernels:
         """See edt.decoding.ops.draw.kept_weight."""
         if self._compiles(min(len(logits_BV), len(branch_R))):
             return self._run("kept_weight", 2, logits_BV, branch_R, temperature_R, cutoff_R)
-        blocks = self._blocks(len(branch_R))
-        return torch.cat(
-            [drawing.kept_weight(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at]) for at in blocks]
-        )
+        return self._by_blocks(drawing.kept_weight, logits_BV, branch_R, temperature_R, cutoff_R)
 
     def distribution_sums(self, logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor) -> Tensor:
         """See edt.decoding.ops.draw.distribution_sums."""
         if self._compiles(min(len(logits_BV), len(branch_R))):
             return self._run("distribution_sums", 2, logits_BV, branch_R, temperature_R)
-        blocks = self._blocks(len(branch_R))
-        return torch.cat([drawing.distribution_sums(logits_BV, branch_R[at], temperature_R[at]) for at in blocks])
+        return self._by_blocks(drawing.distribution_sums, logits_BV, branch_R, temperature_R)
 
     def typical_interval(
         self, logits_BV: Tensor, branch_R: Tensor, temperature_R: Tensor, cutoff_R: Tensor, typical_p_R: Tensor
     ) -> Tensor:
         """See edt.decoding.ops.draw.typical_interval; never compiled, since a compiler does not sort faster."""
-        return torch.cat(
-            [
-                drawing.typical_interval(logits_BV, branch_R[at], temperature_R[at], cutoff_R[at], typical_p_R[at])
-                for at in self._blocks(len(branch_R))
-            ]
-        )
+        return self._by_blocks(drawing.typical_interval, logits_BV, branch_R, temperature_R, cutoff_R, typical_p_R)
 
     def kept_entropy(
         self, logits_BV: Tensor, branch_R: Tensor, cutoff_R: Tensor, ceiling_R: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """See edt.decoding.ops.draw.kept_entropy; never compiled, since few strategies read it."""
-        entropies_R2 = torch.cat(
+        entropies_R2 = self._by_blocks(drawing.kept_entropy, logits_BV, branch_R, cutoff_R, ceiling_R)
+        return entropies_R2[:, 0], entropies_R2[:, 1]
+
+    def _by_blocks(
+        self, of_rows: Callable[..., Tensor], logits_BV: Tensor, branch_R: Tensor, *others_R: Tensor | None
+    ) -> Tensor:
+        """Return what an eager pass gives each row, with the arguments of one block of rows at a time."""
+        return torch.cat(
             [
-                drawing.kept_entropy(
-                    logits_BV, branch_R[at], cutoff_R[at], None if ceiling_R is None else ceiling_R[at]
-                )
+                of_rows(logits_BV, branch_R[at], *(None if other_R is None else other_R[at] for other_R in others_R))
                 for at in self._blocks(len(branch_R))
             ]
         )
-        return entropies_R2[:, 0], entropies_R2[:, 1]
 
     def _blocks(self, rows: int) -> list[slice]:
         """Cut the rows so that a block's array over the vocabulary stays at BLOCK elements."""
