@@ -183,9 +183,8 @@ class _Part:
 
     def oracle(self, oracle: Oracle) -> Departures:
         """Decode by an oracle; where its outputs depart is not counted."""
-        tokens = {name: self._tokens(name) for name in self.automata}
         model = self.engine.model
-        decoded = decode_oracle(model, self.prompts, tokens, oracle, sampling=self.sampling, limits=self.limits)
+        decoded = decode_oracle(model, self.prompts, self._tokens, oracle, sampling=self.sampling, limits=self.limits)
         # Without the end token, which may have a text where it is spelled out.
         texts = {name: model.decode([ids[:-1] for ids in rows if ids is not None]) for name, rows in decoded.items()}
         return self._judged(texts)
@@ -203,15 +202,10 @@ class _Part:
             distinct=[len({words(text) for text in texts}) for texts in right.values()],
         )
 
-    def _tokens(self, name: str) -> AdmissibleTokens:
-        # Kept, since every oracle asks for the same states.
-        if name not in self._kept:
-            self._kept[name] = AdmissibleTokens(self.vocabulary, self.automata[name])
-        return self._kept[name]
-
     @cached_property
-    def _kept(self) -> dict[str, AdmissibleTokens]:
-        return {}
+    def _tokens(self) -> Mapping[str, AdmissibleTokens]:
+        # Kept, since every oracle asks for the same states.
+        return {name: AdmissibleTokens(self.vocabulary, automaton) for name, automaton in self.automata.items()}
 
 
 def _chosen(settings: Sequence[_Measured]) -> list[_Measured]:
