@@ -6,7 +6,7 @@ The defaults are the benchmark that the embedded model was trained on, row by ro
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from edt.errors import ConfigError
@@ -98,10 +98,9 @@ class Variant:
     @property
     def changes(self) -> dict[str, Any]:
         """What differs from the default benchmark, as plain JSON; empty for the default."""
-        default = Variant()
         # Only what differs enters a run's identity: the default benchmark keeps its runs of before.
-        names = ("skew", "open_slots", "unsettled_facts")
-        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(default, name)}
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: getattr(self, name) for name, default in defaults.items() if getattr(self, name) != default}
 
 
 def with_open_slots(spec: TextSpec, variant: Variant, language: str) -> TextSpec:
