@@ -166,8 +166,8 @@ def plan_lines(
         )
     if longer:
         lines.append(
-            f"{label}: {longer:,} answers have more than the {new_tokens:,} tokens that an output may have; they are "
-            "trained on whole (task.max_new_tokens)"
+            f"{label}: answers with more than the {new_tokens:,} tokens that an output may have (task.max_new_tokens): "
+            f"{longer:,}; they are trained on whole"
         )
     if not dev:
         lines.append(

@@ -76,7 +76,7 @@ def test_twins_in_one_file_share_a_half_and_are_reported(ask, tmp_path, caplog):
     dev, test = ({e.parts.source for e in prepared.examples[split].examples} for split in ("dev", "test"))
     assert not dev & test
     moved = prepared.examples["dev"].origin["drawn"]["moved_to_dev_for_the_same_text"]
-    assert f"xlsum: {moved} rows have the same text as a row of dev" in caplog.text
+    assert f"xlsum: rows with the same text as a row of dev: {moved};" in caplog.text
     assert caplog.text.count("same text") == 1
 
 
