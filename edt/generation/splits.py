@@ -33,8 +33,8 @@ def shared_text_notes(task: str, examples: Mapping[Split, ExampleSet]) -> list[s
         # of both halves, which have the same number in their origin
         if moved and split == list(examples)[-1]:
             notes.append(
-                f"{task}: rows with the same text as a row of dev: {moved:,}; they are in dev too, so that none is tested that "
-                "a setting was chosen on."
+                f"{task}: rows with the same text as a row of dev: {moved:,}; they are in dev too, so that none is "
+                "tested that a setting was chosen on."
             )
 
     for first, second in _pairs(examples):

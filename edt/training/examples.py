@@ -96,11 +96,13 @@ class Collator:
     """Makes a batch of examples: padded on the right, with labels for the tokens of the answers alone.
 
     pad_id: fills masked positions. two_parts: an encoder reads the prompt, and the answer is the decoder's.
-    multiple: lengths are padded to a multiple of it.
+    keeps_logits: the model computes the logits of the last positions alone where it is asked to. multiple: lengths are
+    padded to a multiple of it.
     """
 
     pad_id: int
     two_parts: bool
+    keeps_logits: bool
     multiple: int = 1
 
     @classmethod
@@ -108,10 +110,16 @@ class Collator:
         """Return the collator of a model."""
         # Matrix units of GPUs work on tiles of 8.
         multiple = 8 if model.device.type == "cuda" else 1
-        return cls(pad_id=model.pad_id, two_parts=model.is_encoder_decoder, multiple=multiple)
+        keeps_logits = not model.is_encoder_decoder and "logits_to_keep" in model.forward_arguments
+        return cls(
+            pad_id=model.pad_id, two_parts=model.is_encoder_decoder, keeps_logits=keeps_logits, multiple=multiple
+        )
 
-    def __call__(self, batch: Sequence[TrainingExample]) -> dict[str, Tensor]:
-        """Return input_ids, attention_mask and labels, each [B, L]."""
+    def __call__(self, batch: Sequence[TrainingExample]) -> dict[str, Any]:
+        """Return input_ids and attention_mask, [B, L], and labels, [B, L]; with `keeps_logits` these are [B, K].
+
+        K, `logits_to_keep`, is the number of positions from the one before the first answer of the batch on.
+        """
         if self.two_parts:
             inputs = [list(e.prompt_ids) for e in batch]
             labels = [list(e.answer_ids) for e in batch]
@@ -119,11 +127,17 @@ class Collator:
             inputs = [[*e.prompt_ids, *e.answer_ids] for e in batch]
             # The model shifts labels by one itself, so they are as long as the inputs.
             labels = [[IGNORED] * len(e.prompt_ids) + list(e.answer_ids) for e in batch]
-        return {
+        labels_BL = self._padded(labels, IGNORED)
+        batch_of_model: dict[str, Any] = {
             "input_ids": self._padded(inputs, self.pad_id),
             "attention_mask": self._padded([[1] * len(row) for row in inputs], 0),
-            "labels": self._padded(labels, IGNORED),
+            "labels": labels_BL,
         }
+        if self.keeps_logits:
+            # From the last token of the shortest prompt on. Logits of prompts are most of the memory, and in no loss.
+            first = max(0, min(len(e.prompt_ids) for e in batch) - 1)
+            batch_of_model |= {"labels": labels_BL[:, first:], "logits_to_keep": labels_BL.shape[1] - first}
+        return batch_of_model
 
     def _padded(self, rows: Sequence[Sequence[int]], fill: int) -> Tensor:
         width = max(map(len, rows))

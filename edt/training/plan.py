@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from accelerate.utils import send_to_device
 
 from edt.generation.data_notes import count
 from edt.generation.progress import duration
@@ -27,7 +28,7 @@ class Memory:
     """Bytes that a training takes on its device: an estimate.
 
     weights: of the model and the adapter. optimizer: gradients and the two moments of AdamW. activations: of the
-    longest batch, with its logits.
+    longest batch, with the logits that are computed.
     """
 
     weights: int
@@ -48,12 +49,14 @@ def estimated_memory(
     hidden: int,
     vocabulary: int,
     tokens: int,
+    logit_tokens: int,
     element: int,
     checkpointing: bool,
 ) -> Memory:
     """Return an estimate of the memory from sizes.
 
-    tokens: of a device's longest batch. element: bytes of an activation.
+    tokens: of a device's longest batch. logit_tokens: those of them whose logits are computed. element: bytes of an
+    activation.
 
     Activations take 34 bytes per token, layer and unit of width where an element has 2 (Korthikanti et al., 2022,
     arXiv 2205.05198, eq. 2, without the attention matrix, which fused kernels never hold); with checkpoints 2, and one
@@ -66,7 +69,7 @@ def estimated_memory(
     return Memory(
         weights=weight_bytes,
         optimizer=12 * trainable,
-        activations=stored + tokens * vocabulary * (element + 8),
+        activations=stored + logit_tokens * vocabulary * (element + 8),
     )
 
 
@@ -84,9 +87,18 @@ def memory_of(
         hidden=int(config.hidden_size),
         vocabulary=model.vocabulary,
         tokens=schedule.at_a_time * max(e.length for e in train),
+        logit_tokens=_logit_tokens(model, schedule, train),
         element=2 if on_gpu else int(model.model.dtype.itemsize),
         checkpointing=spec.recomputes(on_gpu=on_gpu),
     )
+
+
+def _logit_tokens(model: LanguageModel, schedule: Schedule, train: Sequence[TrainingExample]) -> int:
+    """Return the tokens of a device's batch whose logits are computed, at most."""
+    collator, by_length = Collator.of(model), sorted(train, key=lambda example: example.length)
+    # Batches hold examples of like length.
+    batches = [by_length[at : at + schedule.at_a_time] for at in range(0, len(by_length), schedule.at_a_time)]
+    return max(collator(batch)["labels"].numel() for batch in batches)
 
 
 def _trainable_parameters(trained: Any) -> int:
@@ -106,7 +118,7 @@ def estimated_seconds(
     by_length = sorted(train, key=lambda example: example.length)
     middle = len(by_length) // 2
     batch = by_length[max(0, middle - schedule.at_a_time // 2) :][: schedule.at_a_time]
-    inputs = {name: ids.to(model.device) for name, ids in Collator.of(model)(batch).items()}
+    inputs = send_to_device(Collator.of(model)(batch), model.device)
     with torch.no_grad():
         # The first pass also warms up.
         model.model(**inputs, use_cache=False)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -74,7 +75,7 @@ def check_tokens(model, task, end_of_answer):
     prompts = decoding_prompts(model, task, "train")
     sources = task.load("train").examples
     examples = [encoder(model, task).encode(source) for source in sources]
-    batch = Collator.of(model)(examples)
+    batch = replace(Collator.of(model), keeps_logits=False)(examples)
 
     for row, (example, source) in enumerate(zip(examples, sources, strict=True)):
         assert example.prompt_ids == prompts[source.example_id].token_ids
@@ -209,3 +210,33 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone():
         max(lengths[i] for i in first[k : k + 8]) - min(lengths[i] for i in first[k : k + 8]) for k in range(0, 200, 8)
     ]
     assert sorted(spread)[len(spread) // 2] < 10
+
+
+def gradients(model, batch):
+    """Return the loss of a batch, and the gradient of each weight."""
+    model.model.zero_grad()
+    loss = model.model(**batch, use_cache=False).loss
+    loss.backward()
+    return loss, {name: p.grad for name, p in model.model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_leaving_the_logits_of_prompts_out_changes_neither_loss_nor_gradient(task):
+    model = LanguageModel.load(ModelSpec(path="edt:mini_base", device="cpu", dtype="float64"))
+    # Loading froze the weights, since decoding needs no gradients.
+    model.model.requires_grad_(True)
+    encode = encoder(model, configured(task))
+    examples = [encode.encode(example) for example in configured(task).load("train").examples]
+    collator = Collator.of(model)
+    assert collator.keeps_logits
+    short, full = collator(examples), replace(collator, keeps_logits=False)(examples)
+    # From the last token of the shortest prompt on, which predicts the first token of its answer.
+    kept = max(e.length for e in examples) - min(len(e.prompt_ids) for e in examples) + 1
+    assert short["logits_to_keep"] == short["labels"].shape[1] == kept < full["labels"].shape[1]
+
+    (loss, grads), (loss_full, grads_full) = gradients(model, short), gradients(model, full)
+    # The loss of transformers rounds logits to float32.
+    assert loss.item() == pytest.approx(loss_full.item(), rel=1e-6)
+    assert grads.keys() == grads_full.keys()
+    for name, gradient in grads.items():
+        torch.testing.assert_close(gradient, grads_full[name], rtol=1e-4, atol=1e-6)
