@@ -335,7 +335,9 @@ class FrozenChoices:
                 # JSON has no number for infinity: see choices_content.
                 params = {key: float(v) if v in ("inf", "-inf") else v for key, v in entry["params"].items()}
                 strategy = family.space.setting(params)
-                trial = FamilyTrial(number=len(trials), params=params, strategy=strategy, values={})
+                # Protocols of before 2026-11-28 do not hold the values on dev.
+                values = entry.get("dev", {})
+                trial = FamilyTrial(number=len(trials), params=params, strategy=strategy, values=values)
                 trials.setdefault(strategy.strategy_id, trial)
                 choices[objective.metric][name] = Choice(
                     family=name,

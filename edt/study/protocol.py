@@ -174,7 +174,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         families = _searched(protocol, objectives, measured, measure)
         choices = choose_all(families.values(), objectives)
     else:
-        # Nothing is searched; dev is decoded for the page alone, which shows both splits.
+        # Nothing is searched; dev is decoded for the page, which shows both splits.
         families, choices = protocol.confirm.of_task(name, protocol.families, objectives)
         measure(all_settings(list(families.values())), "dev, the settings to confirm")
         families = {key: _with_values(family, measured) for key, family in families.items()}
@@ -242,8 +242,10 @@ def _searched(
 
 
 def _with_values(family: Family, measured: Mapping[str, Mapping[str, float]]) -> Family:
-    """Return a family whose trials have their values."""
-    trials: list[FamilyTrial] = [replace(trial, values=measured[trial.strategy.strategy_id]) for trial in family.trials]
+    """Return a family whose trials have their values: those that were frozen with them, or else the measured ones."""
+    trials: list[FamilyTrial] = [
+        replace(trial, values={**measured[trial.strategy.strategy_id], **trial.values}) for trial in family.trials
+    ]
     return replace(family, trials=tuple(trials))
 
 

@@ -115,6 +115,10 @@ class TaskStudy:
         objective: by its name; None is the primary one.
         """
         by = self.primary if objective is None else next(o for o in self.objectives if o.metric == objective)
+        # Where one is confirmed, only this is what was chosen: the other trials are the choices by other objectives.
+        choice = self.chosen[by.metric][family].strategy_id
+        if not self.strategy(choice).is_constant:
+            return choice
         # Chosen anew on dev among fewer trials; that no value on test is read holds here as well.
         own = replace(self.families[family], trials=tuple(self.own_trials(family)))
         return choose(own, by).strategy_id

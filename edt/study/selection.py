@@ -54,12 +54,13 @@ def choose_all(families: Iterable[Family], objectives: Iterable[Objective]) -> d
 
 
 def choices_content(choices: Mapping[str, Mapping[str, Choice]], families: Mapping[str, Family]) -> dict[str, object]:
-    """Return the choices as JSON, by objective and family: the setting and the values of its parameters."""
+    """Return the choices as JSON, by objective and family: the setting, its parameters, and its objectives on dev."""
     return {
         objective: {
             name: {
                 "setting": choice.strategy_id,
                 "params": _plain(dict(families[name].trial(choice.strategy_id).params)),
+                "dev": dict(families[name].trial(choice.strategy_id).values),
                 "tried": choice.tried,
                 "at_boundary": choice.boundary,
             }

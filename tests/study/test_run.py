@@ -140,6 +140,15 @@ def test_choices_are_confirmed_on_unseen_rows_without_a_search(study, capsys, tm
         assert (task["q_star"], task["s_star"]) == (frozen["constants"]["q_star"], frozen["constants"]["s_star"])
         assert task["run"] != frozen["run"]
         assert told["confirms"]
+        # Of nested families too: θ free, and the best θ > 0.
+        tables = [
+            folder / "main_table" / "comparisons.csv" for folder in (confirmed, confirmed / "confirm" / f"seed-{seed}")
+        ]
+        compared, again = (
+            [(r["task"], r["which_setting"], r["objective"], r["setting"], r["against"]) for r in rows_of(t)]
+            for t in tables
+        )
+        assert again == [row for row in compared if row[0] == "mini_xlsum"] != []
     assert "trials, round" not in capsys.readouterr().err
     more[0] = "task.seed=3"
     for changed, shown in (

@@ -91,9 +91,9 @@ def primary_comparisons(study: Study) -> list[Primary]:
 
 
 def _free_choice(task: TaskStudy, family: str, baseline: str, objective: Objective) -> str:
-    """Return the best setting on dev of two families' trials together; the baseline's where both are equal."""
+    """Return the better on dev of two families' choices; the baseline's where both are equal."""
     # In this order: where nothing is gained on dev, the simpler rule is the choice.
-    trials = [*task.trials(baseline), *task.trials(family)]
+    trials = [task.families[name].trial(task.chosen[objective.metric][name].strategy_id) for name in (baseline, family)]
     return min(trials, key=lambda trial: objective.loss(trial.values[objective.metric])).strategy.strategy_id
 
 
@@ -341,7 +341,7 @@ def primary_table(primary: Sequence[Primary], study: Study) -> PageTable:
             "Both settings were chosen on dev by the metric that they are compared by. The verdict follows from the "
             f"interval of the difference and the margin: {100 * study.confidence:g} % intervals; of nested families, "
             f"which can only gain, {100 * (1 - 2 * level):g} % ones, whose lower end is tested at {level:.2g}. "
-            "“θ free” is the best on dev of both families' trials; “best θ > 0” of the family's own alone. p is "
+            "“θ free” is the better on dev of both families' choices; “best θ > 0” is the family's own. p is "
             f"Holm-adjusted over all {len(primary)}; excluding a gain of the margin is another hypothesis, which it "
             f"does not touch. Detectable: the smallest gain that is found with a chance of {100 * POWER:g} % as the "
             f"first of them. Intervals are conditional on the choices, from {study.metrics.bootstrap.resamples:,} "
