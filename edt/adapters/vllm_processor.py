@@ -38,8 +38,8 @@ from edt.strategies.rows import StrategyTable
 REMEMBERED = 4096
 """Requests whose temperature per instance is remembered in case vLLM preempts them: the last ones decoded."""
 
-CPU_BLOCK = 2**18
-"""Elements of a block of rows for each thread of a CPU: 1 MiB, so that all passes over a block find it in the cache."""
+CPU_BLOCK = 2**19
+"""Elements of a block of rows for each thread of a CPU: 2 MiB, so that all passes over a block find it in the cache."""
 
 _SPECULATION = (
     "edt does not take part in speculative decoding, where drafts are verified against other logits than its own; "
