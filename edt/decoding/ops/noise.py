@@ -53,11 +53,14 @@ def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> tuple[Tensor, Te
 
 
 def random_words(key_U2: Tensor, step: int | Tensor, vocabulary: int) -> Tensor:
-    """Return one 32-bit random word per stream and token at this step, [U, V] int64."""
+    """Return one 32-bit random word per stream and token at this step, [U, V] int64.
+
+    step: of all streams, or of each, [U, 1].
+    """
     # Four neighboring tokens are the four words of one block; the last block is cut to the vocabulary.
     block_1W = torch.arange((vocabulary + 3) // 4, device=key_U2.device).unsqueeze(0)
     zero = torch.zeros_like(block_1W)
-    words = philox((block_1W, zero + step, zero, zero), (key_U2[:, :1], key_U2[:, 1:]))
+    words = philox((block_1W, zero + step, zero, zero), (key_U2[:, :1], key_U2[:, 1:]))  # each [U, W]
     return torch.stack(words, dim=-1).flatten(1)[:, :vocabulary]
 
 
@@ -82,7 +85,10 @@ FOR_TEMPERATURE, FOR_PAST_STEP = 1, 2
 
 
 def uniform_noise(key_U2: Tensor, step: int | Tensor, dtype: torch.dtype, purpose: int = FOR_TEMPERATURE) -> Tensor:
-    """Return a uniform number in (0, 1) per stream at this step, [U], independent of the noise of all tokens."""
+    """Return a uniform number in (0, 1) per stream at this step, [U], independent of the noise of all tokens.
+
+    step: of all streams, or of each, [U].
+    """
     zero = torch.zeros_like(key_U2[:, 0])
     # The third counter word is the purpose here and 0 for tokens, so no token has this word.
     word = philox((zero, zero + step, zero + purpose, zero), (key_U2[:, 0], key_U2[:, 1]))[0]
