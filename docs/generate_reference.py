@@ -13,6 +13,7 @@ GROUPS = {
     "strategy": "How the temperature is chosen. A list on any parameter is a grid.",
     "model": "The language model.",
     "engine": "How it is run.",
+    "cluster": "Where workers run.",
     "sampling": "Samples, seed, limits.",
     "metrics": "What is scored.",
     "tracking": "Where scores are exported to.",

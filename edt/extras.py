@@ -23,6 +23,7 @@ EXTRAS = {
     "evaluate": ("evaluate", "datasets"),
     "gguf": ("gguf", "accelerate"),
     "openai": ("httpx",),
+    "ray": ("ray",),
     "slurm": ("submitit", "hydra_plugins"),
 }
 """Each extra of pyproject.toml, with the modules that it brings; tests/test_dependencies.py compares the two."""

@@ -66,21 +66,21 @@ def imported(folder):
 
 def test_what_the_package_imports_is_declared():
     undeclared = imported("edt").keys() - declared(
-        "report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "slurm", "vllm"
+        "report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "ray", "slurm", "vllm"
     )
     assert not undeclared, {name: imported("edt")[name] for name in undeclared}
 
 
 def test_what_scripts_and_tests_import_is_declared():
     both = imported("scripts") | imported("tests")
-    known = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "slurm", "vllm", "dev")
+    known = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "ray", "slurm", "vllm", "dev")
     # absl comes with rouge-score; conftest.py repairs its log handler.
     undeclared = both.keys() - known - {"absl"}
     assert not undeclared, {name: both[name] for name in undeclared}
 
 
 def test_what_is_declared_is_imported():
-    every = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "slurm", "vllm")
+    every = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "ray", "slurm", "vllm")
     # edt looks up vLLM's classes by name, where it runs inside vLLM; transformers reads GGUF files with accelerate.
     assert every - imported("edt").keys() == {"vllm", "accelerate"}
 
@@ -110,6 +110,7 @@ COMMANDS = {
     "tune": ["tune", "task=mini_xlsum", "paths.runs=none"],
     "trace": ["trace", "paths.traces=none"],
     "tracking": ["run", "tracking=wandb", "task=mini_xlsum", "paths.runs=none"],
+    "workers": ["run", "engine.workers=2", "task=mini_xlsum", "paths.runs=none"],
     "jobs": ["run", "--multirun", "hydra/launcher=submitit_slurm", "task=mini_xlsum,mini_quac", "paths.runs=none"],
 }
 PROCESSOR = """
@@ -162,6 +163,7 @@ def test_the_plain_install_runs_and_prints_the_table(session):
         ("tune", "edt tune: the search needs"),
         ("trace", "edt trace: the page of a trace needs"),
         ("tracking", "tracking=wandb needs wandb"),
+        ("workers", "engine.workers needs ray"),
         ("jobs", "hydra/launcher needs submitit"),
     ],
 )

@@ -15,6 +15,7 @@ from edt.cli.trust import resolve
 from edt.decoding.engine_specs import EngineSpec
 from edt.decoding.sampling import Sampling
 from edt.errors import ConfigError, shown_value, suggestion
+from edt.generation.cluster_spec import ClusterSpec
 from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
 from edt.paths import typed_path
@@ -182,6 +183,7 @@ def generation_request(config: PlainConfig, command: str = "") -> Any:
         strategies=strategies(config["strategy"]) if "strategy" in config else (),
         sampling=construct(config["sampling"], "sampling", Sampling),
         runs=written_to.runs,
+        cluster=construct(config["cluster"], "cluster", ClusterSpec),
         config=config,
         command=command,
         **{name: flag(config, name) for name in ("dry_run", "strict", "repair")},

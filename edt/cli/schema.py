@@ -22,6 +22,7 @@ from edt.cli.trust import UntrustedError, resolve
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.sampling import Sampling
 from edt.errors import ConfigError
+from edt.generation.cluster_spec import ClusterSpec
 from edt.metrics.suite import MetricsSpec
 from edt.models.spec import ModelSpec
 from edt.strategies import EDT, KLD, Dynatemp, Fixed, InvertedEDT, RandomT, Schedule, ShuffledEDT, Switch
@@ -49,6 +50,7 @@ OPTIONS: Mapping[tuple[str, str], type] = {
     ("engine", "hf_generate"): HFGenerateSpec,
     ("engine", "openai"): OpenAISpec,
     ("engine", "vllm"): VLLMSpec,
+    ("cluster", "default"): ClusterSpec,
     ("search", "study"): StudySearch,
     ("browser", "default"): Browser,
     ("training", "default"): TrainingSpec,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -64,6 +64,14 @@ class Engine(ABC):
     @abstractmethod
     def plan_limits(self) -> PlanLimits:
         """Return what bounds a chunk. The same command must plan the same chunks, so it never changes."""
+
+    @property
+    def made_on(self) -> Mapping[str, Any]:
+        """What of a pass's environment is that of another process, which decodes; empty where this one does."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027  an engine in this process has nothing to end
+        """End the processes that decode, where there are any."""
 
     def identity(self) -> dict[str, Any]:
         """Return what of the engine and its model can change a token."""

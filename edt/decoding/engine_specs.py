@@ -37,10 +37,14 @@ class ModelEngineSpec(EngineSpec):
     """Bytes for keys, values and logits of a batch; null: a share of the memory that is free at the start."""
     max_rows: int | None = None
     """The most rows that are decoded together; null: 1,024 on a CPU, 65,536 on a GPU, if memory holds them."""
+    workers: int | None = None
+    """Processes that decode, each with the model (extra `ray`); null: the command itself, or with cluster.address one
+    process for each GPU, on a cluster without any for each machine.
+    """
 
     def __post_init__(self) -> None:
         # Checked here and not by the plan, which is made after the model was loaded.
-        for key, value in (("kv_budget", self.kv_budget), ("max_rows", self.max_rows)):
+        for key, value in (("kv_budget", self.kv_budget), ("max_rows", self.max_rows), ("workers", self.workers)):
             if value is not None and value < 1:
                 raise ConfigError(f"engine.{key} is {value}; it must be 1 or more.")
 

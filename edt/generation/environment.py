@@ -25,8 +25,11 @@ _MOVING_PACKAGES = ("edt", "torch", "transformers", "tokenizers", *_WHERE_INSTAL
 """Packages whose versions can change an output."""
 
 
-def environment(command: str = "") -> dict[str, Any]:
-    """Return what produced a pass, as plain JSON for the manifest. command: what the user typed, where it is known."""
+def environment(command: str = "", engine: Engine | None = None) -> dict[str, Any]:
+    """Return what produced a pass, as plain JSON for the manifest.
+
+    command: what the user typed, where it is known. engine: what decodes, where that may be another process.
+    """
     import torch
 
     return {
@@ -41,6 +44,7 @@ def environment(command: str = "") -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "device_name": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
+        **({} if engine is None else engine.made_on),
         **({COMMAND: without_secrets(command)} if command else {}),
     }
 

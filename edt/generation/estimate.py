@@ -100,7 +100,7 @@ def estimate(request: GenerationRequest, prepared: Prepared, engine: Engine) -> 
         if not request.repair:
             raise
     # What strict=true refuses is said before anything is decoded, and of a dry run too.
-    plan = in_this_environment(plan_decoding(run, request, prepared, engine), request)
+    plan = in_this_environment(plan_decoding(run, request, prepared, engine), request, engine)
 
     rows = prompt_tokens = peak_bytes = 0
     for number, chunk in plan.todo:

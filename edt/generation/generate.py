@@ -17,6 +17,7 @@ from edt.generation.chunk_decoder import ChunkDecoder, OneChunkHere
 from edt.generation.passes import chunk_prompts, decode_request, in_this_environment, plan_decoding
 from edt.generation.prepare import Prepared
 from edt.generation.progress import Advance, Progress
+from edt.generation.ray_workers import RayDecoder, RayEngine
 from edt.generation.request import GenerationRequest, Row
 from edt.logs import announced, log_into
 from edt.records import Example, Split
@@ -46,7 +47,7 @@ def generate_task(
         manifest = _with_references(run, _as_scored_now(run, prepared), examples)
         run = replace(run, manifest=_with_second_models(manifest, request, engine))
         with announced("%s: planning", run.manifest.task):
-            plan = in_this_environment(plan_decoding(run, request, prepared, engine), request)
+            plan = in_this_environment(plan_decoding(run, request, prepared, engine), request, engine)
         for what in plan.damaged:
             logger.warning("it is decoded again: %s", what)
         write_examples(run, examples)
@@ -139,29 +140,28 @@ def _decode_passes(
     rows_in_all = len(request.rows) * sum(len(prompts) for prompts in prepared.prompts.values())
 
     finished = 0
-    waiting, begun = deque(todo), 0
+    waiting, begun = deque(todo), dict[tuple[int, int], int]()
     sizes = {number: _BatchSize(_planned_size(request, prepared, engine, passes[number])) for number, _ in todo}
     label = f"{run.manifest.task}, {phase}" if phase else run.manifest.task
     with (
-        _count_at_interrupt(run.manifest.task, lambda: (finished, finished + begun + len(waiting))),
+        _count_at_interrupt(run.manifest.task, lambda: (finished, finished + len(begun) + len(waiting))),
         progress.task(label, total=rows_in_all, done=rows_in_all - rows_to_do, chunks=len(todo)) as advance,
     ):
         decoder = _chunk_decoder(engine, advance)
         while waiting or begun:
             # In the order of the plan. With workers they end in any order, and each is written as it ends: a command
             # that is stopped then loses what is being decoded, and nothing that only waits for its turn.
-            while waiting and begun < decoder.at_once:
+            while waiting and len(begun) < decoder.at_once:
                 number, chunk = waiting.popleft()
                 planned, rows = run.manifest.passes[number], sizes[number].rows
                 begun_request = _chunk_request(request, prepared, planned, chunk, rows, advance)
                 decoder.begin((number, chunk), replace(begun_request, journal=run.journal(number, chunk)))
-                begun += 1
+                begun[number, chunk] = rows
             decoded = decoder.finished()
-            begun -= 1
-            (number, chunk), generations = decoded.key, decoded.generations
+            (number, chunk), generations, rows = decoded.key, decoded.generations, begun.pop(decoded.key)
             if decoded.shortage is not None:
                 advance.end_chunk(0, 0)
-                run = _with_less_memory(run, number, chunk, sizes[number], waiting, decoded.shortage)
+                run = _with_less_memory(run, number, chunk, rows, sizes[number], waiting, decoded.shortage)
             else:
                 write_part(run, number, chunk, generations, decoded.device)
                 run.journal(number, chunk).unlink(missing_ok=True)
@@ -216,15 +216,23 @@ def _planned_size(request: GenerationRequest, prepared: Prepared, engine: Engine
 
 
 def _with_less_memory(
-    run: Run, number: int, chunk: int, size: _BatchSize, waiting: deque[tuple[int, int]], error: MemoryExceededError
+    run: Run,
+    number: int,
+    chunk: int,
+    rows: int,
+    size: _BatchSize,
+    waiting: deque[tuple[int, int]],
+    error: MemoryExceededError,
 ) -> Run:
     """Return the run with a chunk in two, which wait first; one of a single example is decoded in smaller batches.
 
-    Raises ModelError when it cannot be any smaller.
+    rows: of a batch, with which it was too large. Raises ModelError when it cannot be any smaller.
     """
     planned = run.manifest.passes[number]
     if len(planned.chunks[chunk]) == 1:
-        if not size.halve(len(planned.rows)):
+        tried = min(rows, len(planned.rows))
+        # Another worker's chunk may have made the batches smaller since this one was begun.
+        if tried <= size.rows and not size.halve(tried):
             raise ModelError(
                 f"memory is exhausted by a single row of example '{planned.chunks[chunk][0]}' ({error}); use a smaller "
                 "model, dtype or task.max_prompt_tokens, or a device with more memory."
@@ -257,6 +265,8 @@ def _count_at_interrupt(task: str, chunks: Callable[[], tuple[int, int]]) -> Ite
 
 def _chunk_decoder(engine: Engine, advance: Advance) -> ChunkDecoder:
     """Return what decodes the chunks."""
+    if isinstance(engine, RayEngine):
+        return RayDecoder(engine)
     return OneChunkHere(engine, advance.begin_chunk)
 
 

@@ -80,13 +80,13 @@ def plan_decoding(run: Run, request: GenerationRequest, prepared: Prepared, engi
     return DecodingPlan(replace(manifest, passes=(*manifest.passes, *added)), todo, damaged)
 
 
-def in_this_environment(plan: DecodingPlan, request: GenerationRequest) -> DecodingPlan:
-    """Return the plan with the environment of this command in every pass that it continues under another one.
+def in_this_environment(plan: DecodingPlan, request: GenerationRequest, engine: Engine) -> DecodingPlan:
+    """Return the plan with this command's environment in every pass that it continues under another one.
 
     Warns of a run that continues under other versions, on another device or with other threads. With `request.strict`
     that is a StoreError.
     """
-    now = environment(request.command)
+    now = environment(request.command, engine)
     passes = list(plan.manifest.passes)
     to_decode = {number for number, _ in plan.todo}
     differences: dict[str, tuple[str, str]] = {}
@@ -160,7 +160,7 @@ def _new_pass(
         chunks=plan.chunks,
         rows_per_batch=plan.rows_per_batch,
         # Per pass: a later command can run with other versions on another machine.
-        environment=environment(request.command),
+        environment=environment(request.command, engine),
         scale=tuple(dict.fromkeys(name for name, _ in rows if name in added)),
     )
 

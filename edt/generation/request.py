@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edt.decoding.engine_specs import EngineSpec
+from edt.decoding.engine_specs import EngineSpec, ModelEngineSpec
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError
+from edt.extras import check_extra
+from edt.generation.cluster_spec import ClusterSpec
 from edt.models.spec import ModelSpec
 from edt.records import Split
 from edt.strategies.base import Strategy
@@ -79,6 +81,7 @@ class GenerationRequest:
     strategies: tuple[Strategy, ...]
     sampling: Sampling
     runs: Path
+    cluster: ClusterSpec = field(default_factory=ClusterSpec)
     config: Mapping[str, Any]
     """The resolved configuration, for the manifest."""
     command: str = ""
@@ -95,6 +98,25 @@ class GenerationRequest:
     def __post_init__(self) -> None:
         # Before anything is built of them: so many rows would fill the memory, without a word.
         check_number_of_rows(len(self.strategies) * self.sampling.samples, "of every example")
+        if not isinstance(self.engine, ModelEngineSpec) and self.cluster.address is not None:
+            raise ConfigError(
+                "cluster.address has no effect on this engine, which decodes in another program; use engine=batched."
+            )
+        if self.has_workers:
+            check_extra("ray", "engine.workers" if self.cluster.address is None else "cluster.address")
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether other processes decode."""
+        if not isinstance(self.engine, ModelEngineSpec):
+            return False
+        return self.cluster.address is not None or (self.engine.workers is not None and self.engine.workers > 1)
+
+    def without_workers(self) -> GenerationRequest:
+        """Return the request with an engine in this process."""
+        if not isinstance(self.engine, ModelEngineSpec):
+            return self
+        return replace(self, engine=replace(self.engine, workers=None), cluster=ClusterSpec())
 
     @property
     def rows(self) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from edt.decoding.engine import Engine
@@ -12,6 +13,7 @@ from edt.generation.estimate import Estimate, estimate, first_prompt
 from edt.generation.generate import generate_task
 from edt.generation.prepare import Prepared, prepare, shortening_notes, special_token_notes
 from edt.generation.progress import Progress
+from edt.generation.ray_workers import RayEngine
 from edt.generation.request import GenerationRequest
 from edt.generation.splits import shared_text_notes
 from edt.generation.wording import training_notes
@@ -36,18 +38,18 @@ def generate_runs(
     check_examples: raises for a number of examples of a task with which what comes after decoding would fail.
     What there is to decode is logged first. With `request.dry_run` that is all: no run is made, and [] returned.
     """
-    session = Session.open(request)
-    # All tasks are prepared before the first is decoded, so that an error in the last shows at once.
-    estimates = session.estimate()
-    for index in range(len(request.tasks)):
-        check_examples(session.n_examples(index))
-    for line in estimates:
-        logger.info("%s", line.text())
-    if request.dry_run:
-        session.log_first_prompts()
-        logger.info("%s", DRY_RUN)
-        return []
-    return session.decode()
+    with closing(Session.open(request)) as session:
+        # All tasks are prepared before the first is decoded, so that an error in the last shows at once.
+        estimates = session.estimate()
+        for index in range(len(request.tasks)):
+            check_examples(session.n_examples(index))
+        for line in estimates:
+            logger.info("%s", line.text())
+        if request.dry_run:
+            session.log_first_prompts()
+            logger.info("%s", DRY_RUN)
+            return []
+        return session.decode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +65,16 @@ class Session:
     def open(cls, request: GenerationRequest, progress: Progress | None = None) -> Session:
         """Open the engine, which loads the model, and log where another dtype would be faster."""
         with announced("loading the model %s", request.model.path):
-            engine = request.engine.open(request.model)
+            engine = RayEngine.open(request) if request.has_workers else request.engine.open(request.model)
         # Of a model in another program, that program decides.
         note = bfloat16_note(engine.model) if isinstance(engine.model, LanguageModel) else None
         if note is not None:
             logger.info("%s", note)
         return cls(request=request, engine=engine, progress=Progress() if progress is None else progress)
+
+    def close(self) -> None:
+        """End the workers, where there are any; the session cannot decode any more."""
+        self.engine.close()
 
     def prepared(self, index: int) -> Prepared:
         """Return the task at `index` of the request, ready to decode."""

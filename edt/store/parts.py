@@ -148,7 +148,8 @@ def read_part(run: Run, path: Path, columns: Sequence[str] | None = None, *, wit
 
 def part_device(run: Run, path: Path) -> str:
     """Return the device that decoded a part: cpu or the name of a GPU; empty where an older version wrote it."""
-    return (part_schema(run, path).metadata or {}).get(_DEVICE, b"").decode(errors="replace")
+    metadata: dict[bytes, bytes] = part_schema(run, path).metadata or {}
+    return metadata.get(_DEVICE, b"").decode(errors="replace")
 
 
 def part_schema(run: Run, path: Path) -> pa.Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +79,11 @@ class StudyRequest:
     def __post_init__(self) -> None:
         if self.num_workers is not None:
             check_whole("num_workers", self.num_workers, "the number of processes (null: by need)", most=1024)
+            if self.num_workers > 1 and self.generation.has_workers:
+                raise ConfigError(
+                    f"num_workers is {self.num_workers}, but with engine.workers or cluster.address the workers share "
+                    "one task after the other; leave num_workers out."
+                )
         if not self.experiments:
             raise ConfigError("no experiment is set; give experiment=main_table, or a list of experiments.")
 
@@ -228,8 +234,9 @@ def run_study(request: StudyRequest) -> Study | None:
         return None
 
     tasks = request.generation.tasks
-    # Without a family to search there is nothing that several processes could share.
-    processes = resolve_num_workers(request.num_workers, len(tasks)) if protocol.families else 1
+    # Without a family to search there is nothing that several processes could share. Workers share each task already.
+    alone = not protocol.families or request.generation.has_workers
+    processes = 1 if alone else resolve_num_workers(request.num_workers, len(tasks))
     names = [task.task.name for task in tasks]
 
     def freeze(chosen: Sequence[DecodedTask]) -> None:
@@ -316,10 +323,10 @@ def _write_report(request: StudyRequest, study: Study, results: Mapping[str, Exp
 
 def _log_plan(request: StudyRequest, protocol: StudyProtocol) -> None:
     """Log what there is to decode of each task. The model is loaded, since its tokenizer decides which prompts fit."""
-    session = Session.open(request.generation)
-    for index in range(len(request.generation.tasks)):
-        logger.info("%s", plan_message(session, index, protocol))
-    session.log_first_prompts()
+    with closing(Session.open(request.generation)) as session:
+        for index in range(len(request.generation.tasks)):
+            logger.info("%s", plan_message(session, index, protocol))
+        session.log_first_prompts()
     logger.info("%s", DRY_RUN)
 
 

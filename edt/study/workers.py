@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -81,9 +82,10 @@ def decode_tasks(
     indices = range(len(request.tasks))
     if processes == 1:
         worker = _TaskWorker(request=request, protocol=protocol, metrics=metrics)
-        chosen = [worker.dev(index) for index in indices]
-        freeze(chosen)
-        return [worker.test(index, decoded) for index, decoded in enumerate(chosen)]
+        with closing(worker.session):
+            chosen = [worker.dev(index) for index in indices]
+            freeze(chosen)
+            return [worker.test(index, decoded) for index, decoded in enumerate(chosen)]
 
     worker = _TaskWorker(request=request, protocol=protocol, metrics=replace(metrics, num_workers=1), is_alone=False)
     return run_in_processes(worker, processes, sorted(indices, key=lambda index: -worker.cost(index)), freeze)

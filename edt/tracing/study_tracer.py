@@ -34,7 +34,8 @@ class StudyTracer:
     @cached_property
     def session(self) -> Session:
         """The study's model, loaded."""
-        return Session.open(self.request)
+        # With the weights here, whose distributions are read; workers give rows alone.
+        return Session.open(self.request.without_workers())
 
     @property
     def engine(self) -> ModelEngine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -106,22 +107,22 @@ def tune(request: TuneRequest) -> list[SearchResult]:
     With `dry_run`, only log what there is to decode, and return [].
     """
     progress = SearchProgress()
-    session = Session.open(request.generation, progress)
-    indices = range(len(request.generation.tasks))
-    for index in indices:
-        check_resamples(request.metrics.bootstrap, session.n_examples(index))
-    # Before the first row, so that a search that is too long can be stopped here.
-    for index in indices:
-        logger.info("%s", _plan_message(request, session, index))
-    if request.generation.dry_run:
-        session.log_first_prompts()
-        logger.info("%s", DRY_RUN)
-        return []
+    with closing(Session.open(request.generation, progress)) as session:
+        indices = range(len(request.generation.tasks))
+        for index in indices:
+            check_resamples(request.metrics.bootstrap, session.n_examples(index))
+        # Before the first row, so that a search that is too long can be stopped here.
+        for index in indices:
+            logger.info("%s", _plan_message(request, session, index))
+        if request.generation.dry_run:
+            session.log_first_prompts()
+            logger.info("%s", DRY_RUN)
+            return []
 
-    groups = [(index,) for index in indices] if request.search.per_task else [tuple(indices)]
-    # listed before the first search, so that the searches of this command are not compared with each other
-    earlier = search_folders(request.generation.runs)
-    return [_search_tasks(request, session, group, progress, earlier) for group in groups]
+        groups = [(index,) for index in indices] if request.search.per_task else [tuple(indices)]
+        # listed before the first search, so that the searches of this command are not compared with each other
+        earlier = search_folders(request.generation.runs)
+        return [_search_tasks(request, session, group, progress, earlier) for group in groups]
 
 
 def _plan_message(request: TuneRequest, session: Session, index: int) -> str:

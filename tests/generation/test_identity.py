@@ -82,6 +82,9 @@ OUTSIDE = {
     "engine.kv_budget": 10_000_000,
     "engine.max_rows": 3,
     "engine.compile": "false",
+    # Of workers: tests/generation/test_ray_workers.py holds that they name and write the run of one process.
+    "engine.workers": None,
+    "cluster.*": None,
     "metrics.*": None,
     "sampling.trace": "true",
     "paths.traces": "elsewhere",

@@ -1,0 +1,338 @@
+"""Workers on Ray: the same parts as one process, whatever happens to the workers."""
+
+import gc
+import importlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edt.cli import main
+from edt.decoding.engine import PlanLimits
+from edt.errors import ConfigError, ModelError, WorkerError
+from edt.generation import generate
+from edt.generation.cluster_spec import ClusterSpec
+from edt.generation.ray_worker import Answer, WorkerFacts
+from edt.generation.ray_workers import RayEngine, _join, _resources
+from edt.generation.session import Session
+from edt.models.spec import ModelSpec
+from edt.strategies import Fixed
+from tests.support.processes import is_running, linux, until
+from tests.support.small_runs import bytes_of, rows_of, run_of
+from tests.support.worker_strategies import Deadly, Narrow
+
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Ray with two CPUs, which all tests of this module share: it takes seconds to start."""
+    _join(ray, ClusterSpec(), 2)
+    yield
+    with warnings.catch_warnings():
+        # Ray leaves the objects of its own processes behind, without waiting for them.
+        warnings.simplefilter("ignore", ResourceWarning)
+        ray.shutdown()
+        gc.collect()
+
+
+def on_workers(request, workers=2):
+    return replace(request, engine=replace(request.engine, workers=workers))
+
+
+def process_of(engine):
+    """The process of the worker that answered last."""
+    return int(re.match(r"process (\d+)", list(engine.facts)[-1]).group(1))
+
+
+def test_the_parts_are_those_of_one_process(cluster, ask, tmp_path):
+    whole = run_of(ask(runs=tmp_path / "one", splits=("dev", "test")))
+    run = run_of(on_workers(ask(splits=("dev", "test"))))
+    assert run.folder.name == whole.folder.name
+    assert bytes_of(run) == bytes_of(whole)
+    assert len(bytes_of(run)) > 4
+    # What is on disk is not decoded again.
+    before = {path: path.stat().st_mtime_ns for path in run.parts()}
+    run_of(on_workers(ask(splits=("dev", "test"))))
+    assert {path: path.stat().st_mtime_ns for path in run.parts()} == before
+
+
+@linux
+def test_a_worker_that_is_killed_costs_nothing(cluster, ask, tmp_path, monkeypatch, caplog):
+    whole = bytes_of(run_of(ask(runs=tmp_path / "one", samples=4)))
+    session = Session.open(on_workers(ask(samples=4)))
+    honest, killed = generate.write_part, []
+
+    def killing(*arguments):
+        honest(*arguments)
+        # After the first part, and after one of those that the replacement has a share in.
+        if len(killed) < 2 and len(session.engine.facts) == 2 + len(killed):
+            killed.append(process_of(session.engine))
+            os.kill(killed[-1], signal.SIGKILL)
+
+    monkeypatch.setattr(generate, "write_part", killing)
+    with closing(session):
+        (run,) = session.decode()
+    assert bytes_of(run) == whole
+    assert len(set(killed)) == 2
+    assert "a worker has ended; process" in caplog.text
+
+
+@pytest.mark.long
+@linux
+def test_ten_workers_are_killed_at_random_moments(cluster, ask, tmp_path):
+    """Also while they load the model, and two at once."""
+    request = ask(samples=40, max_rows=2)
+    whole = bytes_of(run_of(replace(request, runs=tmp_path / "one")))
+    session = Session.open(on_workers(request))
+    chance, killed, done = random.Random(0), [], threading.Event()
+
+    def workers():
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if path.read_bytes().startswith(b"ray::Worker") and is_running(int(path.parent.name)):
+                    found.append(int(path.parent.name))
+            except OSError:
+                continue
+        return found
+
+    def kill():
+        while len(killed) < 10 and not done.wait(chance.uniform(0, 2)):
+            for process in chance.sample(workers(), min(len(workers()), chance.choice([1, 1, 2]))):
+                os.kill(process, signal.SIGKILL)
+                killed.append(process)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        (run,) = session.decode()
+    finally:
+        session.close()
+        done.set()
+        killer.join()
+    assert bytes_of(run) == whole
+    assert len(killed) >= 10, f"only {len(killed)} were killed before the run ended"
+
+
+def test_a_chunk_that_ends_each_worker_is_an_error(cluster, ask):
+    with pytest.raises(WorkerError, match=r"4 workers ended one after the other .*the same command continues"):
+        run_of(on_workers(ask([Deadly(t0=1)])))
+
+
+def test_a_shortage_of_memory_in_a_worker_splits_the_chunk(cluster, ask):
+    """And then decodes smaller batches: two workers find that out at the same time."""
+    run = run_of(on_workers(ask([Narrow(t0=1)], samples=100, max_rows=1000)))
+    (planned,) = run.manifest.passes
+    ids = [ids for chunk in planned.chunks for ids in chunk]
+    assert planned.splits > 1
+    assert sorted(ids) == sorted(run.manifest.splits["test"]["ids"])
+    assert len(rows_of(run)) == 100 * len(ids)
+
+
+def test_an_error_in_a_worker_is_that_of_one_process(cluster, ask, tmp_path):
+    # The tokenizer is there, and the command finds nothing wrong: only a worker reads the weights.
+    folder = shutil.copytree(ask().model.path, tmp_path / "model")
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    request = replace(ask(), model=ModelSpec(path=str(folder), device="cpu"))
+    with pytest.raises(ModelError) as alone:
+        run_of(request)
+    with pytest.raises(ModelError) as error:
+        run_of(on_workers(request))
+    assert str(error.value) == str(alone.value)
+
+
+def test_a_strategy_that_a_worker_cannot_import_is_an_error(cluster, ask, tmp_path, monkeypatch):
+    @dataclass(frozen=True, kw_only=True)
+    class Inner(Fixed):
+        family = "inner"
+
+    with pytest.raises(ConfigError, match=r"cannot be given what this command uses \(.*Inner.*PYTHONPATH"):
+        run_of(on_workers(ask([Inner(t0=1)])))
+
+    # Importable here, where the folder became known after the workers had begun.
+    session = Session.open(on_workers(ask()))
+    text = "from edt.strategies import Fixed\nclass Late(Fixed):\n    family = 'late'\n"
+    (tmp_path / "late_strategy.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    Late = importlib.import_module("late_strategy").Late
+
+    with pytest.raises(ConfigError, match=r"cannot import what this command uses \(No module named 'late_strategy'"):
+        session.decode([Late(t0=1)])
+    # The workers are whole, and those that begin now know the folder.
+    session.decode([Fixed(t0=1)])
+    session.close()
+    run_of(on_workers(ask([Late(t0=1)])))
+
+
+WORDS = ["generate", "task=mini_xlsum", "task.limit=12", "strategy=fixed", "strategy.t0=[0.5,1]", "engine.max_rows=4"]
+
+
+@linux
+def test_ctrl_c_ends_all_processes_and_the_run_continues(tmp_path, capsys):
+    words = [*WORDS, "sampling.samples=8", "sampling.max_new_tokens=16", "model.device=cpu"]
+    command = [sys.executable, "-m", "edt", *words, "engine.workers=2", f"paths.runs={tmp_path / 'two'}"]
+    # A group of its own, all of which gets the signal, as from a terminal.
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0)
+    until(lambda: list((tmp_path / "two").rglob("part-*.parquet")) or process.poll() is not None, 240)
+    children = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if belongs(path, process.pid)]
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Finished parts are kept; the same command continues from there." in err
+    assert out == ""
+    assert len(children) > 3
+    until(lambda: not any(map(is_running, children)), 60)
+
+    # Another number of workers, none here, continues with the same plan.
+    stopped = {path.name for path in (tmp_path / "two").rglob("part-*.parquet")}
+    assert main([*words, f"paths.runs={tmp_path / 'two'}"]) == 0
+    assert main([*words, f"paths.runs={tmp_path / 'one'}"]) == 0
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / n).rglob("part-*")} for n in ("one", "two"))
+    assert one == two
+    assert 0 < len(stopped) < len(one)
+
+
+def belongs(cmdline, group):
+    try:
+        return os.getpgid(int(cmdline.parent.name)) == group or b"/ray/" in cmdline.read_bytes()
+    except (OSError, ValueError):
+        return False
+
+
+NODE = {"Alive": True, "Resources": {"CPU": 16.0, "GPU": 2.0}}
+TEN, SIX = ({"Alive": True, "Resources": {"CPU": number}} for number in (10.0, 6.0))
+GPU, CPUS = {"num_gpus": 1, "num_cpus": 0}, {"num_gpus": 0}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "device", "mixed", "wanted"),
+    [
+        ([NODE], None, "auto", False, [GPU, GPU]),
+        ([NODE, NODE], 3, "cuda", False, [GPU] * 3),
+        ([NODE], 4, "cpu", False, [{**CPUS, "num_cpus": 4}] * 4),
+        ([TEN, SIX], None, "cpu", False, [{**CPUS, "num_cpus": 6}] * 2),
+        ([NODE, SIX], None, "cpu", False, [{**CPUS, "num_cpus": 8}] * 2),
+        ([NODE], 3, "auto", True, [GPU, GPU, {**CPUS, "num_cpus": 16}]),
+        ([NODE, {**NODE, "Alive": False}], None, "auto", False, [GPU, GPU]),
+        ([SIX], 6, "auto", False, [{**CPUS, "num_cpus": 1}] * 6),
+    ],
+)
+def test_what_each_worker_gets(nodes, workers, device, mixed, wanted):
+    spec, cluster = ModelSpec(path="edt:mini", device=device), ClusterSpec(mixed=mixed)
+    assert _resources(nodes, workers, spec, cluster) == wanted
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "device", "said"),
+    [
+        ([NODE], 3, "auto", "engine.workers is 3, but there are 2 GPUs, .*cluster.mixed=true"),
+        ([SIX], 7, "auto", "engine.workers is 7, but there are 6 CPUs"),
+        ([NODE], 2, "cuda:1", "model.device is 'cuda:1', but each worker gets a GPU of its own"),
+    ],
+)
+def test_resources_that_are_not_there(nodes, workers, device, said):
+    with pytest.raises(ConfigError, match=said):
+        _resources(nodes, workers, ModelSpec(path="edt:mini", device=device), ClusterSpec())
+
+
+def facts(where, device="cpu", dtype="float32", budget=10, version="1"):
+    made_on = {"packages": {"torch": version}, "platform": "Linux", "device_name": device, "threads": 1}
+    identity = {"engine": "edt", "model": {"device": device, "dtype": dtype}}
+    limits = PlanLimits(budget=budget, max_rows=budget, max_tokens=budget)
+    return WorkerFacts(where=where, environment=made_on, identity=identity, limits=limits)
+
+
+def engine_of(*several, mixed=False):
+    engine = RayEngine(model=None, spec=None, ray=ray, actors=several, mixed=mixed)
+    for each in several:
+        engine.heard(lambda each=each: Answer(value=None, facts=each, warnings=["slow"]))
+    return engine
+
+
+def test_the_plan_fits_the_smallest_worker_and_the_run_is_named_by_it(caplog):
+    engine = engine_of(facts("a", "cuda", budget=30), facts("b", budget=20), facts("c", budget=25), mixed=True)
+    assert engine.plan_limits() == PlanLimits(budget=20, max_rows=20, max_tokens=20)
+    assert engine.identity()["model"]["device"] == engine.made_on["device_name"] == "cpu"
+    # What every worker says is said once.
+    assert caplog.messages == ["slow"]
+    # A smaller one in the place of another leaves the plan as it is.
+    engine.heard(lambda: Answer(value=None, facts=facts("d", budget=1), warnings=[]))
+    assert engine.plan_limits().budget == 20
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (facts("b", "cuda"), r"\(a, b\): device cpu and cuda\. .*cluster.mixed=true"),
+        (facts("b", version="2"), r"\(a, b\): torch 1 and 2\."),
+        (facts("b", "cuda", dtype="bfloat16"), "different models .*set model.dtype"),
+    ],
+)
+def test_workers_that_differ_are_refused(other, said):
+    with pytest.raises(ConfigError, match=said):
+        engine_of(facts("a"), other)
+
+
+def test_other_weights_are_refused_also_where_devices_may_differ():
+    with pytest.raises(ConfigError, match="different models"):
+        engine_of(facts("a"), facts("b", dtype="float64"), mixed=True)
+
+
+def test_a_cluster_that_is_not_there_is_an_error():
+    def nothing(**options):
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    missing = SimpleNamespace(init=nothing)
+    with pytest.raises(ConfigError, match=r"no Ray cluster at cluster.address=auto \(Could not .*ray start --head"):
+        _join(missing, ClusterSpec(address="auto"), None)
+    with pytest.raises(WorkerError, match=r"Ray does not start here \(Could not .*engine.workers=1"):
+        _join(missing, ClusterSpec(), 2)
+
+
+def test_the_usage_report_is_off_and_sigterm_stays_the_commands(cluster, monkeypatch):
+    asked = []
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "of a test, to be set back")
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED")
+    handler = signal.getsignal(signal.SIGTERM)
+    fake = SimpleNamespace(
+        init=lambda **options: (asked.append(options), signal.signal(signal.SIGTERM, lambda *a: None)),
+        _private=SimpleNamespace(worker=SimpleNamespace()),
+    )
+    _join(fake, ClusterSpec(), 5)
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert asked[0]["address"] == "local"
+    assert asked[0]["num_cpus"] >= 5
+    assert asked[0]["include_dashboard"] is False
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["engine.workers=0"], "engine.workers is 0; it must be 1 or more"),
+        (["engine.workers=two"], "engine.workers is 'two'; it must be a whole number or null"),
+        (["cluster.address=local"], "cluster.address is 'local'; it must be auto or HOST:PORT"),
+        (["cluster.adress=auto"], "cluster"),
+    ],
+)
+def test_options_that_cannot_be(words, said, capsys, tmp_path):
+    assert main([*WORDS, *words, f"paths.runs={tmp_path}"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_worker_imports_torch_itself():
+    """The module that a worker begins with is light: Ray chooses its GPU before torch may look for one."""
+    code = "import sys, edt.generation.ray_worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
