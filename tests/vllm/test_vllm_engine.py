@@ -1,5 +1,6 @@
 """engine=vllm in vLLM itself, on SmolLM2: `make test-vllm`, in an environment of vLLM's CPU build."""
 
+import os
 from argparse import Namespace
 
 import pytest
@@ -10,11 +11,11 @@ from edt.adapters.vllm_spec import VLLMSpec
 from edt.decoding.engine_specs import BatchedSpec
 from edt.decoding.request import DecodeRequest
 from edt.decoding.sampling import Limits, Sampling
-from edt.models.language_model import LanguageModel
 from edt.models.spec import ModelSpec
 from edt.strategies import EDT, KLD, Fixed
 from edt.tasks.prompts import text_prompt
 from scripts.bench_engines import DECODABLE, decode, measure
+from tests.support.fetched_models import link, load
 
 pytestmark = [
     pytest.mark.real_model("smollm2_135m"),
@@ -24,20 +25,19 @@ pytestmark = [
 ]
 
 SPEC = ModelSpec(path="edt:smollm2_135m", dtype="float32")
-TEXTS = ("The city council voted on Tuesday to", "In physics, entropy is", "She opened the letter and read:")
+TEXTS = ("The city council voted on Tuesday to", "She opened the letter and read:")
 
 
 @pytest.fixture(scope="module")
-def vllm(tmp_path_factory):
-    import os
-
+def vllm():
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    link("smollm2_135m")
     return VLLMSpec(options={"max_model_len": 512, "enforce_eager": True}, max_num_seqs=24).open(SPEC)
 
 
 @pytest.fixture(scope="module")
 def model():
-    return LanguageModel.load(SPEC)
+    return load("smollm2_135m")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def prompts(model):
 
 def test_rows_are_those_of_the_default_engine_but_for_near_ties(vllm, model, prompts):
     batched = BatchedSpec(compile=False).build(model)
-    figures = measure(model, batched, vllm, prompts, DECODABLE, Namespace(tokens=12, draws=300, compile=False))
+    figures = measure(model, batched, vllm, prompts, DECODABLE, Namespace(tokens=8, draws=150, compile=False))
     print(figures)
     # Every difference is one of rounding, and there are few.
     assert figures["differences_explained"] == figures["differences"]
@@ -64,7 +64,7 @@ def test_stop_texts_end_rows_as_here(vllm, model, prompts):
         prompts,
         [Fixed(t0=1.0), EDT(t0=1.2, theta=0.3)],
         sampling=Sampling(samples=3),
-        limits=Limits(max_new_tokens=24, stop=(".", ",")),
+        limits=Limits(max_new_tokens=16, stop=(".", ",")),
     )
     ours, _, _ = decode(BatchedSpec(compile=False).build(model), request)
     theirs, _, _ = decode(vllm, request)
