@@ -34,7 +34,7 @@ from edt.generation.environment import installed_version
 from edt.logs import command_log, log_to_stderr
 from edt.paths import typed_path
 from edt.redact import json_without_secrets, without_secrets
-from edt.terminal_text import visible_lines
+from edt.terminal_text import visible, visible_lines
 
 __all__ = ["config_folder", "run_command"]
 
@@ -103,7 +103,8 @@ def _wants_traceback() -> bool:
 
 
 def _print_error(command: str, error: EdtError) -> None:
-    print(f"edt {command}: {visible_lines(without_secrets(str(error)))}", file=sys.stderr)
+    # One line whatever the words of the command hold: a line break in one of them is shown as a sign.
+    print(f"edt {command}: {visible(without_secrets(str(error)))}", file=sys.stderr)
 
 
 def _run(command: str, arguments: Sequence[str]) -> int:

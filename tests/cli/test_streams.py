@@ -95,3 +95,22 @@ def test_the_status_does_not_depend_on_the_reader_of_the_output(words):
     ended = subprocess.run([sys.executable, "-m", "edt", *words], stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "++hydra.verbose=a\nb"],
+        ["run", "+hydra.run.dir=a\r\nb"],
+        ["train", "--cfg", "job", "hydra/launcher=\u2028"],
+        ["run", "task.path=none\nsuch"],
+        ["score", "runs=none\nsuch"],
+        ["list", "a\nb"],
+    ],
+)
+def test_an_error_is_one_line_whatever_the_words_hold(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"edt {words[0]}: ")
+    assert "⏎" in line

@@ -2,10 +2,11 @@
 
 import logging
 import random
+import time
 
 import pytest
 
-from tests.faults.config_fuzz import Planned, attempt, bases, cases, complaint, composed, execute
+from tests.faults.config_fuzz import Planned, TooLong, attempt, bases, bound, cases, complaint, composed, execute
 from tests.faults.place import Place
 
 SAMPLE = 400
@@ -50,3 +51,18 @@ def test_a_sample_of_wrong_values_is_refused_in_one_sentence(configs, capsys):
 @pytest.mark.parametrize("base", bases())
 def test_every_wrong_value_is_refused_in_one_sentence(base, configs, capsys):
     assert not complaints([case for case in distinct(cases(configs)) if case.base == base], configs)
+
+
+def test_a_case_is_bound_by_its_own_time_and_not_by_that_of_other_programs():
+    """Waiting is allowed for ten times as long: on busy cores a command waits for its turn."""
+    with bound(0.1):
+        time.sleep(0.3)
+    with pytest.raises(TooLong), bound(0.1):
+        _work_for_ever()
+    with pytest.raises(TooLong), bound(0.1):
+        time.sleep(30)
+
+
+def _work_for_ever():
+    while True:
+        pass
