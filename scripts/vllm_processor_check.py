@@ -97,7 +97,7 @@ def temperature(z: Tensor, given: dict[str, Any], step: int) -> float:
         case "switch":
             return float(given["t_high"] if h >= given["h"] else given["t_low"])
         case _:
-            return max(1 + float(given["t_high"]) - math.exp(step / given["decay"]), given["t_low"])
+            return max(1 + float(given["t_high"]) - math.exp(step / given["decay"]), float(given["t_low"]))
 
 
 def main() -> None:

@@ -145,7 +145,7 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
             self._remember(request)
 
         # 3. The division, of these rows alone: those of other requests must not change in a single bit.
-        each = temperature_R.split(batch.block_rows)
+        each = torch.split(temperature_R, batch.block_rows)
         for at, block_RV, block_temperature_R in zip(batch.blocks, blocks, each, strict=True):
             scaled_RV = sampler_scores(scale_shifted(block_RV, block_temperature_R), block_temperature_R)
             if not isinstance(at, slice):
