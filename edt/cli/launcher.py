@@ -91,7 +91,7 @@ def launch(
         raise ConfigError(f"the jobs cannot be submitted: {one_line(error)}") from error
     logger.info(
         "edt %s: %d jobs of at most %s minutes are submitted (%s); their output is in %s. This command waits for them; "
-        "when it is stopped, they go on.",
+        "when it is stopped, they continue.",
         command,
         len(jobs),
         settings["timeout_min"],

@@ -22,7 +22,7 @@ class TaskSamples:
     """The samples of one setting on one task and split: `texts[e]` are those of example e, in order.
 
     quality, extra_metrics, language: what a run says of its task; None, () and None for files, which say nothing.
-    for_scale: whether the run holds the setting for EDA's scale alone, and nobody asked for it.
+    for_scale: whether the run holds the setting for EDA's scale alone, and nobody chose it.
     """
 
     source: str

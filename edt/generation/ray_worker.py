@@ -1,4 +1,4 @@
-"""A worker on Ray: what runs in a process of its own, on this or another machine. See `ray_workers`."""
+"""A worker on Ray: what runs in a separate process, on this or another machine. See `ray_workers`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Worker:
 
     def __init__(self, home: Home, settings: bytes, threads: int) -> None:
         os.environ.update(home.variables)
-        # Without a GPU of its own it must not see one: it would share that of another worker.
+        # A worker that was given no GPU must not see one: it would share that of another worker.
         if threads:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         sys.path += [folder for folder in home.module_folders if folder not in sys.path]

@@ -75,7 +75,7 @@ class RayEngine(Engine):
             module_folders=[os.path.abspath(folder) for folder in sys.path],
             variables={name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
         )
-        # A worker is one process, with an engine of its own.
+        # A worker is one process with one engine.
         settings = packed((replace(spec, workers=None), request.model))
         worker = ray.remote(Worker).options
         actors = [
@@ -272,7 +272,7 @@ def _resources(
 ) -> list[dict[str, int]]:
     """Return what each worker gets: a GPU where there are some, else an equal number of CPUs of one machine."""
     if model.device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"model.device is '{model.device}', but each worker gets a GPU of its own; use auto or cuda.")
+        raise ConfigError(f"model.device is '{model.device}', but each worker gets a separate GPU; use auto or cuda.")
     found = [node["Resources"] for node in nodes if node["Alive"]]
     cpus = [int(each.get("CPU", 0)) for each in found]
     gpus = 0 if model.device == "cpu" else sum(int(each.get("GPU", 0)) for each in found)

@@ -45,7 +45,7 @@ def line_colors(count: int) -> list[Any]:
 
 
 def curve_styles(families: Sequence[str]) -> list[dict[str, Any]]:
-    """Return how to draw each of these curves, which are named by their family: its color, and a dash of its own.
+    """Return how to draw each of these curves, which are named by their family: its color, and a dash.
 
     A reader knows a family by its color from the other figures, so its curves differ in their dashes.
     """

@@ -135,7 +135,7 @@ def table_rows(
 
     run_labels: in what a run differs from the others of its model and task, by generation id. Used wherever there are
         several of them; a run without a label is named by its id there. deltas: the columns whose difference to the
-        baseline has a column of its own.
+        baseline has a separate column.
     """
     by_group: dict[Group, dict[str, dict[str, ScoreRow]]] = {}
     for score in scores:

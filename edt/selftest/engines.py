@@ -99,8 +99,8 @@ _SHORTER = (
     Sizes(prompts=2, samples=1, tokens=8),
     Sizes(prompts=2, samples=1, tokens=4),
 )
-"""What is tried for large models. Two prompts, which differ in length: with one there is no padding to go wrong. Four
-tokens: rows of a prompt's settings have to part, and to go on after that.
+"""What is tried for large models. Two prompts, which differ in length: with one there is no padding to be wrong. Four
+tokens: rows of a prompt's settings have to part, and to continue after that.
 """
 
 

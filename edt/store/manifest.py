@@ -43,7 +43,7 @@ class Pass:
     continued: tuple[Mapping[str, Any], ...] = ()
     """The environments of the commands that decoded more of it under other versions or on another machine, in order."""
     scale: tuple[str, ...] = ()
-    """The settings among the rows that nobody asked for: fixed temperatures that give EDA its scale."""
+    """The settings among the rows that nobody chose: fixed temperatures that give EDA its scale."""
 
     def split_chunk(self, chunk: int) -> Pass:
         """Return the pass with a chunk of several examples in two."""
@@ -100,7 +100,7 @@ class Manifest:
     @property
     def scale_settings(self) -> frozenset[str]:
         """The settings that were decoded for EDA's scale alone. Empty in folders of before it was recorded."""
-        # Another command may have asked for one of them later, for other samples or another split.
+        # Another command may have added one of them later, for other samples or another split.
         own = {name for one in self.passes for name, _ in one.rows if name not in one.scale}
         return frozenset(name for one in self.passes for name in one.scale) - own
 
@@ -114,7 +114,7 @@ class Manifest:
         content = {"generation_id": self.generation_id, **asdict(self)}
         del content["is_sealed"]
         for one in content["passes"]:
-            # Most passes are of one command, and of settings that somebody asked for.
+            # Most passes are of one command, and of settings that somebody chose.
             for name in ("continued", "scale"):
                 if not one[name]:
                     del one[name]

@@ -307,7 +307,7 @@ class FrozenChoices:
         return (
             f"confirm is {self.folder}, whose choices of {task} were made with another model, other limits or other "
             f"metrics than those of this study ({changed}): on EDA's scale of that study they say nothing of it. Give "
-            "the options of before; or, for another model, a study of its own, without confirm."
+            "the options of before; or, for another model, a separate study, without confirm."
         )
 
     def constants(self, task: str) -> EdaConstants:

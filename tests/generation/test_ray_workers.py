@@ -239,7 +239,7 @@ def test_what_each_worker_gets(nodes, workers, device, mixed, wanted):
     [
         ([NODE], 3, "auto", "engine.workers is 3, but there are 2 GPUs, .*cluster.mixed=true"),
         ([SIX], 7, "auto", "engine.workers is 7, but there are 6 CPUs"),
-        ([NODE], 2, "cuda:1", "model.device is 'cuda:1', but each worker gets a GPU of its own"),
+        ([NODE], 2, "cuda:1", "model.device is 'cuda:1', but each worker gets a separate GPU"),
     ],
 )
 def test_resources_that_are_not_there(nodes, workers, device, said):

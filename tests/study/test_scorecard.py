@@ -45,7 +45,7 @@ def test_each_row_names_its_claim_so_that_sorting_keeps_them_together():
 def test_the_note_says_that_the_verdict_of_a_single_task_is_not_corrected():
     note = _scorecard(BY_CLAIM).note
     assert (
-        "the verdict on a single task, and a gain under “why”, is that of its own interval, without a correction"
+        "the verdict on a single task, and a gain under “why”, is that of the interval alone, without a correction"
         in note
     )
     assert "may say “cannot tell” of the same task" in note
