@@ -50,6 +50,7 @@ class AnswerJournal:
         """Keep an answer."""
         self.answers[key] = answer
         if self._file is not None:
+            # With a digest: a line that was damaged must not become an output.
             content: list[Any] = [list(key), asdict(answer)]
             self._file.write(json.dumps([*content, digest(content)], ensure_ascii=False) + "\n")
             # Now: whoever stops the command keeps what was answered.

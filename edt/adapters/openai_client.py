@@ -86,9 +86,11 @@ class Client:
         return f"the server at {without_secrets(self.spec.base_url)}"
 
     async def _asked(self, method: str, url: str, body: Mapping[str, Any] | None) -> Any:
+        # Repetitions count as well: the limit of a server is on requests, not on rows.
         await self._wait_for_turn()
         try:
             response = await self._http.request(method, url, json=body)
+        # A connection that was cut or refused, a time that ran out: any of them may be over the next time.
         except httpx.TransportError as error:
             raise UnusableAnswerError(f"{type(error).__name__}: {one_line(error)}") from error
         if response.status_code in _REPEATED or response.status_code >= 500:
@@ -98,6 +100,7 @@ class Client:
             )
         if response.status_code != 200:
             raise ServerError(self._refusal(response))
+        # A proxy may answer 200 with a page of text while the server starts.
         try:
             return response.json()
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -120,6 +123,7 @@ class Client:
             content = response.json()
         except (json.JSONDecodeError, UnicodeDecodeError):
             content = response.text
+        # {"error": {"message": …}} is the usual form, {"error": "…"} and {"message": …} occur.
         if isinstance(content, dict):
             inner = content.get("error", content)
             content = inner.get("message", inner) if isinstance(inner, dict) else inner
@@ -133,6 +137,7 @@ class Client:
         """Wait until another request may begin, at an even pace."""
         if self.spec.requests_per_minute is None:
             return
+        # The turn is taken before the wait, so that others queue behind it.
         now = time.monotonic()
         turn = max(now, self._next)
         self._next = turn + 60.0 / self.spec.requests_per_minute

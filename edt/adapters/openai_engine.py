@@ -54,8 +54,10 @@ class OpenAIEngine(Engine):
     def connect(cls, spec: OpenAISpec, model: ModelSpec) -> OpenAIEngine:
         """Return the engine after the server has said what it serves. Raises ConfigError, ModelError or ServerError."""
         check_extra("openai", "engine=openai")
+        # Before the server is asked: a mistyped model needs no network to be found.
         served = ServedModel.load(model, weights=False)
         entry, server = asyncio.run(_found(spec))
+        # vLLM says it; of other servers the limit is what the configuration says.
         context = entry.get("max_model_len")
         if isinstance(context, int):
             served = replace(served, most_context=context)
@@ -70,6 +72,7 @@ class OpenAIEngine(Engine):
 
     def identity(self) -> dict[str, Any]:
         """See Engine. The address is no part of it: the same model may be served elsewhere tomorrow."""
+        # The kind too: servers differ in their samplers, and so in what a seed gives.
         served = {"server": self.server.kind, "served_model": self.server.model}
         return {"engine": self.name, "noise": "server", "model": {**self.model.identity, **served}}
 
@@ -101,6 +104,7 @@ class OpenAIEngine(Engine):
         Raises ServerError where the server refuses a row or gives no usable answer to it.
         """
         self.check_strategies(request.strategies)
+        # Example by example, so that the server finds the beginning of a prompt in its cache.
         pairs: list[Pair] = [(index, row) for index in range(len(request.prompts)) for row in request.rows]
         journal = AnswerJournal(request.journal)
         keys = {
@@ -111,6 +115,7 @@ class OpenAIEngine(Engine):
             )
             for pair in pairs
         }
+        # A command that was stopped continues with the rows that it has no answer to.
         missing = [pair for pair in pairs if keys[pair] not in journal.answers]
         request.on_step(float(len(pairs) - len(missing)), 0)
         if missing:
@@ -124,7 +129,7 @@ class OpenAIEngine(Engine):
     ) -> None:
         """Ask for rows until none waits, and keep each answer as it comes."""
         async with Client(self.spec) as client:
-
+            # Each takes the next row when it is free: a fixed share would wait for the one with the longest rows.
             async def ask_on() -> None:
                 while waiting:
                     pair = waiting.popleft()
@@ -189,6 +194,7 @@ class OpenAIEngine(Engine):
             return answer
         ids = list(answer.token_ids)
         text = self._decoded(ids)
+        # No stop of ours in it: the whole answer, with the text that this tokenizer makes.
         if cut_at_stop(text, limits) == text:
             return replace(answer, text=text)
         # The shortest beginning that holds the stop, as if the row had ended there.
@@ -201,11 +207,13 @@ class OpenAIEngine(Engine):
 
     def _decoded(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, without the token that ends it."""
+        # As in a text that is decoded here: the end token is no part of it, also where it is spelled out.
         at_end = bool(ids) and ids[-1] in self.model.eos_ids
         return self.model.decode([list(ids[:-1] if at_end else ids)])[0]
 
     def _text(self, token_ids: Sequence[int]) -> str:
         """Return a prompt as text, without the token that a server puts before it by itself."""
+        # The server tokenizes the text again and adds this token once more.
         begins = bool(token_ids) and token_ids[0] == self.model.tokenizer.bos_token_id
         return self.model.as_read(token_ids[1:] if begins else token_ids)
 
@@ -215,7 +223,9 @@ class OpenAIEngine(Engine):
         if ids is None:
             # The server says no ids: those that this tokenizer makes of its text.
             ids = tuple(self.model.tokenizer(answer.text, add_special_tokens=False, verbose=False)["input_ids"])
+        # Once more, for servers that return no ids and may leave the stop in the text.
         text = cut_at_stop(answer.text, request.limits)
+        # Only a fixed temperature is known without the distributions.
         t0 = strategy.t0 if isinstance(strategy, Fixed) else None
         return Generation(
             task=prompt.task,
@@ -274,6 +284,7 @@ def _listed(content: Any, spec: OpenAISpec) -> dict[str, Any]:
             "ends in /v1 for most servers."
         )
     names = [entry["id"] for entry in entries]
+    # One model is the usual case, and needs no name.
     if spec.served_model is None:
         if len(entries) > 1:
             raise ConfigError(
@@ -290,12 +301,14 @@ def _listed(content: Any, spec: OpenAISpec) -> dict[str, Any]:
 
 def _kind(entry: dict[str, Any]) -> str:
     """Return the kind of a server, by whom it names as the owner of its models."""
+    # vLLM and llama.cpp name themselves there.
     owner = str(entry.get("owned_by", ""))
     return owner if owner in KINDS else "openai"
 
 
 async def _has_edt(client: Client, server: VLLMServer) -> bool:
     """Return whether the server runs our logits processor: it alone refuses a rule without its parameters."""
+    # One token, of a request that only the processor refuses.
     body = {**server.body([0], Fixed(t0=1.0), tokens=1, stop=(), seed=0), "vllm_xargs": {KEY: "{}"}}
     url = server.path(client.spec.base_url)
     try:

@@ -80,9 +80,11 @@ class Server(ABC):
         choices = content.get("choices") if isinstance(content, Mapping) else None
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
             raise UnusableAnswerError("an answer without a choice")
+        # One row is one request, so there is one choice.
         choice = choices[0]
         if not isinstance(choice.get("text"), str):
             raise UnusableAnswerError("a choice without a text")
+        # Anything else, as "content_filter" or "abort", is no row of the model.
         if choice.get("finish_reason") not in ("stop", "length", "eos_token", "stop_sequence"):
             raise UnusableAnswerError(f"a choice that ended by {str(choice.get('finish_reason'))[:40]!r}")
         return Answer(
@@ -146,6 +148,7 @@ class VLLMServer(Server):
     ) -> dict[str, Any]:
         """See Server."""
         if type(strategy) is not Fixed:
+            # The processor divides by the temperature of its rule, so that of the request must be 1.
             rule = {name: getattr(strategy, name) for name in settings_of(type(strategy))}
             if type(strategy) is not EDT:
                 rule["family"] = strategy.family
@@ -201,6 +204,7 @@ class LlamaServer(Server):
     ) -> dict[str, Any]:
         """See Server."""
         if type(strategy) is Dynatemp:
+            # The server takes the middle of the range and the distance to its ends.
             middle = (strategy.t_min + strategy.t_max) / 2
             temperature = {
                 "temperature": middle,
@@ -209,6 +213,7 @@ class LlamaServer(Server):
             }
         else:
             temperature = {"temperature": float(strategy.params()["t0"]), "dynatemp_range": 0.0}
+        # In the order of the table, which is ours.
         used = {name: getattr(strategy, name) for name in _LLAMA_NAMES if getattr(strategy, name) is not None}
         samplers = [_LLAMA_NAMES[name] for name in used]
         first = strategy.order == "temperature_first"
@@ -233,6 +238,7 @@ class LlamaServer(Server):
         ended = content.get("stop_type")
         if ended not in ("eos", "word", "limit"):
             raise UnusableAnswerError(f"an answer that ended by {str(ended)[:40]!r}")
+        # Cut at its beginning, without a word of it: another prompt.
         if content.get("truncated"):
             raise UnusableAnswerError("an answer whose prompt was shortened by the server (raise its --ctx-size)")
         # Where a stop text ended it, the ids may or may not hold the stop; the text does not.
@@ -242,6 +248,7 @@ class LlamaServer(Server):
 
 def _ids(value: Any) -> tuple[int, ...] | None:
     """Return token ids, None where there are none."""
+    # An unexpected form is as good as no ids: then the text counts.
     if not isinstance(value, list) or not all(isinstance(token, int) for token in value):
         return None
     return tuple(value)

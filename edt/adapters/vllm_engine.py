@@ -82,11 +82,13 @@ class VLLMEngine(Engine):
         remedy = "Read vLLM's lines above; engine.options holds arguments of its LLM, as {max_model_len: 2048}."
         with library_errors(f"vLLM cannot serve model '{model.path}'", remedy):
             llm = LLM(model=str(served.folder), **settings)
+        # It may be less than that of the configuration: what fits into the memory.
         context = int(llm.llm_engine.model_config.max_model_len)
         return cls(model=replace(served, most_context=context), spec=spec, llm=llm)
 
     def identity(self) -> dict[str, Any]:
         """See Engine."""
+        # As vLLM resolved them, which "auto" leaves to it.
         config = self.llm.llm_engine.model_config
         here = {
             "dtype": str(config.dtype).removeprefix("torch."),
@@ -103,6 +105,7 @@ class VLLMEngine(Engine):
     def plan_limits(self) -> PlanLimits:
         """See Engine."""
         device, max_rows = self.model.spec.resolved_device, self.spec.max_rows
+        # From the files: the model is in the worker, and its size alone sets a chunk.
         weights = sum(file.stat().st_size for file in self.model.folder.glob("*.safetensors")) // _SIZE_OF_WEIGHT
         return PlanLimits(
             budget=_UNLIMITED,
@@ -135,12 +138,14 @@ class VLLMEngine(Engine):
             watch=watch if limits.stop else None,
             end_id=ends[0] if ends else None,
         )
+        # Once per chunk: a request then carries only the number of its row.
         self.llm.collective_rpc("edt_begin", args=(task,))
         parameters = [
             SamplingParams(
                 # The argmax of what the processor leaves: the token that it drew.
                 temperature=0.0,
                 max_tokens=limits.max_new_tokens,
+                # Our end tokens, and not the checkpoint's: ignore_eos leaves those aside.
                 stop_token_ids=ends,
                 ignore_eos=True,
                 detokenize=False,

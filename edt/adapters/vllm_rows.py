@@ -85,6 +85,7 @@ class ChunkRows:
     def draw(self, logits_RV: Tensor, row_R: Tensor, step_R: Tensor) -> Tensor:
         """Return the token of each row at its step, [R] on the CPU, and record it. row_R, step_R: on the CPU."""
         branches = Branches.of_logits(logits_RV, self._kernels_for(logits_RV))
+        # Of the model's own logits: what is restricted next has −inf by design.
         finite_R = branches.finite_rows()
         logits_RV = self._restricted(logits_RV, step_R)
         branches.logits_BV = logits_RV
@@ -123,6 +124,7 @@ class ChunkRows:
         """Return the logits without the tokens that the checkpoint does not allow."""
         rules = self.task.rules
         logits_RV = rules.apply(logits_RV, 1)
+        # Rows of a batch are at different steps, since requests begin when there is room.
         begins = (step_R == 0).nonzero().squeeze(-1).to(logits_RV.device)
         if rules.not_at_start and len(begins):
             logits_RV = logits_RV.index_copy(0, begins, rules.apply(logits_RV[begins], 0))
@@ -144,6 +146,7 @@ class ChunkRows:
         watch, end_id = self.task.watch, self.task.end_id
         if watch is None or end_id is None:
             return token_R
+        # A row that has stopped draws on until vLLM sees the end token.
         given_R = torch.where(self.stopped_A[row_R], end_id, token_R)
         may_end_R = watch.may_end_V[token_R] | torch.isin(token_R, watch.special)
         for index in may_end_R.nonzero().squeeze(-1).tolist():
@@ -187,6 +190,7 @@ class RowProcessor(_base()):  # type: ignore[misc]
 
     def update_state(self, batch_update: BatchChange | None) -> None:
         """Follow the rows of the batch: removed, then added, then moved, in the order that vLLM prescribes."""
+        # Nothing has changed since the last step.
         if batch_update is None:
             return
         for row in batch_update.removed:
@@ -212,6 +216,7 @@ class RowProcessor(_base()):  # type: ignore[misc]
         # to give its memory away.
         step_R = torch.tensor([len(self.requests[index][1]) for index in at])
         at_R = torch.tensor(at, device=logits.device)
+        # Without a copy where all rows are ours, as always but for vLLM's trial run.
         whole = len(at) == len(logits)
         token_R = self.chunk.draw((logits if whole else logits[at_R]).float(), row_R, step_R).to(logits.device)
         only_RV = torch.full((len(at), logits.shape[-1]), -torch.inf, device=logits.device, dtype=logits.dtype)

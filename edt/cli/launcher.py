@@ -41,6 +41,7 @@ def split_launcher(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     words = [word for word in overrides if _LAUNCHER_WORD.match(word)]
     others = [word for word in overrides if word not in words]
     names = [word.partition("=")[2] for word in _choice(words)]
+    # Without a launcher the points run here, one after the other.
     if not words:
         return [], others
     if not names or names[-1] not in LAUNCHERS:
@@ -99,6 +100,7 @@ def launch(
         Path(settings["submitit_folder"]).parent,
     )
 
+    # In the order of the points, whichever ends first: the messages are those of the command line.
     failed = []
     for number, (job, point) in enumerate(zip(jobs, points, strict=True)):
         try:
@@ -143,9 +145,11 @@ def _executor(submitit: Any, settings: Mapping[str, Any]) -> Any:
     """Return submitit's executor with these settings, as Hydra's launcher builds it."""
     from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 
+    # Before the executor exists: it takes this one as an argument.
     cluster = settings["cluster"]
     of_slurm = {f"{cluster}_{name}": settings[name] for name in ("max_num_timeout",) if name in settings}
     executor = submitit.AutoExecutor(folder=settings["submitit_folder"], cluster=cluster, **of_slurm)
+    # Keys that submitit knows for all clusters; others carry the name of theirs.
     shared = set(OmegaConf.structured(BaseQueueConf).keys())
     apart = {"_target_", "cluster", "submitit_folder", "max_num_timeout"}
     executor.update_parameters(

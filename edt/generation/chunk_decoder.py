@@ -50,6 +50,7 @@ class OneChunkHere(ChunkDecoder):
 
     def begin(self, key: ChunkKey, request: DecodeRequest) -> None:
         """See ChunkDecoder."""
+        # Decoded when its result is read: nothing else runs here meanwhile.
         self._taken.append((key, request))
 
     def finished(self) -> DecodedChunk:

@@ -67,6 +67,7 @@ class RayEngine(Engine):
         assert isinstance(spec, ModelEngineSpec)
         # First, and here: what is wrong with the tokenizer needs no worker to be found.
         model = LanguageModel.load(request.model, weights=False)
+        # Whoever started Ray ends it: a program of the user's may have other work there.
         began = not ray.is_initialized()
         if began:
             _join(ray, cluster, spec.workers)
@@ -140,6 +141,7 @@ class RayEngine(Engine):
 
     def _check_like_others(self, new: WorkerFacts) -> None:
         """Raise ConfigError for a worker whose numbers would differ from those of the first."""
+        # All are compared with one, since equality is transitive.
         first = next(iter(self.facts.values()), new)
         if _without_device(first.identity) != _without_device(new.identity):
             raise ConfigError(
@@ -276,6 +278,7 @@ def _resources(
     found = [node["Resources"] for node in nodes if node["Alive"]]
     cpus = [int(each.get("CPU", 0)) for each in found]
     gpus = 0 if model.device == "cpu" else sum(int(each.get("GPU", 0)) for each in found)
+    # Without a number: one for each GPU, or for each machine.
     wanted = workers or gpus or len(found)
     on_gpu = min(wanted, gpus)
     on_cpu = wanted - on_gpu

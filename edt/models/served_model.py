@@ -42,12 +42,14 @@ class ServedModel(TextModel):
         fetches them.
         Raises ConfigError for an option that needs the weights here, ModelError for files that are missing or damaged.
         """
+        # Silently ignored, they would make outputs of another model.
         for name, remedy in _NOT_HERE.items():
             if getattr(spec, name) is not None:
                 raise ConfigError(f"model.{name} is set, and the weights are in another program: {remedy}.")
         from transformers import AutoConfig, GenerationConfig
 
         revision = None if spec.revision is None else str(spec.revision)
+        # A few files instead of the weights, which are gigabytes that only the server needs.
         folder = local_folder(spec.path, revision) if weights else tokenizer_folder(spec.path, revision)
         with library_errors(f"the configuration of model '{spec.path}' cannot be read", "Check its config.json."):
             config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
@@ -77,6 +79,7 @@ class ServedModel(TextModel):
     @property
     def context(self) -> int:
         """See TextModel."""
+        # The smaller one: a server may be started with less than the model can read.
         own = super().context
         return own if self.most_context is None else min(own, self.most_context)
 

@@ -86,6 +86,7 @@ class TextModel(ABC):
 
     def check_generation_config(self) -> None:
         """Raise ModelError for a setting of the generation config that cannot be followed; log those not used."""
+        # All three are read, since each may raise.
         rules, unused, _ = self.token_rules, unused_settings(self), self.eos_ids
         if not rules.is_empty:
             followed = ", ".join(rules.identity())
