@@ -53,6 +53,8 @@ class VLLMEngine(Engine):
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         os.environ.setdefault("VLLM_USE_V2_MODEL_RUNNER", "0")
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        # Dozens of lines at each start; warnings and errors stay.
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         _check_dtype(model)
         served = ServedModel.load(model, weights=True)
         try:
