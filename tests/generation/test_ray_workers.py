@@ -30,7 +30,7 @@ from edt.models.spec import ModelSpec
 from edt.strategies import Fixed
 from tests.support.processes import is_running, linux, until
 from tests.support.small_runs import bytes_of, rows_of, run_of
-from tests.support.worker_strategies import Deadly, Narrow
+from tests.support.worker_strategies import Deadly, Narrow, Slow
 
 ray = pytest.importorskip("ray")
 
@@ -90,40 +90,47 @@ def test_a_worker_that_is_killed_costs_nothing(cluster, ask, tmp_path, monkeypat
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 @linux
 def test_ten_workers_are_killed_at_random_moments(cluster, ask, tmp_path):
-    """Also while they load the model, and two at once."""
-    request = ask(samples=40, max_rows=2)
+    """While they decode, load the model or wait: each some time after a part was written."""
+    request = ask([Slow(t0=1)], splits=("dev", "test"), max_rows=2)
     whole = bytes_of(run_of(replace(request, runs=tmp_path / "one")))
-    session = Session.open(on_workers(request))
-    chance, killed, done = random.Random(0), [], threading.Event()
-
-    def workers():
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if path.read_bytes().startswith(b"ray::Worker") and is_running(int(path.parent.name)):
-                    found.append(int(path.parent.name))
-            except OSError:
-                continue
-        return found
+    assert len(whole) > 10
+    session, chance, killed, done = Session.open(on_workers(request)), random.Random(0), [], threading.Event()
 
     def kill():
-        while len(killed) < 10 and not done.wait(chance.uniform(0, 2)):
-            for process in chance.sample(workers(), min(len(workers()), chance.choice([1, 1, 2]))):
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
+        while len(killed) < 10 and not done.is_set():
+            # Not more often than parts are finished, or a chunk could lose all of its tries.
+            if len(list(request.runs.rglob("part-*.parquet"))) > len(killed):
+                done.wait(chance.uniform(0, 1.2))
+                for process in chance.sample(workers(), min(1, len(workers()))):
+                    os.kill(process, signal.SIGKILL)
+                    killed.append(process)
+            done.wait(0.01)
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
         (run,) = session.decode()
     finally:
-        session.close()
         done.set()
         killer.join()
+        session.close()
     assert bytes_of(run) == whole
     assert len(killed) >= 10, f"only {len(killed)} were killed before the run ended"
+
+
+def workers():
+    """The processes of workers that run on this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(b"ray::Worker") and is_running(int(path.parent.name)):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
 
 
 def test_a_chunk_that_ends_each_worker_is_an_error(cluster, ask):

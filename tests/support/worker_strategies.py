@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from time import sleep
 
 from edt.strategies import Fixed
 
@@ -27,4 +28,16 @@ class Narrow(Fixed):
     def temperature(signals, params):
         if len(params["t0"]) > 64:
             raise MemoryError
+        return params["t0"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Fixed):
+    """Takes a quarter of a second for each step."""
+
+    family = "slow"
+
+    @staticmethod
+    def temperature(signals, params):
+        sleep(0.25)
         return params["t0"]
