@@ -540,9 +540,13 @@ def decode_config(config: PlainConfig) -> Any:
     """Return what `edt trace` decodes with, and the folder of its pages."""
     from edt.tracing.decode_in_memory import DecodeConfig
 
+    engine = construct(config["engine"], "engine", EngineSpec)
+    workers = getattr(engine, "workers", None)
+    if workers is not None and workers > 1:
+        raise ConfigError(f"engine.workers is {workers}, but edt trace decodes in one process; leave it out.")
     return DecodeConfig(
         model=construct(config["model"], "model", ModelSpec),
-        engine=construct(config["engine"], "engine", EngineSpec),
+        engine=engine,
         sampling=construct(config["sampling"], "sampling", Sampling),
         folder=paths(config).traces,
     )

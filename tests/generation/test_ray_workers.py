@@ -339,6 +339,22 @@ def test_options_that_cannot_be(words, said, capsys, tmp_path):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trace", "prompt=x", "engine.workers=2"], "engine.workers is 2, but edt trace decodes in one process"),
+        (
+            ["study", "engine.workers=2", "num_workers=2"],
+            "num_workers is 2, but with engine.workers or cluster.address",
+        ),
+        (["generate", "engine=openai", "cluster.address=auto"], "cluster.address has no effect on this engine"),
+    ],
+)
+def test_workers_where_they_have_no_effect_are_refused(words, said, capsys):
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_worker_imports_torch_itself():
     """The module that a worker begins with is light: Ray chooses its GPU before torch may look for one."""
     code = "import sys, edt.generation.ray_worker; sys.exit('torch' in sys.modules)"
