@@ -84,7 +84,7 @@ def shown_value(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return a library's message in one line, cut after 300 characters."""
     # Messages of torch and CUDA fill many lines, and their beginning names the cause.
     text = " ".join(str(error).split())

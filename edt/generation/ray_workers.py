@@ -79,9 +79,10 @@ class RayEngine(Engine):
         # A worker is one process with one engine.
         settings = packed((replace(spec, workers=None), request.model))
         worker = ray.remote(Worker).options
+        nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]
         actors = [
             worker(**each, max_restarts=-1, max_task_retries=LOSSES).remote(home, settings, each["num_cpus"])
-            for each in _resources(ray.nodes(), spec.workers, request.model, cluster)
+            for each in _resources(nodes, spec.workers, request.model, cluster)
         ]
         engine = cls(model=model, spec=spec, ray=ray, actors=actors, mixed=cluster.mixed)
         # Also where an engine is only forgotten; called twice, it would end the Ray of another engine.

@@ -94,9 +94,12 @@ def front(trials: Sequence[TrialResult]) -> list[TrialResult]:
 
 def best_so_far(trials: Sequence[TrialResult], objective: Objective = EDA) -> list[float]:
     """Return, after each trial, the best mean objective until then."""
-    # By the objective's direction, so that the curve falls for EDA and rises for the best of K.
-    values = (trial.value(objective.metric) for trial in trials)
-    return list(accumulate(values, lambda reached, value: min(reached, value, key=objective.loss)))
+
+    def better(reached: float, value: float) -> float:
+        # By the objective's direction, so that the curve falls for EDA and rises for the best of K.
+        return min((reached, value), key=objective.loss)
+
+    return list(accumulate((trial.value(objective.metric) for trial in trials), better))
 
 
 @dataclass(frozen=True, kw_only=True)
