@@ -7,13 +7,15 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edt.adapters.openai_servers import UnusableAnswerError
-from edt.adapters.openai_spec import OpenAISpec
 from edt.errors import ServerError, one_line
 from edt.extras import extra_imports
 from edt.redact import HIDDEN, without_secrets
+
+if TYPE_CHECKING:
+    from edt.adapters.openai_spec import OpenAISpec
 
 with extra_imports("openai", "engine=openai"):
     import httpx

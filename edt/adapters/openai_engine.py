@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edt.adapters.answer_journal import AnswerJournal, RowKey
 from edt.adapters.openai_client import Client
 from edt.adapters.openai_servers import KINDS, Answer, Server, VLLMServer
-from edt.adapters.openai_spec import OpenAISpec
 from edt.adapters.vllm_request import KEY
 from edt.decoding.batching import Cost
 from edt.decoding.engine import Engine, PlanLimits
@@ -29,6 +28,9 @@ from edt.models.spec import ModelSpec
 from edt.records import FinishReason, Generation
 from edt.strategies import Fixed
 from edt.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from edt.adapters.openai_spec import OpenAISpec
 
 logger = logging.getLogger(__name__)
 

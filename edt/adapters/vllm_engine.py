@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from edt.adapters.vllm_rows import ROW, ChunkSteps, ChunkTask, RowProcessor, WorkerRows
-from edt.adapters.vllm_spec import VLLMSpec
 from edt.decoding.batching import Cost, chunk_tokens, default_rows
 from edt.decoding.engine import SIGNALS, Engine, PlanLimits, noise_key, raise_non_finite
 from edt.decoding.request import DecodeRequest, Pair
@@ -26,6 +25,9 @@ from edt.models.served_model import ServedModel
 from edt.models.spec import ModelSpec
 from edt.records import Generation
 from edt.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from edt.adapters.vllm_spec import VLLMSpec
 
 _UNLIMITED = 2**62
 _CPU_BLOCK = 32
