@@ -369,8 +369,9 @@ def test_corrected_references_are_reported_and_the_scores_are_made_again(ask, tm
 def test_another_environment_is_recorded_for_each_pass_and_warned_of(ask, run, monkeypatch, caplog):
     from edt.generation import passes
 
-    def elsewhere(command=""):
-        return {**honest(command), "threads": 64, "packages": {**honest(command)["packages"], "torch": "1.0"}}
+    def elsewhere(command="", engine=None):
+        now = honest(command, engine)
+        return {**now, "threads": 64, "packages": {**now["packages"], "torch": "1.0"}}
 
     honest = passes.environment
     run.parts()[0].unlink()

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from edt.cli import COMMANDS
+from edt.cli.launcher import split_launcher
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +51,8 @@ def checks(line):
         return [] if words[0] == "runs" else [[command, *words]]
     if "--multirun" not in words:
         return [[command, *words, "--cfg", "job"]]
-    axes = [word.partition("=") for word in words if word != "--multirun"]
+    # Whether the launcher's words compose is checked before anything is submitted: tests/cli/test_launcher.py.
+    _, points = split_launcher([word for word in words if word != "--multirun"])
+    axes = [word.partition("=") for word in points]
     values = ([f"{key}={value}" for value in text.split(",")] for key, _, text in axes)
     return [[command, *point, "--cfg", "job"] for point in itertools.product(*values)]
