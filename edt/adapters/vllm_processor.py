@@ -26,6 +26,7 @@ from edt.adapters.vllm_request import (
     EDTRequest,
     RequestParams,
     StepLayout,
+    follow_batch,
     processor_bases,
     requested_strategy,
 )
@@ -95,18 +96,7 @@ class EDTProcessor(*processor_bases()):  # type: ignore[misc]
             return
 
         self._batch = None
-        for row in batch_update.removed:
-            self.requests.pop(row, None)
-        for row, params, _, output in batch_update.added:
-            self._put(row, params, output)
-
-        for source, target, direction in batch_update.moved:
-            moving, replaced = self.requests.pop(source, None), self.requests.pop(target, None)
-            if moving is not None:
-                self.requests[target] = moving
-            # A one-way move drops what was in the target row; a swap brings it back to the source.
-            if replaced is not None and direction.name == "SWAP":
-                self.requests[source] = replaced
+        follow_batch(self.requests, batch_update, self._put)
 
     def apply(self, logits: Tensor, ctx: StepLayout | None = None) -> Tensor:
         """Scale the rows of requests with a strategy in place; return the logits. `ctx` comes from Model Runner V2."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Protocol
 
@@ -68,6 +68,23 @@ class BatchChange(Protocol):
     removed: Sequence[int]
     added: Sequence[tuple[int, RequestParams, Sequence[int] | None, Sequence[int]]]
     moved: Sequence[tuple[int, int, Any]]
+
+
+def follow_batch(
+    requests: dict[int, Any], change: BatchChange, put: Callable[[int, RequestParams, Sequence[int]], object]
+) -> None:
+    """Change what is kept of the rows of the V1 runner's batch, by row. put: keeps an added row."""
+    for row in change.removed:
+        requests.pop(row, None)
+    for row, params, _, output in change.added:
+        put(row, params, output)
+    for source, target, direction in change.moved:
+        moving, replaced = requests.pop(source, None), requests.pop(target, None)
+        if moving is not None:
+            requests[target] = moving
+        # A one-way move drops what was in the target row; a swap brings it back to the source.
+        if replaced is not None and direction.name == "SWAP":
+            requests[source] = replaced
 
 
 class StepLayout(Protocol):

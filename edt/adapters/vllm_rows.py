@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edt.adapters.vllm_request import INTERFACES, BatchChange, RequestParams
+from edt.adapters.vllm_request import INTERFACES, BatchChange, RequestParams, follow_batch
 from edt.decoding.alive_rows import AliveRows
 from edt.decoding.cache.branches import Branches
 from edt.decoding.loop import check_temperatures, draw_step
@@ -193,17 +193,7 @@ class RowProcessor(_base()):  # type: ignore[misc]
         # Nothing has changed since the last step.
         if batch_update is None:
             return
-        for row in batch_update.removed:
-            self.requests.pop(row, None)
-        for row, params, _, output in batch_update.added:
-            self._put(row, params, output)
-        for source, target, direction in batch_update.moved:
-            moving, replaced = self.requests.pop(source, None), self.requests.pop(target, None)
-            if moving is not None:
-                self.requests[target] = moving
-            # A one-way move drops what was in the target row; a swap brings it back to the source.
-            if replaced is not None and direction.name == "SWAP":
-                self.requests[source] = replaced
+        follow_batch(self.requests, batch_update, self._put)
 
     @torch.inference_mode()
     def apply(self, logits: Tensor) -> Tensor:

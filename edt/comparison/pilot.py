@@ -172,18 +172,21 @@ def _table(pilot: _Pilot, margin: float | None, tests: int, request: PowerReques
             for samples in request.samples
         }
 
+    table = PowerTable(
+        task=pilot.task,
+        metric=pilot.metric,
+        spread=pilot.spread,
+        about=pilot.about,
+        margin=margin,
+        tests=tests,
+        alone={},
+        in_family={},
+        needed={},
+    )
     # A table of zeros would say that any difference is found.
     if not pilot.spread.varies:
-        return PowerTable(
-            task=pilot.task,
-            metric=pilot.metric,
-            spread=pilot.spread,
-            about=pilot.about,
-            margin=margin,
-            tests=tests,
-            alone={},
-            in_family={},
-            needed={},
+        return replace(
+            table,
             unknown=(
                 "the difference is the same on every example, so the pilot does not show how much it varies; name two "
                 f"settings that differ in it, or give sd.{pilot.metric}."
@@ -195,17 +198,7 @@ def _table(pilot: _Pilot, margin: float | None, tests: int, request: PowerReques
         for samples in request.samples:
             counts = [pilot.spread.examples_for(margin, samples, multiple=multiple) for multiple in multiples]
             needed[samples] = (counts[0], counts[1]) if pilot.spread.fits(samples) else None
-    return PowerTable(
-        task=pilot.task,
-        metric=pilot.metric,
-        spread=pilot.spread,
-        about=pilot.about,
-        margin=margin,
-        tests=tests,
-        alone=differences(multiples[0]),
-        in_family=differences(multiples[1]),
-        needed=needed,
-    )
+    return replace(table, alone=differences(multiples[0]), in_family=differences(multiples[1]), needed=needed)
 
 
 def _given(request: PowerRequest) -> Iterator[_Pilot]:
