@@ -81,8 +81,7 @@ def test_what_scripts_and_tests_import_is_declared():
 
 def test_what_is_declared_is_imported():
     every = declared("report", "tune", "wandb", "peft", "evaluate", "gguf", "openai", "ray", "slurm", "vllm")
-    # edt looks up vLLM's classes by name, where it runs inside vLLM; transformers reads GGUF files with accelerate.
-    assert every - imported("edt").keys() == {"vllm", "accelerate"}
+    assert every <= imported("edt").keys()
 
 
 def test_the_table_of_extras_is_that_of_the_project():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edt.decoding.engine_specs import with_model_here
-from edt.decoding.model_engine import ModelEngine
 from edt.decoding.sampling import Limits, Sampling
 from edt.errors import ConfigError, suggestion
 from edt.extras import check_extra
@@ -28,6 +28,9 @@ from edt.tracing.token_text import TokenTexts
 from edt.tracing.trace_files import write_trace
 from edt.tracing.trace_page import trace_page
 from edt.tracing.trace_terminal import print_trace
+
+if TYPE_CHECKING:
+    from edt.decoding.model_engine import ModelEngine
 
 SETTING = "paths.traces"
 """The setting that errors about the folder of the results name."""

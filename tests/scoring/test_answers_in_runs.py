@@ -24,12 +24,12 @@ TEXT, ANSWER = "Here is the translation:\n第1句话,的确。", "第1句话,的
 @pytest.fixture
 def chat_ask(ask, tiny_folder, tmp_path, monkeypatch):
     """Requests to the random model with a chat template, which introduces every answer."""
-    from edt.decoding import engine
+    from edt.decoding import row_records
 
     folder = tmp_path / "chat"
     shutil.copytree(tiny_folder, folder)
     (folder / "chat_template.jinja").write_text("<{{ messages[0]['content'] }}>")
-    monkeypatch.setattr(engine, "cut_at_stop", lambda text, limits: TEXT)
+    monkeypatch.setattr(row_records, "cut_at_stop", lambda text, limits: TEXT)
 
     def make(chat=True, **task):
         request = ask([Fixed(t0=1)], **task)

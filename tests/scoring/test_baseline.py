@@ -22,9 +22,9 @@ STRATEGIES = [Fixed(t0=0), Fixed(t0=1), EDT(t0=1, theta=1)]
 @pytest.fixture
 def real_text(monkeypatch):
     """A random model translates nothing, so quality would be 0: put words into its mouth."""
-    from edt.decoding import engine
+    from edt.decoding import row_records
 
-    monkeypatch.setattr(engine, "cut_at_stop", lambda text, stops: f"第{len(text) % 12}句话,的确。")
+    monkeypatch.setattr(row_records, "cut_at_stop", lambda text, stops: f"第{len(text) % 12}句话,的确。")
 
 
 def scores_of(run, baseline=None):

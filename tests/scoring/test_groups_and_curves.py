@@ -26,10 +26,10 @@ GROUPED = MetricsSpec(group_size=2, bootstrap=BOOTSTRAP)
 
 @pytest.fixture
 def run(ask, monkeypatch):
-    from edt.decoding import engine
+    from edt.decoding import row_records
 
     # A random model's outputs have no n-gram in common: put some into its mouth.
-    monkeypatch.setattr(engine, "cut_at_stop", lambda text, limits: f"第{len(text) % 12}句话,的确。")
+    monkeypatch.setattr(row_records, "cut_at_stop", lambda text, limits: f"第{len(text) % 12}句话,的确。")
     return run_of(ask(splits=("dev", "test"), samples=4))
 
 

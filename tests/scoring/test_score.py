@@ -45,9 +45,9 @@ def test_eda_constants_given(ask):
 @pytest.fixture
 def real_text(monkeypatch):
     """A random model translates nothing, so quality would be 0 and EDA missing: put words into its mouth."""
-    from edt.decoding import engine
+    from edt.decoding import row_records
 
-    monkeypatch.setattr(engine, "cut_at_stop", lambda text, limits: f"第{len(text) % 12}句话,的确。")
+    monkeypatch.setattr(row_records, "cut_at_stop", lambda text, limits: f"第{len(text) % 12}句话,的确。")
 
 
 def test_eda_constants_come_from_dev_and_stay_frozen(ask, real_text):

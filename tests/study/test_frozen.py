@@ -140,6 +140,8 @@ def test_choices_are_confirmed_on_the_model_and_by_the_metrics_that_they_were_ma
             frozen.check_basis("rows", basis, "m")
         assert f"({shown}" in str(error.value)
     # Rows and noise are what a confirmation changes; another machine may decode it.
+    # What decoding said before is cleared.
+    caplog.clear()
     frozen.check_basis("rows", given(prompts="other", seed=7), "m")
     assert not caplog.text
     frozen.check_basis("rows", given(model={**model, "device": "cuda"}), "m")
