@@ -5,7 +5,7 @@ Shapes: B examples of a batch, L tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,15 +134,26 @@ class Collator:
             "labels": labels_BL,
         }
         if self.keeps_logits:
-            # From the last token of the shortest prompt on. Logits of prompts are most of the memory, and in no loss.
-            first = max(0, min(len(e.prompt_ids) for e in batch) - 1)
-            batch_of_model |= {"labels": labels_BL[:, first:], "logits_to_keep": labels_BL.shape[1] - first}
+            # Logits of prompts are most of the memory, and in no loss.
+            kept = self.logit_positions(batch)
+            batch_of_model |= {"labels": labels_BL[:, -kept:], "logits_to_keep": kept}
         return batch_of_model
 
-    def _padded(self, rows: Sequence[Sequence[int]], fill: int) -> Tensor:
-        width = max(map(len, rows))
+    def logit_positions(self, batch: Sequence[TrainingExample]) -> int:
+        """Return the positions of each row of a batch whose logits are computed: the number of its labels, K or L."""
+        if self.two_parts:
+            return self._width(len(e.answer_ids) for e in batch)
+        # From the last token of the shortest prompt on, whose logits are of its answer's first token.
+        first = max(0, min(len(e.prompt_ids) for e in batch) - 1) if self.keeps_logits else 0
+        return self._width(e.length for e in batch) - first
+
+    def _width(self, lengths: Iterable[int]) -> int:
+        width = max(lengths)
         # Up to the multiple, where it is not one already.
-        width += -width % self.multiple
+        return width + -width % self.multiple
+
+    def _padded(self, rows: Sequence[Sequence[int]], fill: int) -> Tensor:
+        width = self._width(map(len, rows))
         return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows])
 
 

@@ -98,7 +98,7 @@ def _logit_tokens(model: LanguageModel, schedule: Schedule, train: Sequence[Trai
     collator, by_length = Collator.of(model), sorted(train, key=lambda example: example.length)
     # Batches hold examples of like length.
     batches = [by_length[at : at + schedule.at_a_time] for at in range(0, len(by_length), schedule.at_a_time)]
-    return max(int(collator(batch)["labels"].numel()) for batch in batches)
+    return max(len(batch) * collator.logit_positions(batch) for batch in batches)
 
 
 def _trainable_parameters(trained: Any) -> int:
