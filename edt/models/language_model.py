@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,8 +27,6 @@ from edt.models.rope import keep_no_frequencies
 from edt.models.spec import ModelSpec
 from edt.models.text_model import TextModel
 from edt.store.training import TrainingManifest
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +63,7 @@ class LanguageModel(TextModel):
             if spec.long_tail is not None:
                 add_long_tail(model, LongTail.of(spec.long_tail))
         loaded = cls(spec=spec, folder=folder, adapter=adapter, model=model, tokenizer=tokenizer)
-        loaded.check_generation_config()
-        if loaded.in_chat:
-            loaded.check_chat_template()
-        if spec.chat_template == "auto":
-            logger.info("model.chat_template=auto is %s for %s.", str(loaded.in_chat).lower(), spec.path)
+        loaded.check_checkpoint()
         return loaded
 
     @property

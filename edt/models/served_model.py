@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,8 +12,6 @@ from edt.models.guard import library_errors
 from edt.models.loading import load_tokenizer
 from edt.models.spec import ModelSpec
 from edt.models.text_model import TextModel
-
-logger = logging.getLogger(__name__)
 
 _NOT_HERE = {
     "gguf_file": "the other program reads the file; give the model's own folder or hub id here",
@@ -69,11 +66,7 @@ class ServedModel(TextModel):
                 f"model '{spec.path}' has an encoder, and the programs that serve models continue texts; use "
                 "engine=batched."
             )
-        served.check_generation_config()
-        if served.in_chat:
-            served.check_chat_template()
-        if spec.chat_template == "auto":
-            logger.info("model.chat_template=auto is %s for %s.", str(served.in_chat).lower(), spec.path)
+        served.check_checkpoint()
         return served
 
     @property

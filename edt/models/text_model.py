@@ -84,7 +84,15 @@ class TextModel(ABC):
         """Tokens that the checkpoint forces or suppresses in its outputs."""
         return TokenRules.of(self, self.spec.path)
 
-    def check_generation_config(self) -> None:
+    def check_checkpoint(self) -> None:
+        """Raise ModelError for what the checkpoint sets and cannot be followed; log what is followed, and how."""
+        self._check_generation_config()
+        if self.in_chat:
+            self._check_chat_template()
+        if self.spec.chat_template == "auto":
+            logger.info("model.chat_template=auto is %s for %s.", str(self.in_chat).lower(), self.spec.path)
+
+    def _check_generation_config(self) -> None:
         """Raise ModelError for a setting of the generation config that cannot be followed; log those not used."""
         # All three are read, since each may raise.
         rules, unused, _ = self.token_rules, unused_settings(self), self.eos_ids
@@ -98,7 +106,7 @@ class TextModel(ABC):
                 ", ".join(unused),
             )
 
-    def check_chat_template(self) -> None:
+    def _check_chat_template(self) -> None:
         """Raise ModelError where the template is missing or refuses a user turn; log that it is given a fixed date."""
         self.prompts.chat_text([{"role": "user", "content": "Hello."}])
         if self.prompts.reads_clock:
