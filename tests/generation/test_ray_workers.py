@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ from edt.generation.ray_workers import RayEngine, _join, _resources
 from edt.generation.session import Session
 from edt.models.spec import ModelSpec
 from edt.strategies import Fixed
-from tests.support.processes import is_running, linux, until
+from tests.support.processes import descendants, is_running, linux, until
 from tests.support.small_runs import bytes_of, rows_of, run_of
 from tests.support.worker_strategies import Deadly, Narrow, Slow
 
@@ -122,14 +122,12 @@ def test_ten_workers_are_killed_at_random_moments(cluster, ask, tmp_path):
 
 
 def workers():
-    """The processes of workers that run on this machine."""
+    """The processes of this test's workers."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(b"ray::Worker") and is_running(int(path.parent.name)):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
+    for process in descendants(os.getpid()):
+        with suppress(OSError):
+            if Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::Worker") and is_running(process):
+                found.append(process)
     return found
 
 
@@ -193,7 +191,7 @@ def test_ctrl_c_ends_all_processes_and_the_run_continues(tmp_path, capsys):
     # A group of its own, all of which gets the signal, as from a terminal.
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0)
     until(lambda: list((tmp_path / "two").rglob("part-*.parquet")) or process.poll() is not None, 240)
-    children = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if belongs(path, process.pid)]
+    children = descendants(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
@@ -209,13 +207,6 @@ def test_ctrl_c_ends_all_processes_and_the_run_continues(tmp_path, capsys):
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / n).rglob("part-*")} for n in ("one", "two"))
     assert one == two
     assert 0 < len(stopped) < len(one)
-
-
-def belongs(cmdline, group):
-    try:
-        return os.getpgid(int(cmdline.parent.name)) == group or b"/ray/" in cmdline.read_bytes()
-    except (OSError, ValueError):
-        return False
 
 
 NODE = {"Alive": True, "Resources": {"CPU": 16.0, "GPU": 2.0}}

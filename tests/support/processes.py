@@ -1,5 +1,6 @@
 """Look for processes, and wait until something holds."""
 
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -14,6 +15,19 @@ def is_running(pid):
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def descendants(pid):
+    """The processes that a process has begun, and those that they have begun: not those of another test."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/status"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            (line,) = (line for line in path.read_text().splitlines() if line.startswith("PPid:"))
+            parents[int(path.parent.name)] = int(line.split()[1])
+    found = [pid]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found[1:]
 
 
 def until(holds, seconds=120):
