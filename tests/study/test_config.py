@@ -92,7 +92,7 @@ def test_every_experiment_composes(words):
             assert alone.metrics.bootstrap.resamples == 10000
 
 
-@pytest.mark.parametrize(("words", "trials"), [([], 32), (["preset=smoke"], 6)])
+@pytest.mark.parametrize(("words", "trials"), [([], 32), (["preset=smoke"], 6), (["preset=small_model"], 16)])
 def test_every_family_has_as_many_trials(words, trials):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("study", words)
@@ -105,7 +105,7 @@ def test_every_family_has_as_many_trials(words, trials):
 
 def test_every_curve_is_of_a_family_and_within_its_space():
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        for preset in ("full", "smoke"):
+        for preset in ("full", "smoke", "small_model"):
             config = OmegaConf.to_container(compose("study", [f"preset={preset}"]))
             found, spec = families(config["families"]), curve_spec(config["curves"])
             for name in spec.grids:
@@ -133,7 +133,7 @@ def test_the_small_study_has_all_experiments_but_the_slow_one():
     assert small == [name for name in whole if name != "efficiency"]
 
 
-@pytest.mark.parametrize("preset", ["full", "smoke"])
+@pytest.mark.parametrize("preset", ["full", "smoke", "small_model"])
 @pytest.mark.parametrize("engine", ["batched", "reference", "hf_generate"])
 def test_a_preset_sets_only_what_the_engine_has(engine, preset):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
