@@ -126,6 +126,16 @@ def test_the_benchmark_of_many_chunks_runs_and_ends_with_json():
     assert figures["files_growth"] == 1
 
 
+def test_workers_are_timed_against_one_process():
+    pytest.importorskip("ray")
+    words = ["task=mini_xlsum", "task.limit=4", "strategy=fixed", "strategy.t0=[0.5,1]", "engine.max_rows=8"]
+    figures = figures_of("scripts.bench_workers", "--repeats", "1", *words, "model.device=cpu")
+    assert figures["chunks"] > 1
+    assert {len(seconds) for seconds in figures["seconds"].values()} == {1}
+    one, two = (seconds[0] for seconds in figures["seconds"].values())
+    assert figures["one_process_over_workers"] == pytest.approx(one / two, rel=0.1)
+
+
 def test_the_entropy_is_shown_for_each_text_and_each_random_model():
     words = ["--prompts", "2", "--length", "64", "--tokens", "2", "--shape", "tiny", "--entropies", "2"]
     shown = subprocess.run(
