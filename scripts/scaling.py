@@ -158,7 +158,7 @@ def simulate(chunk_seconds: float, chunks: int, workers: int, queue: Queue, seed
     """Return the seconds until the last chunk is written, and how many failures there were.
 
     Workers take the next chunk as they become free. A failing worker starts again, and its chunk waits behind the
-    others. The driver writes one chunk at a time, in the order of the plan.
+    others. The driver writes one chunk at a time, in the order in which they end.
     """
     draw = random.Random(seed)
     failing = 1 / (3600 * queue.hours_to_failure)
@@ -183,7 +183,7 @@ def simulate(chunk_seconds: float, chunks: int, workers: int, queue: Queue, seed
             heapq.heappush(free, (now + takes, worker))
 
     written = 0.0
-    for at in done:
+    for at in sorted(done):
         written = max(written, at) + queue.write
     return written, failures
 
