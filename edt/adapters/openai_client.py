@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,6 +27,16 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 """Seconds before the first repetition, which doubles, and the most that the server may ask for."""
 _SHOWN = 300
 """Characters of a server's own message."""
+_NOTED_WAIT, _SECONDS_BETWEEN_NOTES = 1.0, 60.0
+"""The shortest wait that is worth a line, and how often there is one: with many requests, each would say the same."""
+_FOR_ROWS = (
+    "Answers of before are kept: the same command asks for the others alone. Look at the server's log, or raise "
+    "engine.retries or lower engine.concurrency."
+)
+FOR_ADDRESS = "Check that the server runs, and engine.base_url, which ends in /v1 for most servers."
+"""What to do where the first request of all has no usable answer."""
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -45,6 +56,7 @@ class Client:
             limits=httpx.Limits(max_connections=spec.concurrency),
         )
         self._next = 0.0
+        self._next_note = 0.0
 
     async def __aenter__(self) -> Client:
         """Open the connections."""
@@ -63,10 +75,10 @@ class Client:
         """Return the JSON answer to a request. Raises as `get`."""
         return await self._asked("POST", url, body)
 
-    async def repeated(self, ask: Callable[[], Awaitable[Result]], what: str) -> Result:
+    async def repeated(self, ask: Callable[[], Awaitable[Result]], what: str, remedy: str = _FOR_ROWS) -> Result:
         """Return what `ask` returns; repeat it where its answer cannot be used.
 
-        what: what is requested, in errors. Raises ServerError after `retries` repetitions.
+        what: what is requested, in errors, which end in the remedy. Raises ServerError after `retries` repetitions.
         """
         wait = _FIRST_WAIT
         for attempt in range(self.spec.retries + 1):
@@ -75,13 +87,29 @@ class Client:
             except UnusableAnswerError as fault:
                 if attempt == self.spec.retries:
                     raise ServerError(
-                        f"{self._where} gave no usable answer {what}: {fault} ({attempt + 1} attempts). Answers of "
-                        "before are kept: the same command asks for the others alone. Look at the server's log, or "
-                        "raise engine.retries or lower engine.concurrency."
+                        f"{self._where} gave no usable answer {what}: {_clause(str(fault))} ({attempt + 1} attempts). "
+                        f"{remedy}"
                     ) from fault
-                await asyncio.sleep(min(_LONGEST_WAIT, wait if fault.wait is None else fault.wait))
+                pause = min(_LONGEST_WAIT, wait if fault.wait is None else fault.wait)
+                self._note(f"{_clause(str(fault))} {what}", attempt, pause)
+                await asyncio.sleep(pause)
                 wait = min(_LONGEST_WAIT, 2 * wait)
         raise AssertionError("a last attempt returns or raises")
+
+    def _note(self, fault: str, attempt: int, pause: float) -> None:
+        """Log that a request is repeated: else a server that is down, or busy, is a command that stands still."""
+        now = time.monotonic()
+        if pause < _NOTED_WAIT or now < self._next_note:
+            return
+        self._next_note = now + _SECONDS_BETWEEN_NOTES
+        logger.info(
+            "%s: %s; asked again in %.3g s (repetition %d of engine.retries=%d).",
+            self._where,
+            fault,
+            pause,
+            attempt + 1,
+            self.spec.retries,
+        )
 
     @property
     def _where(self) -> str:
@@ -109,7 +137,7 @@ class Client:
             raise UnusableAnswerError("an answer that is no JSON") from error
 
     def _refusal(self, response: httpx.Response) -> str:
-        said = self._message(response)
+        said = _clause(self._message(response))
         text = f"{self._where} refuses a request: {response.status_code}{f' {said}' if said else ''}."
         if response.status_code in (401, 403):
             variable = self.spec.api_key_variable
@@ -144,6 +172,11 @@ class Client:
         turn = max(now, self._next)
         self._next = turn + 60.0 / self.spec.requests_per_minute
         await asyncio.sleep(turn - now)
+
+
+def _clause(text: str) -> str:
+    """Return a message without the period at its end, to be part of a sentence."""
+    return text.removesuffix(".")
 
 
 def _seconds(value: str | None) -> float | None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edt.adapters.answer_journal import AnswerJournal, RowKey
-from edt.adapters.openai_client import Client
+from edt.adapters.openai_client import FOR_ADDRESS, Client
 from edt.adapters.openai_servers import KINDS, Answer, Server, VLLMServer
 from edt.adapters.vllm_request import KEY
 from edt.decoding.batching import Cost
@@ -63,13 +63,10 @@ class OpenAIEngine(Engine):
         context = entry.get("max_model_len")
         if isinstance(context, int):
             served = replace(served, most_context=context)
-        logger.info(
-            "%s serves '%s' as %s%s.",
-            spec.base_url,
-            server.model,
-            server.kind,
-            ", with our logits processor" if server.has_edt else "",
-        )
+        processor = ", with our logits processor" if server.has_edt else ""
+        logger.info("%s serves '%s' as %s%s.", spec.base_url, server.model, server.kind, processor)
+        if server.own_defaults:
+            logger.warning("%s", server.own_defaults)
         return cls(model=served, spec=spec, server=server)
 
     def identity(self) -> dict[str, Any]:
@@ -269,7 +266,7 @@ async def _found(spec: OpenAISpec) -> tuple[dict[str, Any], Server]:
     """Return the server's entry of the model, and the kind of server."""
     async with Client(spec) as client:
         url = f"{spec.base_url.rstrip('/')}/models"
-        entry = _listed(await client.repeated(lambda: client.get(url), "for its list of models"), spec)
+        entry = _listed(await client.repeated(lambda: client.get(url), "for its list of models", FOR_ADDRESS), spec)
         server = KINDS[spec.server if spec.server != "auto" else _kind(entry)](model=str(entry["id"]))
         if isinstance(server, VLLMServer):
             server = replace(server, has_edt=await _has_edt(client, server))

@@ -47,6 +47,8 @@ class Server(ABC):
     truncations: ClassVar[tuple[str, ...]]
     takes_tokens: ClassVar[bool]
     """Whether a prompt is sent as token ids; else as text, which the server reads with its own tokenizer."""
+    own_defaults: ClassVar[str] = ""
+    """A warning where the server may truncate or penalize by itself, which no request of ours turns off."""
 
     model: str
     has_edt: bool = False
@@ -101,6 +103,11 @@ class _AnyServer(Server):
     kind = "openai"
     truncations = ("top_p",)
     takes_tokens = False
+    # Not turned off by name: OpenAI's interface has no top-k, and text-generation-inference refuses a top-p of 1.
+    own_defaults = (
+        "the server is none that edt knows (engine.server=openai): where it truncates or penalizes by default, as by "
+        "a top-k of 40, every setting is decoded so. Turn its defaults off in its own configuration."
+    )
 
     def body(
         self, prompt: Sequence[int] | str, strategy: Strategy, *, tokens: int, stop: Sequence[str], seed: int

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -122,9 +123,39 @@ def test_a_lasting_fault_ends_the_command_and_the_next_one_asks_for_the_rest_alo
     assert rows(run) == rows(whole)
 
 
+def test_a_request_that_is_repeated_after_a_wait_is_reported_once_a_minute(serve, caplog):
+    caplog.set_level(logging.INFO, "edt")
+    server = FakeServer()
+    busy = (429, {"error": {"message": "slow down."}}, ("Retry-After", "1"))
+    server.faults.extend([busy, busy, (500, {"error": "broken"})])
+    generate_runs(serve(server, concurrency=1))
+    (line,) = [message for message in caplog.messages if "asked again" in message]
+    assert ": 429 slow down for example '" in line
+    assert line.endswith("asked again in 1 s (repetition 1 of engine.retries=3).")
+
+
+def test_an_address_without_a_server_is_what_the_error_names(serve):
+    request = serve(FakeServer(), retries=1)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+    nowhere = replace(request, engine=replace(request.engine, base_url=address))
+    with pytest.raises(ServerError, match=r"its list of models: ConnectError.* Check that the server runs") as error:
+        generate_runs(nowhere)
+    # Nothing was asked yet that could be kept.
+    assert "Answers of before" not in str(error.value)
+
+
+@pytest.mark.parametrize(("owner", "warned"), [("me", True), ("vllm", False), ("llamacpp", False)])
+def test_defaults_that_no_request_turns_off_are_warned_of(serve, caplog, owner, warned):
+    from edt.generation.session import Session
+
+    Session.open(serve(FakeServer(owner=owner))).close()
+    assert ("where it truncates or penalizes by default" in caplog.text) == warned
+
+
 def test_a_refusal_is_not_repeated_and_says_why(serve):
     server = FakeServer()
-    server.faults.append((400, {"error": {"message": "max_tokens is too large"}}))
+    server.faults.append((400, {"error": {"message": "max_tokens is too large."}}))
     with pytest.raises(ServerError, match=r"refuses a request: 400 max_tokens is too large\. .*engine\.server"):
         generate_runs(serve(server, concurrency=1))
     assert len(server.asked) == 1
