@@ -129,7 +129,8 @@ def build_trainer(
         gradient_accumulation_steps=schedule.accumulated,
         learning_rate=spec.rate,
         lr_scheduler_type=spec.schedule,
-        warmup_steps=math.ceil(spec.warmup * schedule.steps),
+        # Rounded down: the first step of a warm-up has the rate 0, and where it is one of few it would train nothing.
+        warmup_steps=int(spec.warmup * schedule.steps),
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_grad_norm,
         seed=spec.seed,

@@ -180,6 +180,15 @@ def test_early_stopping_keeps_the_best(tmp_path):
     assert result["best_step"] < result["steps"] < 100
 
 
+def test_the_only_step_of_a_small_training_has_the_whole_rate(tmp_path):
+    # A warm-up begins at 0; one that was rounded up to a step trained nothing.
+    out = tmp_path / "out"
+    assert main(["train", *SMALL, "task.train_size=8", "training.epochs=1", f"out={out}"]) == 0
+    result = TrainingManifest.read(out).result
+    assert result["steps"] == 1
+    assert result["answer_loss"]["trained"] < result["answer_loss"]["base"]
+
+
 def test_without_dev(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["train", *SMALL, "training.epochs=1", "task.split=train", f"out={out}"]) == 0
