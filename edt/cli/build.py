@@ -500,7 +500,10 @@ def train_request(config: PlainConfig, command: str) -> Any:
     tasks = task_requests(config["task"])
     if len(tasks) != 1:
         names = ", ".join(entry.task.name for entry in tasks)
-        raise ConfigError(f"edt train trains on one task, and task= names {len(tasks)} ({names}); choose one of them.")
+        raise ConfigError(
+            f"edt train trains on one task, and task= names {f'{len(tasks)} ({names})' if tasks else 'none'}; choose "
+            f"{'one of them' if tasks else 'one, as task=mini_wmt19'}."
+        )
     return TrainRequest(
         model=construct(config["model"], "model", ModelSpec),
         task=tasks[0],

@@ -16,6 +16,17 @@ _OWN_NAMES = {
     "max_new_tokens": "sampling.max_new_tokens",
     **dict.fromkeys(("model.name", "name_or_path", "model_name", "model_name_or_path", "pretrained"), "model.path"),
     **dict.fromkeys(("seed", "random_seed"), "sampling.seed"),
+    **dict.fromkeys(("lr", "learning_rate"), "training.learning_rate"),
+    **dict.fromkeys(("r", "lora_r", "lora_rank"), "training.rank"),
+    "lora_alpha": "training.alpha",
+    "lora_dropout": "training.dropout",
+    "lora_target_modules": "training.target_modules",
+    **dict.fromkeys(("num_train_epochs", "num_epochs", "n_epochs"), "training.epochs"),
+    **dict.fromkeys(("batch_size", "train_batch_size"), "training.batch"),
+    **dict.fromkeys(("micro_batch_size", "per_device_train_batch_size"), "training.device_batch"),
+    **dict.fromkeys(("lr_scheduler", "lr_scheduler_type"), "training.schedule"),
+    "warmup_ratio": "training.warmup",
+    "early_stopping_patience": "training.patience",
     **dict.fromkeys(("limit", "max_samples", "num_examples", "n_examples"), "task.limit"),
     **dict.fromkeys(("shots", "fewshot", "num_fewshot", "num_shots"), "task.shots"),
 }
@@ -34,5 +45,8 @@ def own_name(key: str, groups: Collection[str]) -> str | None:
     if parent.partition(".")[0] in _KEEP_MEANING:
         return None
     own = _OWN_NAMES.get(key) or _OWN_NAMES.get(name)
+    # Who trains means the seed of the training: that of the samples moves nothing there.
+    if own == "sampling.seed" and "training" in groups:
+        own = "training.seed"
     # A command without the group has no such key either.
     return own if own is not None and (own.partition(".")[0] if "." in own else "strategy") in groups else None

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
+from edt.cli.command_names import COMMANDS
 from edt.cli.composition import BAD_OVERRIDE, compose
 from edt.cli.foreign_names import own_name
 from edt.cli.help import config_groups
@@ -43,9 +44,11 @@ def explain(error: Exception, command: str, overrides: Sequence[str], user_folde
         # Hydra's parser ends with the address of its documentation
         reason = _one_line(error.message).partition(" See https:")[0]
         word = _one_line(str(error.override))
+        # A slip in the second word of a command, as in `edt train exprot`.
+        second = [name.removeprefix(f"{command} ") for name in COMMANDS if name.startswith(f"{command} ")]
         return (
-            f"'{word}' is not an override of the form key=value ({reason}). A value with a space or one of "
-            """, = : { } [ ] ( ) # is put in quotes, twice for the shell: 'key="a, b"'."""
+            f"'{word}' is not an override of the form key=value{suggestion(word, second)} ({reason}). A value with a "
+            """space or one of , = : { } [ ] ( ) # is put in quotes, twice for the shell: 'key="a, b"'."""
         )
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", None) or str(error)
@@ -103,6 +106,8 @@ def _explain_unknown_key(key: str, command: str, overrides: Sequence[str], user_
             "this command exports nothing itself, but what it decodes is kept in ordinary run folders; once they are "
             "scored, export every setting in them with edt report tracking=wandb and the same paths.runs."
         )
+    if command == "train" and key.partition(".")[0] == "experiment":
+        return "edt train has no experiments; training=paper is the paper's fine-tuning, and edt study has experiments."
     if renamed := renamed_key(key, _value_of(key, overrides)):
         return renamed
     if decoded := _explain_key_of_decoding(key, command):

@@ -171,7 +171,7 @@ def adapter_folder(path: str) -> Path:
     if folder is None or not (folder / ADAPTER_CONFIG).is_file() or not any(folder.glob("*.safetensors")):
         raise ModelError(
             f"model.adapter '{path}' is not a PEFT adapter: it needs {ADAPTER_CONFIG} and weights in safetensors "
-            "form. Give the folder that save_pretrained wrote."
+            "form. Give the folder that edt train has printed, or that save_pretrained of peft wrote."
         )
     check_adapter_folder(folder, path)
     check_fetched(folder.glob("*.safetensors"))

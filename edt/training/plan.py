@@ -163,8 +163,8 @@ def plan_lines(
     tokens, learned = sum(e.length for e in train), sum(len(e.answer_ids) for e in train)
     lines = [
         f"{label}: {count(len(train), 'example')} of train ({tokens:,} tokens, {learned:,} of them in the loss) and "
-        f"{len(dev):,} of dev; {schedule.steps:,} steps of {spec.batch} examples ({schedule.at_a_time} at a time), "
-        f"evaluated every {schedule.every:,}",
+        f"{len(dev):,} of dev; {count(schedule.steps, 'step')} of {spec.batch} examples "
+        f"({schedule.at_a_time} at a time), evaluated every {schedule.every:,}",
         f"{label}: {of_all}, {trainable:,} trainable of {total:,} parameters ({100 * trainable / total:.2f} %); "
         f"estimated: {memory.total / 1e9:.2f} GB of memory (weights {memory.weights / 1e9:.2f}, gradients and "
         f"optimizer {memory.optimizer / 1e9:.2f}, activations {memory.activations / 1e9:.2f}), {duration(seconds)}",
@@ -173,8 +173,8 @@ def plan_lines(
     shortened_prompts = [e.cut for e in train if e.cut]
     if shortened_prompts:
         lines.append(
-            f"{label}: the sources of {count(len(shortened_prompts), 'example')} were shortened to fit the context, by "
-            f"{sum(shortened_prompts):,} tokens in all; no answer is"
+            f"{label}: the sources of {count(len(shortened_prompts), 'example')} were shortened to fit "
+            f"task.max_prompt_tokens or the context, by {sum(shortened_prompts):,} tokens in all; no answer is"
         )
     if longer:
         lines.append(

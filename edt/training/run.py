@@ -101,6 +101,8 @@ def train(request: TrainRequest) -> Path | None:
     devices = int(os.environ.get("WORLD_SIZE", 1))
     # Raises for a batch that cannot be split, which the Trainer would round.
     request.training.split_batch(devices)
+    if request.out is not None:
+        _check_other_files(request.out)
 
     sets = _load(request.task, request.training)
     with announced("loading the model %s", request.model.path):
@@ -108,8 +110,12 @@ def train(request: TrainRequest) -> Path | None:
     data = _encode(model, request, sets)
     manifest = _manifest(model, request, data)
     folder = request.out or training_folder(request.runs, request.model.path, manifest.task, manifest.training_id)
+    # Before anything is written: the folder may belong to another training.
+    before = _before(folder, manifest)
     if request.dry_run:
         _say_plan(model, request, data, devices)
+        if before is not None:
+            logger.info("%s holds this training, %s.", folder, "finished" if before.result is not None else "begun")
         logger.info("%s", DRY_RUN)
         return None
 
@@ -121,6 +127,7 @@ def train(request: TrainRequest) -> Path | None:
         if is_first:
             log_into(folder)
             remove_abandoned(folder)
+        # Again, now that no other process writes in it.
         before = _before(folder, manifest)
         if before is not None and before.result is not None:
             _check_files(folder, before)
@@ -262,17 +269,9 @@ def _environment(command: str) -> dict[str, Any]:
 
 def _before(folder: Path, manifest: TrainingManifest) -> TrainingManifest | None:
     """Return the manifest that the folder holds already. Raises StoreError for that of another training."""
-    # Whoever gave the folder may have results of other programs in it, which must not be mixed with these.
     before = TrainingManifest.read(folder)
-    # Another process than the first may come before it has made the folder.
-    if before is None and folder.is_dir():
-        others = [path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != LOG_NAME]
-        if others:
-            raise StoreError(
-                f"out is {folder}, which holds other files ({', '.join(sorted(others)[:3])}) and no {MANIFEST}; give a "
-                "new folder, or none (out=null)."
-            )
     if before is None:
+        _check_other_files(folder)
         return None
     if before.training_id != manifest.training_id:
         what = ", ".join(map(".".join, differing_keys(before.identity, manifest.identity)))
@@ -281,6 +280,20 @@ def _before(folder: Path, manifest: TrainingManifest) -> TrainingManifest | None
             f"differs in {what}. Give another folder, or none (out=null), or repeat the command that began it."
         )
     return before
+
+
+def _check_other_files(folder: Path) -> None:
+    """Raise StoreError where a folder without a training holds files."""
+    # Results of other programs must not be mixed with these. Another process than the first may come before it has made
+    # the folder.
+    if (folder / MANIFEST).is_file() or not folder.is_dir():
+        return
+    others = [path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != LOG_NAME]
+    if others:
+        raise StoreError(
+            f"out is {folder}, which holds other files ({', '.join(sorted(others)[:3])}) and no {MANIFEST}; give a "
+            "new folder, or none (out=null)."
+        )
 
 
 def _check_files(folder: Path, finished: TrainingManifest) -> None:

@@ -96,6 +96,18 @@ def test_a_folder_with_other_files(out, capsys):
     out.mkdir()
     (out / "thesis.tex").write_text("x")
     assert f"which holds other files (thesis.tex) and no {MANIFEST}" in refused(capsys, "train", *SMALL, f"out={out}")
+    # Not even a log: the folder is somebody else's.
+    assert [path.name for path in out.iterdir()] == ["thesis.tex"]
+
+
+def test_a_dry_run_reports_what_the_folder_holds(begun, capsys):
+    out, words = begun
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main([*words, "dry_run=true"]) == 0
+    assert f"{out} holds this training, begun." in capsys.readouterr().err
+    assert "holds another training" in refused(capsys, *words, "training.rank=4", "dry_run=true")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_an_adapter_that_is_not_finished(begun, capsys, tmp_path):
@@ -150,6 +162,14 @@ def test_a_result_that_was_changed(begun, capsys):
     ("words", "said"),
     [
         (["task=mini"], "trains on one task, and task= names 4"),
+        (["task=several"], "trains on one task, and task= names none; choose one, as task=mini_wmt19."),
+        (["experiment=main_table"], "edt train has no experiments; training=paper is the paper's fine-tuning"),
+        (["exprot"], "'exprot' is not an override of the form key=value (did you mean 'export'?)"),
+        (["training.lr=0.1"], "'training' has no key 'lr' (did you mean training.learning_rate=0.1?)"),
+        (["lora_r=8"], "(did you mean training.rank=8?)"),
+        (["training.num_train_epochs=1"], "(did you mean training.epochs=1?)"),
+        (["batch_size=4"], "(did you mean training.batch=4?)"),
+        (["seed=1"], "(did you mean training.seed=1?)"),
         (["task.split=test"], "task.split is 'test' in edt train"),
         (["task.split=dev"], "task.split is 'dev' in edt train"),
         (["model.adapter=somewhere"], "model.adapter is set, but edt train begins from a base"),
@@ -169,7 +189,7 @@ def test_a_result_that_was_changed(begun, capsys):
 )
 def test_settings_that_cannot_be_honored(capsys, words, said, out):
     shown = [word for word in SMALL if not any(word.split("=")[0] == one.split("=")[0] for one in words)]
-    if words == ["task=mini"]:
+    if words in (["task=mini"], ["task=several"]):
         shown = ["model=mini_base"]
     assert main(["train", *shown, *words, f"out={out}"]) == 2
     assert said in capsys.readouterr().err
