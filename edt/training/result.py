@@ -19,7 +19,7 @@ from edt.store.training import CHECKPOINTS, TrainingManifest
 from edt.training.checkpoints import Checkpoint
 from edt.training.trainer import DEV_LOSS, shown_values
 
-__all__ = ["finish"]
+__all__ = ["CARD", "CURVE", "finish", "merged_card"]
 
 CARD, CURVE = "README.md", "curve.csv"
 _COLUMNS = ("step", "epoch", "loss", "learning rate", "gradient norm", "dev loss", "quality")
@@ -102,13 +102,32 @@ def _result(checkpoint: Checkpoint, curve: Sequence[Mapping[str, float]], qualit
     }
 
 
-def card(manifest: TrainingManifest, result: Mapping[str, Any], curve: Sequence[Mapping[str, float]]) -> str:
-    """Return the card of the result, in the form of the hub: what it is, from what, and how it was trained."""
+def merged_card(manifest: TrainingManifest, adapter: Path) -> str:
+    """Return the card of the model into which the adapter in a finished training's folder is merged."""
+    with (adapter / CURVE).open(encoding="utf-8", newline="") as file:
+        curve = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    assert manifest.result is not None
+    return card(manifest, manifest.result, curve, merged=True)
+
+
+def card(
+    manifest: TrainingManifest,
+    result: Mapping[str, Any],
+    curve: Sequence[Mapping[str, float]],
+    *,
+    merged: bool = False,
+) -> str:
+    """Return the card of the result, in the form of the hub: what it is, from what, and how it was trained.
+
+    merged: of the whole model that holds the adapter in its weights.
+    """
     base, training = manifest.base, manifest.training
+    whole = merged or training["full"]
     kind = "A model" if training["full"] else f"A LoRA adapter (rank {training['rank']})"
-    head = ["---", f"base_model: {base['path']}", "library_name: " + ("transformers" if training["full"] else "peft")]
+    made = f"{kind}, trained by `edt train`" + (" and merged into its base" if merged else "")
+    head = ["---", f"base_model: {base['path']}", "library_name: " + ("transformers" if whole else "peft")]
     # The command that decodes with it: whoever finds a folder of weights needs that first.
-    use = "model.path=FOLDER" if training["full"] else f"model.path={base['path']} model.adapter=FOLDER"
+    use = "model=hf model.path=FOLDER" if whole else f"model.path={base['path']} model.adapter=FOLDER"
     splits = ", ".join(f"{facts['examples']:,} of {split}" for split, facts in manifest.subset.items())
     facts = {
         "base model": f"{base['path']}" + (f", revision {base['revision']}" if base["revision"] else ""),
@@ -136,7 +155,7 @@ def card(manifest: TrainingManifest, result: Mapping[str, Any], curve: Sequence[
         "",
         f"# {base['path']} on {manifest.task}",
         "",
-        f"{kind}, trained by `edt train`. To decode with it: `edt run {use} task={manifest.task}`.",
+        f"{made}. To decode with it: `edt run {use} task={manifest.task}`.",
         "",
         "| | |",
         "|---|---|",
@@ -148,7 +167,10 @@ def card(manifest: TrainingManifest, result: Mapping[str, Any], curve: Sequence[
         "",
         "| step | loss on dev | quality |",
         "|---|---|---|",
-        *(f"| {row['step']:,} | {_number(row['dev loss'])} | {_number(row.get('quality'))} |" for row in evaluated),
+        *(
+            f"| {int(row['step']):,} | {_number(row['dev loss'])} | {_number(row.get('quality'))} |"
+            for row in evaluated
+        ),
         "",
         f"The whole curve is in {CURVE}. The wording of the prompts:",
         "",

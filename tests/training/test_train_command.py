@@ -127,11 +127,39 @@ def test_merged_and_unmerged_give_the_same_logits_and_not_those_of_the_base(fold
     assert (unmerged - before).abs().max() > 0.01
 
 
-def test_an_export_without_merging_is_an_adapter_that_decodes(folder, tmp_path):
+def test_an_export_without_merging_is_an_adapter_that_decodes(folder, tmp_path, capsys):
     out = tmp_path / "adapter"
     assert main(["train", "export", f"adapter={folder}", f"out={out}", "merge=false"]) == 0
     assert load_file(out / "adapter_model.safetensors").keys() == load_file(folder / "adapter_model.safetensors").keys()
     assert not (out / "edt.log").exists()
+    # The manifest goes with it: by it another base is refused.
+    capsys.readouterr()
+    said = refused(capsys, *decode(tmp_path, f"model.adapter={out}", "task=mini_wmt19", "model=mini"))
+    assert "was trained on 'edt:mini_base', and model 'edt:mini' has other weights" in said
+
+
+def test_a_merged_model_has_a_card_and_its_wording(folder, tmp_path, capsys):
+    out = tmp_path / "merged"
+    assert main(["train", "export", f"adapter={folder}", f"out={out}"]) == 0
+    modes = {path.stat().st_mode & 0o777 for path in out.iterdir()}
+    assert len(modes) == 1, "other accounts may read all files or none"
+    card = (out / "README.md").read_text()
+    assert "trained by `edt train` and merged into its base. To decode with it: `edt run model=hf model.path=" in card
+    # The tables are those of the adapter.
+    assert card.partition("| | base |")[2] == (folder / "README.md").read_text().partition("| | base |")[2]
+    capsys.readouterr()
+    words = ["model=hf", f"model.path={out}", "task=mini_wmt19", "task.template.tail=\\nTranslation:"]
+    assert main(decode(tmp_path, *words)) == 0
+    said = capsys.readouterr().err
+    assert f"model.path '{out}' was trained with another prompt, which differs in task.template.tail" in said
+    again = refused(capsys, "train", "export", f"adapter={out}", f"out={tmp_path / 'again'}")
+    assert "is a whole model (training.full=true, or merged already)" in again
+
+
+def test_a_failed_export_leaves_nothing(folder, tmp_path, capsys):
+    capsys.readouterr()
+    refused(capsys, "train", "export", f"adapter={folder}", f"out={tmp_path / 'merged'}", "base=edt:mini")
+    assert list(tmp_path.iterdir()) == []
 
 
 def decode(tmp_path, *words):
