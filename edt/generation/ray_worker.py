@@ -37,6 +37,8 @@ class WorkerFacts:
     environment: Mapping[str, Any]
     identity: Mapping[str, Any]
     limits: PlanLimits
+    restarted: bool = False
+    """Whether it took the place of a worker that has ended, also of one that was still loading the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +89,19 @@ class Worker:
 
     @cached_property
     def _facts(self) -> WorkerFacts:
+        import ray
+
         from edt.generation.environment import environment
 
         engine, where = self._engine, f"process {os.getpid()} on {socket.gethostname()}"
         limits = engine.plan_limits()
-        return WorkerFacts(where=where, environment=environment(), identity=engine.identity(), limits=limits)
+        return WorkerFacts(
+            where=where,
+            environment=environment(),
+            identity=engine.identity(),
+            limits=limits,
+            restarted=bool(ray.get_runtime_context().was_current_actor_reconstructed),
+        )
 
 
 _REMEDY = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import weakref
@@ -26,7 +27,7 @@ from edt.decoding.sampling import Sampling
 from edt.errors import ConfigError, EdtError, WorkerError, one_line
 from edt.extras import extra_imports
 from edt.generation.chunk_decoder import ChunkDecoder, ChunkKey, DecodedChunk
-from edt.generation.cluster_spec import ClusterSpec
+from edt.generation.cluster_spec import ClusterSpec, host_and_port
 from edt.generation.environment import environment_differences
 from edt.generation.ray_worker import Answer, Home, Worker, WorkerFacts, packed
 from edt.generation.request import GenerationRequest
@@ -35,6 +36,7 @@ from edt.models.spec import ModelSpec
 from edt.records import Generation
 from edt.strategies.base import Strategy
 
+_SECONDS_TO_CONNECT = 10.0
 LOSSES = 3
 """How often a chunk is begun again because its worker ended, before that is an error."""
 _SECONDS_BETWEEN_NOTES = 60.0
@@ -134,7 +136,7 @@ class RayEngine(Engine):
                 self._reported.add(text)
                 logger.warning("%s", text)
         if answer.facts.where not in self.facts:
-            if len(self.facts) >= len(self.actors):
+            if answer.facts.restarted:
                 logger.warning("a worker has ended; %s took its place and its work.", answer.facts.where)
             self._check_like_others(answer.facts)
             self.facts[answer.facts.where] = answer.facts
@@ -245,20 +247,48 @@ def _join(ray: Any, cluster: ClusterSpec, workers: int | None) -> None:
         options = {"address": "local", "num_cpus": max(workers or 1, os.cpu_count() or 1), "include_dashboard": False}
     handler = signal.getsignal(signal.SIGTERM)
     try:
+        if cluster.address is not None:
+            _connect(os.environ.get("RAY_ADDRESS", "") if cluster.address == "auto" else cluster.address)
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
     # Wide: a machine that has no room for Ray's processes is a plain Exception.
     except Exception as error:
         if cluster.address is None:
             raise WorkerError(f"Ray does not start here ({one_line(error)}); engine.workers=1 needs none.") from error
+        # Ray's error does not say that the cluster refused, and to an address it sends the token only on request.
+        refused = not isinstance(error, _NothingThereError) and "RAY_AUTH_MODE" not in os.environ
+        by_address = cluster.address != "auto" or "RAY_ADDRESS" in os.environ
         raise ConfigError(
-            f"there is no Ray cluster at cluster.address={cluster.address} ({one_line(error)}). Start one (`ray start "
-            "--head`), or leave cluster.address out for this machine alone."
+            f"there is no Ray cluster that can be joined at cluster.address={cluster.address} ({one_line(error)}). "
+            "Start one (`ray start --head`), or leave cluster.address out for this machine alone."
+            + (_IF_REFUSED if refused and by_address else "")
         ) from error
     # Ray's own would end the command without a word; that of the command keeps what is finished, and says so.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
     # It prints on stdout, which is for results, that a worker has ended; `heard` says so itself.
     ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+
+_IF_REFUSED = (
+    " A cluster that was started where ~/.ray/auth_token exists asks for that token: set RAY_AUTH_MODE=token for this "
+    "command, or RAY_AUTH_MODE=disabled for every `ray start`."
+)
+
+
+class _NothingThereError(OSError):
+    """No program listens at an address."""
+
+
+def _connect(address: str) -> None:
+    """Raise _NothingThereError where nothing answers at HOST:PORT; Ray itself tries for minutes."""
+    # What RAY_ADDRESS holds may have other forms, which are Ray's matter.
+    parts = host_and_port(address)
+    if parts is None:
+        return
+    try:
+        socket.create_connection(parts, timeout=_SECONDS_TO_CONNECT).close()
+    except OSError as error:
+        raise _NothingThereError(f"nothing answers at {address}: {error}") from error
 
 
 def _end(ray: Any, actors: Sequence[Any], began: bool) -> None:

@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -87,6 +88,34 @@ def test_a_worker_that_is_killed_costs_nothing(cluster, ask, tmp_path, monkeypat
     assert bytes_of(run) == whole
     assert len(set(killed)) == 2
     assert "a worker has ended; process" in caplog.text
+
+
+@linux
+def test_a_worker_that_is_killed_while_it_loads_is_reported(cluster, ask, monkeypatch, caplog):
+    killed = []
+
+    def killing(engine):
+        # Not at once: what has no process yet cannot be killed.
+        until(lambda: _worker_processes(engine))
+        killed.append(_worker_processes(engine)[0])
+        os.kill(killed[0], signal.SIGKILL)
+        honest(engine)
+
+    honest = RayEngine._load
+    monkeypatch.setattr(RayEngine, "_load", killing)
+    with closing(Session.open(on_workers(ask(samples=1)))) as session:
+        assert process_of(session.engine) not in killed
+        (run,) = session.decode()
+    assert rows_of(run)
+    assert caplog.text.count("a worker has ended; process") == 1
+
+
+def _worker_processes(engine):
+    """The processes of the engine's workers that Ray knows by now."""
+    from ray._private.state import actors
+
+    known = [actors(actor_id=each._actor_id.hex()) for each in engine.actors]
+    return [each["Pid"] for each in known if each and each.get("State") == "ALIVE" and each.get("Pid")]
 
 
 @pytest.mark.long
@@ -288,15 +317,63 @@ def test_other_weights_are_refused_also_where_devices_may_differ():
         engine_of(facts("a"), facts("b", dtype="float64"), mixed=True)
 
 
-def test_a_cluster_that_is_not_there_is_an_error():
+def test_a_cluster_that_is_not_there_is_an_error(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
     def nothing(**options):
         raise ConnectionError("Could not find any running Ray instance.")
 
     missing = SimpleNamespace(init=nothing)
-    with pytest.raises(ConfigError, match=r"no Ray cluster at cluster.address=auto \(Could not .*ray start --head"):
+    with pytest.raises(
+        ConfigError, match=r"no Ray cluster that can be joined at cluster.address=auto \(Could not .*ray start --head"
+    ):
         _join(missing, ClusterSpec(address="auto"), None)
     with pytest.raises(WorkerError, match=r"Ray does not start here \(Could not .*engine.workers=1"):
         _join(missing, ClusterSpec(), 2)
+
+
+@pytest.mark.parametrize("named_by", ["key", "variable"])
+def test_an_address_where_nothing_answers_is_an_error_at_once(named_by, monkeypatch):
+    """Ray itself tries for minutes, and prints each attempt."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address if named_by == "variable" else "")
+    given = "auto" if named_by == "variable" else address
+    asked = []
+    never = SimpleNamespace(init=lambda **options: asked.append(options))
+    with pytest.raises(
+        ConfigError, match=f"cluster.address={given} .*nothing answers at {address}: .*ray start --head"
+    ):
+        _join(never, ClusterSpec(address=given), None)
+    assert not asked
+
+
+@pytest.mark.parametrize(("mode", "hinted"), [(None, True), ("token", False)])
+def test_a_cluster_that_may_ask_for_a_token_is_named_so(mode, hinted, monkeypatch):
+    """Ray says no more than that it failed, where the cluster wants a token that an explicit address is not sent."""
+
+    def refuses(**options):
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    monkeypatch.setenv("RAY_AUTH_MODE", mode or "")
+    if mode is None:
+        monkeypatch.delenv("RAY_AUTH_MODE")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=r"can be joined at .*\(Failed to connect") as error:
+            _join(SimpleNamespace(init=refuses), ClusterSpec(address=address), None)
+    assert ("set RAY_AUTH_MODE=token for this command" in str(error.value)) == hinted
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1:6379", "head-1.cluster:6379", "[::1]:6379", "auto"])
+def test_an_address_is_auto_or_host_and_port(address):
+    assert ClusterSpec(address=address).address == address
+
+
+@pytest.mark.parametrize("address", ["", "head", "head:", ":6379", "head:0", "head:65536", "ray://head:10001", "a b:1"])
+def test_another_address_is_refused(address):
+    with pytest.raises(ConfigError, match=f"cluster.address is '{address}'; it must be auto or HOST:PORT"):
+        ClusterSpec(address=address)
 
 
 def test_the_usage_report_is_off_and_sigterm_stays_the_commands(cluster, monkeypatch):
