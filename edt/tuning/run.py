@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from edt.errors import ConfigError
+from edt.errors import ConfigError, DamagedFileError
 from edt.generation.request import GenerationRequest
 from edt.generation.session import DRY_RUN, Session
 from edt.ids import digest
@@ -28,6 +28,8 @@ from edt.store.atomic import remove_abandoned
 from edt.store.database import checked_database
 from edt.store.layout import file_name, search_folder, search_folders
 from edt.store.lock import held
+from edt.store.parts import parts_with, read_generations
+from edt.store.run import Run
 from edt.store.unfinished import is_unfinished
 from edt.strategies.base import Strategy
 from edt.strategies.grid import family_name
@@ -347,9 +349,9 @@ def _evaluate_on_test(
         for trial in result.to_evaluate_on_test
     ]
     runs = session.decode(settings, indices=indices, splits=(TEST,))
-    if any(is_unfinished(run) for run in runs):
-        # The search has the measurements of trials in its database, also where their outputs were lost since.
-        trials = {trial.strategy_id: request.space.setting(trial.params) for trial in result.trials}
+    trials = {trial.strategy_id: request.space.setting(trial.params) for trial in result.trials}
+    # The search has the measurements of trials in its database, also where their outputs were lost or damaged since.
+    if not all(_has_outputs(run, trials) for run in runs):
         session.decode(list(trials.values()), indices=indices, splits=(DEV,))
         runs = [run.reread() for run in runs]
 
@@ -370,3 +372,15 @@ def _evaluate_on_test(
     wanted = {*(setting.strategy_id for setting in settings), GRAMMAR_ID}
     of_test = [score for score in scores if score.split == TEST and score.strategy_id in wanted]
     return of_test, output_warnings(of_test, runs)
+
+
+def _has_outputs(run: Run, trials: Collection[str]) -> bool:
+    """Return whether the outputs of these settings on dev are all on disk, and whole."""
+    if is_unfinished(run):
+        return False
+    try:
+        # One column: the bytes of a part are checked whichever is read.
+        read_generations(run, ["sample"], parts=parts_with(run, [DEV], trials))
+    except DamagedFileError:
+        return False
+    return True

@@ -174,14 +174,32 @@ def test_the_same_command_again_decodes_nothing_and_says_the_same(whole, monkeyp
     assert "on dev (mini_xlsum) among 4 trials of grid: edt(" in said.out
 
 
-def test_lost_outputs_of_trials_are_decoded_again_by_the_same_command(whole, tmp_path, caplog):
+def lose(parts):
+    for path in parts:
+        path.unlink()
+
+
+def damage_the_last(parts):
+    content = bytearray(parts[-1].read_bytes())
+    content[len(content) // 2] ^= 1
+    parts[-1].write_bytes(content)
+
+
+def swap_two(parts):
+    first, second = parts[-2].read_bytes(), parts[-1].read_bytes()
+    parts[-2].write_bytes(second)
+    parts[-1].write_bytes(first)
+
+
+@pytest.mark.parametrize("harm", [lose, damage_the_last, swap_two])
+def test_lost_outputs_of_trials_are_decoded_again_by_the_same_command(harm, whole, tmp_path, caplog):
     """The search itself has their measurements, and once left their rows out of the scores for good."""
     runs = tmp_path / "runs"
     shutil.copytree(whole, runs)
     run, scores = run_of(runs), read_scores(run_of(runs))
     before = {path: path.read_bytes() for path in run.parts()}
-    for path in before:
-        path.unlink()
+    harm([path for path in before if "part-000" not in path.name])
+    assert {path: path.read_bytes() for path in before if path.is_file()} != before
     assert main(words(runs, *GRID)) == 0
     assert {path: path.read_bytes() for path in run_of(runs).parts()} == before
     assert read_scores(run_of(runs)) == scores
