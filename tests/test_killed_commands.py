@@ -29,7 +29,13 @@ COMMON = [
 TUNE = ["tune", *COMMON, "space=edt", "space.t0=[0.5,1.0]", "space.theta=[0.1,0.5]", "space.top_p=null"]
 TUNE += ["baseline.t0=[0,1]", "search.trials=4", "search.batch=2"]
 STUDY = ["study", "--config-dir=../configs", *COMMON, "paths.results=results", "families=few", "curves=few"]
-STUDY += ["experiment=main_table", "search.trials=4", "search.batch=1", "baseline.t0=[0,1]"]
+STUDY += [
+    "comparisons=[{family:edt,baseline:fixed,nested:true}]",
+    "experiment=main_table",
+    "search.trials=4",
+    "search.batch=1",
+    "baseline.t0=[0,1]",
+]
 TWO_TASKS = ["task=mini", "~task.members.mini_msmarco", "~task.members.mini_wmt19", "num_workers=2"]
 ROOT = Path(__file__).parents[1]
 
