@@ -34,13 +34,13 @@ def training_notes(model: TextModel, task: Task) -> list[str]:
         return []
     key = "model.path" if model.adapter is None else "model.adapter"
     given = model.spec.path if model.adapter is None else model.spec.adapter
-    if trained.task != task.name:
-        return [f"{task.name}: {key} '{given}' was trained on task '{trained.task}'."]
     other = _differences(trained.wording, wording(model, task))
+    # Files with the same prompts may have another name.
     if not other:
         return []
+    what = "with another prompt" if trained.task == task.name else f"on task '{trained.task}' with another prompt"
     return [
-        f"{task.name}: {key} '{given}' was trained with another prompt, which differs in {', '.join(other)}; its "
+        f"{task.name}: {key} '{given}' was trained {what}, which differs in {', '.join(other)}; its "
         "outputs may be worse than they could be. Use the wording of the training, which is in its README.md."
     ]
 

@@ -177,7 +177,17 @@ def test_decoding_warns_of_another_wording_or_task(folder, tmp_path, capsys):
         "was trained with another prompt, which differs in task.template.tail, task.shots, task.shot_separator" in said
     )
     assert main([*words, "task=mini_xlsum"]) == 0
-    assert "was trained on task 'mini_wmt19'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "was trained on task 'mini_wmt19' with another prompt, which differs in task.template.head, task." in said
+
+
+def test_the_same_prompts_under_another_name_are_no_other_task(folder, tmp_path, capsys):
+    """As those of a file that is called otherwise than the one of the training."""
+    copy = shutil.copytree(folder, tmp_path / "adapter")
+    dataclasses.replace(TrainingManifest.read(folder), task="wmt19_of_last_year").write(copy)
+    capsys.readouterr()
+    assert main(decode(tmp_path, f"model.adapter={copy}", "task=mini_wmt19")) == 0
+    assert "trained" not in capsys.readouterr().err
 
 
 def test_decoding_refuses_an_adapter_of_another_base(folder, tmp_path, capsys):
