@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -48,16 +47,14 @@ def measure(words: list[str], workers: int, repeats: int) -> dict[str, Any]:
     """Return the seconds of each, repeat by repeat, and the median of the ratios."""
     config: Any = OmegaConf.to_container(compose("generate", words))
     request = generation_request(config, "generate")
-    home = Path(tempfile.mkdtemp(prefix="edt-bench-"))
     seconds: dict[int, list[float]] = {0: [], workers: []}
     parts: dict[int, dict[str, bytes]] = {}
     with ExitStack() as ends:
-        ends.callback(shutil.rmtree, home, ignore_errors=True)
+        home = Path(ends.enter_context(TemporaryDirectory(prefix="edt-bench-")))
         sessions: dict[int, Session] = {}
         for count in seconds:
             engine: Any = replace(request.engine, workers=count or None)  # type: ignore[type-var]
-            sessions[count] = Session.open(replace(request, engine=engine))
-            ends.callback(sessions[count].close)
+            sessions[count] = ends.enter_context(closing(Session.open(replace(request, engine=engine))))
         for repeat in range(repeats + 1):
             for count, session in sessions.items():
                 # Another folder: what is on disk would not be decoded again.

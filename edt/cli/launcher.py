@@ -132,8 +132,8 @@ def _settings(command: str, words: Sequence[str], runs: Path) -> dict[str, Any]:
         try:
             composed = hydra.compose(overrides=[*own, *words], return_hydra_config=True)
         except HydraException as error:
-            reason = f"{error}: {error.__cause__ or ''}"
-            raise ConfigError(f"hydra.launcher: {one_line(Exception(reason))}") from error
+            reasons = [one_line(each) for each in (error, error.__cause__) if each is not None]
+            raise ConfigError(f"hydra.launcher: {': '.join(reasons)}") from error
         settings: Any = OmegaConf.to_container(composed.hydra.launcher, resolve=True)
     return {**settings, "cluster": LAUNCHERS[str(composed.hydra.runtime.choices["hydra/launcher"])]}
 
