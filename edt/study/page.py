@@ -124,7 +124,7 @@ def _browser_contents(study: Study, browser: Browser) -> tuple[list[PageExample]
     examples, outputs = [], []
     for name, task in study.tasks.items():
         # Examples without an output of the study would be a browser of nothing.
-        if not task.choices:
+        if not task.choices or browser.examples == 0:
             continue
         # The first examples, as everywhere: nobody chose them by their outputs.
         shown = study.tracer.examples(name, browser.examples)

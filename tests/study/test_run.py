@@ -416,6 +416,35 @@ def test_an_experiment_whose_tasks_are_not_in_the_study_takes_another(tmp_path):
     assert "mini_quac" in (tmp_path / "o" / "mini" / "case_study" / "case.html").read_text()
 
 
+def test_without_texts_no_prompt_reference_or_output_is_written(tmp_path):
+    """Of every file of the results: none has five words in a row of a source, a reference or an output."""
+    words = [few(tmp_path / "c"), *SMALL, f"paths.runs={tmp_path / 'r'}", f"paths.results={tmp_path / 'o'}"]
+    wanted = [
+        "task=mini_quac",
+        "task.limit=3",
+        "experiment=[main_table,matched_diversity,case_study]",
+        "engine.compile=false",
+    ]
+    hidden = ["browser.examples=0", "experiments.case_study.texts=false"]
+    assert main(["study", *wanted, *words, *hidden]) == 0
+    (run,) = find_runs([tmp_path / "r"])
+    examples = read_examples(run)
+    texts = [
+        *(text for e in examples for text in (e.parts.source, *e.references)),
+        *read_generations(run)["text"].to_pylist(),
+    ]
+    parts = {" ".join(text.split()[i : i + 5]) for text in texts for i in range(len(text.split()) - 4)}
+    assert len(parts) > 100
+    written = {
+        path for path in (tmp_path / "o").rglob("*") if path.suffix in {".md", ".html", ".tex", ".csv", ".json", ".svg"}
+    }
+    assert {"report.html", "table.md", "manifest.json"} <= {path.name for path in written}
+    assert not {"case.html", "tokens.svg"} & {path.name for path in written}
+    for path in written:
+        content = " ".join(path.read_text().split())
+        assert [part for part in parts if part in content] == [], path
+
+
 def test_what_is_to_be_decoded_is_told_ahead(study, capsys):
     assert main(["study", "task=mini_xlsum", "task.limit=6", *study[1], *QUICK]) == 0
     # 4 trials of 7 families but dynatemp, which has 3 settings; two curves of 6 settings

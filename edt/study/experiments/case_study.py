@@ -19,6 +19,7 @@ from edt.tracing.token_figure import token_figure
 from edt.tracing.trace_page import trace_page
 
 FAMILIES = (BASELINE, "kld", "edt")
+WITHOUT_TEXTS = "Without prompt, reference and outputs: experiments.case_study.texts=false."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class CaseStudy(Experiment):
     """tasks: the first of them that is in the study, or the study's first. example: its id, None for the first of test.
 
     self_bleu: the Self-BLEU on dev that all three come closest to; None takes that of EDT's best setting.
+    texts: False shows temperatures alone, for data that may not be passed on: no prompt, no reference, no output.
     """
 
     title = "One article under three strategies at matched Self-BLEU"
@@ -34,6 +36,7 @@ class CaseStudy(Experiment):
     example: str | None = None
     self_bleu: float | None = None
     samples: int = 3
+    texts: bool = True
 
     def __post_init__(self) -> None:
         check_whole("experiments.case_study.samples", self.samples, "the number of outputs shown", most=1000)
@@ -48,12 +51,15 @@ class CaseStudy(Experiment):
         return FAMILIES
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write tokens.png/.svg and case.html."""
+        """Write tokens.png/.svg and case.html, neither of them without texts."""
         # a study without these tasks still shows one
         name = next((name for name in self.tasks if name in study.tasks), next(iter(study.tasks)))
         task, settings = study.tasks[name], self._matched(study.tasks[name])
         trace = self._trace(study, name, list(settings.values()))
-        table = _outputs_table(task, settings, trace)
+        table = _outputs_table(task, settings, trace, texts=self.texts)
+        if not self.texts:
+            section = Section(name="case_study", title=self.title, text=[WITHOUT_TEXTS], tables=[table])
+            return ExperimentResult(section=section, evidence={})
         write_text(folder / "case.html", trace_page(trace))
         caption = "Dark is cold, light is hot. The same noise draws all three."
         figure = token_figure(trace.outputs, folder, "tokens", title=f"{name}: {trace.origin}", caption=caption)
@@ -109,8 +115,8 @@ class CaseStudy(Experiment):
         )
 
 
-def _outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace) -> PageTable:
-    """Return the outputs with the range of their temperature."""
+def _outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace, *, texts: bool) -> PageTable:
+    """Return the outputs with the range of their temperature; without their texts, their lengths."""
     family = {strategy_id: name.replace("_", " ") for name, strategy_id in settings.items()}
     rows = [
         [
@@ -118,14 +124,17 @@ def _outputs_table(task: TaskStudy, settings: Mapping[str, str], trace: Trace) -
             output.strategy_id,
             *(f"{task.value(split, output.strategy_id, 'self_bleu'):.1f}" for split in SPLITS),
             str(output.sample),
-            output.text,
+            output.text if texts else str(len(output.tokens)),
             _temperatures_text(output),
         ]
         for output in trace.outputs
     ]
     return PageTable(
         title="Outputs",
-        columns=["family", "setting", "Self-BLEU on dev", "on test", "sample", "output", "T: mean (least to largest)"],
+        columns=[
+            *("family", "setting", "Self-BLEU on dev", "on test", "sample"),
+            *("output" if texts else "tokens", "T: mean (least to largest)"),
+        ],
         rows=rows,
         note=(
             "Of each family the setting whose Self-BLEU on dev is nearest; the columns say how near. "
