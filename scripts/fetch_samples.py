@@ -1,0 +1,139 @@
+"""Fetch the real samples that `results/smollm2`, `results/smollm2_lora` and `results/gemma3` were measured on.
+
+    python -m scripts.fetch_samples SAMPLES
+    python -m scripts.fetch_samples SAMPLES --originals FOLDER    # from files that were downloaded elsewhere
+    python -m scripts.split_samples SAMPLES SPLIT
+
+It writes SAMPLES/xlsum (the first 300 articles of task 1357 of Super-NaturalInstructions, which are of XL-Sum English),
+SAMPLES/msmarco (120 rows of MS MARCO v1.1) and SAMPLES/wmt19 (newstest2018, English and Chinese). Each file has to have
+the SHA-256 that it had when the results were made, so another row, order or byte is an error. XL-Sum is CC BY-NC-SA 4.0
+and MS MARCO for non-commercial research: keep them to yourself. Some 50 MB are downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edt.errors import DataError, EdtError
+from edt.store.atomic import write_text
+
+RAW = "https://raw.githubusercontent.com"
+
+
+def first_articles(original: str) -> str:
+    """Return the first 300 instances of a task of Super-NaturalInstructions as rows with the columns of XL-Sum."""
+    rows = [
+        {"id": row["id"], "url": "", "title": "", "summary": row["output"][0], "text": row["input"]}
+        for row in json.loads(original)["Instances"][:300]
+    ]
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def first_queries(original: str) -> str:
+    """Return the first 120 rows of a JSON array."""
+    return json.dumps(json.loads(original)[:120], ensure_ascii=False, indent=1)
+
+
+def unchanged(original: str) -> str:
+    """Return the file as it is."""
+    return original
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One file: where it is from, what is taken of it, and the SHA-256 of what is written."""
+
+    path: str
+    url: str
+    convert: Callable[[str], str]
+    sha256: str
+
+
+SAMPLES: Sequence[Sample] = (
+    Sample(
+        "xlsum/articles300.jsonl",
+        f"{RAW}/allenai/natural-instructions/master/tasks/task1357_xlsum_summary_generation.json",
+        first_articles,
+        "eb531256acd3166f5120c00a8ed668c084e633bdb1c4a51b766bf5b7c09aae20",
+    ),
+    Sample(
+        "msmarco/train_sample120.json",
+        f"{RAW}/nimishabr12/rag-robustness-project/15dcbd4806cf7500d9b83951207a62bea33cc2ae/data/ms_marco_sample.json",
+        first_queries,
+        "91070021a6f99bde265f35e8912d92d85b0397ebb3a6fcf68012f579c6f5729f",
+    ),
+    Sample(
+        "wmt19/newstest2018.eng",
+        f"{RAW}/Helsinki-NLP/OPUS-MT-testsets/master/testsets/eng-zho/newstest2018.eng",
+        unchanged,
+        "70fbc6b34f64aff7ece36343d05596d52733ac64339d4b04a6ce24382520b275",
+    ),
+    Sample(
+        "wmt19/newstest2018.zho",
+        f"{RAW}/Helsinki-NLP/OPUS-MT-testsets/master/testsets/eng-zho/newstest2018.zho",
+        unchanged,
+        "e0eec6040f78169cc9ec9d4a2fa88fbb295be987a0bcb2370bf3f3068c80d5fd",
+    ),
+)
+
+
+def main() -> None:
+    """Read the arguments, fetch what is not there yet, print the paths."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--originals", type=Path, help="folder of the downloaded files, in place of a network")
+    arguments = parser.parse_args()
+    try:
+        for sample in SAMPLES:
+            fetch(sample, arguments.out, arguments.originals)
+    except EdtError as error:
+        print(f"fetch_samples: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def fetch(sample: Sample, out: Path, originals: Path | None) -> None:
+    """Write one sample below `out`, unless it is there. Raises DataError."""
+    path = out / sample.path
+    if path.is_file() and digest(path.read_text(encoding="utf-8")) == sample.sha256:
+        print(path, "is there", flush=True)
+        return
+    content = sample.convert(original_text(sample.url, originals))
+    if digest(content) != sample.sha256:
+        raise DataError(
+            f"{sample.path} would have the SHA-256 {digest(content)}, and the results were made with {sample.sha256}: "
+            f"{sample.url} has changed. Look for an earlier version of it, and give its folder as --originals."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, content)
+    print(path, flush=True)
+
+
+def original_text(url: str, originals: Path | None) -> str:
+    """Return the file behind the address, or the one of that name in the folder. Raises DataError."""
+    try:
+        if originals is not None:
+            return (originals / url.rpartition("/")[2]).read_text(encoding="utf-8")
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return str(answer.read().decode("utf-8"))
+    except (OSError, urllib.error.URLError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{url} cannot be read ({error}). Download it on a machine that reaches it, and give its folder as "
+            "--originals."
+        ) from error
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of a text in UTF-8, in hexadecimal digits."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
