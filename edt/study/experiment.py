@@ -35,6 +35,9 @@ class Experiment:
     least_samples: ClassVar[int] = 2
     """Fewest samples per example with which it gives a result."""
 
+    optional_families: ClassVar[tuple[str, ...]] = ()
+    """Of `families()` those that it does without where the configuration has none of that name."""
+
     def families(self) -> Sequence[str] | None:
         """Return the names of the families whose settings it needs; None for all of the configuration."""
         # All is the safe default: an experiment that reads a family that was not decoded would fail after hours.

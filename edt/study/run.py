@@ -167,14 +167,17 @@ class StudyRequest:
         """What to decode: every family that an experiment needs, with the baseline that sets EDA's scale."""
         experiments = self.experiments.values()
         named = [experiment.families() for experiment in experiments]
+        optional = {name for experiment in experiments for name in experiment.optional_families}
         tasks = [task.task.name for task in self.generation.tasks]
         test_only = {
             task: [setting for experiment in experiments for setting in experiment.test_only_settings(task)]
             for task in tasks
         }
         wanted = dict.fromkeys(name for names in named for name in names or ())
+        wanted = {name: None for name in wanted if name in self.families or name not in optional}
         if any(names is None for names in named):
-            wanted = dict.fromkeys(self.families)
+            # Those that an experiment names stay among them, so that one that is not there is found below.
+            wanted = {**dict.fromkeys(self.families), **wanted}
         # Fixed temperature is decoded with any other setting, since that is compared with it. Experiments that decode
         # for themselves need none, and then there is nothing to search.
         if wanted or any(test_only.values()):
@@ -185,7 +188,7 @@ class StudyRequest:
         if unknown:
             raise ConfigError(
                 f"family '{unknown[0]}' is not in the configuration; it has: {', '.join(self.families)}. Add it under "
-                "families."
+                "families, or leave out the experiment that needs it."
             )
 
         if self.confirm is not None:

@@ -416,6 +416,24 @@ def test_an_experiment_whose_tasks_are_not_in_the_study_takes_another(tmp_path):
     assert "mini_quac" in (tmp_path / "o" / "mini" / "case_study" / "case.html").read_text()
 
 
+def test_the_case_study_does_without_kl_guided_temperature(tmp_path):
+    """Of families.kld=null, with an experiment that takes whatever families there are."""
+    words = [few(tmp_path / "c"), *SMALL, f"paths.runs={tmp_path / 'r'}", f"paths.results={tmp_path / 'o'}"]
+    wanted = ["task=mini_quac", "task.limit=3", "experiment=[main_table,case_study]", "engine.compile=false"]
+    assert main(["study", *wanted, *words, "families.kld=null", "browser.examples=0"]) == 0
+    table = (tmp_path / "o" / "mini" / "case_study" / "table.md").read_text()
+    assert "| edt | " in table
+    assert "kld" not in table
+
+
+@pytest.mark.parametrize("experiments", ["confidence", "[main_table,confidence]", "[main_table,case_study]"])
+def test_a_family_that_an_experiment_needs_is_missed_before_anything_is_decoded(experiments, tmp_path, capsys):
+    words = [few(tmp_path / "c"), *SMALL, f"paths.runs={tmp_path / 'r'}", f"paths.results={tmp_path / 'o'}"]
+    assert main(["study", f"experiment={experiments}", "task=mini_quac", *words, "families.edt=null"]) == 2
+    assert "family 'edt' is not in the configuration" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
 def test_without_texts_no_prompt_reference_or_output_is_written(tmp_path):
     """Of every file of the results: none has five words in a row of a source, a reference or an output."""
     words = [few(tmp_path / "c"), *SMALL, f"paths.runs={tmp_path / 'r'}", f"paths.results={tmp_path / 'o'}"]

@@ -30,6 +30,7 @@ class CaseStudy(Experiment):
     texts: False shows temperatures alone, for data that may not be passed on: no prompt, no reference, no output.
     """
 
+    optional_families = ("kld",)
     title = "One article under three strategies at matched Self-BLEU"
 
     tasks: tuple[str, ...]
@@ -80,7 +81,8 @@ class CaseStudy(Experiment):
         def distance(strategy_id: str) -> float:
             return abs(task.value("dev", strategy_id, "self_bleu") - target)
 
-        return {family: min(self._candidates(task, family), key=distance) for family in FAMILIES}
+        present = [family for family in FAMILIES if family in task.families]
+        return {family: min(self._candidates(task, family), key=distance) for family in present}
 
     def _candidates(self, task: TaskStudy, family: str) -> list[str]:
         """Return the settings of a family that were decoded on test and are no fixed temperature, if there is one."""
