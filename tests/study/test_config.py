@@ -92,6 +92,16 @@ def test_every_experiment_composes(words):
             assert alone.metrics.bootstrap.resamples == 10000
 
 
+@pytest.mark.parametrize("preset", ["full", "smoke", "small_model"])
+def test_every_experiment_is_one_alone_under_every_preset(preset):
+    """A preset that set a key of one experiment would make it half an experiment where another one is chosen."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        for name in EXPERIMENTS:
+            alone = compose("study", [f"preset={preset}", f"experiment={name}"])
+            assert list(alone.experiments) == [name]
+            assert "_target_" in alone.experiments[name]
+
+
 @pytest.mark.parametrize(("words", "trials"), [([], 32), (["preset=smoke"], 6), (["preset=small_model"], 16)])
 def test_every_family_has_as_many_trials(words, trials):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
