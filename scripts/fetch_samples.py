@@ -1,4 +1,4 @@
-"""Fetch the real samples that `results/smollm2`, `results/smollm2_lora` and `results/gemma3` were measured on.
+"""Fetch the real samples that `results/smollm2` and `results/smollm2_lora` were measured on.
 
     python -m scripts.fetch_samples SAMPLES
     python -m scripts.fetch_samples SAMPLES --originals FOLDER    # from files that were downloaded elsewhere
@@ -16,13 +16,13 @@ import argparse
 import hashlib
 import json
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edt.errors import DataError, EdtError
+from edt.ids import file_digest
 from edt.store.atomic import write_text
 
 RAW = "https://raw.githubusercontent.com"
@@ -102,7 +102,7 @@ def main() -> None:
 def fetch(sample: Sample, out: Path, originals: Path | None) -> None:
     """Write one sample below `out`, unless it is there. Raises DataError."""
     path = out / sample.path
-    if path.is_file() and digest(path.read_text(encoding="utf-8")) == sample.sha256:
+    if path.is_file() and file_digest(path) == sample.sha256:
         print(path, "is there", flush=True)
         return
     content = sample.convert(original_text(sample.url, originals))
@@ -123,7 +123,7 @@ def original_text(url: str, originals: Path | None) -> str:
             return (originals / url.rpartition("/")[2]).read_text(encoding="utf-8")
         with urllib.request.urlopen(url, timeout=60) as answer:
             return str(answer.read().decode("utf-8"))
-    except (OSError, urllib.error.URLError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{url} cannot be read ({error}). Download it on a machine that reaches it, and give its folder as "
             "--originals."

@@ -68,12 +68,12 @@ def test_the_values_of_a_table_are_rows_of_the_scores(study):
     with (study / "main_table" / "chosen.csv").open() as file:
         chosen = list(csv.DictReader(file))
     assert len(chosen) > 20
+    table = (study / "main_table" / "table.md").read_text(encoding="utf-8")
     for row in chosen:
         score = scores[row["split"], row["strategy_id"], row["metric"]]
         assert [row[name] for name in ("value", "lo", "hi")] == [
             "" if score[name] is None else repr(score[name]) for name in ("value", "lo", "hi")
         ]
-        table = (study / "main_table" / "table.md").read_text(encoding="utf-8")
         assert f"| {row['strategy_id']}" in table
 
 

@@ -121,10 +121,13 @@ def _points(name: str, task: TaskStudy, confidence: float) -> list[Point]:
 
 def _browser_contents(study: Study, browser: Browser) -> tuple[list[PageExample], list[PageOutput]]:
     """Return the first examples of test with the outputs of every chosen setting, token by token."""
+    # Without examples nothing is to be decoded again.
+    if browser.examples == 0:
+        return [], []
     examples, outputs = [], []
     for name, task in study.tasks.items():
         # Examples without an output of the study would be a browser of nothing.
-        if not task.choices or browser.examples == 0:
+        if not task.choices:
             continue
         # The first examples, as everywhere: nobody chose them by their outputs.
         shown = study.tracer.examples(name, browser.examples)

@@ -166,18 +166,20 @@ class StudyRequest:
     def protocol(self) -> StudyProtocol:
         """What to decode: every family that an experiment needs, with the baseline that sets EDA's scale."""
         experiments = self.experiments.values()
-        named = [experiment.families() for experiment in experiments]
-        optional = {name for experiment in experiments for name in experiment.optional_families}
+        named = [
+            name
+            for experiment in experiments
+            for name in experiment.families() or ()
+            if name in self.families or name not in experiment.optional_families
+        ]
         tasks = [task.task.name for task in self.generation.tasks]
         test_only = {
             task: [setting for experiment in experiments for setting in experiment.test_only_settings(task)]
             for task in tasks
         }
-        wanted = dict.fromkeys(name for names in named for name in names or ())
-        wanted = {name: None for name in wanted if name in self.families or name not in optional}
-        if any(names is None for names in named):
-            # Those that an experiment names stay among them, so that one that is not there is found below.
-            wanted = {**dict.fromkeys(self.families), **wanted}
+        takes_all = any(experiment.families() is None for experiment in experiments)
+        # Those that an experiment names are added to all, so that one that is not there is found below.
+        wanted = dict.fromkeys([*(self.families if takes_all else ()), *named])
         # Fixed temperature is decoded with any other setting, since that is compared with it. Experiments that decode
         # for themselves need none, and then there is nothing to search.
         if wanted or any(test_only.values()):
