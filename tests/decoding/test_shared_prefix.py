@@ -185,6 +185,22 @@ def test_the_trial_refuses_attention_sinks_and_does_not_pass_flat_models(tiny_fo
         shared_attention.shared_prefix_attention(None, None, None, None, None, s_aux=torch.zeros(1))
 
 
+@pytest.mark.parametrize("vocabulary", [50, 1_000, 262_144])
+@pytest.mark.parametrize(("error", "shares"), [(0.07, True), (0.3, False)])
+def test_rounding_is_no_mistake_whatever_the_vocabulary(vocabulary, error, shares):
+    """The largest of 262,144 rounding errors is far from 0, and every Gemma in bfloat16 was refused for it."""
+    from edt.decoding.cache import sharing_check
+
+    generator = torch.Generator().manual_seed(vocabulary)
+    alone_CV = 5 * torch.randn(3, vocabulary, generator=generator)
+    logits_CV = alone_CV + 2.0
+    # One text of three is enough.
+    logits_CV[1] += 5 * error * torch.randn(vocabulary, generator=generator)
+    assert (sharing_check._difference(logits_CV, alone_CV) <= sharing_check.HALF_TOLERANCE) == shares
+    logits_CV[2, 0] = torch.nan
+    assert sharing_check._difference(logits_CV, alone_CV) == torch.inf
+
+
 def test_prefill_computes_one_row_of_logits_per_prompt(tiny):
     from edt.decoding.cache.contexts import SharedPrefill
 

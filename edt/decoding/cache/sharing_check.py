@@ -19,9 +19,10 @@ TRIAL_CONTEXTS = (0, 1, 0)
 TRIAL_PARENTS = ((0, 1, 2), (0, 1, 2, 1), (2, 1, 3))
 """The parent of each context, step by step: contexts stay, fork and vanish."""
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
-HALF_TOLERANCE = 0.2
-"""Largest difference of a trial's logits, in standard deviations of the logits, by dtype; of bfloat16 and float16. Some
-architectures compute parts of their attention in float32 whatever the model's dtype."""
+HALF_TOLERANCE = 0.15
+"""Largest difference of a trial's logits, by dtype; of bfloat16 and float16: Gemma-3-270M has 0.07 in bfloat16 by
+rounding alone, and 0.2 where the attention to the prompt is wrong by a tenth. Some architectures compute parts of their
+attention in float32 whatever the model's dtype. For the unit see `_difference`."""
 
 LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 
@@ -120,10 +121,7 @@ def trial_obstacle(model: LanguageModel) -> str | None:
 
 
 def _trial_difference(model: LanguageModel) -> float:
-    """Return the largest difference of a logit between a small forking decode and full forward passes.
-
-    In standard deviations of a text's logits, after their means are taken off: softmax does not see a shift.
-    """
+    """Return the largest difference of a text's logits between a small forking decode and full forward passes."""
     vocabulary = model.vocabulary
     texts = [[token % vocabulary for token in prompt] for prompt in TRIAL_PROMPTS]
     prefill = SharedPrefill(model, texts)
@@ -165,12 +163,14 @@ def _read_alone(model: LanguageModel, texts: list[list[int]]) -> dict[tuple[int,
 
 
 def _difference(logits_CV: Tensor, alone_CV: Tensor) -> float:
-    """Return the largest difference of a logit, in standard deviations, after the means are taken off."""
+    """Return std(logits − alone) / std(alone) of the text where it is largest; both over the vocabulary, [C, V].
+
+    Not the largest difference of a logit: of 262,144 rounded logits some are far off, and no text is wrong for that.
+    Standard deviations, since softmax does not see a shift.
+    """
     alone_CV = alone_CV.to(logits_CV.dtype)
-    difference_CV = logits_CV - alone_CV
-    difference_CV = (difference_CV - difference_CV.mean(dim=-1, keepdim=True)).abs()
-    spread_C1 = alone_CV.std(dim=-1, keepdim=True)
-    return float((difference_CV / spread_C1).nan_to_num(nan=torch.inf).amax())
+    ratio_C = (logits_CV - alone_CV).std(dim=-1) / alone_CV.std(dim=-1)
+    return float(ratio_C.nan_to_num(nan=torch.inf).amax())
 
 
 def _switch_length(model: LanguageModel) -> int | None:
