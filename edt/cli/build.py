@@ -392,7 +392,7 @@ def _margins(value: Any) -> dict[str, float]:
 
 
 def study_curves(node: Any, left_out: Sequence[str] = ()) -> Any:
-    """Return the curves of a study: `range`, and for each family that is not left out the values of its parameters."""
+    """Return the curves of a study: `range`, `reserve`, and of each family that is not left out the values."""
     from edt.study.curves import CurveSpec
 
     if not isinstance(node, Mapping):
@@ -401,10 +401,15 @@ def study_curves(node: Any, left_out: Sequence[str] = ()) -> Any:
     low_high = node.get("range")
     if not isinstance(low_high, list) or len(low_high) != 2 or not all(_fits(value, float) for value in low_high):
         raise ConfigError(f"curves.range is {shown_value(low_high)}; it must be two values of Self-BLEU, as [50,95].")
+    reserve = node.get("reserve")
+    if reserve is not None and not _fits(reserve, float):
+        raise ConfigError(
+            f"curves.reserve is {shown_value(reserve)}; it must be a number of points of Self-BLEU or null."
+        )
     grids: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, axes in node.items():
         # A null takes a family's curve away, as a null family is left out.
-        if name == "range" or axes is None or name in left_out:
+        if name in ("range", "reserve") or axes is None or name in left_out:
             continue
         if not isinstance(axes, Mapping) or not axes:
             raise ConfigError(
@@ -414,7 +419,12 @@ def study_curves(node: Any, left_out: Sequence[str] = ()) -> Any:
             if not isinstance(values, list) or not values or not all(_fits(value, float) for value in values):
                 raise ConfigError(f"curves.{name}.{axis} is {shown_value(values)}; it must be a list of numbers.")
         grids[str(name)] = {str(axis): tuple(map(float, values)) for axis, values in axes.items()}
-    return CurveSpec(low=float(low_high[0]), high=float(low_high[1]), grids=grids)
+    return CurveSpec(
+        low=float(low_high[0]),
+        high=float(low_high[1]),
+        grids=grids,
+        reserve=None if reserve is None else float(reserve),
+    )
 
 
 def families(node: PlainConfig) -> dict[str, Any]:

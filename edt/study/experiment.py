@@ -32,6 +32,9 @@ class Experiment:
     reads_others: ClassVar[bool] = False
     """Whether it only summarizes other experiments, so that it cannot run alone."""
 
+    compares_curves: ClassVar[bool] = False
+    """Whether it compares curves over `curves.range`, which they must cover."""
+
     least_samples: ClassVar[int] = 2
     """Fewest samples per example with which it gives a result."""
 

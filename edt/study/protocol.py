@@ -57,7 +57,7 @@ class StudyProtocol:
     are EDA's constants; they are no trials. objectives: of each task, by its name. curves: settings along the
     temperature, decoded on both splits. test_only: settings by task that are decoded on test alone, for experiments
     that choose nothing. digest: of what was fixed beforehand, which stands for it in a run. confirm: choices of an
-    earlier study, in place of a search.
+    earlier study, in place of a search. compares_curves: whether an experiment needs them to cover their range.
     """
 
     families: Mapping[str, Family]
@@ -68,6 +68,7 @@ class StudyProtocol:
     test_only: Mapping[str, Sequence[Strategy]]
     digest: str
     confirm: FrozenChoices | None = None
+    compares_curves: bool = False
 
     def __post_init__(self) -> None:
         # Greedy decoding has the largest Self-BLEU, which is S* of EDA.
@@ -162,6 +163,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         return DecodedTask(run=run, families=protocol.families, left_out=_NO_SCALE)
 
     measured: dict[str, dict[str, float]] = {}
+    self_bleu: dict[str, float | None] = {}
 
     def measure(settings: Sequence[Strategy], phase: str) -> None:
         # Families share settings (EDT at θ = 0 is a fixed temperature): each is decoded and measured once.
@@ -169,6 +171,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         _, entries = _measure_on_dev(session, index, fresh, metrics, phase)
         for entry in entries:
             measured[entry.outputs.strategy_id] = _values(entry, constants, objectives)
+            self_bleu[entry.outputs.strategy_id] = entry.metrics["self_bleu"].value
 
     if protocol.confirm is None:
         families = _searched(protocol, objectives, measured, measure)
@@ -182,6 +185,7 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
     # After the search, which must not depend on whether there are curves; their settings are no trials.
     curves = protocol.curve_settings
     measure(curves, "dev, curves")
+    _check_curves(name, run, protocol, self_bleu)
 
     tried = all_settings(list(families.values()))
     chosen = {choice.strategy_id for by_family in choices.values() for choice in by_family.values()}
@@ -197,6 +201,26 @@ def decode_dev(session: Session, index: int, protocol: StudyProtocol, metrics: M
         read_before=read_before,
         basis=basis,
     )
+
+
+def _check_curves(name: str, run: Run, protocol: StudyProtocol, self_bleu: Mapping[str, float | None]) -> None:
+    """Warn of curves that cannot be compared over their range, or raise ConfigError where a reserve is configured."""
+    if not protocol.compares_curves:
+        return
+    # What was frozen can no longer be changed: the curves of the study that is confirmed, and a test that was read.
+    is_fixed = protocol.confirm is not None or protocol.digest in ReadRecord.read(run).digests
+    for curve in protocol.all_curves:
+        on_dev = [value for value in map(self_bleu.__getitem__, curve.strategy_ids) if value is not None]
+        shortfall = protocol.curves.shortfall(curve, on_dev) if on_dev else None
+        if shortfall is None:
+            continue
+        if protocol.curves.reserve is None or is_fixed:
+            logger.warning("%s: %s. It will probably not be compared at equal Self-BLEU.", name, shortfall)
+        else:
+            raise ConfigError(
+                f"{name}: {shortfall}. Test was not read, and what was decoded is kept: run again with other curves, "
+                "or continue regardless by curves.reserve=null."
+            )
 
 
 def _measure_baseline(

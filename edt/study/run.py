@@ -28,6 +28,7 @@ from edt.scoring.eda_constants import BASELINE, StrategyMetrics
 from edt.scoring.output_warnings import output_warnings
 from edt.scoring.outputs import read_outputs
 from edt.scoring.score import RunScores, score_outputs
+from edt.statistics.matched import FEWEST_SETTINGS
 from edt.store.layout import study_folder
 from edt.store.parts import ScoreBasis, write_scores
 from edt.strategies.base import Strategy
@@ -205,6 +206,7 @@ class StudyRequest:
             test_only=test_only,
             digest=protocol_digest(self.fixed_beforehand),
             confirm=None if self.confirm is None else self._frozen_choices,
+            compares_curves=any(experiment.compares_curves for experiment in experiments),
         )
 
 
@@ -231,6 +233,10 @@ def run_study(request: StudyRequest) -> Study | None:
     check_not_larger(request.home, size, list(request.experiments))
 
     protocol = request.protocol
+    # Seen before hours of decoding.
+    too_few = protocol.curves.too_few_settings(FEWEST_SETTINGS) if protocol.compares_curves else None
+    if too_few is not None:
+        logger.warning("%s", too_few)
     # Where nothing is searched nothing is frozen, and the protocol of an earlier study stays.
     if protocol.families:
         check_own_protocol(request.results, request.fixed_beforehand, exploratory=request.exploratory)

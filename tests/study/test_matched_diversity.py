@@ -12,7 +12,6 @@ from edt.study.curves import Curve
 from edt.study.experiments.matched_diversity import (
     MatchedDiversity,
     _evidence,
-    label_of,
     matched_task,
     settings_in_range,
 )
@@ -149,4 +148,4 @@ def test_curves_of_one_family_have_its_color_and_their_own_dash():
 
 
 def test_labels():
-    assert [label_of(curve) for curve in (CURVES["fixed"][0], CURVES["edt"][0])] == ["fixed", "edt (θ = 0.2)"]
+    assert [curve.label for curve in (CURVES["fixed"][0], CURVES["edt"][0])] == ["fixed", "edt (θ = 0.2)"]

@@ -13,6 +13,7 @@ random_t: {_target_: edt.strategies.random_t.around, center: {low: 0.4, high: 1.
 """
 CURVES = """
 range: [50, 80]
+reserve: null
 fixed: {t0: [0.3, 0.6, 0.9, 1.1, 1.3, 1.5]}
 edt: {t0: [0.3, 0.6, 0.9, 1.2, 1.5, 1.8], theta: [0.5]}
 """

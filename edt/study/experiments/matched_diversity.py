@@ -35,7 +35,6 @@ from edt.study.curves import Curve
 from edt.study.experiment import Experiment, ExperimentResult
 from edt.study.experiments.cells import MISSING, difference_cell, less_smooth, p_cell
 from edt.study.experiments.deciding import Decided, confidence_of, decided, higher_is_better, margin_evidence
-from edt.study.experiments.primary import SYMBOLS
 from edt.study.results import QUALITY, Study, TaskStudy
 from edt.study.weighted import DEV_RESAMPLES, Weighted
 
@@ -45,6 +44,7 @@ class MatchedDiversity(Experiment):
     """metrics: those that are compared at equal Self-BLEU, of those that a task has."""
 
     title = "What is better at equal diversity"
+    compares_curves = True
 
     metrics: tuple[str, ...] = (QUALITY, "factuality", "distinct_correct", "distinct_n")
 
@@ -105,7 +105,7 @@ def matched_task(study: Study, name: str, weighted: Weighted, metrics: Sequence[
     """Compare every curve of a task with the fixed temperatures, in the metrics that it has."""
     task = study.tasks[name]
     self_bleu_G = levels(study.curve_range)
-    curves = {label_of(curve): curve for of_family in task.curves.values() for curve in of_family}
+    curves = {curve.label: curve for of_family in task.curves.values() for curve in of_family}
     rows: list[Matched] = []
     # A dictionary, since each metric finds the same curves too short.
     left_out: dict[str, None] = {}
@@ -175,12 +175,6 @@ def _compared(
                 chosen = [labels[index] for index in envelope.chosen_G.tolist()]
                 rows.append(compared(family, envelope.curve.name, kind, envelope.curve, chosen))
     return rows
-
-
-def label_of(curve: Curve) -> str:
-    """Return the name of a curve: "edt (θ = 0.2)"."""
-    others = ", ".join(f"{SYMBOLS.get(name, name)} = {value:g}" for name, value in curve.others.items())
-    return curve.family.replace("_", " ") + (f" ({others})" if others else "")
 
 
 def settings_in_range(curve: Curve, task: TaskStudy, range_: tuple[float, float]) -> list[str]:

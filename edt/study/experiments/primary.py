@@ -18,12 +18,10 @@ from edt.statistics.margin import CANNOT_TELL, GAIN, LOSS, NO_GAIN, Decision, Ma
 from edt.statistics.multiplicity import holm, intersection_union
 from edt.statistics.power import POWER, detectable, standard_error
 from edt.statistics.verdicts import Evidence
+from edt.study.curves import SYMBOLS
 from edt.study.declared import DeclaredComparison
 from edt.study.experiments.cells import MISSING, difference_cell, p_cell
 from edt.study.results import Study, TaskStudy
-
-SYMBOLS = {"theta": "θ", "sigma": "σ"}
-"""The parameters that have a symbol."""
 
 
 @dataclass(frozen=True, kw_only=True)
