@@ -1,22 +1,25 @@
-"""Fetch the real samples that `results/smollm2` and `results/smollm2_lora` were measured on.
+"""Fetch the real samples that the results on real models were measured on.
 
     python -m scripts.fetch_samples SAMPLES
     python -m scripts.fetch_samples SAMPLES --originals FOLDER    # from files that were downloaded elsewhere
     python -m scripts.split_samples SAMPLES SPLIT
 
 It writes SAMPLES/xlsum (the first 300 articles of task 1357 of Super-NaturalInstructions, which are of XL-Sum English),
-SAMPLES/msmarco (120 rows of MS MARCO v1.1) and SAMPLES/wmt19 (newstest2018, English and Chinese). Each file has to have
-the SHA-256 that it had when the results were made, so another row, order or byte is an error. XL-Sum is CC BY-NC-SA 4.0
-and MS MARCO for non-commercial research: keep them to yourself. Some 50 MB are downloaded.
+SAMPLES/msmarco (120 rows of MS MARCO v1.1), SAMPLES/quac (five dialogues of QuAC) and SAMPLES/wmt19 (newstest2018,
+English and Chinese). Each file has to have the SHA-256 that it had when the results were made, so another row, order or
+byte is an error. XL-Sum is CC BY-NC-SA 4.0 and MS MARCO for non-commercial research: keep them to yourself. Some 50 MB
+are downloaded.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import sys
 import urllib.request
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +29,10 @@ from edt.ids import file_digest
 from edt.store.atomic import write_text
 
 RAW = "https://raw.githubusercontent.com"
+ELSEWHERE = "Download it on a machine that reaches it, and give its folder as --originals."
 
 
-def first_articles(original: str) -> str:
+def first_articles(original: bytes) -> str:
     """Return the first 300 instances of a task of Super-NaturalInstructions as rows with the columns of XL-Sum."""
     rows = [
         {"id": row["id"], "url": "", "title": "", "summary": row["output"][0], "text": row["input"]}
@@ -37,14 +41,21 @@ def first_articles(original: str) -> str:
     return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
 
 
-def first_queries(original: str) -> str:
+def first_queries(original: bytes) -> str:
     """Return the first 120 rows of a JSON array."""
     return json.dumps(json.loads(original)[:120], ensure_ascii=False, indent=1)
 
 
-def unchanged(original: str) -> str:
+def dialogues(original: bytes) -> str:
+    """Return the file of training dialogues in a ZIP archive."""
+    with zipfile.ZipFile(io.BytesIO(original)) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/train_v0.2.json"))
+        return archive.read(name).decode("utf-8")
+
+
+def unchanged(original: bytes) -> str:
     """Return the file as it is."""
-    return original
+    return original.decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class Sample:
 
     path: str
     url: str
-    convert: Callable[[str], str]
+    convert: Callable[[bytes], str]
     sha256: str
 
 
@@ -69,6 +80,13 @@ SAMPLES: Sequence[Sample] = (
         f"{RAW}/nimishabr12/rag-robustness-project/15dcbd4806cf7500d9b83951207a62bea33cc2ae/data/ms_marco_sample.json",
         first_queries,
         "91070021a6f99bde265f35e8912d92d85b0397ebb3a6fcf68012f579c6f5729f",
+    ),
+    Sample(
+        "quac/train_v0.2.json",
+        f"{RAW}/huggingface/datasets/0d850109def3fa79685ea47fb398078f140931e2/datasets/quac/dummy/plain_text/1.1.0/"
+        "dummy_data.zip",
+        dialogues,
+        "0943eb9b0f92c7690b87d99dca75f58925ebe8fb5126774e737aae96071a0f9f",
     ),
     Sample(
         "wmt19/newstest2018.eng",
@@ -105,7 +123,12 @@ def fetch(sample: Sample, out: Path, originals: Path | None) -> None:
     if path.is_file() and file_digest(path) == sample.sha256:
         print(path, "is there", flush=True)
         return
-    content = sample.convert(original_text(sample.url, originals))
+    original = original_bytes(sample.url, originals)
+    try:
+        content = sample.convert(original)
+    # A page that says why a file is not there is an answer too.
+    except (ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{sample.url} is another file than expected ({error}). {ELSEWHERE}") from error
     if digest(content) != sample.sha256:
         raise DataError(
             f"{sample.path} would have the SHA-256 {digest(content)}, and the results were made with {sample.sha256}: "
@@ -116,18 +139,15 @@ def fetch(sample: Sample, out: Path, originals: Path | None) -> None:
     print(path, flush=True)
 
 
-def original_text(url: str, originals: Path | None) -> str:
+def original_bytes(url: str, originals: Path | None) -> bytes:
     """Return the file behind the address, or the one of that name in the folder. Raises DataError."""
     try:
         if originals is not None:
-            return (originals / url.rpartition("/")[2]).read_text(encoding="utf-8")
+            return (originals / url.rpartition("/")[2]).read_bytes()
         with urllib.request.urlopen(url, timeout=60) as answer:
-            return str(answer.read().decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{url} cannot be read ({error}). Download it on a machine that reaches it, and give its folder as "
-            "--originals."
-        ) from error
+            return bytes(answer.read())
+    except OSError as error:
+        raise DataError(f"{url} cannot be read ({error}). {ELSEWHERE}") from error
 
 
 def digest(text: str) -> str:

@@ -1,13 +1,15 @@
 """The real samples of the committed results are written with their SHA-256, or not at all."""
 
+import io
 import json
+import zipfile
 from dataclasses import replace
 
 import pytest
 
 from edt.errors import DataError
 from scripts import fetch_samples
-from scripts.fetch_samples import SAMPLES, digest, fetch, first_articles, first_queries
+from scripts.fetch_samples import SAMPLES, dialogues, digest, fetch, first_articles, first_queries
 
 ORIGINALS = {
     "task1357_xlsum_summary_generation.json": json.dumps(
@@ -21,6 +23,11 @@ ORIGINALS = {
     "newstest2018.eng": "One.\nTwo.\n",
     "newstest2018.zho": "一。\n二。\n",
 }
+ORIGINALS = {name: text.encode() for name, text in ORIGINALS.items()}
+with zipfile.ZipFile(archive := io.BytesIO(), "w") as zipped:
+    zipped.writestr("dummy_data/train_v0.2.json", '{"data": ["Ä"]}')
+    zipped.writestr("dummy_data/val_v0.2.json", "{}")
+ORIGINALS["dummy_data.zip"] = archive.getvalue()
 
 
 @pytest.fixture
@@ -28,14 +35,14 @@ def originals(tmp_path):
     folder = tmp_path / "originals"
     folder.mkdir()
     for name, content in ORIGINALS.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        (folder / name).write_bytes(content)
     return folder
 
 
 def known(sample, folder):
     """The sample with the SHA-256 of what the folder's file becomes."""
     name = sample.url.rpartition("/")[2]
-    return replace(sample, sha256=digest(sample.convert((folder / name).read_text(encoding="utf-8"))))
+    return replace(sample, sha256=digest(sample.convert((folder / name).read_bytes())))
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.path)
@@ -66,6 +73,18 @@ def test_of_the_articles_and_queries_the_first_are_taken():
     queries = first_queries(ORIGINALS["ms_marco_sample.json"])
     assert [row["query_id"] for row in json.loads(queries)] == list(range(120))
     assert "Ä" in queries
+
+
+def test_of_an_archive_the_training_dialogues_are_taken():
+    assert dialogues(ORIGINALS["dummy_data.zip"]) == '{"data": ["Ä"]}'
+
+
+@pytest.mark.parametrize("content", [b"<html>404</html>", b"\xff", b"{}", b""])
+@pytest.mark.parametrize("sample", SAMPLES[:3], ids=lambda sample: sample.path)
+def test_another_file_than_expected_is_no_traceback(sample, content, originals, tmp_path):
+    (originals / sample.url.rpartition("/")[2]).write_bytes(content)
+    with pytest.raises(DataError, match=r"is another file than expected|has changed"):
+        fetch(sample, tmp_path / "out", originals)
 
 
 def test_a_missing_folder_ends_with_a_message(tmp_path, monkeypatch, capsys):
