@@ -52,13 +52,16 @@ class CaseStudy(Experiment):
         return FAMILIES
 
     def write(self, study: Study, folder: Path, earlier: Mapping[str, ExperimentResult]) -> ExperimentResult:
-        """Write tokens.png/.svg and case.html, neither of them without texts."""
+        """Write tokens.png/.svg and case.html; without texts neither, and none of an earlier run is left."""
         # a study without these tasks still shows one
         name = next((name for name in self.tasks if name in study.tasks), next(iter(study.tasks)))
         task, settings = study.tasks[name], self._matched(study.tasks[name])
         trace = self._trace(study, name, list(settings.values()))
         table = _outputs_table(task, settings, trace, texts=self.texts)
         if not self.texts:
+            # of an earlier run with texts
+            for path in (folder / "case.html", *folder.glob("tokens.*")):
+                path.unlink(missing_ok=True)
             section = Section(name="case_study", title=self.title, text=[WITHOUT_TEXTS], tables=[table])
             return ExperimentResult(section=section, evidence={})
         write_text(folder / "case.html", trace_page(trace))
