@@ -16,6 +16,7 @@ from edt.errors import ModelError
 from edt.models.adapter import merge_adapter
 from edt.models.folder_check import read_json, some
 from edt.models.guard import library_errors
+from edt.models.primitive_caches import bound_primitive_caches
 from edt.models.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ def load_weights(
 
     Raises ModelError where a weight of the architecture is not in the files: transformers would make it up at random.
     """
+    bound_primitive_caches()
     # Before anything is read: a device that does not exist is the request's fault and no library's.
     device: Any = spec.resolved_device
     failure = f"model '{spec.path}' cannot be loaded as a causal language model"
