@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from tests.support.tiny_model import write_tiny_model
 # rouge_score brings absl's log handler, which keeps the stderr of its import: here pytest's captured one. Hydra closes all
 # handlers when it sets up logging, and absl then closes that stream, unless it is the process's own.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+# A shell starts what runs in its background without Ctrl-C, and so would every command that a test stops with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("edt", deadline=None)
