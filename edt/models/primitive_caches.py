@@ -13,7 +13,7 @@ def bound_primitive_caches() -> None:
     """Let oneDNN and torch keep 64 products each; a number of the user's own stays.
 
     In half precision each number of rows is another product, prepared when it first occurs and kept in case it comes
-    again: 1,024 in each of two caches by default. A worker that had decoded Gemma-3-270M for an hour held 13 GB.
+    again: 1,024 in each of two caches by default.
     Both are read at the first product.
     """
     for name in _VARIABLES:

@@ -1,12 +1,14 @@
 """Prompts stored once: for every family of models that can, the tokens of the reference engine; for others, a copy."""
 
 import dataclasses
+import gc
 
 import numpy as np
 import pytest
 import torch
+from transformers import Cache
 
-from edt.decoding.cache.prefix_cache import Block, BranchCache, Layout, runs
+from edt.decoding.cache.prefix_cache import Block, BranchCache, BranchLayer, Layout, runs
 from edt.decoding.cache.sharing_check import SharingCheck
 from edt.decoding.engine_specs import BatchedSpec, ReferenceSpec
 from edt.decoding.request import DecodeRequest
@@ -224,6 +226,21 @@ def test_a_prompt_is_stored_once_and_a_suffix_only_as_far_as_it_may_grow(tiny):
     assert layer.blocks[0][0] is prefill.blocks[0].layers[0][0]
     assert layer.keys.shape == (50, 2, 4, 8)
     assert layer.blocks[0][0].untyped_storage().nbytes() == stored == 2 * 30 * 8 * 8
+
+
+@pytest.mark.parametrize("kind", ["llama", "gemma3", "mistral, window too short"])
+def test_keys_and_values_are_free_when_a_batch_is_decoded(kind, tiny_folder, tmp_path):
+    """Without Python's search for cycles, which comes late where there are many objects."""
+    model = loaded(kind, tiny_folder, tmp_path)
+    tokens(BatchedSpec(), model)
+    gc.collect()
+    gc.disable()
+    try:
+        tokens(BatchedSpec(), model)
+        left = [type(item).__name__ for item in gc.get_objects() if issubclass(type(item), Cache | BranchLayer)]
+    finally:
+        gc.enable()
+    assert left == []
 
 
 def blocks(*lengths):

@@ -8,6 +8,7 @@ a head, M the most contexts of a prompt in a group.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -164,7 +165,9 @@ class BranchLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     def __init__(self, cache: BranchCache, number: int) -> None:
         """Take the memory for layer `number` of `cache` at once; it is touched only where a context writes."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self.cache = cache
+        # The cache has its layers, so a reference back would be a cycle: hundreds of MB, until Python looks for cycles,
+        # which it does less often where there are many objects.
+        self._cache = weakref.ref(cache)
         self.blocks = [block.layers[number] for block in cache.blocks]
         # All blocks have the same shapes but for their length. Untouched pages of new memory cost nothing.
         keys, values = self.blocks[0]
@@ -172,6 +175,13 @@ class BranchLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         self.keys: Tensor = keys.new_empty(*shape, keys.shape[-1])
         self.values: Tensor = values.new_empty(*shape, values.shape[-1])
         self.is_initialized = True
+
+    @property
+    def cache(self) -> BranchCache:
+        """The cache that this layer is of."""
+        cache = self._cache()
+        assert cache is not None
+        return cache
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Do nothing: the sizes are known from the prompts."""
